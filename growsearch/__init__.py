@@ -1,0 +1,52 @@
+"""growsearch: how should a network grow while it trains, and what does that buy?
+
+    for record in Trainer(TrialConfig(dataset="digits", rtol=1.2, epochs=30)): ...
+    study = read_study("runs/lipgrow")      # pandas: a row an epoch
+    front = pareto_front(summarize(study))  # pandas: a row a trial
+
+Names are imported when they are first used, so that this import is quick and torch, pandas and
+ray are loaded only by who needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from growsearch.architecture import Architecture as Architecture
+    from growsearch.config import TrialConfig as TrialConfig
+    from growsearch.errors import InputError as InputError
+    from growsearch.figures import front_figure as front_figure
+    from growsearch.history import EpochRecord as EpochRecord
+    from growsearch.history import History as History
+    from growsearch.pareto import pareto_front as pareto_front
+    from growsearch.report import write_report as write_report
+    from growsearch.results import read_study as read_study
+    from growsearch.results import summarize as summarize
+    from growsearch.trainer import Trainer as Trainer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Architecture": "architecture",
+    "EpochRecord": "history",
+    "History": "history",
+    "InputError": "errors",
+    "Trainer": "trainer",
+    "TrialConfig": "config",
+    "front_figure": "figures",
+    "pareto_front": "pareto",
+    "read_study": "results",
+    "summarize": "results",
+    "write_report": "report",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'growsearch' has no attribute {name!r}")
+    return getattr(import_module(f"growsearch.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,107 @@
+"""The report of a study: one self-contained HTML page, and the front as picture and table."""
+
+import json
+import math
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from growsearch.figures import front_figure
+from growsearch.pareto import is_pareto_optimal, pareto_front
+from growsearch.results import read_info, read_study, summarize
+
+_CURVES = ("architecture", "val_accuracy", "test_accuracy", "lipschitz", "lr")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a report is, and the front that it shows."""
+
+    page: Path
+    picture: Path
+    table: Path
+    front: pd.DataFrame
+    searched: list[str]
+
+
+def write_report(folder: str | Path) -> Report:
+    """Write report.html, front.png and front.csv into the study `folder`, anew if need be.
+
+    Raises InputError if `folder` is not a study or has no epochs yet.
+    """
+    folder = Path(folder)
+    info, study = read_info(folder), read_study(folder)
+    trials = summarize(study)
+    front, searched = pareto_front(trials), list(info["searched"])
+    report = Report(
+        folder / "report.html", folder / "front.png", folder / "front.csv", front, searched
+    )
+    front.to_csv(report.table, index=False)
+    front_figure(trials, title=_title(folder, trials)).savefig(report.picture, dpi=150)
+    report.page.write_text(_page(folder, info, study, trials, searched), encoding="utf-8")
+    return report
+
+
+def _title(folder: Path, trials: pd.DataFrame) -> str:
+    networks = ", ".join(sorted(trials["config/network"].unique()))
+    datasets = ", ".join(sorted(trials["config/dataset"].unique()))
+    return f"{folder.resolve().name}: {networks} on {datasets}"
+
+
+def _page(
+    folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame,
+    searched: list[str],
+) -> str:  # fmt: skip
+    from plotly.offline import get_plotlyjs
+
+    data = {
+        "title": _title(folder, trials),
+        "info": info,
+        "searched": searched,
+        "epochs": len(study),
+        "seconds": study["seconds"].sum(),
+        "trials": _trials(study, trials),
+    }
+    # "<" is escaped so that no text in the data can end the script element
+    text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
+    template = files("growsearch").joinpath("report.html").read_text(encoding="utf-8")
+    return (
+        template.replace("{{title}}", _escaped(data["title"]))
+        .replace("{{plotly}}", get_plotlyjs())
+        .replace("{{data}}", text)
+    )
+
+
+def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, Any]]:
+    optimal = is_pareto_optimal(trials)
+    curves = dict(iter(study.groupby("trial_id")))
+    return [
+        trial.to_dict()
+        | {
+            "optimal": bool(optimal[index]),
+            "curve": {name: curves[trial["trial_id"]][name].tolist() for name in _CURVES},
+        }
+        for index, trial in trials.iterrows()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can say it: NaN becomes null, floats keep seven digits."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,185 @@
+"""Results on disk: a study is a folder with study.json and trials/<trial_id>.parquet.
+
+A trial's file has a row an epoch: the fields of EpochRecord, and the trial's configuration in
+columns named as Tune's are, config/<field>. Units are in the schema's metadata.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from growsearch import __version__
+from growsearch.config import TrialConfig
+from growsearch.errors import InputError
+from growsearch.history import EpochRecord
+
+if TYPE_CHECKING:
+    import pandas as pd  # a local trial writes results on machines without it
+
+STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+_UNITS = {
+    "epoch": (pa.int64(), "epochs completed", "this one included"),
+    "architecture": (pa.string(), "blocks per sub-network", "trained in this epoch"),
+    "parameters": (pa.int64(), "parameters", "trained in this epoch"),
+    "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
+    "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
+    "lr": (pa.float64(), "1", "learning rate of this epoch"),
+    "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),
+    "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
+    "val_accuracy": (pa.float64(), "percent", "after the epoch; growth and search go by it"),
+    "test_accuracy": (pa.float64(), "percent", "after the epoch; recorded only"),
+    "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
+    "grew": (pa.bool_(), "", "the network grew after this epoch"),
+    "seconds": (pa.float64(), "s", "wall time: training, evaluation, Lipschitz constants"),
+    "status": (pa.string(), "", "running, or how the trial ended here"),
+}
+_KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+
+
+def _schema() -> pa.Schema:
+    def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+        return pa.field(name, kind, metadata={"unit": unit, "description": description})
+
+    record = [column(name, *_UNITS[name]) for name in (f.name for f in fields(EpochRecord))]
+    config = [
+        column(
+            f"config/{f.name}",
+            pa.string() if f.metadata.get("many") else _KINDS[f.metadata["kind"]],
+            "",
+            f.metadata["help"],
+        )
+        for f in fields(TrialConfig)
+    ]
+    trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
+    return pa.schema([trial_id, *record, *config], metadata={"growsearch": __version__})
+
+
+SCHEMA = _schema()
+
+
+def create_study(folder: str | Path, **info: Any) -> Path:
+    """A new study in `folder`, with `info` about its making; InputError if one is there already."""
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        held = "another study" if (folder / STUDY_FILE).exists() else "other files"
+        raise InputError(
+            f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new folder "
+            "with --out"
+        )
+    try:
+        (folder / TRIALS_FOLDER).mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
+        ) from error
+    info |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    (folder / STUDY_FILE).write_text(json.dumps(info, indent=2) + "\n")
+    return folder
+
+
+def environment() -> dict[str, Any]:
+    """What numbers may depend on besides the configuration: versions and hardware."""
+    versions = {"growsearch": __version__, "python": platform.python_version()}
+    return {
+        "versions": versions | {package: version(package) for package in ("torch", "numpy")},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
+
+
+def read_info(folder: str | Path) -> dict[str, Any]:
+    """What `create_study` wrote about the study; InputError if `folder` is not one."""
+    path = Path(folder) / STUDY_FILE
+    try:
+        info = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
+            "--out named"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is damaged ({error}); restore it from a copy") from error
+    assert isinstance(info, dict)
+    return info
+
+
+def write_trial(
+    folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord]
+) -> Path:
+    """Write all of a trial's records so far, replacing its file at once."""
+    shared = {"trial_id": trial_id}
+    shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
+    rows = [shared | asdict(record) for record in records]
+    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
+    unfinished = path.with_suffix(".unfinished")
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
+    os.replace(unfinished, path)
+    return path
+
+
+def read_study(folder: str | Path) -> "pd.DataFrame":
+    """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in SCHEMA.
+
+    Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
+    """
+    read_info(folder)
+    files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
+    if not files:
+        raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
+    try:
+        table = pa.dataset.dataset([str(f) for f in files], schema=SCHEMA).to_table()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"study {str(folder)!r} has a damaged file ({' '.join(str(error).split())}); remove it "
+            "to read the others"
+        ) from error
+    return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
+    """A row a trial: its last epoch, and beside it
+
+    epochs, growth_epochs ("12 20"), seconds in all, and the epoch that was best by validation
+    accuracy, which may be of a shallower network: best_epoch, best_val_accuracy,
+    test_accuracy_at_best.
+    """
+    import pandas as pd
+
+    rows = []
+    for _, trial in study.groupby("trial_id", sort=True):
+        last = trial.iloc[-1]
+        accuracies = trial["val_accuracy"].to_numpy()
+        best = trial.iloc[accuracies.argmax()]
+        rows.append(
+            last.drop(["epoch", "grew", "seconds"]).to_dict()
+            | {
+                "epochs": int(last["epoch"]),
+                "growth_epochs": " ".join(map(str, trial.loc[trial["grew"], "epoch"])),
+                "seconds": trial["seconds"].sum(),
+                "best_epoch": int(best["epoch"]),
+                "best_val_accuracy": best["val_accuracy"],
+                "test_accuracy_at_best": best["test_accuracy"],
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,113 @@
+"""What the command line shows: epochs as they come, fronts as tables."""
+
+import math
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from growsearch.growth_policies import Grow
+from growsearch.history import EpochRecord, History
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUS_STYLE = {"completed": "green", "diverged": "red", "failed": "red", "running": "cyan"}
+_EPOCH_HEADER = (
+    "epoch  architecture  parameters      lr  train loss  val loss  val acc %  test acc %"
+    "  Lipschitz         PPE"
+)
+
+
+def megas(count: float) -> str:
+    """A number of parameters in millions, three digits after the point."""
+    return f"{count / 1e6:.3f} M"
+
+
+def percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+class EpochDisplay:
+    """A line an epoch, growths marked between them; on a terminal with a progress bar below."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.progress = Progress(
+            TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.console = console
+        self.task = self.progress.add_task("", total=epochs)
+
+    def __enter__(self) -> "EpochDisplay":
+        self.console.print(_EPOCH_HEADER, style="bold", soft_wrap=True)
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.progress.stop()
+
+    def show(self, record: EpochRecord, decision: Grow | None) -> None:
+        self.console.print(
+            f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
+            f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
+            f"{percent(record.val_accuracy):>9}  {percent(record.test_accuracy):>10}  "
+            f"{record.lipschitz:9.3f}  {record.ppe:>10,.0f}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        if decision is not None:
+            self.console.print(
+                f"       ↳ grows to {decision.architecture}: {decision.reason}",
+                style="bold cyan", highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        self.progress.update(self.task, completed=record.epoch)
+
+
+def trial_summary(history: History) -> str:
+    """The closing lines of a trial."""
+    last = history[-1]
+    best = max(history, key=lambda record: record.val_accuracy)
+    growths = ", ".join(map(str, history.growth_epochs)) or "none"
+    path = " → ".join(dict.fromkeys(record.architecture for record in history))
+    return "\n".join(
+        (
+            f"{last.status} after {last.epoch} epochs, "
+            f"{sum(record.seconds for record in history):.1f} s",
+            f"architecture   {path} (growths after epochs: {growths})",
+            f"last epoch     validation {percent(last.val_accuracy)} %, "
+            f"test {percent(last.test_accuracy)} %",
+            f"best epoch     validation {percent(best.val_accuracy)} %, "
+            f"test {percent(best.test_accuracy)} % (epoch {best.epoch}, {best.architecture})",
+            f"PPE            {last.ppe:,.0f} of {last.parameters:,} final parameters "
+            f"({last.ppe / last.parameters:.0%})",
+        )
+    )
+
+
+def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
+    """The Pareto front, a row a trial, cheapest first."""
+    table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
+    table.add_column("trial", no_wrap=True)
+    for column in ("PPE", "val. %", "test %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("depth", "grew after"):
+        table.add_column(column, no_wrap=True)
+    for name in searched:
+        table.add_column(name, justify="right", no_wrap=True)
+    for _, trial in front.iterrows():
+        values = [trial[f"config/{name}"] for name in searched]
+        table.add_row(
+            trial["trial_id"],
+            megas(trial["ppe"]),
+            percent(trial["val_accuracy"]),
+            percent(trial["test_accuracy"]),
+            trial["architecture"],
+            trial["growth_epochs"].replace(" ", ", ") or "never",
+            *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values),
+        )
+    return table

@@ -1,0 +1,89 @@
+"""Everything an epoch depends on besides the configuration, and its strict saving and loading."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.data import Dataset
+from growsearch.history import EpochRecord, History
+from growsearch.networks import Basic3ResNet, build_network
+
+MOMENTUM = 0.9
+
+
+@dataclass
+class TrainState:
+    """What one epoch hands to the next. No random state: draws come from (seed, epoch)."""
+
+    network: Basic3ResNet
+    optimizer: torch.optim.SGD
+    history: History = History()
+    lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
+    """Singular vectors of the blocks' convolutions, by name; see lipschitz.py."""
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.network.architecture
+
+    @classmethod
+    def initial(cls, config: TrialConfig, dataset: Dataset, device: torch.device) -> "TrainState":
+        architecture = Architecture(config.architecture)
+        network = new_network(config, dataset, architecture, device)
+        return cls(network, new_optimizer(config, network))
+
+    def save(self, path: Path, config: TrialConfig) -> None:
+        """Write the state to `path` at once or not at all."""
+        contents = {
+            "config": config.to_flat(),
+            "architecture": str(self.architecture),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [asdict(record) for record in self.history],
+            "lipschitz_vectors": self.lipschitz_vectors,
+        }
+        unfinished = path.with_name(path.name + ".unfinished")
+        torch.save(contents, unfinished)
+        os.replace(unfinished, path)
+
+    @classmethod
+    def restored(
+        cls, contents: dict[str, Any], config: TrialConfig, dataset: Dataset, device: torch.device
+    ) -> "TrainState":
+        """The state in `contents`, as read by `read_state`."""
+        architecture = Architecture(contents["architecture"])
+        network = new_network(config, dataset, architecture, device)
+        network.load_state_dict(contents["network"])
+        optimizer = new_optimizer(config, network)
+        optimizer.load_state_dict(contents["optimizer"])
+        history = History(EpochRecord(**record) for record in contents["history"])
+        vectors = {name: v.to(device) for name, v in contents["lipschitz_vectors"].items()}
+        return cls(network, optimizer, history, vectors)
+
+
+def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
+    """The configuration and the contents of a file that `TrainState.save` wrote."""
+    contents = torch.load(path, map_location="cpu", weights_only=True)
+    return TrialConfig.from_flat(contents["config"]), contents
+
+
+def new_network(
+    config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device
+) -> Basic3ResNet:
+    network = build_network(
+        config.network, architecture, dataset.image_shape, dataset.classes, config.seed
+    )
+    # channels-last convolutions are the faster ones, on CPUs too
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def new_optimizer(config: TrialConfig, network: Basic3ResNet) -> torch.optim.SGD:
+    """SGD with momentum and with weight decay on all parameters (LipGrow, section 5.2)."""
+    return torch.optim.SGD(
+        network.parameters(), lr=config.lr, momentum=MOMENTUM, weight_decay=config.weight_decay
+    )

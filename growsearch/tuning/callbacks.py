@@ -1,0 +1,40 @@
+"""What the driver does with the epochs that trials report: write them, show them."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord, History
+from growsearch.results import write_trial
+
+_RECORD_FIELDS = [f.name for f in fields(EpochRecord)]
+
+
+class StudyWriter(tune.Callback):
+    """Writes a trial's file anew at each of its epochs, so that a kill loses none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.histories: dict[str, History] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        record = EpochRecord(**{name: result[name] for name in _RECORD_FIELDS})
+        self._write(trial, self.histories.get(trial.trial_id, History()).plus(record))
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        history = self.histories.get(trial.trial_id)
+        if history:
+            failed = replace(history[-1], status="failed")
+            self._write(trial, History((*history[:-1], failed)))
+
+    def _write(self, trial: Trial, history: History) -> None:
+        self.histories[trial.trial_id] = history
+        write_trial(self.folder, trial.trial_id, TrialConfig.from_flat(trial.config), history)

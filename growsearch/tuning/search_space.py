@@ -1,0 +1,107 @@
+"""Search-space files: plain Python with a Tune `param_space` of TrialConfig fields."""
+
+import runpy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray.tune.search.sample import Categorical, Domain, Float, Integer
+from ray.tune.search.variant_generator import generate_variants
+
+from growsearch.config import TrialConfig, check_field, check_name
+from growsearch.errors import InputError
+
+Space = dict[str, Any]
+
+
+def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Space:
+    """The `param_space` of the file at `path`, with the fields in `overrides` fixed instead.
+
+    Raises InputError, naming file and field, for a file that does not run, a name that is no
+    field of TrialConfig, or a value that the field does not take, wherever in the space it is.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
+    try:
+        space = runpy.run_path(str(path)).get("param_space")
+    except Exception as error:  # noqa: BLE001 the file is the user's program: it may raise anything
+        raise InputError(
+            f"search space {str(path)!r} does not run{_line_of(error, path)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(space, dict):
+        raise InputError(
+            f"search space {str(path)!r} defines no param_space; write param_space = {{...}}, a "
+            "dict of trial fields"
+        )
+    try:
+        for name, values in space.items():
+            check_name(name)
+            for value in _stated_values(values):
+                check_field(name, value)
+    except InputError as error:
+        raise InputError(f"search space {str(path)!r}: {error}") from error
+    return {**space, **(overrides or {})}
+
+
+def searched_fields(space: Space) -> list[str]:
+    """The fields that differ between trials."""
+    return [name for name, values in space.items() if isinstance(values, Domain) or _grid(values)]
+
+
+def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[TrialConfig], int]:
+    """The trials that a search of `space` will run, and how often it repeats its grid.
+
+    `trials` counts all of them, grid points included; by default each grid point runs once.
+    Raises InputError if a drawn configuration breaks a rule between fields, or if `trials` is no
+    multiple of the grid.
+    """
+    grid = int(np.prod([len(_grid(values)) or 1 for values in space.values()]))
+    if trials is None:
+        if grid == 1 and searched_fields(space):
+            raise InputError("how many trials? the space draws at random; give --trials")
+        trials = grid
+    if trials < 1 or trials % grid:
+        raise InputError(
+            f"trials={trials} is not a multiple of the {grid} points of the grid; "
+            f"try {max(grid * (trials // grid), grid)}"
+        )
+    rng = np.random.default_rng(seed)
+    variants = [
+        variant["config"]
+        for _ in range(trials // grid)
+        for _, variant in generate_variants({"config": space}, random_state=rng)
+    ]
+    return [TrialConfig.from_flat(variant) for variant in variants], trials // grid
+
+
+def _grid(values: Any) -> list[Any]:
+    """The points of a tune.grid_search, or nothing."""
+    is_grid = isinstance(values, dict) and set(values) == {"grid_search"}
+    return list(values["grid_search"]) if is_grid else []
+
+
+def _stated_values(values: Any) -> Iterator[Any]:
+    """The values that can be checked before any is drawn: choices, grid points, ends of ranges."""
+    if isinstance(values, Categorical):
+        yield from values.categories
+    elif isinstance(values, Integer):
+        yield from (values.lower, values.upper - 1)
+    elif isinstance(values, Float):
+        yield from (end for end in (values.lower, values.upper) if np.isfinite(end))
+    elif not isinstance(values, Domain):
+        yield from _grid(values) or [values]
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    """ " in line 7", if the error came from a line of the file."""
+    if isinstance(error, SyntaxError):
+        return f" in line {error.lineno}"
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" in line {line}" if line else ""

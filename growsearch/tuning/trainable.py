@@ -1,0 +1,42 @@
+"""A trial as a Ray actor: one Tune step is one epoch."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+
+from growsearch.config import TrialConfig
+from growsearch.trainer import Trainer
+
+STATE_FILE = "state.pt"
+
+
+class GrowingTrial(tune.Trainable):
+    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial."""
+
+    trainer: Trainer
+
+    def setup(self, config: dict[str, Any]) -> None:
+        torch.set_num_threads(max(int(self.trial_resources.required_resources.get("CPU", 1)), 1))
+        trial = TrialConfig.from_flat(config)
+        if trial.device == "auto" and not ray.get_gpu_ids():
+            # without a GPU of its own, a trial must not take another's
+            trial = replace(trial, device="cpu")
+        self.trainer = Trainer(trial)
+
+    def step(self) -> dict[str, Any]:
+        record = next(self.trainer)
+        return {**asdict(record), "done": self.trainer.finished}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        self.trainer = Trainer.load(Path(checkpoint) / STATE_FILE)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True

@@ -1,0 +1,129 @@
+"""A search: check it, run its trials on Ray Tune, leave a study."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from growsearch.config import TrialConfig
+from growsearch.data import load_dataset
+from growsearch.errors import InputError
+from growsearch.results import create_study
+from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
+
+_RAY_SETTINGS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too
+    "RAY_AIR_NEW_OUTPUT": "0",  # its banner comes whatever the verbosity
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are written by StudyWriter
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
+}
+
+
+def run_search(
+    space_file: str | Path,
+    out: str | Path,
+    *,
+    overrides: dict[str, Any] | None = None,
+    trials: int | None = None,
+    search_seed: int = 0,
+    cpus_per_trial: int = 1,
+    gpus_per_trial: float | None = None,
+    max_concurrent: int | None = None,
+) -> list[str]:
+    """Run the trials of a search-space file and write each epoch to the study `out`.
+
+    `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
+    included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
+    threads, and by default one GPU where the cluster has any. Returns a line for each trial that
+    failed.
+
+    Raises InputError before the first trial starts if anything in it cannot work.
+    """
+    space = load_space(space_file, overrides)
+    drawn, repeats = draw_trials(space, trials, search_seed)
+    _check_data(drawn)
+    ray, tune = _start_ray()
+    resources = _resources(ray.cluster_resources(), drawn, cpus_per_trial, gpus_per_trial)
+    searched = searched_fields(space)
+    folder = create_study(
+        out,
+        command="search",
+        space=Path(space_file).read_text(),
+        overrides=overrides or {},
+        searched=searched,
+        trials=len(drawn),
+        search_seed=search_seed,
+        resources_per_trial=resources,
+    )
+
+    from ray.tune.search.basic_variant import BasicVariantGenerator
+
+    from growsearch.tuning.callbacks import StudyWriter
+    from growsearch.tuning.progress import SearchProgress
+    from growsearch.tuning.trainable import GrowingTrial
+
+    tuner = tune.Tuner(
+        tune.with_resources(GrowingTrial, resources),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            num_samples=repeats,
+            search_alg=BasicVariantGenerator(
+                random_state=search_seed, max_concurrent=max_concurrent or 0
+            ),
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(folder.resolve()),
+            callbacks=[StudyWriter(folder.resolve()), SearchProgress(len(drawn), searched)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
+            verbose=0,
+        ),
+    )
+    results = tuner.fit()
+    return [str(error).strip().splitlines()[-1] for error in results.errors]
+
+
+def _check_data(drawn: list[TrialConfig]) -> None:
+    """Load each data set once, so that missing files are known before a trial starts."""
+    for name, data_dir, train_size in {(c.dataset, c.data_dir, c.train_size) for c in drawn}:
+        dataset = load_dataset(name, data_dir)
+        if train_size is not None:
+            dataset.subset(train_size, seed=0)
+
+
+def _start_ray() -> tuple[Any, Any]:
+    """Ray, on the cluster that RAY_ADDRESS names or else on this machine, and Tune; both quiet."""
+    for variable, value in _RAY_SETTINGS.items():
+        os.environ.setdefault(variable, value)
+    import ray
+    from ray import tune
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    if not ray.is_initialized():
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    return ray, tune
+
+
+def _resources(
+    cluster: dict[str, float], drawn: list[TrialConfig], cpus: int, gpus: float | None
+) -> dict[str, float]:
+    """What each trial reserves; InputError if the cluster never has it."""
+    wants_gpu = any(config.device != "cpu" for config in drawn)
+    if gpus is None:
+        gpus = 1 if wants_gpu and cluster.get("GPU", 0) else 0
+    if gpus == 0 and any(config.device == "cuda" for config in drawn):
+        raise InputError("device 'cuda' needs a GPU for each trial; set --gpus-per-trial above 0")
+    for option, wanted, kind in (("cpus", cpus, "CPU"), ("gpus", gpus, "GPU")):
+        available = cluster.get(kind, 0)
+        if wanted > available:
+            raise InputError(
+                f"{option}_per_trial={wanted:g} is more than the {available:g} {kind}s that Ray "
+                f"has; lower --{option}-per-trial"
+            )
+    return {"cpu": cpus, "gpu": gpus}

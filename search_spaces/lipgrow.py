@@ -1,0 +1,18 @@
+"""LipGrow's schedule: how far may the Lipschitz constant rise before the network grows?
+
+Sized for small data sets and short runs, such as --dataset digits. For CIFAR, the paper trains
+164 epochs at lr 0.5 with a window of 10, a reserve of 30, and rtol 1.4.
+"""
+
+from ray import tune
+
+param_space = {
+    "network": "basic3resnet",
+    "architecture": "2-2-2",
+    "policy": "lipschitz",
+    "rtol": tune.uniform(1.0, 1.2),
+    "window": tune.choice([1, 2, 3]),
+    "reserve": tune.randint(4, 13),
+    "epochs": 30,
+    "lr": 0.1,
+}
