@@ -18,7 +18,9 @@ class Architecture:
 
     blocks: tuple[int, ...]
 
-    def __init__(self, blocks: str | Iterable[int]) -> None:
+    def __init__(self, blocks: "str | Architecture | Iterable[int]") -> None:
+        if isinstance(blocks, Architecture):
+            blocks = blocks.blocks
         parts = blocks.split("-") if isinstance(blocks, str) else [str(n) for n in blocks]
         if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
             raise InputError(

@@ -163,5 +163,6 @@ def _show_report(study: str) -> None:
     report = write_report(study)
     console = Console()
     console.print(front_table(report.front, report.searched))
-    for label, path in (("report", report.page), ("picture", report.picture), ("table", report.table)):
+    paths = {"report": report.page, "picture": report.picture, "table": report.table}
+    for label, path in paths.items():
         console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

@@ -6,8 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from numbers import Real
-from typing import Any
+from typing import Any, SupportsFloat
 
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
@@ -43,7 +42,9 @@ class TrialConfig:
         None, int, "train on this many images, drawn class-balanced from --seed", least=1
     )
     network: str = _option("basic3resnet", str, "the network family", choices=tuple(NETWORKS))
-    architecture: str = _option("2-2-2", str, "blocks per sub-network to start from")
+    architecture: str = _option(
+        "2-2-2", str, "blocks per sub-network to start from", parse=Architecture
+    )
     policy: str = _option(
         "lipschitz", str, "when the network grows: never, at given epochs, or when its Lipschitz "
         "constant has risen", choices=tuple(POLICIES),
@@ -60,11 +61,11 @@ class TrialConfig:
     )
     reserve: int | None = _option(
         None, int, "lipschitz: epochs kept for the final depth, whose growth is forced if need be",
-        least=0, default="30 of 164 epochs, in that proportion",
+        least=1, default="30 of 164 epochs, in that proportion",
     )  # fmt: skip
     max_architecture: str | None = _option(
         None, str, "lipschitz: the final depth, reached by doubling",
-        default="the seed doubled twice",
+        parse=Architecture, default="the seed doubled twice",
     )  # fmt: skip
     epochs: int = _option(164, int, "epochs in all", least=1)
     batch_size: int = _option(128, int, "images a training step", least=2)
@@ -76,7 +77,7 @@ class TrialConfig:
     def __post_init__(self) -> None:
         for name in field_names():
             self._set(name, check_field(name, getattr(self, name)))
-        self._check_architecture("architecture")
+        self._check_sub_networks("architecture")
         for policy, names in POLICIES.items():
             for name in names:
                 if policy != self.policy and getattr(self, name) is not None:
@@ -94,7 +95,7 @@ class TrialConfig:
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
-    def _check_architecture(self, name: str) -> Architecture:
+    def _check_sub_networks(self, name: str) -> Architecture:
         architecture = Architecture(getattr(self, name))
         expected = NETWORKS[self.network]
         if len(architecture.blocks) != expected:
@@ -102,7 +103,6 @@ class TrialConfig:
                 f"{name} {str(architecture)!r} has {len(architecture.blocks)} sub-networks, but "
                 f"{self.network} has {expected}; write it like {'-'.join(['2'] * expected)}"
             )
-        self._set(name, str(architecture))
         return architecture
 
     def _check_clonable(self) -> None:
@@ -132,17 +132,17 @@ class TrialConfig:
         if self.window is None:
             self._set("window", 10)
         if self.reserve is None:
-            self._set("reserve", round(self.epochs * 30 / 164))
+            self._set("reserve", max(round(self.epochs * 30 / 164), 1))
         if self.max_architecture is None:
             self._set("max_architecture", str(seed.doubled(2)))
-        growths = seed.doublings_to(self._check_architecture("max_architecture"))
+        growths = seed.doublings_to(self._check_sub_networks("max_architecture"))
         assert self.window is not None and self.reserve is not None
         spoken_for = self.reserve + (growths - 1) * self.window
-        if growths and spoken_for >= self.epochs - 1:
+        if growths and spoken_for >= self.epochs:
             raise InputError(
-                f"reserve={self.reserve} and window={self.window} leave no epoch to decide in: "
-                f"{growths} growths keep {spoken_for} of epochs={self.epochs} for the deeper "
-                "networks; lower reserve or window, or train longer"
+                f"reserve={self.reserve} and window={self.window} do not fit: {growths} "
+                f"growths keep {spoken_for} of epochs={self.epochs} for the deeper networks; lower "
+                "reserve or window, or train longer"
             )
 
     def to_flat(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def field_names() -> list[str]:
 
 def suggestion(value: object, known: list[str]) -> str:
     """A clause like "; did you mean 'rtol'?", or one that lists what is known."""
-    close = difflib.get_close_matches(str(value), known, n=1)
+    close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.7)
     return f"; did you mean {close[0]!r}?" if close else f"; choose from {', '.join(known)}"
 
 
@@ -211,9 +211,12 @@ def _check_value(name: str, value: Any, rule: Mapping[str, Any]) -> Any:
         if "choices" in rule and value not in rule["choices"]:
             known = list(rule["choices"])
             raise InputError(f"unknown {name} {str(value)!r}{suggestion(value, known)}")
-        return str(value)
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        if value is None:
+            raise InputError(f"{name} must be given, but got None")
+        return str(rule["parse"](value) if "parse" in rule else value)
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat) or not math.isfinite(value):
         raise InputError(f"{name} must be a finite number, but got {value!r}")
+    value = value if isinstance(value, int) else float(value)
     if kind is int and value != int(value):
         raise InputError(f"{name} must be a whole number, but got {value!r}")
     if "least" in rule and value < rule["least"]:

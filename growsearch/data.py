@@ -1,7 +1,6 @@
 """Data sets: their splits, and batches that are made on the device.
 
-    images  uint8 [n, channels, height, width]
-    labels  int64 [n]
+Images are uint8 [n, channels, height, width], labels int64 [n].
 """
 
 import gzip
@@ -107,7 +106,7 @@ class Dataset:
 
 def _cropped(images: Tensor, padding: int, down: Tensor, right: Tensor) -> Tensor:
     """Each image cut at its size out of itself padded with zeros, at row `down`, column `right`."""
-    n, channels, height, width = images.shape
+    n, _, height, width = images.shape
     padded = F.pad(images, [padding] * 4)
     rows = down[:, None] + torch.arange(height, device=images.device)
     columns = right[:, None] + torch.arange(width, device=images.device)
@@ -124,7 +123,7 @@ def load_dataset(name: str, data_dir: str | None = None) -> Dataset:
 
 def _digits(data_dir: str | None) -> Dataset:
     """scikit-learn's 1,797 digits of 8x8 pixels from 0 to 16: 1,197 / 300 / 300 images."""
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     images = torch.tensor(bunch.images, dtype=torch.uint8)[:, None]
@@ -132,7 +131,7 @@ def _digits(data_dir: str | None) -> Dataset:
     rest, test = _split(everything, per_class=30)
     train, val = _split(rest, per_class=30)
     return Dataset(
-        train, val, test, classes=10, pixel_max=16, mean=0.3037, std=0.3752, flip=False, crop=1
+        train, val, test, classes=10, pixel_max=16, mean=0.3049, std=0.3758, flip=False, crop=1
     )
 
 
@@ -172,7 +171,8 @@ def _draw_by_class(labels: Tensor, wanted: list[int], draw: torch.Generator) -> 
 def _split(images: Images, per_class: int) -> tuple[Images, Images]:
     """The rest, and `per_class` images of each class: the same ones whatever a trial's seed."""
     classes = int(images.labels.max()) + 1
-    held_out = _draw_by_class(images.labels, [per_class] * classes, generator(0, 0, "held-out split"))
+    draw = generator(0, 0, "held-out split")
+    held_out = _draw_by_class(images.labels, [per_class] * classes, draw)
     rest = torch.ones(len(images), dtype=torch.bool)
     rest[held_out] = False
     return images[rest.nonzero().flatten()], images[held_out]
@@ -201,7 +201,7 @@ def _fashion_mnist_folder(data_dir: str | None) -> Path:
 
 
 def _download_fashion_mnist(root: Path) -> Path:
-    from torchvision.datasets import FashionMNIST  # type: ignore[import-untyped]
+    from torchvision.datasets import FashionMNIST
 
     try:
         FashionMNIST(str(root), download=True)

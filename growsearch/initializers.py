@@ -22,8 +22,9 @@ def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
             "start from at least 2 blocks"
         )
     # ceil(i * blocks / grown_blocks - 1/2) in whole numbers
-    nearest = [-((grown_blocks - 2 * i * blocks) // (2 * grown_blocks)) for i in range(grown_blocks)]
-    return [min(max(n, min(i, 1)), blocks - 1) for i, n in enumerate(nearest)]
+    n, n_grown = blocks, grown_blocks
+    nearest = [-((n_grown - 2 * i * n) // (2 * n_grown)) for i in range(n_grown)]
+    return [min(max(source, min(i, 1)), n - 1) for i, source in enumerate(nearest)]
 
 
 def cloned_prefixes(old: Architecture, grown: Architecture) -> dict[str, str]:
@@ -48,14 +49,15 @@ def clone(old: Basic3ResNet, grown: Basic3ResNet) -> None:
     """Give `grown` the function of `old` with step size N/N+: every block, residual times N/N+.
 
     Whole blocks are copied, then scaled; stem, shortcuts and classifier are copied as they are.
+    `grown` must have been built as grown from the architecture that `old` has grown from.
     """
     prefixes = cloned_prefixes(old.architecture, grown.architecture)
     weights = old.state_dict()
     for name, tensor in grown.state_dict().items():
         tensor.copy_(weights[source_name(name, prefixes)])
     depths = zip(old.architecture.blocks, grown.architecture.blocks, strict=True)
-    for (n, n_grown), subnetwork in zip(depths, grown.subnetworks, strict=True):
-        for block in subnetwork:
+    for (n, n_grown), blocks in zip(depths, grown.blocks, strict=True):
+        for block in blocks:
             scale_residual(block, n / n_grown)
 
 
@@ -64,14 +66,15 @@ def scale_residual(block: BasicBlock, step: float) -> None:
 
     In training mode each bn undoes the scale of the conv before it, so the residual is `step`
     times the old one. Evaluation mode follows only if the running statistics are brought to the
-    same scale, which is what the inputs of the k-th bn now have: step ** k.
+    same scale, which is what the inputs of the k-th bn now have: step ** k. (So is its eps, see
+    BasicBlock.)
     """
     incoming = step
     for conv, bn in block.scaled_parts():
         assert bn.running_mean is not None and bn.running_var is not None
-        conv.weight *= step
-        bn.running_mean *= incoming
-        bn.running_var *= incoming**2
-        bn.weight *= step
-        bn.bias *= step
+        conv.weight.mul_(step)
+        bn.running_mean.mul_(incoming)
+        bn.running_var.mul_(incoming**2)
+        bn.weight.mul_(step)
+        bn.bias.mul_(step)
         incoming *= step

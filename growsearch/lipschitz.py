@@ -6,6 +6,7 @@ Vectors of G layers of one shape are [G, n], n = channels_in * height * width of
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from statistics import fmean
 
@@ -30,19 +31,21 @@ class _Layer:
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """Layers of one shape can share one batched power iteration."""
+        """Layers of one shape can share one batched iteration."""
         return (self.conv.weight.shape, self.conv.stride, self.conv.padding, self.image_size)
 
     @property
     def output_size(self) -> tuple[int, int]:
-        height, width = (
-            (size + 2 * int(padding) - kernel) // stride + 1
-            for size, padding, kernel, stride in zip(
-                self.image_size, self.conv.padding, self.conv.kernel_size, self.conv.stride,
-                strict=True,
-            )
-        )  # fmt: skip
-        return height, width
+        (stride, padding, kernel), (height, width) = self.geometry, self.image_size
+        return (
+            (height + 2 * padding - kernel) // stride + 1,
+            (width + 2 * padding - kernel) // stride + 1,
+        )
+
+    @property
+    def geometry(self) -> tuple[int, int, int]:
+        """Stride, padding and kernel size, the same in both directions."""
+        return self.conv.stride[0], int(self.conv.padding[0]), self.conv.kernel_size[0]
 
 
 def block_constants(
@@ -61,8 +64,7 @@ def block_constants(
     names = iter(layers)
     return [
         prod(norms[next(names)] * _normalization_constant(bn) for _, bn in block.scaled_parts())
-        for subnetwork in network.subnetworks
-        for block in subnetwork
+        for block in chain.from_iterable(network.blocks)
     ]
 
 
@@ -77,11 +79,10 @@ def _convolutions(network: Basic3ResNet, image_size: tuple[int, int]) -> dict[st
     """The blocks' convolutions by name, in the order that an image passes them."""
     names = {module: name for name, module in network.named_modules()}
     layers = {}
-    for subnetwork in network.subnetworks:
-        for block in subnetwork:
-            for conv, _ in block.scaled_parts():
-                layers[names[conv]] = layer = _Layer(conv, image_size)
-                image_size = layer.output_size
+    for block in chain.from_iterable(network.blocks):
+        for conv, _ in block.scaled_parts():
+            layers[names[conv]] = layer = _Layer(conv, image_size)
+            image_size = layer.output_size
     return layers
 
 
@@ -145,7 +146,7 @@ def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
     """v -> W^T W v for each of the layers, on vectors [G, n] of flattened images."""
     conv, count = layers[0].conv, len(layers)
     weight = torch.cat([layer.conv.weight for layer in layers]).contiguous()
-    stride, padding, kernel = conv.stride[0], int(conv.padding[0]), conv.kernel_size[0]
+    stride, padding, kernel = layers[0].geometry
     sizes = zip(layers[0].image_size, layers[0].output_size, strict=True)
     # rows and columns that the stride never reaches: the transpose has to give them back
     unreached = [size - ((out - 1) * stride - 2 * padding + kernel) for size, out in sizes]

@@ -57,8 +57,9 @@ def _page(
 ) -> str:  # fmt: skip
     from plotly.offline import get_plotlyjs
 
+    title = _title(folder, trials)
     data = {
-        "title": _title(folder, trials),
+        "title": title,
         "info": info,
         "searched": searched,
         "epochs": len(study),
@@ -69,22 +70,22 @@ def _page(
     text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
     template = files("growsearch").joinpath("report.html").read_text(encoding="utf-8")
     return (
-        template.replace("{{title}}", _escaped(data["title"]))
+        template.replace("{{title}}", _escaped(title))
         .replace("{{plotly}}", get_plotlyjs())
         .replace("{{data}}", text)
     )
 
 
-def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[str, Any]]:
+def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
     optimal = is_pareto_optimal(trials)
     curves = dict(iter(study.groupby("trial_id")))
     return [
-        trial.to_dict()
+        trial
         | {
-            "optimal": bool(optimal[index]),
+            "optimal": bool(is_optimal),
             "curve": {name: curves[trial["trial_id"]][name].tolist() for name in _CURVES},
         }
-        for index, trial in trials.iterrows()
+        for trial, is_optimal in zip(trials.to_dict("records"), optimal, strict=True)
     ]
 
 

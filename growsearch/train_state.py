@@ -23,7 +23,7 @@ class TrainState:
 
     network: Basic3ResNet
     optimizer: torch.optim.SGD
-    history: History = History()
+    history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
     """Singular vectors of the blocks' convolutions, by name; see lipschitz.py."""
 
@@ -75,9 +75,11 @@ def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
 def new_network(
     config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device
 ) -> Basic3ResNet:
+    """A network that the trial has from the start, or grows to."""
     network = build_network(
-        config.network, architecture, dataset.image_shape, dataset.classes, config.seed
-    )
+        config.network, architecture, dataset.image_shape, dataset.classes, config.seed,
+        grown_from=Architecture(config.architecture),
+    )  # fmt: skip
     # channels-last convolutions are the faster ones, on CPUs too
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

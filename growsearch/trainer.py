@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from growsearch.config import TrialConfig
 from growsearch.costs import count_parameters
-from growsearch.data import Dataset, Images, load_dataset
+from growsearch.data import Images, load_dataset
 from growsearch.errors import InputError
 from growsearch.growth import grow
 from growsearch.growth_policies import Grow, decide

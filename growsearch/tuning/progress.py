@@ -30,7 +30,7 @@ class SearchProgress(tune.Callback):
         self.started = time.monotonic()
         self.live: Live | None = None
 
-    def setup(self, **info: Any) -> None:
+    def setup(self, *args: Any, **info: Any) -> None:
         # made here and not before: the Tuner pickles its callbacks, and a Live holds a lock
         self.started = time.monotonic()
         self.console = Console()

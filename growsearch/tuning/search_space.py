@@ -26,7 +26,7 @@ def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
         raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
     try:
         space = runpy.run_path(str(path)).get("param_space")
-    except Exception as error:  # noqa: BLE001 the file is the user's program: it may raise anything
+    except Exception as error:  # the file is the user's program: it may raise anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
             f"{type(error).__name__}: {error}"

@@ -20,7 +20,8 @@ class GrowingTrial(tune.Trainable):
     trainer: Trainer
 
     def setup(self, config: dict[str, Any]) -> None:
-        torch.set_num_threads(max(int(self.trial_resources.required_resources.get("CPU", 1)), 1))
+        assert self.trial_resources is not None
+        torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
         trial = TrialConfig.from_flat(config)
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's

@@ -40,6 +40,10 @@ def run_search(
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
+    if max_concurrent is not None and max_concurrent < 1:
+        raise InputError(f"max_concurrent={max_concurrent} is no number of trials; give 1 or more")
+    if cpus_per_trial < 1:
+        raise InputError(f"cpus_per_trial={cpus_per_trial} is no number of cores; give 1 or more")
     space = load_space(space_file, overrides)
     drawn, repeats = draw_trials(space, trials, search_seed)
     _check_data(drawn)

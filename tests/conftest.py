@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord, History
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As many threads as a trial has in a search, so that records can be compared."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def paper() -> dict:
+    return json.loads((ROOT / "tests/reference/lipgrow.json").read_text())
+
+
+@pytest.fixture
+def small() -> dict:
+    """Fields of a trial that trains in about a second and grows twice."""
+    return {
+        "train_size": 200, "epochs": 6, "lr": 0.1, "policy": "fixed", "growth_epochs": (2, 4)
+    }  # fmt: skip
+
+
+def record(epoch: int = 1, **changes: object) -> EpochRecord:
+    values = {
+        "epoch": epoch, "architecture": "2-2-2", "parameters": 100, "param_epochs": 100 * epoch,
+        "ppe": 100.0, "lr": 0.1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 50.0,
+        "test_accuracy": 50.0, "lipschitz": 1.0, "grew": False, "seconds": 1.0,
+        "status": "running",
+    }  # fmt: skip
+    return EpochRecord(**{**values, **changes})
+
+
+def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
+    """The history of a trial whose Lipschitz constants since its last growth are scripted."""
+    from dataclasses import replace
+
+    from growsearch.growth_policies import decide
+
+    history, architecture, since = History(), config.architecture, 0
+    for epoch in range(1, config.epochs + 1):
+        new = record(epoch, architecture=architecture, lipschitz=lipschitz[since])
+        decision = decide(config, history.plus(new))
+        history = history.plus(replace(new, grew=decision is not None))
+        since += 1
+        if decision is not None:
+            architecture, since = str(decision.architecture), 0
+    return history

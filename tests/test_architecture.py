@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from growsearch.architecture import Architecture
+from growsearch.errors import InputError
+
+depths = st.lists(st.integers(1, 99), min_size=1, max_size=5)
+
+
+@given(depths)
+def test_text_and_blocks_are_two_spellings_of_one_value(blocks):
+    text = "-".join(map(str, blocks))
+    assert Architecture(text) == Architecture(blocks)
+    assert str(Architecture(blocks)) == text
+    assert hash(Architecture(text)) == hash(Architecture(blocks))
+
+
+@pytest.mark.parametrize("text", ["", "3-x-3", "0-1-1", "3--3", "-1-2", "2.0-2", "²-2-2", "3-3-"])
+def test_anything_else_is_refused_with_the_text_and_an_example(text):
+    with pytest.raises(InputError, match="write it like 2-2-2") as caught:
+        Architecture(text)
+    assert repr(text) in str(caught.value)
+
+
+@given(depths, st.integers(0, 4))
+def test_doublings_are_counted_back(blocks, times):
+    seed = Architecture(blocks)
+    assert seed.doubled(times).blocks == tuple(n * 2**times for n in blocks)
+    assert seed.doublings_to(seed.doubled(times)) == times
+
+
+@pytest.mark.parametrize("target", ["3-3-3", "2-2-4", "1-1-1", "6-6-6", "2-2"])
+def test_a_target_that_doubling_misses_is_an_error_with_the_ones_it_reaches(target):
+    with pytest.raises(InputError, match="4-4-4, 8-8-8, 16-16-16"):
+        Architecture("2-2-2").doublings_to(Architecture(target))

@@ -1,0 +1,138 @@
+import re
+
+import pytest
+from conftest import ROOT
+
+from growsearch.cli import main
+from growsearch.config import field_names
+from growsearch.results import read_info, read_study
+
+QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]
+SPACE = str(ROOT / "search_spaces/lipgrow.py")
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_train_shows_each_epoch_marks_growth_and_closes_with_a_summary(capsys, tmp_path):
+    code, out, _ = run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    assert code == 0
+    assert re.findall(r"^ +(\d)  (\S+)", out, re.M)[:3] == [
+        ("1", "2-2-2"), ("2", "2-2-2"), ("3", "4-4-4")
+    ]  # fmt: skip
+    assert re.search(r"^ +2  2-2-2 .*\n.*grows to 4-4-4: scheduled\n +3  4-4-4", out, re.M)
+    assert "completed after 3 epochs" in out
+    assert "2-2-2 → 4-4-4 (growths after epochs: 2)" in out
+    rows = read_study(tmp_path / "one")
+    assert rows["epoch"].tolist() == [1, 2, 3]
+    assert rows["config/growth_epochs"].tolist() == ["2"] * 3
+
+
+def test_what_train_leaves_goes_on_in_python(capsys, tmp_path):
+    from growsearch import Trainer
+
+    run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    trainer = Trainer.load(tmp_path / "one" / "state.pt")
+    assert trainer.finished
+    assert str(trainer.state.architecture) == "4-4-4"
+    assert [r.val_loss for r in trainer.history] == read_study(tmp_path / "one")[
+        "val_loss"
+    ].tolist()
+
+
+def test_report_of_one_trial_names_its_three_files(capsys, tmp_path):
+    run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    code, out, _ = run(capsys, "report", tmp_path / "one")
+    assert code == 0
+    for name in ("report.html", "front.png", "front.csv"):
+        assert str(tmp_path / "one" / name) in out
+        assert (tmp_path / "one" / name).stat().st_size > 0
+
+
+def test_train_has_an_option_for_each_field_of_a_trial(capsys):
+    code, out, _ = run(capsys, "train", "--help")
+    assert code == 0
+    for name in field_names():
+        assert f"--{name.replace('_', '-')} " in out
+    assert "none|fixed|lipschitz" in out
+    assert "(default: 164)" in out
+    assert "(default: 1.4)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("train --dataset digts", "'digts'; did you mean 'digits'"),
+        ("train --architecture 3-x-3", "'3-x-3'"),
+        ("train --architecture 0-1-1", "'0-1-1'"),
+        ("train --architecture 1-1-1", "start from 2-2-2"),
+        ("train --rtol 0", "rtol must be greater than 0, but got 0.0"),
+        ("train --rtol -1", "rtol must be greater than 0, but got -1.0"),
+        ("train --rtol much", "invalid float value: 'much'"),
+        ("train --epochs 0", "epochs must be at least 1, but got 0"),
+        ("train --policy none --rtol 1.2", "belongs to policy 'lipschitz'"),
+        ("train --train-size 2000 --policy none", "at most 1197"),
+        ("train --dataset fashion-mnist --data-dir nowhere", "'nowhere' is not a folder"),
+        ("train --colour red", "unrecognized arguments: --colour red"),
+        ("report nowhere", "'nowhere' is not a study"),
+        ("search nowhere.py --trials 1", "'nowhere.py' is not a file"),
+        (f"search {SPACE}", "give --trials"),
+        (f"search {SPACE} --trials 0", "trials=0"),
+        (f"search {SPACE} --trials 2 --dataset digts", "'digts'; did you mean 'digits'"),
+        (f"search {SPACE} --trials 2 --train-size 2000", "at most 1197"),
+        (f"search {SPACE} --trials 2 --max-concurrent 0", "max_concurrent=0"),
+        (f"search {SPACE} --trials 2 --cpus-per-trial 0", "cpus_per_trial=0"),
+        ("", "the following arguments are required: command"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
+    capsys, tmp_path, monkeypatch, arguments, named
+):
+    monkeypatch.chdir(tmp_path)
+    out = ["--out", "runs/one"] if arguments.startswith(("train", "search")) else []
+    code, printed, err = run(capsys, *arguments.split(), *out)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "error: " in err
+    assert named in err
+    assert printed == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["train", *QUICK], ["search", SPACE, "--trials", "1"]])
+def test_an_output_folder_that_holds_a_study_is_left_as_it_is(capsys, tmp_path, command):
+    out = tmp_path / "one"
+    run(capsys, "train", *QUICK, "--out", out)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    code, _, err = run(capsys, *command, "--out", out)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "holds another study; nothing was changed" in err
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_an_interrupted_trial_keeps_its_epochs(capsys, tmp_path, monkeypatch):
+    from growsearch.trainer import Trainer
+
+    epoch = Trainer._epoch
+
+    def interrupted(self):
+        if len(self.history) == 2:
+            raise KeyboardInterrupt
+        return epoch(self)
+
+    monkeypatch.setattr(Trainer, "_epoch", interrupted)
+    code, out, err = run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    assert code == 130
+    assert "running after 2 epochs" in out
+    assert err == "growsearch train: interrupted\n"
+    assert read_study(tmp_path / "one")["epoch"].tolist() == [1, 2]
+    assert read_info(tmp_path / "one")["command"] == "train"
+    monkeypatch.undo()
+    assert len(list(Trainer.load(tmp_path / "one" / "state.pt"))) == 1

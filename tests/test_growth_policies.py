@@ -1,0 +1,70 @@
+import pytest
+from conftest import record, run_policy
+
+from growsearch.config import TrialConfig
+from growsearch.growth_policies import decide
+from growsearch.history import History
+
+
+def test_a_constant_lipschitz_is_grown_by_force_to_keep_the_reserve(paper):
+    history = run_policy(TrialConfig(), [5.0] * 164)
+    assert list(history.growth_epochs) == paper["growths"]["constant"]
+    assert history[-1].architecture == "8-8-8"
+
+
+def test_a_lipschitz_that_rises_by_five_percent_grows_when_the_ratio_passes_rtol(paper):
+    history = run_policy(TrialConfig(), [1.05**epoch for epoch in range(164)])
+    assert list(history.growth_epochs) == paper["growths"]["rising by 5 % an epoch"]
+
+
+def test_the_smoothed_constant_needs_its_window_before_the_first_ratio(paper):
+    history = run_policy(TrialConfig(), [2.0**epoch for epoch in range(164)])
+    assert list(history.growth_epochs) == paper["growths"]["earliest"]
+
+
+def test_a_ratio_that_equals_rtol_does_not_grow_and_one_above_does():
+    config = TrialConfig(rtol=2.0, window=1, epochs=40)
+    assert decide(config, History([record(1, lipschitz=1.0), record(2, lipschitz=2.0)])) is None
+    decision = decide(config, History([record(1, lipschitz=1.0), record(2, lipschitz=2.001)]))
+    assert str(decision.architecture) == "4-4-4"
+    assert "2.001 > rtol 2" in decision.reason
+
+
+def test_the_baseline_starts_anew_at_each_growth():
+    # at the first depth 1, 1, 3; at the second 10, 10, 10, ...: no ratio there
+    config = TrialConfig(rtol=2.5, window=1, epochs=60, reserve=5)
+    history, depth = History(), "2-2-2"
+    for epoch, value in enumerate([1.0, 1.0, 3.0] + [10.0] * 20, start=1):
+        new = record(epoch, architecture=depth, lipschitz=value)
+        decision = decide(config, history.plus(new))
+        history = history.plus(record(epoch, architecture=depth, lipschitz=value, grew=epoch == 3))
+        assert (decision is not None) == (epoch == 3)
+        depth = "4-4-4" if epoch >= 3 else depth
+
+
+def test_nothing_grows_beyond_the_maximum_or_after_the_last_epoch():
+    rising = [2.0**epoch for epoch in range(164)]
+    one = run_policy(TrialConfig(max_architecture="4-4-4"), rising)
+    assert (one.growth_epochs, one[-1].architecture) == ((11,), "4-4-4")
+    same = run_policy(TrialConfig(max_architecture="2-2-2"), rising)
+    assert same.growth_epochs == ()
+    last = History(record(e, lipschitz=2.0**e) for e in range(1, 31))
+    assert decide(TrialConfig(epochs=30, window=1, reserve=1), last) is None
+
+
+@pytest.mark.parametrize("window", [1, 3, 10])
+@pytest.mark.parametrize("reserve", [1, 4, 12])
+def test_the_final_depth_gets_its_reserve_whatever_the_constants_do(window, reserve):
+    config = TrialConfig(epochs=40, window=window, reserve=reserve, rtol=1.4)
+    for constants in ([1.0] * 40, [1.1**e for e in range(40)], [0.9**e for e in range(40)]):
+        history = run_policy(config, constants)
+        assert history[-1].architecture == "8-8-8"
+        assert len(history) - history.last_growth >= reserve
+
+
+def test_fixed_doubles_after_each_of_its_epochs_and_none_never():
+    config = TrialConfig(policy="fixed", growth_epochs=(60, 110))
+    history = run_policy(config, [1.0] * 164)
+    assert history.growth_epochs == (60, 110)
+    assert [history[e].architecture for e in (59, 60, 110)] == ["2-2-2", "4-4-4", "8-8-8"]
+    assert run_policy(TrialConfig(policy="none"), [1.5**e for e in range(164)]).growth_epochs == ()

@@ -1,0 +1,88 @@
+"""The house has one direction, and whoever stands low in it is not loaded by who stands high."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+# fmt: off
+ORDER = [
+    "errors", "architecture", "config", "history", "lr_schedules", "growth_policies",
+    "randomness", "data", "networks", "initializers", "lipschitz", "costs", "train_state",
+    "growth", "trainer",
+    "results", "pareto", "figures", "report", "terminal",
+    "tuning.search_space", "tuning.trainable", "tuning.callbacks", "tuning.progress",
+    "tuning.tuner",
+    "cli",
+]
+# fmt: on
+HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")
+
+
+def module_name(path) -> str:
+    return ".".join(path.relative_to(ROOT / "growsearch").with_suffix("").parts)
+
+
+PATHS = [path for path in sorted((ROOT / "growsearch").rglob("*.py")) if path.name != "__init__.py"]
+
+
+def imported(path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("path", PATHS, ids=module_name)
+def test_a_module_imports_only_what_stands_above_it(path):
+    above = ORDER[: ORDER.index(module_name(path))]
+    ours = {n.removeprefix("growsearch.") for n in imported(path) if n.startswith("growsearch.")}
+    assert ours <= set(above)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=module_name)
+def test_ray_is_imported_in_tuning_alone(path):
+    if path.parent.name != "tuning":
+        assert not [n for n in imported(path) if n.split(".")[0] in ("ray", "optuna")]
+
+
+def output_of(code: str) -> str:
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return out.stdout
+
+
+def loaded_after(code: str) -> set[str]:
+    code += f"\nimport sys; print(*(set(sys.modules) & set({HEAVY!r})))"
+    return set(output_of(code).splitlines()[-1].split())
+
+
+def test_importing_growsearch_loads_nothing_heavy():
+    assert loaded_after("import growsearch; growsearch.TrialConfig()") == set()
+
+
+def test_help_loads_nothing_heavy():
+    code = "from growsearch.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: 0"
+    assert loaded_after(code) == set()
+
+
+def test_a_local_trial_runs_where_only_torch_numpy_pyarrow_and_rich_are(tmp_path):
+    """And scikit-learn, whose digits these are."""
+    absent = set(HEAVY) - {"torch", "sklearn"} | {"moocore", "hypothesis", "pytest"}
+    arguments = f"train --policy none --epochs 1 --train-size 100 --out {tmp_path}/one"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+    code += f"from growsearch.cli import main; main({arguments.split()!r})"
+    assert "completed after 1 epochs" in output_of(code)
+
+
+def test_every_public_name_is_found():
+    import growsearch
+
+    for name in growsearch.__all__:
+        assert getattr(growsearch, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = growsearch.nothing

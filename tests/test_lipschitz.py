@@ -1,0 +1,101 @@
+from itertools import chain
+from math import prod
+from statistics import fmean
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.lipschitz import block_constants, lipschitz_constant
+from growsearch.networks import build_network
+from growsearch.trainer import Trainer
+
+
+@torch.no_grad()
+def dense_norm(conv, height, width) -> float:
+    """The largest singular value of the matrix that the convolution is on images of this size."""
+    n = conv.in_channels * height * width
+    images = torch.eye(n, dtype=torch.float64).reshape(n, conv.in_channels, height, width)
+    matrix = F.conv2d(images, conv.weight.double(), None, conv.stride, conv.padding)
+    return torch.linalg.svdvals(matrix.reshape(n, -1))[0].item()
+
+
+@torch.no_grad()
+def dense_constants(network, height, width) -> list[float]:
+    constants = []
+    for block in chain.from_iterable(network.blocks):
+        factors = []
+        for conv, bn in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
+            scale = bn.weight.abs() / (bn.running_var + bn.eps).sqrt()
+            factors += [dense_norm(conv, height, width), scale.max().item()]
+            stride = conv.stride[0]
+            height, width = -(-height // stride), -(-width // stride)
+        constants.append(prod(factors))
+    return constants
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 7), (9, 6)])
+def test_blocks_of_a_new_network_agree_with_the_dense_svd(size):
+    network = build_network("basic3resnet", Architecture("2-2-2"), (1, *size), 10, seed=1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight)
+            torch.nn.init.uniform_(module.running_var, 0.01, 2)
+    ours = block_constants(network, size, vectors={})
+    assert ours == pytest.approx(dense_constants(network, *size), rel=5e-3)
+
+
+def test_every_epoch_of_a_growing_run_agrees_with_the_dense_svd_within_one_percent():
+    config = TrialConfig(
+        policy="fixed", growth_epochs=(3, 5), epochs=7, train_size=500, max_architecture=None
+    )
+    trainer = Trainer(config)
+    networks = []
+    grow_free = trainer._epoch
+
+    def remember():
+        record = grow_free()
+        networks.append(dense_constants(trainer.state.network, 8, 8))
+        return record
+
+    trainer._epoch = remember
+    for record in trainer:
+        assert record.lipschitz == pytest.approx(fmean(networks[-1]), rel=0.01)
+    assert [len(constants) for constants in networks] == [6, 6, 6, 12, 12, 24, 24]
+
+
+def test_the_networks_constant_is_the_mean_over_all_blocks():
+    network = build_network("basic3resnet", Architecture("2-3-4"), (3, 8, 8), 10, seed=1)
+    constants = block_constants(network, (8, 8), vectors={})
+    assert len(constants) == 9
+    assert lipschitz_constant(network, (8, 8), vectors={}) == fmean(constants)
+
+
+def test_vectors_are_kept_outside_the_module_and_lead_on():
+    network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
+    names = set(network.state_dict())
+    vectors: dict[str, torch.Tensor] = {}
+    first = block_constants(network, (8, 8), vectors)
+    assert set(network.state_dict()) == names
+    assert len(vectors) == 12
+    assert block_constants(network, (8, 8), vectors) == pytest.approx(first, rel=1e-3)
+
+
+def test_the_measure_leaves_weights_gradients_and_random_state_alone():
+    network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state = torch.random.get_rng_state()
+    block_constants(network, (8, 8), vectors={})
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_nan_weight_is_a_nan_constant_of_its_block_alone():
+    network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
+    with torch.no_grad():
+        network.blocks[1][1].conv1.weight[0, 0, 0, 0] = torch.nan
+    isnan = [constant != constant for constant in block_constants(network, (8, 8), vectors={})]
+    assert isnan == [False, False, False, True, False, False]

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from growsearch.architecture import Architecture
+from growsearch.costs import count_parameters
+from growsearch.networks import build_network
+
+
+def build(architecture="2-2-2", shape=(3, 32, 32), classes=10, seed=0):
+    return build_network("basic3resnet", Architecture(architecture), shape, classes, seed)
+
+
+def test_parameters_are_the_papers(paper):
+    for classes, counts in paper["parameters_rgb"].items():
+        if classes != "source":
+            for architecture, expected in counts.items():
+                assert count_parameters(build(architecture, classes=int(classes))) == expected
+
+
+def test_each_further_block_adds_its_sub_networks_increment(paper):
+    seed = paper["seed_parameters_rgb"]
+    for blocks in ((1, 1, 1), (4, 1, 2), (1, 3, 5)):
+        expected = seed["1-1-1"] + sum(
+            step * (n - 1) for step, n in zip(seed["increments"], blocks, strict=True)
+        )
+        assert count_parameters(build(blocks)) == expected
+
+
+def test_ppe_of_the_papers_schedules(paper):
+    for schedule, expected in paper["ppe"].items():
+        if schedule != "source":
+            counts = [count_parameters(build(depth)) for depth in schedule.split()]
+            epochs = [60, 50, 54] if len(counts) == 3 else [60, 104]
+            total = sum(n * e for n, e in zip(counts, epochs, strict=True))
+            assert total / 164 == pytest.approx(expected, abs=5e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (2, 7, 11)])
+def test_any_image_size_and_number_of_channels_gives_logits(shape):
+    network = build("1-2-3", shape, classes=7)
+    assert network(torch.randn(4, *shape)).shape == (4, 7)
+
+
+def test_sub_networks_halve_the_image_and_only_their_first_block_may():
+    network = build("2-3-2")
+    x = network.stem(torch.randn(2, 3, 32, 32))
+    sizes = []
+    for block in (block for blocks in network.blocks for block in blocks):
+        x = block(x)
+        sizes.append(tuple(x.shape[1:]))
+    assert sizes == [(16, 32, 32)] * 2 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 2
+    strided = [m.stride for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert strided.count((2, 2)) == 4  # conv and shortcut of two first blocks
+
+
+def test_convolutions_start_with_he_normal_fan_out():
+    network = build("3-3-3")
+    conv = network.blocks[2][1].conv1
+    assert conv.weight.std().item() == pytest.approx((2 / (9 * 64)) ** 0.5, rel=0.02)
+    assert abs(conv.weight.mean().item()) < 1e-3
+
+
+def test_weights_depend_on_the_seed_alone_and_leave_the_global_state():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one = build(seed=5)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(2)
+    two, other = build(seed=5), build(seed=6)
+    for name, weight in one.state_dict().items():
+        assert torch.equal(weight, two.state_dict()[name])
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)

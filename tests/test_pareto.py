@@ -1,0 +1,44 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from growsearch.errors import InputError
+from growsearch.pareto import is_pareto_optimal, pareto_front
+
+points = st.lists(
+    st.tuples(
+        st.integers(1, 6), st.integers(1, 6), st.sampled_from(["completed", "completed", "failed"])
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def table(rows) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["ppe", "val_accuracy", "status"])
+    return frame.assign(trial_id=[f"t{i:02}" for i in frame.index])
+
+
+@given(points)
+def test_the_front_is_what_no_completed_trial_dominates(rows):
+    """Against all pairs, with ties kept."""
+    trials = table(rows)
+    completed = [(c, a) for c, a, status in rows if status == "completed"]
+    expected = [
+        status == "completed"
+        and not any(c <= cost and a >= acc and (c < cost or a > acc) for c, a in completed)
+        for cost, acc, status in rows
+    ]
+    assert is_pareto_optimal(trials).tolist() == expected
+    front = pareto_front(trials)
+    assert front["ppe"].is_monotonic_increasing
+    assert front["val_accuracy"].is_monotonic_increasing
+    assert sorted(front["trial_id"]) == [f"t{i:02}" for i, e in enumerate(expected) if e]
+
+
+def test_cost_and_accuracy_may_be_any_columns():
+    trials = table([(1, 1, "completed"), (2, 9, "completed")]).assign(seconds=[5.0, 3.0])
+    assert pareto_front(trials, cost="seconds")["trial_id"].tolist() == ["t01"]
+    with pytest.raises(InputError, match="no column 'flops'; choose from ppe, val_accuracy"):
+        pareto_front(trials, cost="flops")

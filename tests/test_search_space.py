@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from conftest import ROOT
+from ray import tune
+
+from growsearch.errors import InputError
+from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
+
+
+def space_file(tmp_path, text: str):
+    path = tmp_path / "space.py"
+    path.write_text("from ray import tune\n" + text)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.py")), ids=str)
+def test_every_space_in_the_repository_draws_trials(path):
+    space = load_space(path)
+    trials, _ = draw_trials(space, 12, seed=0)
+    assert len(trials) == 12
+    assert searched_fields(space)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("param_space = {'rtoll': 1.2}", "no field 'rtoll'; did you mean 'rtol'"),
+        ("param_space = {'rtol': tune.uniform(-1, 2)}", "rtol must be greater than 0, but got -1"),
+        ("param_space = {'window': tune.randint(0, 5)}", "window must be at least 1, but got 0"),
+        ("param_space = {'policy': tune.choice(['none', 'never'])}", "policy 'never'"),
+        ("param_space = {'lr': tune.grid_search([0.1, 0])}", "lr must be greater than 0"),
+        ("param_space = {'epochs': 0}", "epochs must be at least 1"),
+        ("param_space = {'architecture': None}", "architecture must be given"),
+        ("param_space = {'architecture': tune.choice(['2-2-2', '3-x-3'])}", "'3-x-3'"),
+        ("param_space = [1]", "defines no param_space"),
+        ("params = {}", "defines no param_space"),
+        ("\nparam_space = {'rtol': tune.unifrom(1, 2)}", "in line 3: AttributeError"),
+        ("param_space = {'rtol': }", "in line 2: SyntaxError"),
+        ("import nothing_like_it", "in line 2: ModuleNotFoundError"),
+    ],
+)
+def test_a_mistake_in_a_space_names_file_and_field(tmp_path, text, named):
+    path = space_file(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        load_space(path)
+    assert named in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_between_fields_are_checked_for_every_trial_before_the_first(tmp_path):
+    text = "param_space = {'policy': tune.choice(['none', 'lipschitz']), 'rtol': 1.2}"
+    space = load_space(space_file(tmp_path, text))
+    with pytest.raises(InputError, match=r"rtol=1.2 belongs to policy 'lipschitz'"):
+        draw_trials(space, 20, seed=0)
+
+
+def test_overrides_replace_what_the_file_says(tmp_path):
+    path = space_file(tmp_path, "param_space = {'rtol': tune.uniform(1, 2), 'epochs': 30}")
+    space = load_space(path, {"rtol": 1.5, "train_size": 100})
+    assert searched_fields(space) == []
+    (trial,), _ = draw_trials(space, None, seed=0)
+    assert (trial.rtol, trial.train_size, trial.epochs) == (1.5, 100, 30)
+
+
+def test_a_grid_is_run_whole(tmp_path):
+    text = (
+        "param_space = {'rtol': tune.grid_search([1.1, 1.2]), 'seed': tune.grid_search([0, 1, 2])}"
+    )
+    space = load_space(space_file(tmp_path, text))
+    trials, repeats = draw_trials(space, None, seed=0)
+    assert repeats == 1
+    pairs = {(t.rtol, t.seed) for t in trials}
+    assert pairs == {(r, s) for r in (1.1, 1.2) for s in (0, 1, 2)}
+    assert len(draw_trials(space, 12, seed=0)[0]) == 12
+    with pytest.raises(InputError, match=r"trials=10 is not a multiple of the 6 points.*try 6"):
+        draw_trials(space, 10, seed=0)
+
+
+def test_draws_follow_the_seed_and_the_ranges():
+    space = {"rtol": tune.uniform(1.1, 1.3), "window": tune.randint(1, 4)}
+    trials, _ = draw_trials(space, 200, seed=1)
+    assert trials == draw_trials(space, 200, seed=1)[0]
+    assert trials != draw_trials(space, 200, seed=2)[0]
+    assert {trial.window for trial in trials} == {1, 2, 3}
+    assert np.mean([trial.rtol for trial in trials]) == pytest.approx(1.2, abs=0.02)

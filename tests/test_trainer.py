@@ -1,0 +1,177 @@
+import math
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import pytest
+import torch
+
+from growsearch.config import TrialConfig
+from growsearch.errors import InputError
+from growsearch.history import EpochRecord
+from growsearch.lr_schedules import adaptive_cosine
+from growsearch.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    config = TrialConfig(
+        train_size=200, epochs=6, lr=0.1, policy="fixed", growth_epochs=(2, 4)
+    )  # fmt: skip
+    return config, list(Trainer(config))
+
+
+def test_a_trial_is_an_iterator_of_its_epochs(undisturbed):
+    _, records = undisturbed
+    assert [record.epoch for record in records] == [1, 2, 3, 4, 5, 6]
+    assert [record.grew for record in records] == [False, True, False, True, False, False]
+    assert [r.architecture for r in records] == ["2-2-2"] * 2 + ["4-4-4"] * 2 + ["8-8-8"] * 2
+    assert [record.status for record in records] == ["running"] * 5 + ["completed"]
+
+
+def test_costs_are_sums_of_what_was_trained(undisturbed):
+    _, records = undisturbed
+    # by hand, one channel: 97216 n - 19174 - 2 * 16 * 9
+    counts = [97216 * n - 19174 - 288 for n in (2, 2, 4, 4, 8, 8)]
+    assert [record.parameters for record in records] == counts
+    assert [record.param_epochs for record in records] == [sum(counts[: e + 1]) for e in range(6)]
+    assert records[-1].ppe == pytest.approx(sum(counts) / 6, rel=1e-15)
+
+
+def test_the_learning_rate_restarts_at_growth(undisturbed):
+    _, records = undisturbed
+    expected = [
+        adaptive_cosine(t, last_growth=g, epochs=6, lr_max=0.1)
+        for t, g in enumerate((0, 0, 2, 2, 4, 4))
+    ]
+    assert [record.lr for record in records] == expected
+    assert expected[2] == expected[4] == 0.1
+
+
+def test_the_same_trial_again_is_the_same_to_the_last_bit(undisturbed):
+    config, records = undisturbed
+    torch.manual_seed(123)
+    torch.rand(7)
+    assert list(Trainer(config)) == records
+
+
+def test_the_same_trial_in_another_process_is_the_same_to_the_last_bit(undisturbed):
+    config, records = undisturbed
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from growsearch import Trainer, TrialConfig\n"
+        f"for r in Trainer(TrialConfig.from_flat({config.to_flat()!r})):\n"
+        "    print(r.train_loss.hex(), r.val_loss.hex(), r.val_accuracy.hex(), r.lipschitz.hex())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    expected = [
+        " ".join(x.hex() for x in (r.train_loss, r.val_loss, r.val_accuracy, r.lipschitz))
+        for r in records
+    ]
+    assert out.stdout.split("\n")[:-1] == expected
+
+
+def test_another_seed_is_another_run(undisturbed):
+    config, records = undisturbed
+    other = next(Trainer(replace(config, seed=1)))
+    assert other.train_loss != records[0].train_loss
+
+
+def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
+    """The same growths decided by Lipschitz constants give the same records."""
+    _, records = undisturbed
+    forced = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1e9, window=2, reserve=2)
+    by_lipschitz = list(Trainer(forced))
+    assert by_lipschitz == records
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 4, 5])
+def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path, stop_after):
+    config, records = undisturbed
+    trainer = Trainer(config)
+    for _ in range(stop_after):
+        next(trainer)
+    trainer.save(tmp_path / "state.pt")
+    restored = Trainer.load(tmp_path / "state.pt")
+    assert restored.config == config
+    assert list(restored.history) == records[:stop_after]
+    assert list(restored) == records[stop_after:]
+    assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
+
+
+def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
+    config = TrialConfig(train_size=200, epochs=8, lr=0.1, rtol=1.0001, window=3, reserve=1)
+    records = list(Trainer(config))
+    assert any(record.grew for record in records)
+    trainer = Trainer(config)
+    for _ in range(2):
+        next(trainer)
+    trainer.save(tmp_path / "state.pt")
+    assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
+
+
+def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
+    config, _ = undisturbed
+    trainer = Trainer(config)
+    trainer.save(tmp_path / "state.pt")
+    contents = torch.load(tmp_path / "state.pt", weights_only=True)
+    del contents["network"]["classifier.bias"]
+    torch.save(contents, tmp_path / "state.pt")
+    with pytest.raises(RuntimeError, match=r"classifier\.bias"):
+        Trainer.load(tmp_path / "state.pt")
+
+
+def test_the_test_set_steers_nothing():
+    """With its labels shuffled only the recorded test accuracy changes."""
+    config = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1.0001, window=1, reserve=1)
+    records = list(Trainer(config))
+    trainer = Trainer(config)
+    test = trainer.dataset.test
+    shuffled = replace(test, labels=test.labels.roll(1))
+    trainer.dataset = replace(trainer.dataset, test=shuffled)
+    others = list(trainer)
+    assert any(record.grew for record in records)
+    assert [replace(r, test_accuracy=0.0) for r in others] == [
+        replace(r, test_accuracy=0.0) for r in records
+    ]
+    assert [r.test_accuracy for r in others] != [r.test_accuracy for r in records]
+
+
+def test_a_network_learns_the_digits():
+    *_, last = Trainer(TrialConfig(policy="none", epochs=12, lr=0.1))
+    assert last.val_accuracy > 97
+    assert last.test_accuracy > 95
+    assert last.train_loss < 0.2
+
+
+def test_losses_and_accuracies_are_those_of_the_whole_split():
+    trainer = Trainer(TrialConfig(policy="none", epochs=1, train_size=200))
+    record = next(trainer)
+    dataset, network = trainer.dataset, trainer.state.network.eval()
+    with torch.no_grad():
+        images = (dataset.val.images.double() / 16 - dataset.mean) / dataset.std
+        logits = network.double()(images)
+    right = (logits.argmax(1) == dataset.val.labels).double().mean().item()
+    loss = torch.nn.functional.cross_entropy(logits, dataset.val.labels).item()
+    assert record.val_accuracy == pytest.approx(100 * right, abs=1e-9)
+    assert record.val_loss == pytest.approx(loss, rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_ends_the_trial_as_diverged():
+    records = list(Trainer(TrialConfig(lr=1e18, epochs=5, window=1, reserve=1, train_size=200)))
+    assert records[-1].status == "diverged"
+    assert len(records) < 5
+    assert not math.isfinite(records[-1].val_loss)
+    assert not any(record.grew for record in records)
+
+
+def test_cuda_where_there_is_none_is_an_error_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"'cuda' .* use auto or cpu"):
+        Trainer(TrialConfig(device="cuda"))
+
+
+def test_all_fields_of_a_record_are_plain_values(undisturbed):
+    _, records = undisturbed
+    for f in fields(EpochRecord):
+        assert type(getattr(records[0], f.name)) in (int, float, str, bool)

@@ -1,0 +1,113 @@
+"""One real search on Ray, looked at from all sides."""
+
+from dataclasses import fields
+
+import pandas as pd
+import pytest
+
+from growsearch.cli import main
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord
+from growsearch.results import read_info, read_study, summarize
+from growsearch.trainer import Trainer
+from growsearch.tuning.search_space import draw_trials, load_space
+
+SPACE = """
+from ray import tune
+
+param_space = {
+    "architecture": "2-2-2", "epochs": 5, "train_size": 200,
+    "rtol": tune.uniform(1.0, 1.5), "window": tune.choice([1, 2]), "reserve": 1,
+    "lr": tune.grid_search([0.1, 1e18]),
+}
+"""
+RECORD = [f.name for f in fields(EpochRecord) if f.compare]
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "space.py").write_text(SPACE)
+    arguments = f"search {folder}/space.py --trials 6 --search-seed 3 --out {folder}/study"
+    code = main(arguments.split())
+    yield code, folder
+    import ray
+
+    ray.shutdown()
+
+
+def test_a_diverged_trial_does_not_end_the_search(search):
+    code, folder = search
+    trials = summarize(read_study(folder / "study"))
+    assert code == 0
+    ends = trials.groupby("config/lr")["status"].agg(list).to_dict()
+    assert ends == {0.1: ["completed"] * 3, 1e18: ["diverged"] * 3}
+    assert (trials.loc[trials["status"] == "completed", "epochs"] == 5).all()
+
+
+def test_the_trials_are_the_ones_that_were_checked_beforehand(search):
+    _, folder = search
+    drawn, _ = draw_trials(load_space(folder / "space.py"), 6, seed=3)
+    rows = read_study(folder / "study").drop_duplicates("trial_id")
+    found = [
+        TrialConfig.from_flat(
+            {
+                name.removeprefix("config/"): None if pd.isna(value) else value
+                for name, value in row.items()
+                if str(name).startswith("config/")
+            }
+        )
+        for row in rows.to_dict("records")
+    ]
+    assert found == drawn
+
+
+def test_a_trial_alone_has_the_same_records_to_the_last_bit(search):
+    """Also where its actor had other trials before."""
+    _, folder = search
+    study = read_study(folder / "study")
+    drawn, _ = draw_trials(load_space(folder / "space.py"), 6, seed=3)
+    for config, (_, rows) in zip(drawn, study.groupby("trial_id"), strict=True):
+        alone = pd.DataFrame([vars(record) for record in Trainer(config)])[RECORD]
+        in_search = rows[RECORD].reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, in_search, check_exact=True, check_dtype=False)
+
+
+def test_the_study_says_how_it_was_made(search):
+    _, folder = search
+    info = read_info(folder / "study")
+    assert info["space"] == SPACE
+    assert info["searched"] == ["rtol", "window", "lr"]
+    assert (info["trials"], info["search_seed"]) == (6, 3)
+    assert info["resources_per_trial"] == {"cpu": 1, "gpu": 0}
+    assert info["versions"]["torch"]
+
+
+def test_the_search_ends_with_its_report(search):
+    _, folder = search
+    for name in ("report.html", "front.png", "front.csv"):
+        assert (folder / "study" / name).stat().st_size > 0
+
+
+def test_the_final_networks_can_be_loaded(search):
+    _, folder = search
+    states = sorted((folder / "study" / "tune").glob("*/checkpoint_*/state.pt"))
+    assert len(states) == 6
+    assert all(Trainer.load(path).finished for path in states)
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [("--cpus-per-trial 4096", "cpus_per_trial=4096"), ("--gpus-per-trial 8", "gpus_per_trial=8")],
+)
+def test_resources_that_ray_does_not_have_are_an_error_before_the_study(
+    search, capsys, tmp_path, option, named
+):
+    _, folder = search
+    out = tmp_path / "study"
+    arguments = f"search {folder}/space.py --trials 2 {option} --out {out}"
+    assert main(arguments.split()) == 2
+    err = capsys.readouterr().err
+    assert named in err
+    assert err.count("\n") == 1
+    assert not out.exists()
