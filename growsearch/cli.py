@@ -21,7 +21,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; 0 if it worked, 1 if a trial failed, 2 for an error in what was asked."""
+    """Run a command; returns 0 if it worked, 1 if a trial failed, 2 for an error in what was
+    asked, 130 if interrupted.
+    """
     parsed = _parser().parse_args(arguments)
     try:
         command: Callable[[argparse.Namespace], int] = parsed.run
@@ -133,7 +135,7 @@ def _search(parsed: argparse.Namespace) -> int:
     overrides = _trial_options(parsed)
     from growsearch.tuning.tuner import run_search
 
-    failures = run_search(
+    end = run_search(
         parsed.space,
         out,
         overrides=overrides,
@@ -143,10 +145,17 @@ def _search(parsed: argparse.Namespace) -> int:
         gpus_per_trial=parsed.gpus_per_trial,
         max_concurrent=parsed.max_concurrent,
     )
-    for failure in failures:
+    for failure in end.failures:
         print(f"growsearch search: a trial failed: {failure}", file=sys.stderr)
     _show_report(out)
-    return 1 if failures else 0
+    if end.unfinished:
+        print(
+            f"growsearch search: interrupted: {end.unfinished} trials did not end; {out} has what "
+            "was trained",
+            file=sys.stderr,
+        )
+        return 130
+    return 1 if end.failures else 0
 
 
 def _report(parsed: argparse.Namespace) -> int:
@@ -162,7 +171,12 @@ def _show_report(study: str) -> None:
 
     report = write_report(study)
     console = Console()
-    console.print(front_table(report.front, report.searched))
+    if not console.is_terminal:
+        console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
+    if len(report.front):
+        console.print(front_table(report.front, report.searched))
+    else:
+        console.print("no trial has completed, so there is no front")
     paths = {"report": report.page, "picture": report.picture, "table": report.table}
     for label, path in paths.items():
         console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

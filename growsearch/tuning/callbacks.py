@@ -20,12 +20,18 @@ class StudyWriter(tune.Callback):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.histories: dict[str, History] = {}
+        self.completed: list[str] = []
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         record = EpochRecord(**{name: result[name] for name in _RECORD_FIELDS})
         self._write(trial, self.histories.get(trial.trial_id, History()).plus(record))
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self.completed.append(trial.trial_id)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

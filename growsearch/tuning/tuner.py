@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ _RAY_SETTINGS = {
 }
 
 
+@dataclass(frozen=True)
+class SearchEnd:
+    """How a search ended: a line for each trial that failed, and how many never came to an end."""
+
+    failures: list[str]
+    unfinished: int
+
+
 def run_search(
     space_file: str | Path,
     out: str | Path,
@@ -30,13 +39,13 @@ def run_search(
     cpus_per_trial: int = 1,
     gpus_per_trial: float | None = None,
     max_concurrent: int | None = None,
-) -> list[str]:
+) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
-    threads, and by default one GPU where the cluster has any. Returns a line for each trial that
-    failed.
+    threads, and by default one GPU where the cluster has any. An interrupt (Ctrl-C) ends the search
+    with what it has.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
@@ -67,6 +76,7 @@ def run_search(
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import GrowingTrial
 
+    writer = StudyWriter(folder.resolve())
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
         param_space=space,
@@ -80,13 +90,16 @@ def run_search(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder.resolve()),
-            callbacks=[StudyWriter(folder.resolve()), SearchProgress(len(drawn), searched)],
+            callbacks=[writer, SearchProgress(len(drawn), searched)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
             verbose=0,
         ),
     )
     results = tuner.fit()
-    return [str(error).strip().splitlines()[-1] for error in results.errors]
+    return SearchEnd(
+        failures=[str(error).strip().splitlines()[-1] for error in results.errors],
+        unfinished=len(drawn) - results.num_errors - len(writer.completed),
+    )
 
 
 def _check_data(drawn: list[TrialConfig]) -> None:
