@@ -55,6 +55,21 @@ def test_rules_between_fields_are_checked_for_every_trial_before_the_first(tmp_p
         draw_trials(space, 20, seed=0)
 
 
+def test_fields_may_depend_on_others_and_what_fails_to_is_one_line(tmp_path):
+    text = """
+param_space = {
+    'policy': tune.grid_search(['none', 'lipschitz']),
+    'rtol': tune.sample_from(lambda spec: 1.2 if spec.config.%s == 'lipschitz' else None),
+}"""
+    space = load_space(space_file(tmp_path, text % "policy"))
+    trials, _ = draw_trials(space, None, seed=0)
+    assert [(t.policy, t.rtol) for t in trials] == [("none", None), ("lipschitz", 1.2)]
+    space = load_space(space_file(tmp_path, text % "polity"))
+    with pytest.raises(InputError, match="cannot be drawn.*rtol.*mend its sample_from") as caught:
+        draw_trials(space, None, seed=0)
+    assert "\n" not in str(caught.value)
+
+
 def test_overrides_replace_what_the_file_says(tmp_path):
     path = space_file(tmp_path, "param_space = {'rtol': tune.uniform(1, 2), 'epochs': 30}")
     space = load_space(path, {"rtol": 1.5, "train_size": 100})

@@ -69,11 +69,16 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[Trial
             f"try {max(grid * (trials // grid), grid)}"
         )
     rng = np.random.default_rng(seed)
-    variants = [
-        variant["config"]
-        for _ in range(trials // grid)
-        for _, variant in generate_variants({"config": space}, random_state=rng)
-    ]
+    try:
+        variants = [
+            variant["config"]
+            for _ in range(trials // grid)
+            for _, variant in generate_variants({"config": space}, random_state=rng)
+        ]
+    except Exception as error:  # a tune.sample_from is the user's program: it may raise anything
+        raise InputError(
+            f"the search space cannot be drawn: {' '.join(str(error).split())}; mend its sample_from"
+        ) from error
     return [TrialConfig.from_flat(variant) for variant in variants], trials // grid
 
 
