@@ -30,9 +30,28 @@ class EpochRecord:
     grew: bool
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
-    """Wall time of the epoch: training, evaluation and Lipschitz constants."""
+    """Wall time of the epoch: training, evaluation, Lipschitz constants, and growth."""
     status: str
     """running, or how the trial ended here: completed, diverged, failed."""
+
+    lipschitz_subnetworks: tuple[float, ...]
+    """The mean over each sub-network's blocks."""
+    lipschitz_blocks: tuple[float, ...] | None
+    """Each block's, if recorded."""
+    lipschitz_layers: tuple[float, ...] | None
+    """Each layer's, if recorded: for each block its two convolutions and their normalizations, as
+    conv1, bn1, conv2, bn2."""
+    train_seconds: float = field(compare=False)
+    eval_seconds: float = field(compare=False)
+    lipschitz_seconds: float = field(compare=False)
+    grown_val_loss: float | None
+    """Validation loss just after the growth; `val_loss` is the one just before. This and the
+    following are None if the network did not grow."""
+    grown_val_accuracy: float | None
+    temporal_error: tuple[float, ...] | None
+    """By sub-network, as the next two: see theory.GrowthMeasures."""
+    functional_difference: tuple[float | None, ...] | None
+    temporal_bound: tuple[float | None, ...] | None
 
 
 class History(tuple[EpochRecord, ...]):

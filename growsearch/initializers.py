@@ -1,10 +1,12 @@
 """With which weights a grown network goes on."""
 
+from collections.abc import Mapping
+
 import torch
 
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-from growsearch.networks import Basic3ResNet, BasicBlock
+from growsearch.networks import ResidualNetwork
 
 
 def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
@@ -27,54 +29,71 @@ def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
     return [min(max(source, min(i, 1)), n - 1) for i, source in enumerate(nearest)]
 
 
-def cloned_prefixes(old: Architecture, grown: Architecture) -> dict[str, str]:
-    """For each block of the grown network, by its name, the name of the block it is cloned from."""
-    return {
-        f"subnetworks.{i}.{j}.": f"subnetworks.{i}.{source}."
-        for i, (n, n_grown) in enumerate(zip(old.blocks, grown.blocks, strict=True))
-        for j, source in enumerate(clone_sources(n, n_grown))
-    }
+def kept_sources(blocks: int, grown_blocks: int) -> dict[int, int]:
+    """Which old block stands at a position of a sub-network that grows by new blocks.
+
+    Old block j goes to position ceil(j * grown_blocks / blocks), so doubling puts a new block
+    behind each: {0: 0, 2: 1, 4: 2}. The other positions are new.
+    """
+    return {-(-j * grown_blocks // blocks): j for j in range(blocks)}
 
 
-def source_name(name: str, prefixes: dict[str, str]) -> str:
-    """The name in the old network of what `name` is in the grown one."""
-    for prefix, source in prefixes.items():
-        if name.startswith(prefix):
-            return source + name.removeprefix(prefix)
-    return name
+def block_sources(
+    old: Architecture, grown: Architecture, initializer: str
+) -> dict[tuple[int, int], int | None]:
+    """For each block (i, j) of the grown network, the old block of sub-network i that it inherits
+    from, None for a block that is new.
+    """
+    sources: dict[tuple[int, int], int | None] = {}
+    for i, (n, n_grown) in enumerate(zip(old.blocks, grown.blocks, strict=True)):
+        if initializer == "clone":
+            found: Mapping[int, int] = dict(enumerate(clone_sources(n, n_grown)))
+        else:
+            found = kept_sources(n, n_grown)
+        sources |= {(i, j): found.get(j) for j in range(n_grown)}
+    return sources
+
+
+def inherited_name(name: str, sources: dict[tuple[int, int], int | None]) -> str | None:
+    """What `name` in the grown network was called in the old one; None if it is new."""
+    if not name.startswith("subnetworks."):
+        return name
+    _, i, j, rest = name.split(".", maxsplit=3)
+    source = sources[int(i), int(j)]
+    return None if source is None else f"subnetworks.{i}.{source}.{rest}"
 
 
 @torch.no_grad()
-def clone(old: Basic3ResNet, grown: Basic3ResNet) -> None:
-    """Give `grown` the function of `old` with step size N/N+: every block, residual times N/N+.
+def initialize(
+    old: ResidualNetwork, grown: ResidualNetwork, initializer: str, scaling: str | None
+) -> None:
+    """Give `grown`, as it was built, the weights that it goes on with.
 
-    Whole blocks are copied, then scaled; stem, shortcuts and classifier are copied as they are.
-    `grown` must have been built as grown from the architecture that `old` has grown from.
+    Stem, head and classifier are inherited, and whole blocks with their running statistics:
+    clone   (LipGrow, section 3.2) every block is a copy, its residual N/N+ times the old one:
+            by `scaling` "paper" in weights and running statistics, "paper-literal" in the weights
+            alone, "step-size" by the explicit step size that `grown` was built with;
+    random  new blocks stay as they were built (Wen et al. 2019);
+    zero    new blocks start with a residual of zero, so that the function is kept where a block's
+            input passes its last ReLU unchanged, which it does (Chen et al. 2016);
+    partial like random; the trainer trains the new blocks alone at first (Istrate et al. 2018).
     """
-    prefixes = cloned_prefixes(old.architecture, grown.architecture)
+    sources = block_sources(old.architecture, grown.architecture, initializer)
     weights = old.state_dict()
     for name, tensor in grown.state_dict().items():
-        tensor.copy_(weights[source_name(name, prefixes)])
-    depths = zip(old.architecture.blocks, grown.architecture.blocks, strict=True)
-    for (n, n_grown), blocks in zip(depths, grown.blocks, strict=True):
-        for block in blocks:
-            scale_residual(block, n / n_grown)
+        inherited = inherited_name(name, sources)
+        if inherited is not None:
+            tensor.copy_(weights[inherited])
+    for (i, j), source in sources.items():
+        block = grown.blocks[i][j]
+        if initializer == "clone" and scaling in ("paper", "paper-literal"):
+            step = old.architecture.blocks[i] / grown.architecture.blocks[i]
+            block.scale_residual(step, statistics=scaling == "paper")
+        elif initializer == "zero" and source is None:
+            block.silence_residual()
 
 
-def scale_residual(block: BasicBlock, step: float) -> None:
-    """Scale the weights and biases of a block's convs and bns by `step` (LipGrow, section 4.1).
-
-    In training mode each bn undoes the scale of the conv before it, so the residual is `step`
-    times the old one. Evaluation mode follows only if the running statistics are brought to the
-    same scale, which is what the inputs of the k-th bn now have: step ** k. (So is its eps, see
-    BasicBlock.)
-    """
-    incoming = step
-    for conv, bn in block.scaled_parts():
-        assert bn.running_mean is not None and bn.running_var is not None
-        conv.weight.mul_(step)
-        bn.running_mean.mul_(incoming)
-        bn.running_var.mul_(incoming**2)
-        bn.weight.mul_(step)
-        bn.bias.mul_(step)
-        incoming *= step
+def new_parameters(old: Architecture, grown: ResidualNetwork, initializer: str) -> set[str]:
+    """Names of the parameters that growth has made anew."""
+    sources = block_sources(old, grown.architecture, initializer)
+    return {name for name, _ in grown.named_parameters() if inherited_name(name, sources) is None}

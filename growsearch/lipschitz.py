@@ -9,17 +9,70 @@ from dataclasses import dataclass
 from itertools import chain
 from math import prod
 from statistics import fmean
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.networks import Basic3ResNet
+from growsearch.networks import ResidualNetwork
 from growsearch.randomness import generator
 
 # within 0.5 % of the dense singular value on real runs, see tests/test_lipschitz.py
 COLD_PRODUCTS = 30
 WARM_PRODUCTS = 12
+
+
+@dataclass(frozen=True)
+class LipschitzConstants:
+    """One constant for each layer of each block of each sub-network, first ones first."""
+
+    by_layer: list[list[list[float]]]
+
+    @property
+    def layers(self) -> tuple[float, ...]:
+        return tuple(c for blocks in self.by_layer for block in blocks for c in block)
+
+    @property
+    def blocks(self) -> tuple[float, ...]:
+        """A block's is the product of its layers'."""
+        return tuple(prod(block) for blocks in self.by_layer for block in blocks)
+
+    @property
+    def subnetworks(self) -> tuple[float, ...]:
+        """A sub-network's is the mean of its blocks'."""
+        return tuple(fmean(map(prod, blocks)) for blocks in self.by_layer)
+
+    @property
+    def mean(self) -> float:
+        """The network's: the mean over all blocks of all sub-networks."""
+        return fmean(self.blocks)
+
+
+def lipschitz_constants(
+    network: ResidualNetwork, image_size: tuple[int, int], vectors: dict[str, Tensor], seed: int = 0
+) -> LipschitzConstants:
+    """The Lipschitz constants of the residuals' layers: conv1, bn1, conv2, bn2 for each block.
+
+    A convolution's is its operator norm on images of the size that it sees, from power iterates,
+    the last one's times the block's explicit step size; a batch normalization's is
+    max |gamma| / sqrt(running variance + eps); a ReLU's is 1. `image_size` is height and width
+    of the network's input. `vectors` holds each convolution's singular vector by its name,
+    starts the iteration where there is one, and is brought up to date. New vectors come from
+    `seed`; no other random state is touched.
+    """
+    convolutions = _convolutions(network, image_size)
+    norms = iter(_operator_norms(convolutions, vectors, seed).values())
+    scales = iter(_normalization_constants(network))
+    return LipschitzConstants(
+        [
+            [
+                [next(norms), next(scales), next(norms) * b.step.explicit, next(scales)]
+                for b in blocks
+            ]
+            for blocks in network.blocks
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -36,51 +89,31 @@ class _Layer:
 
     @property
     def output_size(self) -> tuple[int, int]:
-        (stride, padding, kernel), (height, width) = self.geometry, self.image_size
-        return (
-            (height + 2 * padding - kernel) // stride + 1,
-            (width + 2 * padding - kernel) // stride + 1,
-        )
+        return _output_size(self.image_size, *self.geometry)
 
     @property
     def geometry(self) -> tuple[int, int, int]:
-        """Stride, padding and kernel size, the same in both directions."""
-        return self.conv.stride[0], int(self.conv.padding[0]), self.conv.kernel_size[0]
+        """Kernel size, stride and padding, the same in both directions."""
+        return self.conv.kernel_size[0], self.conv.stride[0], int(self.conv.padding[0])
 
 
-def block_constants(
-    network: Basic3ResNet, image_size: tuple[int, int], vectors: dict[str, Tensor], seed: int = 0
-) -> list[float]:
-    """The Lipschitz constant of each block's residual branch, first block first.
-
-    It is the product over the branch's layers: the operator norm of a convolution, from power
-    iterates; max |gamma| / sqrt(running variance + eps) of a batch normalization; 1 of a ReLU.
-    `image_size` is height and width of the network's input. `vectors` holds each convolution's
-    singular vector by its name, starts the iteration where there is one, and is brought up to
-    date. New vectors come from `seed`; no other random state is touched.
-    """
-    layers = _convolutions(network, image_size)
-    norms = _operator_norms(layers, vectors, seed)
-    names = iter(layers)
-    return [
-        prod(norms[next(names)] * _normalization_constant(bn) for _, bn in block.scaled_parts())
-        for block in chain.from_iterable(network.blocks)
-    ]
+def _output_size(size: tuple[int, int], kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    height, width = ((n + 2 * padding - kernel) // stride + 1 for n in size)
+    return height, width
 
 
-def lipschitz_constant(
-    network: Basic3ResNet, image_size: tuple[int, int], vectors: dict[str, Tensor], seed: int = 0
-) -> float:
-    """The mean of `block_constants` over all blocks of all sub-networks."""
-    return fmean(block_constants(network, image_size, vectors, seed))
-
-
-def _convolutions(network: Basic3ResNet, image_size: tuple[int, int]) -> dict[str, _Layer]:
+def _convolutions(network: ResidualNetwork, image_size: tuple[int, int]) -> dict[str, _Layer]:
     """The blocks' convolutions by name, in the order that an image passes them."""
+    for module in network.stem.modules():
+        if isinstance(module, nn.Conv2d):
+            image_size = _Layer(module, image_size).output_size
+        elif isinstance(module, nn.MaxPool2d):
+            geometry = (module.kernel_size, module.stride, module.padding)
+            image_size = _output_size(image_size, *map(int, cast(tuple[int, int, int], geometry)))
     names = {module: name for name, module in network.named_modules()}
     layers = {}
     for block in chain.from_iterable(network.blocks):
-        for conv, _ in block.scaled_parts():
+        for conv, _ in block.layers():
             layers[names[conv]] = layer = _Layer(conv, image_size)
             image_size = layer.output_size
     return layers
@@ -93,7 +126,7 @@ def _operator_norms(
     groups = defaultdict(list)
     for name, layer in layers.items():
         groups[layer.shape].append(name)
-    norms: dict[str, float] = {}
+    norms = dict.fromkeys(layers, 0.0)
     for group in groups.values():
         known = all(name in vectors for name in group)
         start = torch.stack([_start_vector(layers[n], vectors.get(n), n, seed) for n in group])
@@ -146,7 +179,7 @@ def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
     """v -> W^T W v for each of the layers, on vectors [G, n] of flattened images."""
     conv, count = layers[0].conv, len(layers)
     weight = torch.cat([layer.conv.weight for layer in layers]).contiguous()
-    stride, padding, kernel = layers[0].geometry
+    kernel, stride, padding = layers[0].geometry
     sizes = zip(layers[0].image_size, layers[0].output_size, strict=True)
     # rows and columns that the stride never reaches: the transpose has to give them back
     unreached = [size - ((out - 1) * stride - 2 * padding + kernel) for size, out in sizes]
@@ -161,6 +194,10 @@ def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def _normalization_constant(bn: nn.BatchNorm2d) -> float:
-    assert bn.running_var is not None
-    return float((bn.weight.abs() / (bn.running_var + bn.eps).sqrt()).max())
+def _normalization_constants(network: ResidualNetwork) -> list[float]:
+    constants = []
+    for block in chain.from_iterable(network.blocks):
+        for _, bn in block.layers():
+            assert bn.running_var is not None
+            constants.append((bn.weight.abs() / (bn.running_var + bn.eps).sqrt()).max())
+    return torch.stack(constants).tolist()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+_LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs completed", "this one included"),
     "architecture": (pa.string(), "blocks per sub-network", "trained in this epoch"),
@@ -39,8 +40,19 @@ _UNITS = {
     "val_accuracy": (pa.float64(), "percent", "after the epoch; growth and search go by it"),
     "test_accuracy": (pa.float64(), "percent", "after the epoch; recorded only"),
     "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
+    "lipschitz_subnetworks": (_LIST, "1", "the mean over each sub-network's blocks"),
+    "lipschitz_blocks": (_LIST, "1", "each block's, if recorded"),
+    "lipschitz_layers": (_LIST, "1", "conv1, bn1, conv2, bn2 of each block, if recorded"),
     "grew": (pa.bool_(), "", "the network grew after this epoch"),
-    "seconds": (pa.float64(), "s", "wall time: training, evaluation, Lipschitz constants"),
+    "grown_val_loss": (pa.float64(), "nats", "val_loss just after the growth"),
+    "grown_val_accuracy": (pa.float64(), "percent", "val_accuracy just after the growth"),
+    "temporal_error": (_LIST, "feature norm", "e(N, N+) of each sub-network, on held-out images"),
+    "functional_difference": (_LIST, "feature norm", "C(N, N+) of each sub-network"),
+    "temporal_bound": (_LIST, "feature norm", "Theorem 3's bound of temporal_error"),
+    "seconds": (pa.float64(), "s", "wall time of all of the epoch, growth included"),
+    "train_seconds": (pa.float64(), "s", "wall time of training"),
+    "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
+    "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
     "status": (pa.string(), "", "running, or how the trial ended here"),
 }
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}

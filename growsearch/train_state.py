@@ -12,7 +12,8 @@ from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.history import EpochRecord, History
-from growsearch.networks import Basic3ResNet, build_network
+from growsearch.networks import ResidualNetwork, StepSize, build_network
+from growsearch.randomness import derived_seed
 
 MOMENTUM = 0.9
 
@@ -21,7 +22,7 @@ MOMENTUM = 0.9
 class TrainState:
     """What one epoch hands to the next. No random state: draws come from (seed, epoch)."""
 
-    network: Basic3ResNet
+    network: ResidualNetwork
     optimizer: torch.optim.SGD
     history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
@@ -73,18 +74,29 @@ def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
 
 
 def new_network(
-    config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device
-) -> Basic3ResNet:
-    """A network that the trial has from the start, or grows to."""
+    config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device,
+    epoch: int = 0,
+) -> ResidualNetwork:  # fmt: skip
+    """A network that the trial has from the start, or grows to after `epoch` epochs."""
+    depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
+    # the factors N/N+ of the growths so far leave their first N over their last N+
     network = build_network(
-        config.network, architecture, dataset.image_shape, dataset.classes, config.seed,
-        grown_from=Architecture(config.architecture),
+        config.network, architecture, dataset.image_shape, dataset.classes,
+        derived_seed(config.seed, epoch, "weights"),
+        steps=[_step_size(config.scaling, n_seed / n) for n_seed, n in depths],
     )  # fmt: skip
     # channels-last convolutions are the faster ones, on CPUs too
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def new_optimizer(config: TrialConfig, network: Basic3ResNet) -> torch.optim.SGD:
+def _step_size(scaling: str | None, step: float) -> StepSize:
+    return StepSize(
+        implicit=step if scaling == "paper" else 1.0,
+        explicit=step if scaling == "step-size" else 1.0,
+    )
+
+
+def new_optimizer(config: TrialConfig, network: ResidualNetwork) -> torch.optim.SGD:
     """SGD with momentum and with weight decay on all parameters (LipGrow, section 5.2)."""
     return torch.optim.SGD(
         network.parameters(), lr=config.lr, momentum=MOMENTUM, weight_decay=config.weight_decay

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.costs import count_parameters
 from growsearch.data import Images, load_dataset
@@ -17,8 +18,11 @@ from growsearch.errors import InputError
 from growsearch.growth import grow
 from growsearch.growth_policies import Grow, decide
 from growsearch.history import EpochRecord, History
-from growsearch.lipschitz import lipschitz_constant
-from growsearch.lr_schedules import adaptive_cosine
+from growsearch.initializers import new_parameters
+from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
+from growsearch.lr_schedules import learning_rate
+from growsearch.networks import ResidualNetwork
+from growsearch.theory import measure_growth
 from growsearch.train_state import TrainState, read_state
 
 EVALUATION_BATCH = 500
@@ -37,7 +41,7 @@ class Trainer(Iterator[EpochRecord]):
     def __init__(self, config: TrialConfig, *, saved: dict[str, Any] | None = None) -> None:
         self.config = config
         device = _device(config.device)
-        dataset = load_dataset(config.dataset, config.data_dir)
+        dataset = load_dataset(config.dataset, config.data_dir, config.split)
         if config.train_size is not None:
             dataset = dataset.subset(config.train_size, config.seed)
         self.dataset = dataset.to(device)
@@ -68,37 +72,41 @@ class Trainer(Iterator[EpochRecord]):
     def __next__(self) -> EpochRecord:
         if self.finished:
             raise StopIteration
-        record = self._epoch()
-        if record.status == "running":
-            self.decision = decide(self.config, self.history.plus(record))
-        else:
-            self.decision = None
-        record = replace(record, grew=self.decision is not None)
-        self.state.history = self.history.plus(record)
+        started = time.perf_counter()
+        record, constants = self._epoch()
+        running = record.status == "running"
+        self.decision = decide(self.config, self.history.plus(record)) if running else None
+        grown = None
         if self.decision is not None:
-            self.state = grow(self.state, self.decision.architecture, self.config, self.dataset)
+            grown, record = self._grown(record, constants, self.decision)
+        record = replace(record, seconds=time.perf_counter() - started)
+        history = self.history.plus(record)
+        self.state = grown or self.state
+        self.state.history = history
         return record
 
-    def _epoch(self) -> EpochRecord:
-        started = time.perf_counter()
+    def _epoch(self) -> tuple[EpochRecord, LipschitzConstants]:
         config, network, history = self.config, self.state.network, self.history
-        lr = adaptive_cosine(
-            len(history), last_growth=history.last_growth, epochs=config.epochs, lr_max=config.lr
-        )
+        lr = learning_rate(config, history)
+        started = time.perf_counter()
         train_loss = self._train(lr)
-        val_loss, val_accuracy = self._evaluate(self.dataset.val)
-        _, test_accuracy = self._evaluate(self.dataset.test)
-        lipschitz = lipschitz_constant(
+        trained = time.perf_counter()
+        val_loss, val_accuracy = self._evaluate(network, self.dataset.val)
+        _, test_accuracy = self._evaluate(network, self.dataset.test)
+        evaluated = time.perf_counter()
+        constants = lipschitz_constants(
             network, self.dataset.image_shape[1:], self.state.lipschitz_vectors, config.seed
         )
+        measured = time.perf_counter()
         epoch = len(history) + 1
         parameters = count_parameters(network)
         param_epochs = parameters + (history[-1].param_epochs if history else 0)
-        if not all(map(math.isfinite, (train_loss, val_loss, lipschitz))):
+        if not all(map(math.isfinite, (train_loss, val_loss, constants.mean))):
             status = "diverged"
         else:
             status = "completed" if epoch == config.epochs else "running"
-        return EpochRecord(
+        detail = config.record_lipschitz
+        record = EpochRecord(
             epoch=epoch,
             architecture=str(self.state.architecture),
             parameters=parameters,
@@ -109,10 +117,41 @@ class Trainer(Iterator[EpochRecord]):
             val_loss=val_loss,
             val_accuracy=val_accuracy,
             test_accuracy=test_accuracy,
-            lipschitz=lipschitz,
+            lipschitz=constants.mean,
+            lipschitz_subnetworks=constants.subnetworks,
+            lipschitz_blocks=constants.blocks if detail in ("blocks", "layers") else None,
+            lipschitz_layers=constants.layers if detail == "layers" else None,
             grew=False,
-            seconds=time.perf_counter() - started,
+            grown_val_loss=None,
+            grown_val_accuracy=None,
+            temporal_error=None,
+            functional_difference=None,
+            temporal_bound=None,
+            seconds=measured - started,
+            train_seconds=trained - started,
+            eval_seconds=evaluated - trained,
+            lipschitz_seconds=measured - evaluated,
             status=status,
+        )
+        return record, constants
+
+    def _grown(
+        self, record: EpochRecord, constants: LipschitzConstants, decision: Grow
+    ) -> tuple[TrainState, EpochRecord]:
+        """The state after the growth, and the record with what the growth did."""
+        old = self.state
+        grown = grow(old, decision.architecture, self.config, self.dataset, record.epoch)
+        images = next(self.dataset.evaluation_batches(self.dataset.val, EVALUATION_BATCH)).images
+        measures = measure_growth(old.network, grown.network, constants, images)
+        val_loss, val_accuracy = self._evaluate(grown.network, self.dataset.val)
+        return grown, replace(
+            record,
+            grew=True,
+            grown_val_loss=val_loss,
+            grown_val_accuracy=val_accuracy,
+            temporal_error=measures.temporal_error,
+            functional_difference=measures.functional_difference,
+            temporal_bound=measures.temporal_bound,
         )
 
     def _train(self, lr: float) -> float:
@@ -121,6 +160,7 @@ class Trainer(Iterator[EpochRecord]):
         for group in optimizer.param_groups:
             group["lr"] = lr
         network.train()
+        self._freeze_old_blocks()
         total = torch.zeros((), dtype=torch.float64, device=self.dataset.train.labels.device)
         for batch in self.dataset.training_batches(
             self.config.batch_size, self.config.seed, epoch=len(self.history) + 1
@@ -130,12 +170,22 @@ class Trainer(Iterator[EpochRecord]):
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(batch)
+        network.requires_grad_(True)
         return float(total) / len(self.dataset.train)
 
+    def _freeze_old_blocks(self) -> None:
+        """With initializer "partial", the epoch after a growth trains the new blocks alone."""
+        if self.config.initializer != "partial" or not self.history or not self.history[-1].grew:
+            return
+        old = Architecture(self.history[-1].architecture)
+        new = new_parameters(old, self.state.network, self.config.initializer)
+        for name, parameter in self.state.network.named_parameters():
+            parameter.requires_grad_(name in new)
+
     @torch.no_grad()
-    def _evaluate(self, split: Images) -> tuple[float, float]:
+    def _evaluate(self, network: ResidualNetwork, split: Images) -> tuple[float, float]:
         """Mean loss and accuracy in percent."""
-        network = self.state.network.eval()
+        network.eval()
         total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
         for batch in self.dataset.evaluation_batches(split, EVALUATION_BATCH):
             logits = network(batch.images)

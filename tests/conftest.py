@@ -33,7 +33,11 @@ def record(epoch: int = 1, **changes: object) -> EpochRecord:
     values = {
         "epoch": epoch, "architecture": "2-2-2", "parameters": 100, "param_epochs": 100 * epoch,
         "ppe": 100.0, "lr": 0.1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 50.0,
-        "test_accuracy": 50.0, "lipschitz": 1.0, "grew": False, "seconds": 1.0,
+        "test_accuracy": 50.0, "lipschitz": 1.0, "lipschitz_subnetworks": (1.0, 1.0, 1.0),
+        "lipschitz_blocks": None, "lipschitz_layers": None, "grew": False,
+        "grown_val_loss": None, "grown_val_accuracy": None, "temporal_error": None,
+        "functional_difference": None, "temporal_bound": None, "seconds": 1.0,
+        "train_seconds": 0.5, "eval_seconds": 0.3, "lipschitz_seconds": 0.2,
         "status": "running",
     }  # fmt: skip
     return EpochRecord(**{**values, **changes})

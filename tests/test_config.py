@@ -54,7 +54,16 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"policy": "fixed", "growth_epochs": [60, 164]}, ["60 164", "epochs=164"]),
         ({"policy": "fixed", "growth_epochs": "60;110"}, ["'60;110'", "separated by spaces"]),
         ({"policy": "none", "rtol": 1.2}, ["rtol=1.2", "belongs to policy 'lipschitz'"]),
-        ({"growth_epochs": [60]}, ["growth_epochs", "belongs to policy 'fixed'"]),
+        ({"growth_epochs": [60]}, ["growth_epochs", "belongs to policy 'fixed' or 'hand-tuned'"]),
+        ({"policy": "none", "initializer": "zero"}, ["initializer='zero'", "'hand-tuned'"]),
+        ({"initializer": "zero", "scaling": "paper"}, ["scaling='paper'", "initializer 'clone'"]),
+        ({"initializer": "clown"}, ["initializer 'clown'; did you mean 'clone'"]),
+        ({"baseline": "first"}, ["baseline 'first'"]),
+        ({"lr_schedule": "cosin"}, ["lr_schedule 'cosin'; did you mean 'cosine'"]),
+        ({"lr_schedule": "cosine-restarts"}, ["needs lr_epochs", "60 110"]),
+        ({"lr_epochs": [60]}, ["lr_epochs=(60,)", "'cosine-restarts' or 'step'"]),
+        ({"lr_schedule": "step", "lr_epochs": [90, 60]}, ["lr_epochs 90 60", "must rise"]),
+        ({"network": "basic4resnet-imagenet"}, ["'2-2-2'", "has 4", "2-2-2-2"]),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_value_and_remedy(fields, names):

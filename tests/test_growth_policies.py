@@ -62,6 +62,45 @@ def test_the_final_depth_gets_its_reserve_whatever_the_constants_do(window, rese
         assert len(history) - history.last_growth >= reserve
 
 
+def test_the_first_epoch_baseline_is_the_papers_words():
+    """Rising by 5 % an epoch: the mean of epochs k-9 to k over that of the first passes 1.4."""
+    history = run_policy(TrialConfig(baseline="first-epoch"), [1.05**e for e in range(164)])
+    ratios = {k: sum(1.05**e for e in range(k - 10, k)) / 10 for k in range(11, 30)}
+    first = min(k for k, ratio in ratios.items() if ratio > 1.4)
+    assert history.growth_epochs == (first, 2 * first)
+    assert first < run_policy(TrialConfig(), [1.05**e for e in range(164)]).growth_epochs[0]
+
+
+def test_hand_tuned_grows_after_60_and_110_of_164_epochs_in_that_proportion():
+    history = run_policy(TrialConfig(policy="hand-tuned"), [1.0] * 164)
+    assert (history.growth_epochs, history[-1].architecture) == ((60, 110), "8-8-8")
+    assert TrialConfig(policy="hand-tuned", epochs=82).growth_epochs == (30, 55)
+
+
+def test_sub_networks_grow_alone_each_by_its_own_constant():
+    """The first rises by 10 % an epoch of its depth, the second by 5 %, the third never."""
+    config = TrialConfig(policy="lipschitz-subnetworks")
+    history, blocks, ages = History(), [2, 2, 2], [0, 0, 0]
+    grown_at: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    for epoch in range(1, 165):
+        constants = (1.1 ** ages[0], 1.05 ** ages[1], 1.0)
+        new = record(
+            epoch, architecture="-".join(map(str, blocks)), lipschitz_subnetworks=constants
+        )  # fmt: skip
+        decision = decide(config, history.plus(new))
+        history = history.plus(new)
+        ages = [age + 1 for age in ages]
+        if decision is not None:
+            for i, n in enumerate(decision.architecture.blocks):
+                if n != blocks[i]:
+                    assert n == 2 * blocks[i]
+                    grown_at[i].append(epoch)
+                    ages[i] = 0
+            blocks = list(decision.architecture.blocks)
+    # 1.1 ** k > 1.4 from k = 4 on, 1.05 ** k from 7 on; the third is forced like a constant one
+    assert grown_at == {0: [14, 28], 1: [17, 34], 2: [124, 134]}
+
+
 def test_fixed_doubles_after_each_of_its_epochs_and_none_never():
     config = TrialConfig(policy="fixed", growth_epochs=(60, 110))
     history = run_policy(config, [1.0] * 164)

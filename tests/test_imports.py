@@ -10,7 +10,7 @@ from conftest import ROOT
 # fmt: off
 ORDER = [
     "errors", "architecture", "config", "history", "lr_schedules", "growth_policies",
-    "randomness", "data", "networks", "initializers", "lipschitz", "costs", "train_state",
+    "randomness", "data", "networks", "initializers", "lipschitz", "theory", "costs", "train_state",
     "growth", "trainer",
     "results", "pareto", "figures", "report", "terminal",
     "tuning.search_space", "tuning.trainable", "tuning.callbacks", "tuning.progress",

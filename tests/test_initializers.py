@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
-from growsearch.initializers import clone, clone_sources
-from growsearch.networks import build_network
+from growsearch.initializers import clone_sources, initialize, kept_sources
+from growsearch.networks import BasicBlock, StepSize, build_network
 from growsearch.trainer import Trainer
 
 
@@ -38,18 +38,28 @@ def test_a_lone_block_is_an_error_that_names_the_smallest_seed():
         clone_sources(1, 2)
 
 
-@pytest.fixture(scope="module")
-def trained():
+@pytest.fixture(scope="module", params=["basic3resnet", "preact3resnet"])
+def trained(request):
     """A network of real weights and running statistics, and images of its data set."""
-    trainer = Trainer(TrialConfig(policy="none", architecture="2-3-2", epochs=3, lr=0.1))
+    config = TrialConfig(
+        policy="none", network=request.param, architecture="2-3-2", epochs=3, lr=0.1
+    )  # fmt: skip
+    trainer = Trainer(config)
     list(trainer)
     images = next(trainer.dataset.evaluation_batches(trainer.dataset.val, 300)).images
     return trainer.state.network, images
 
 
-def grown_network(network, architecture):
-    seed = network.architecture
-    return build_network("basic3resnet", architecture, (1, 8, 8), 10, seed=9, grown_from=seed)
+def grown_network(network, architecture, initializer="clone", scaling="paper"):
+    steps = []
+    for n, n_grown in zip(network.architecture.blocks, architecture.blocks, strict=True):
+        implicit = n / n_grown if scaling == "paper" else 1.0
+        steps.append(StepSize(implicit, n / n_grown if scaling == "step-size" else 1.0))
+    family = "basic3resnet" if isinstance(network.blocks[0][0], BasicBlock) else "preact3resnet"
+    grown = build_network(family, architecture, (1, 8, 8), 10, seed=9, steps=steps)
+    grown = grown.to(memory_format=torch.channels_last)
+    initialize(network, grown, initializer, scaling)
+    return grown
 
 
 def explicit_step_size(network, grown_architecture):
@@ -61,19 +71,22 @@ def explicit_step_size(network, grown_architecture):
         sources = [max(round(j * n / n_grown - 1e-9), min(j, 1)) for j in range(n_grown)]
         copies = [copy.deepcopy(blocks[min(source, n - 1)]) for source in sources]
         for block in copies:
-            block.bn2.register_forward_hook(lambda _, __, out, s=n / n_grown: out * s)
+            last = block.bn2 if isinstance(block, BasicBlock) else block.conv2
+            last.register_forward_hook(lambda _, __, out, s=n / n_grown: out * s)
         reference.subnetworks[i] = torch.nn.Sequential(*copies)
     return reference
 
 
+@pytest.mark.parametrize("scaling", ["paper", "step-size"])
 @pytest.mark.parametrize("grown", ["4-6-4", "8-12-8", "5-4-3", "2-3-4"])
 @pytest.mark.parametrize("training", [True, False])
 @torch.no_grad()
-def test_cloning_is_the_explicit_step_size_in_training_and_evaluation(trained, grown, training):
+def test_cloning_is_the_explicit_step_size_in_training_and_evaluation(
+    trained, grown, training, scaling
+):
     network, images = trained
     architecture = Architecture(grown)
-    cloned = grown_network(network, architecture)
-    clone(network, cloned)
+    cloned = grown_network(network, architecture, scaling=scaling)
     reference = explicit_step_size(network, architecture)
     expected = reference.train(training)(images)
     actual = cloned.train(training)(images)
@@ -81,27 +94,66 @@ def test_cloning_is_the_explicit_step_size_in_training_and_evaluation(trained, g
 
 
 @torch.no_grad()
-def test_evaluation_would_not_agree_with_stale_running_statistics(trained):
-    """What the rescaling is for: without it the tolerance above is missed by far."""
+def test_the_papers_literal_scaling_keeps_the_training_mode_alone(trained):
+    """Its stale running statistics are what the rescaling is for."""
     network, images = trained
+    if not isinstance(network.blocks[0][0], BasicBlock):
+        return  # scaling a last convolution makes no statistics stale
     architecture = Architecture("4-6-4")
-    cloned = grown_network(network, architecture)
-    clone(network, cloned)
-    for blocks, old in zip(cloned.blocks, network.blocks, strict=True):
-        for block, source in zip(blocks, clone_sources(len(old), len(blocks)), strict=True):
-            block.bn1.running_var.copy_(old[source].bn1.running_var)
+    literal = grown_network(network, architecture, scaling="paper-literal")
+    reference = explicit_step_size(network, architecture)
+    expected = reference.train()(images)
+    assert (literal.train()(images) - expected).norm() < 1e-3 * expected.norm()
+    literal = grown_network(network, architecture, scaling="paper-literal")
     expected = explicit_step_size(network, architecture).eval()(images)
-    actual = cloned.eval()(images)
-    assert (actual - expected).norm() > 0.1 * expected.norm()
+    assert (literal.eval()(images) - expected).norm() > 0.3 * expected.norm()
+
+
+def test_new_blocks_stand_behind_the_old_ones():
+    assert kept_sources(3, 6) == {0: 0, 2: 1, 4: 2}
+    assert kept_sources(1, 2) == {0: 0}
+    assert kept_sources(2, 5) == {0: 0, 3: 1}
+
+
+@given(st.integers(1, 40), st.integers(0, 80))
+def test_every_old_block_is_kept_once_and_in_order(n, more):
+    kept = kept_sources(n, n + more)
+    assert list(kept.values()) == list(range(n))
+    assert list(kept) == sorted(set(kept))
+    assert max(kept) < n + more
+    assert 0 in kept
+
+
+@torch.no_grad()
+def test_zero_keeps_the_function_and_the_old_blocks(trained):
+    """Exactly in evaluation; in training too, where batches are the same."""
+    network, images = trained
+    for grown in ("4-6-4", "3-5-2"):
+        zero = grown_network(network, Architecture(grown), "zero", None)
+        assert torch.equal(zero.eval()(images), network.eval()(images))
+        expected = copy.deepcopy(network).train()(images)
+        assert torch.allclose(zero.train()(images), expected, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_random_changes_the_function_and_keeps_the_old_blocks(trained):
+    network, images = trained
+    random = grown_network(network, Architecture("4-6-4"), "random", None)
+    assert not torch.allclose(random.eval()(images), network.eval()(images), rtol=0.1)
+    for i, blocks in enumerate(network.blocks):
+        for j, block in enumerate(blocks):
+            kept, new = random.blocks[i][2 * j], random.blocks[i][2 * j + 1]
+            assert torch.equal(kept.conv1.weight, block.conv1.weight)
+            spread = new.conv1.weight.std().item()
+            assert spread == pytest.approx((2 / (9 * new.conv1.out_channels)) ** 0.5, rel=0.1)
 
 
 def test_stem_shortcuts_and_classifier_are_inherited_as_they_are(trained):
     network, _ = trained
     cloned = grown_network(network, Architecture("4-6-4"))
-    clone(network, cloned)
     old, new = network.state_dict(), cloned.state_dict()
-    kept = [n for n in old if n.startswith(("stem", "classifier")) or "shortcut" in n]
-    assert len(kept) == 6 + 2 + 2 * 6
+    kept = [n for n in old if not n.startswith("subnetworks") or "shortcut" in n]
+    assert {n.split(".")[0] for n in kept} >= {"stem", "classifier", "subnetworks"}
     for name in kept:
         assert torch.equal(old[name], new[name])
 
@@ -109,6 +161,5 @@ def test_stem_shortcuts_and_classifier_are_inherited_as_they_are(trained):
 def test_every_clone_owns_its_storage(trained):
     network, _ = trained
     cloned = grown_network(network, Architecture("4-6-4"))
-    clone(network, cloned)
     tensors = [*network.state_dict().values(), *cloned.state_dict().values()]
     assert len({tensor.data_ptr() for tensor in tensors}) == len(tensors)

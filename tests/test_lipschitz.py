@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
-from growsearch.lipschitz import block_constants, lipschitz_constant
+from growsearch.lipschitz import lipschitz_constants
 from growsearch.networks import build_network
 from growsearch.trainer import Trainer
 
@@ -43,22 +43,20 @@ def test_blocks_of_a_new_network_agree_with_the_dense_svd(size):
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(module.weight)
             torch.nn.init.uniform_(module.running_var, 0.01, 2)
-    ours = block_constants(network, size, vectors={})
-    assert ours == pytest.approx(dense_constants(network, *size), rel=5e-3)
+    ours = lipschitz_constants(network, size, vectors={}).blocks
+    assert list(ours) == pytest.approx(dense_constants(network, *size), rel=5e-3)
 
 
 def test_every_epoch_of_a_growing_run_agrees_with_the_dense_svd_within_one_percent():
-    config = TrialConfig(
-        policy="fixed", growth_epochs=(3, 5), epochs=7, train_size=500, max_architecture=None
-    )
+    config = TrialConfig(policy="fixed", growth_epochs=(3, 5), epochs=7, train_size=500)
     trainer = Trainer(config)
     networks = []
-    grow_free = trainer._epoch
+    epoch = trainer._epoch
 
     def remember():
-        record = grow_free()
+        measured = epoch()
         networks.append(dense_constants(trainer.state.network, 8, 8))
-        return record
+        return measured
 
     trainer._epoch = remember
     for record in trainer:
@@ -68,26 +66,28 @@ def test_every_epoch_of_a_growing_run_agrees_with_the_dense_svd_within_one_perce
 
 def test_the_networks_constant_is_the_mean_over_all_blocks():
     network = build_network("basic3resnet", Architecture("2-3-4"), (3, 8, 8), 10, seed=1)
-    constants = block_constants(network, (8, 8), vectors={})
-    assert len(constants) == 9
-    assert lipschitz_constant(network, (8, 8), vectors={}) == fmean(constants)
+    constants = lipschitz_constants(network, (8, 8), vectors={})
+    assert len(constants.blocks) == 9
+    assert constants.mean == fmean(constants.blocks)
+    assert constants.subnetworks[1] == fmean(constants.blocks[2:5])
+    assert constants.blocks[3] == pytest.approx(prod(constants.layers[12:16]), rel=1e-12)
 
 
 def test_vectors_are_kept_outside_the_module_and_lead_on():
     network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
     names = set(network.state_dict())
     vectors: dict[str, torch.Tensor] = {}
-    first = block_constants(network, (8, 8), vectors)
+    first = lipschitz_constants(network, (8, 8), vectors).blocks
     assert set(network.state_dict()) == names
     assert len(vectors) == 12
-    assert block_constants(network, (8, 8), vectors) == pytest.approx(first, rel=1e-3)
+    assert lipschitz_constants(network, (8, 8), vectors).blocks == pytest.approx(first, rel=1e-3)
 
 
 def test_the_measure_leaves_weights_gradients_and_random_state_alone():
     network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     state = torch.random.get_rng_state()
-    block_constants(network, (8, 8), vectors={})
+    lipschitz_constants(network, (8, 8), vectors={})
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -97,5 +97,12 @@ def test_a_nan_weight_is_a_nan_constant_of_its_block_alone():
     network = build_network("basic3resnet", Architecture("2-2-2"), (1, 8, 8), 10, seed=1)
     with torch.no_grad():
         network.blocks[1][1].conv1.weight[0, 0, 0, 0] = torch.nan
-    isnan = [constant != constant for constant in block_constants(network, (8, 8), vectors={})]
-    assert isnan == [False, False, False, True, False, False]
+    constants = lipschitz_constants(network, (8, 8), vectors={}).blocks
+    assert [constant != constant for constant in constants] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]

@@ -6,8 +6,10 @@ from growsearch.costs import count_parameters
 from growsearch.networks import build_network
 
 
-def build(architecture="2-2-2", shape=(3, 32, 32), classes=10, seed=0):
-    return build_network("basic3resnet", Architecture(architecture), shape, classes, seed)
+def build(
+    architecture="2-2-2", shape=(3, 32, 32), classes=10, seed=0, family="basic3resnet"
+):  # fmt: skip
+    return build_network(family, Architecture(architecture), shape, classes, seed)
 
 
 def test_parameters_are_the_papers(paper):
@@ -15,6 +17,54 @@ def test_parameters_are_the_papers(paper):
         if classes != "source":
             for architecture, expected in counts.items():
                 assert count_parameters(build(architecture, classes=int(classes))) == expected
+
+
+def test_parameters_of_the_other_families_are_the_papers(paper):
+    for family, counts in paper["other_parameters_rgb"].items():
+        if family != "source":
+            for architecture in set(counts) - {"classes"}:
+                network = build(architecture, classes=counts["classes"], family=family)
+                assert count_parameters(network) == counts[architecture]
+
+
+def test_the_imagenet_form_is_torchvisions_resnet_18():
+    """An independent program of the same network: equal weights give equal logits."""
+    from torchvision.models import resnet18
+
+    ours = build("2-2-2-2", classes=7, family="basic4resnet-imagenet")
+    theirs = resnet18(num_classes=7)
+    weights = ours.state_dict()
+    theirs.load_state_dict({name: weights[_our_name(name)] for name in theirs.state_dict()})
+    assert len(weights) == len(theirs.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    for mode in (True, False):
+        assert torch.allclose(ours.train(mode)(images), theirs.train(mode)(images), atol=1e-5)
+
+
+def _our_name(name: str) -> str:
+    for theirs, own in (("conv1.", "stem.0."), ("bn1.", "stem.1."), ("fc.", "classifier.")):
+        if name.startswith(theirs):
+            return own + name.removeprefix(theirs)
+    for k in range(4):
+        name = name.replace(f"layer{k + 1}.", f"subnetworks.{k}.")
+    return name.replace("downsample.", "shortcut.")
+
+
+def test_pre_activation_blocks_normalize_first_and_leave_the_stream_alone():
+    """Silenced blocks pass the raw stream: only the strided shortcuts change it."""
+    network = build("2-2-2", family="preact3resnet").eval()
+    for blocks in network.blocks:
+        for block in blocks:
+            block.silence_residual()
+    images = torch.randn(2, 3, 16, 16)
+    x = network.stem(images)
+    assert isinstance(network.stem, torch.nn.Conv2d)
+    for first in (network.blocks[1][0], network.blocks[2][0]):
+        assert isinstance(first.shortcut, torch.nn.Conv2d)
+        x = first.shortcut(x)
+    assert torch.equal(network.features(images), x)
+    expected = network.classifier(torch.relu(network.head[0](x)).mean((2, 3)))
+    assert torch.allclose(network(images), expected, atol=1e-6)
 
 
 def test_each_further_block_adds_its_sub_networks_increment(paper):

@@ -65,7 +65,7 @@ param_space = {
     trials, _ = draw_trials(space, None, seed=0)
     assert [(t.policy, t.rtol) for t in trials] == [("none", None), ("lipschitz", 1.2)]
     space = load_space(space_file(tmp_path, text % "polity"))
-    with pytest.raises(InputError, match="cannot be drawn.*rtol.*mend its sample_from") as caught:
+    with pytest.raises(InputError, match=r"cannot be drawn.*rtol.*mend its sample_from") as caught:
         draw_trials(space, None, seed=0)
     assert "\n" not in str(caught.value)
 

@@ -1,14 +1,13 @@
 import math
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
 
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
-from growsearch.history import EpochRecord
 from growsearch.lr_schedules import adaptive_cosine
 from growsearch.trainer import Trainer
 
@@ -40,10 +39,7 @@ def test_costs_are_sums_of_what_was_trained(undisturbed):
 
 def test_the_learning_rate_restarts_at_growth(undisturbed):
     _, records = undisturbed
-    expected = [
-        adaptive_cosine(t, last_growth=g, epochs=6, lr_max=0.1)
-        for t, g in enumerate((0, 0, 2, 2, 4, 4))
-    ]
+    expected = [adaptive_cosine(t, g, epochs=6, lr=0.1) for t, g in enumerate((0, 0, 2, 2, 4, 4))]
     assert [record.lr for record in records] == expected
     assert expected[2] == expected[4] == 0.1
 
@@ -110,6 +106,60 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
+        {"policy": "hand-tuned", "initializer": "random", "network": "preact3resnet"},
+        {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
+        {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},
+        {"policy": "lipschitz-subnetworks", "rtol": 1.01, "window": 1, "baseline": "first-epoch"},
+    ],
+)
+def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
+    config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
+    records = list(Trainer(config))
+    assert sum(record.grew for record in records) >= 2
+    for stop_after in (1, 2, 3, 4):
+        trainer = Trainer(config)
+        for _ in range(stop_after):
+            next(trainer)
+        trainer.save(tmp_path / "state.pt")
+        assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
+
+
+def test_nothing_but_the_records_depends_on_how_much_of_lipschitz_is_recorded():
+    config = TrialConfig(train_size=200, epochs=6, lr=0.1, policy="hand-tuned")
+    brief, long = list(Trainer(config)), list(Trainer(replace(config, record_lipschitz="layers")))
+    assert [len(record.lipschitz_layers) for record in long] == [24, 24, 48, 48, 96, 96]
+    assert [
+        replace(record, lipschitz_layers=None, lipschitz_blocks=None) for record in long
+    ] == brief
+
+
+def test_partial_training_moves_the_new_blocks_alone_for_one_epoch():
+    config = TrialConfig(
+        train_size=200, epochs=4, lr=0.1, policy="fixed", growth_epochs=1, initializer="partial"
+    )  # fmt: skip
+    trainer = Trainer(config)
+    next(trainer)
+    network = trainer.state.network
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    next(trainer)
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+    new = {name for name in before if name.startswith("subnetworks") and name.split(".")[2] in "13"}
+    assert moved == new
+    next(trainer)
+    assert all(not torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+def test_wall_times_are_of_the_parts(undisturbed):
+    _, records = undisturbed
+    for record in records:
+        parts = record.train_seconds + record.eval_seconds + record.lipschitz_seconds
+        assert 0 < parts <= record.seconds
+
+
 def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
     config, _ = undisturbed
     trainer = Trainer(config)
@@ -169,9 +219,3 @@ def test_cuda_where_there_is_none_is_an_error_with_the_remedy(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"'cuda' .* use auto or cpu"):
         Trainer(TrialConfig(device="cuda"))
-
-
-def test_all_fields_of_a_record_are_plain_values(undisturbed):
-    _, records = undisturbed
-    for f in fields(EpochRecord):
-        assert type(getattr(records[0], f.name)) in (int, float, str, bool)

@@ -76,8 +76,9 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[Trial
             for _, variant in generate_variants({"config": space}, random_state=rng)
         ]
     except Exception as error:  # a tune.sample_from is the user's program: it may raise anything
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"the search space cannot be drawn: {' '.join(str(error).split())}; mend its sample_from"
+            f"the search space cannot be drawn: {reason}; mend its sample_from"
         ) from error
     return [TrialConfig.from_flat(variant) for variant in variants], trials // grid
 

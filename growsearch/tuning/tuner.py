@@ -104,8 +104,10 @@ def run_search(
 
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
-    for name, data_dir, train_size in {(c.dataset, c.data_dir, c.train_size) for c in drawn}:
-        dataset = load_dataset(name, data_dir)
+    for name, data_dir, split, train_size in {
+        (c.dataset, c.data_dir, c.split, c.train_size) for c in drawn
+    }:
+        dataset = load_dataset(name, data_dir, split)
         if train_size is not None:
             dataset.subset(train_size, seed=0)
 

@@ -1,0 +1,95 @@
+"""Data sets by name."""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+
+import torch
+
+from growsearch.data.dataset import Dataset, DataSpec
+from growsearch.data.idx import read_idx_set
+from growsearch.data.images import Images, halves, held_out
+from growsearch.data.tiny_imagenet import read_tiny_imagenet
+from growsearch.data.torchvision_files import read_cifar, read_svhn
+from growsearch.errors import InputError
+
+SPECS = {
+    "digits": DataSpec(
+        classes=10, val_per_class=30, pixel_max=16, mean=(0.3049,), std=(0.3758,), crop=1
+    ),
+    "mnist": DataSpec(classes=10, val_per_class=500, mean=(0.1307,), std=(0.3081,)),
+    "fashion-mnist": DataSpec(
+        classes=10, val_per_class=500, mean=(0.2860,), std=(0.3530,), flip=True
+    ),
+    "cifar10": DataSpec(
+        classes=10, val_per_class=500, crop=4, flip=True,
+        mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010),
+    ),
+    "cifar100": DataSpec(
+        classes=100, val_per_class=50, crop=4, flip=True,
+        mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762),
+    ),
+    "svhn": DataSpec(
+        classes=10, val_per_class=500, crop=4,
+        mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970),
+    ),
+    "tiny-imagenet": DataSpec(
+        classes=200, val_per_class=25, rotation=20, flip=True, test_shuffled=True,
+        mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821),
+    ),
+}  # fmt: skip
+"""Pixel statistics are those in common use; CIFAR-10's deviations, LipGrow's too, are the mean of each
+image's own, smaller than that of all pixels."""
+
+
+@lru_cache(maxsize=4)
+def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
+    """The data set `name` on the CPU, divided as `split` says and always the same way.
+
+    "clean" takes validation out of the training images, as many of each class, and leaves the test
+    images alone. "paper" trains on all training images and halves the test images into validation
+    and test. Raises InputError if files are missing or damaged.
+    """
+    return _DIVISIONS[split](name, *_READERS[name](data_dir))
+
+
+def _read_digits(data_dir: str | None) -> tuple[Images, None]:
+    """scikit-learn's 1,797 digits of 8x8 pixels from 0 to 16, which have no test set."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = torch.tensor(bunch.images, dtype=torch.uint8)[:, None]
+    return Images(images, torch.tensor(bunch.target, dtype=torch.int64)), None
+
+
+_Read = tuple[Images, Images | None]
+_READERS: dict[str, Callable[[str | None], _Read]] = {
+    "digits": _read_digits,
+    "mnist": partial(read_idx_set, "mnist"),
+    "fashion-mnist": partial(read_idx_set, "fashion-mnist"),
+    "cifar10": partial(read_cifar, "cifar10"),
+    "cifar100": partial(read_cifar, "cifar100"),
+    "svhn": partial(read_svhn, "svhn"),
+    "tiny-imagenet": read_tiny_imagenet,
+}
+
+
+def _clean(name: str, train: Images, test: Images | None) -> Dataset:
+    spec = SPECS[name]
+    if test is None:
+        train, test = held_out(train, spec.classes, spec.val_per_class)
+    train, val = held_out(train, spec.classes, spec.val_per_class)
+    return Dataset(train, val, test, spec)
+
+
+def _paper(name: str, train: Images, test: Images | None) -> Dataset:
+    spec = SPECS[name]
+    if test is None:
+        raise InputError(
+            f"split 'paper' halves a published test set, and {name} has none; choose split 'clean' "
+            "or another dataset"
+        )
+    val, test = halves(test, shuffled=spec.test_shuffled)
+    return Dataset(train, val, test, spec)
+
+
+_DIVISIONS = {"clean": _clean, "paper": _paper}
