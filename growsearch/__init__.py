@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from growsearch.architecture import Architecture as Architecture
+    from growsearch.comparisons import growth_timing as growth_timing
+    from growsearch.comparisons import schedules as schedules
     from growsearch.config import TrialConfig as TrialConfig
     from growsearch.errors import InputError as InputError
     from growsearch.figures import front_figure as front_figure
+    from growsearch.figures import growth_timing_figure as growth_timing_figure
+    from growsearch.figures import schedules_figure as schedules_figure
     from growsearch.history import EpochRecord as EpochRecord
     from growsearch.history import History as History
     from growsearch.pareto import pareto_front as pareto_front
@@ -34,8 +38,12 @@ _HOMES = {
     "Trainer": "trainer",
     "TrialConfig": "config",
     "front_figure": "figures",
+    "growth_timing": "comparisons",
+    "growth_timing_figure": "figures",
     "pareto_front": "pareto",
     "read_study": "results",
+    "schedules": "comparisons",
+    "schedules_figure": "figures",
     "summarize": "results",
     "write_report": "report",
 }

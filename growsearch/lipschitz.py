@@ -155,22 +155,20 @@ def _largest_singular_values(
     little more and hold a far better estimate: the largest Ritz value of their span (Lanczos).
     """
     apply = _gram_operator(layers)
-    basis, images = [F.normalize(start, dim=1)], []
-    while True:
-        images.append(apply(basis[-1]))
-        if len(images) == products:
-            break
-        spanned = torch.stack(basis, dim=1)
-        rest = images[-1]
-        for _ in range(2):  # once is not enough in single precision
-            rest = rest - (spanned.mT @ (spanned @ rest[:, :, None])).squeeze(2)
-        basis.append(F.normalize(rest, dim=1))
-    spanned = torch.stack(basis, dim=1)
-    projected = (spanned @ torch.stack(images, dim=2)).double()
+    basis = start.new_empty(len(layers), products, start.shape[1])
+    images = torch.empty_like(basis)
+    rest = start
+    for k in range(products):
+        basis[:, k] = F.normalize(rest, dim=1)
+        images[:, k] = rest = apply(basis[:, k])
+        if k + 1 < products:
+            known = basis[:, : k + 1]
+            rest = rest - (known.mT @ (known @ rest[:, :, None])).squeeze(2)
+    projected = (basis @ images.mT).double()
     finite = projected.isfinite().all(dim=(1, 2))
     values, vectors = torch.linalg.eigh(projected.nan_to_num(0, 0, 0))
     # the second vector goes along: training may make it the first by the next call
-    v = (vectors[:, :, -2:].sum(dim=2)[:, None].to(spanned.dtype) @ spanned).squeeze(1)
+    v = (vectors[:, :, -2:].sum(dim=2)[:, None].to(basis.dtype) @ basis).squeeze(1)
     norms = values[:, -1].clamp(min=0).sqrt()
     return norms.where(finite, torch.nan), F.normalize(v, dim=1)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from growsearch.figures import front_figure
 from growsearch.pareto import is_pareto_optimal, pareto_front
-from growsearch.results import read_info, read_study, summarize
+from growsearch.results import SCHEMA, read_info, read_study, summarize
 
 _CURVES = ("architecture", "val_accuracy", "test_accuracy", "lipschitz", "lr")
 
@@ -79,13 +80,14 @@ def _page(
 def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
     optimal = is_pareto_optimal(trials)
     curves = dict(iter(study.groupby("trial_id")))
+    scalars = trials.drop(columns=[f.name for f in SCHEMA if pa.types.is_list(f.type)])
     return [
         trial
         | {
             "optimal": bool(is_optimal),
             "curve": {name: curves[trial["trial_id"]][name].tolist() for name in _CURVES},
         }
-        for trial, is_optimal in zip(trials.to_dict("records"), optimal, strict=True)
+        for trial, is_optimal in zip(scalars.to_dict("records"), optimal, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""LipGrow's schedule: how far may the Lipschitz constant rise before the network grows?
+"""LipGrow: how far may the Lipschitz constant rise before the network grows, and from what?
 
 Sized for small data sets and short runs, such as --dataset digits. For CIFAR, the paper trains
 164 epochs at lr 0.5 with a window of 10, a reserve of 30, and rtol 1.4.
@@ -8,11 +8,13 @@ from ray import tune
 
 param_space = {
     "network": "basic3resnet",
-    "architecture": "2-2-2",
+    "architecture": tune.choice(["2-2-2", "4-4-4"]),
+    "max_architecture": "8-8-8",
     "policy": "lipschitz",
     "rtol": tune.uniform(1.0, 1.2),
     "window": tune.choice([1, 2, 3]),
     "reserve": tune.randint(4, 13),
+    "scaling": tune.choice(["paper", "step-size"]),
     "epochs": 30,
     "lr": 0.1,
 }

@@ -60,7 +60,7 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     assert code == 0
     for name in field_names():
         assert f"--{name.replace('_', '-')} " in out
-    assert "none|fixed|lipschitz" in out
+    assert "none|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
     assert "(default: 164)" in out
     assert "(default: 1.4)" in out
 

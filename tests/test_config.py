@@ -24,7 +24,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
     ("fields", "names"),
     [
         ({"dataset": "digit"}, ["'digit'", "did you mean 'digits'"]),
-        ({"dataset": "cifar"}, ["'cifar'", "choose from digits, fashion-mnist"]),
+        ({"dataset": "imagewoof"}, ["'imagewoof'", "choose from digits, fashion-mnist"]),
         ({"network": "resnet"}, ["network 'resnet'"]),
         ({"policy": "lip"}, ["policy 'lip'"]),
         ({"device": "tpu"}, ["device 'tpu'", "cuda"]),
@@ -121,6 +121,6 @@ def test_the_digest_is_the_same_in_another_process():
 def test_every_name_that_is_accepted_has_its_implementation():
     from growsearch import data, growth_policies, networks
 
-    assert set(DATASETS) == set(data._LOADERS)
+    assert set(DATASETS) == set(data.SPECS)
     assert set(NETWORKS) == set(networks._FAMILIES)
     assert set(POLICIES) == set(growth_policies._POLICIES)

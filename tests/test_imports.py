@@ -10,9 +10,10 @@ from conftest import ROOT
 # fmt: off
 ORDER = [
     "errors", "architecture", "config", "history", "lr_schedules", "growth_policies",
-    "randomness", "data", "networks", "initializers", "lipschitz", "theory", "costs", "train_state",
-    "growth", "trainer",
-    "results", "pareto", "figures", "report", "terminal",
+    "randomness", "data.images", "data.augmentation", "data.dataset", "data.folders", "data.idx",
+    "data.torchvision_files", "data.tiny_imagenet", "data.loading", "data",
+    "networks", "initializers", "lipschitz", "theory", "costs", "train_state", "growth", "trainer",
+    "results", "pareto", "comparisons", "figures", "report", "terminal",
     "tuning.search_space", "tuning.trainable", "tuning.callbacks", "tuning.progress",
     "tuning.tuner",
     "cli",

@@ -105,9 +105,8 @@ class Dataset:
             yield Images(self._normalized(images), labels)
 
     def _normalized(self, images: Tensor) -> Tensor:
-        mean, std = (
-            _by_channel(values, images.device) for values in (self.spec.mean, self.spec.std)
-        )
+        mean = _by_channel(self.spec.mean, images.device)
+        std = _by_channel(self.spec.std, images.device)
         return (images.float() / self.spec.pixel_max - mean) / std
 
 

@@ -37,8 +37,8 @@ SPECS = {
         mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821),
     ),
 }  # fmt: skip
-"""Pixel statistics are those in common use; CIFAR-10's deviations, LipGrow's too, are the mean of each
-image's own, smaller than that of all pixels."""
+"""Pixel statistics are those in common use. CIFAR-10's deviations, LipGrow's too, are the mean of
+each image's own, which is less than that of all pixels."""
 
 
 @lru_cache(maxsize=4)

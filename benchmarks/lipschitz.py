@@ -1,0 +1,85 @@
+"""What Lipschitz constants cost: as a share of an epoch, and LipGrow's Table 1 on this machine.
+
+    python benchmarks/lipschitz.py [--threads N] [--epochs N]
+
+The epochs are the trainer's own, on 5,000 Fashion-MNIST images; evaluation is not counted. Beside
+Table 1's row stands the exact method that the paper mentions (Sedghi et al. 2018: a Fourier
+transform and one SVD a frequency), which takes the padding for circular and knows no strides.
+"""
+
+import argparse
+import time
+from statistics import median
+
+import torch
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.lipschitz import lipschitz_constants
+from growsearch.networks import ResidualNetwork, build_network
+from growsearch.results import environment
+from growsearch.trainer import Trainer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--epochs", type=int, default=3)
+    parsed = parser.parse_args()
+    torch.set_num_threads(parsed.threads)
+    made = environment()
+    print(
+        f"{made['hardware']['processor']}, {parsed.threads} threads, torch "
+        f"{made['versions']['torch']}; medians of {parsed.epochs - 1} warm epochs, 5 calls"
+    )
+    print("\nnetwork    training s   Lipschitz s, first   then   share of training, then")
+    for n in (3, 8, 12):
+        show_share(n, parsed.epochs)
+    print("\nconvolution filters   Lipschitz s an epoch (Table 1)   exact, circular s")
+    for n in range(3, 13):
+        show_table_1(n)
+
+
+def show_share(n: int, epochs: int) -> None:
+    config = TrialConfig(
+        dataset="fashion-mnist", train_size=5000, policy="none", epochs=epochs,
+        architecture=str(Architecture([n] * 3)),
+    )  # fmt: skip
+    first, *warm = Trainer(config)
+    training = median(record.train_seconds for record in warm)
+    share = median(record.lipschitz_seconds / record.train_seconds for record in warm)
+    then = median(record.lipschitz_seconds for record in warm)
+    print(
+        f"ResNet-{6 * n + 2:<3}  {training:10.2f}   {first.lipschitz_seconds:18.3f}  {then:5.3f}"
+        f"   {share:.2%}"
+    )
+
+
+def show_table_1(n: int) -> None:
+    network = build_network("basic3resnet", Architecture([n] * 3), (3, 32, 32), 10, seed=0)
+    vectors: dict[str, torch.Tensor] = {}
+    lipschitz_constants(network, (32, 32), vectors)
+    ours = median(timed(lipschitz_constants, network, (32, 32), vectors) for _ in range(5))
+    exact = timed(circular_norms, network)
+    print(f"{6 * n:19d}   {ours:30.3f}   {exact:17.2f}")
+
+
+def timed(function, *arguments) -> float:
+    started = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - started
+
+
+@torch.no_grad()
+def circular_norms(network: ResidualNetwork) -> list[float]:
+    norms = []
+    for size, blocks in zip((32, 16, 8), network.blocks, strict=True):
+        for block in blocks:
+            for conv, _ in block.layers():
+                transfer = torch.fft.fft2(conv.weight, (size, size)).permute(2, 3, 0, 1)
+                norms.append(torch.linalg.svdvals(transfer).max().item())
+    return norms
+
+
+if __name__ == "__main__":
+    main()

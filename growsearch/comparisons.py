@@ -1,0 +1,69 @@
+"""The papers' comparisons from a finished study: each a table from `summarize`'s trials."""
+
+import pandas as pd
+
+from growsearch.errors import InputError
+from growsearch.pareto import is_pareto_optimal
+
+LIPGROW = ("lipschitz", "lipschitz-subnetworks")
+
+
+def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
+    """When to grow first: LipGrow's Figure 4, a row a first growth epoch that was tried.
+
+    Columns: first_growth, error (percent, mean of 100 - validation accuracy at the last epoch),
+    error_std (over seeds, nan for one), trials; the last row is LipGrow's own choice, with
+    first_growth the mean and first_growth_std the deviation of what it chose. The other rows,
+    with policy "fixed", are the grid. Raises InputError if the study lacks either.
+    """
+    grown = _completed(trials)[["config/policy", "growth_epochs", "val_accuracy"]]
+    grown = grown[grown["growth_epochs"] != ""]
+    first = grown["growth_epochs"].str.split().str[0].astype(int)
+    grown = grown.assign(first_growth=first, error=100 - grown["val_accuracy"])
+    fixed = _of(grown, ("fixed",), "growth epochs on a grid")
+    chosen = _of(grown, LIPGROW, "growth epochs chosen by LipGrow")
+    grid = fixed.groupby("first_growth")["error"].agg(["mean", "std", "count"]).reset_index()
+    grid.columns = pd.Index(["first_growth", "error", "error_std", "trials"])
+    own = {
+        "policy": "lipgrow",
+        "first_growth": chosen["first_growth"].mean(),
+        "first_growth_std": chosen["first_growth"].std(),
+        "error": chosen["error"].mean(),
+        "error_std": chosen["error"].std(),
+        "trials": len(chosen),
+    }
+    grid = grid.assign(policy="fixed", first_growth_std=float("nan"))
+    table = pd.concat([grid, pd.DataFrame([own])], ignore_index=True)
+    return table[["policy", "first_growth", "first_growth_std", "error", "error_std", "trials"]]
+
+
+def schedules(trials: pd.DataFrame) -> pd.DataFrame:
+    """What schedules cost and give: LipGrow's Figure 5, a row a completed trial, cheapest first.
+
+    Columns: schedule ("sampled" for policy "fixed", "hand-tuned", "lipgrow"), growth_epochs, ppe,
+    best_val_accuracy (percent), pareto_optimal. Raises InputError if no trial is complete.
+    """
+    completed = _completed(trials)
+    names = {"fixed": "sampled", "hand-tuned": "hand-tuned"} | dict.fromkeys(LIPGROW, "lipgrow")
+    table = completed.assign(
+        schedule=completed["config/policy"].map(names).fillna("vanilla"),
+        pareto_optimal=is_pareto_optimal(completed, accuracy="best_val_accuracy"),
+    ).sort_values(["ppe", "trial_id"], ignore_index=True)
+    return table[["schedule", "growth_epochs", "ppe", "best_val_accuracy", "pareto_optimal"]]
+
+
+def _completed(trials: pd.DataFrame) -> pd.DataFrame:
+    completed = trials[trials["status"] == "completed"]
+    if completed.empty:
+        raise InputError("the study has no completed trial to compare; let its search end")
+    return completed
+
+
+def _of(trials: pd.DataFrame, policies: tuple[str, ...], what: str) -> pd.DataFrame:
+    found = trials[trials["config/policy"].isin(policies)]
+    if found.empty:
+        raise InputError(
+            f"the study has no trial with {what} (policy {' or '.join(policies)}); search a space "
+            "like search_spaces/first_growth_grid.py"
+        )
+    return found

@@ -1,0 +1,74 @@
+"""LipGrow's Figures 4 and 5, from hand-made trials."""
+
+import pandas as pd
+import pytest
+
+from growsearch.comparisons import growth_timing, schedules
+from growsearch.errors import InputError
+from growsearch.figures import growth_timing_figure, schedules_figure
+
+COLUMNS = ["config/policy", "growth_epochs", "ppe", "val_accuracy", "best_val_accuracy", "status"]
+
+
+def trials(*rows) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return frame.assign(trial_id=[f"t{i}" for i in frame.index])
+
+
+GRID = trials(
+    ("fixed", "4 17", 5.0, 90.0, 91.0, "completed"),
+    ("fixed", "4 17", 5.0, 92.0, 92.0, "completed"),
+    ("fixed", "10 20", 4.0, 95.0, 95.0, "completed"),
+    ("fixed", "10 20", 4.0, 10.0, 10.0, "diverged"),
+    ("lipschitz", "8 19", 4.4, 94.0, 96.0, "completed"),
+    ("lipschitz", "12 22", 3.6, 93.0, 93.0, "completed"),
+    ("hand-tuned", "11 20", 3.9, 94.0, 94.5, "completed"),
+    ("none", "", 2.0, 89.0, 90.0, "completed"),
+)
+
+
+def test_growth_timing_is_the_mean_final_error_of_each_first_growth_epoch():
+    table = growth_timing(GRID).set_index(["policy", "first_growth"])
+    assert table.loc[("fixed", 4), "error"] == pytest.approx(9.0)
+    assert table.loc[("fixed", 4), "error_std"] == pytest.approx(2**0.5)
+    assert table.loc[("fixed", 10), "trials"] == 1
+    own = table.loc[("lipgrow", 10.0)]
+    assert own["error"] == pytest.approx(6.5)
+    assert own["first_growth_std"] == pytest.approx(8**0.5)
+    assert len(table) == 3
+
+
+def test_schedules_are_compared_by_ppe_and_best_accuracy():
+    table = schedules(GRID)
+    assert table["ppe"].is_monotonic_increasing
+    assert table["schedule"].tolist() == [
+        "vanilla", "lipgrow", "hand-tuned", "sampled", "lipgrow", "sampled", "sampled"
+    ]  # fmt: skip
+    optimal = table.loc[table["pareto_optimal"], ["ppe", "best_val_accuracy"]].to_numpy().tolist()
+    assert optimal == [[2.0, 90.0], [3.6, 93.0], [3.9, 94.5], [4.0, 95.0], [4.4, 96.0]]
+
+
+def test_a_study_without_both_sides_is_an_error_that_names_the_space():
+    with pytest.raises(InputError, match=r"growth epochs on a grid.*first_growth_grid\.py"):
+        growth_timing(GRID[GRID["config/policy"] != "fixed"])
+    with pytest.raises(InputError, match="chosen by LipGrow"):
+        growth_timing(GRID[GRID["config/policy"] == "fixed"])
+    with pytest.raises(InputError, match="no completed trial"):
+        schedules(GRID[GRID["status"] == "diverged"])
+
+
+def test_the_figures_show_their_tables():
+    table = growth_timing(GRID)
+    axes = growth_timing_figure(table).axes[0]
+    drawn = axes.lines[0].get_xydata().tolist()
+    assert drawn == [[4.0, 9.0], [10.0, 5.0]]
+    heights = sorted(line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--")
+    assert heights == pytest.approx([5.0, 6.5])
+    axes = schedules_figure(schedules(GRID)).axes[0]
+    stars = [
+        point
+        for collection, label in ((c, c.get_label()) for c in axes.collections)
+        if "Pareto-optimal" in label
+        for point in collection.get_offsets().tolist()
+    ]
+    assert sorted(stars) == [[2.0, 90.0], [3.6, 93.0], [3.9, 94.5], [4.0, 95.0], [4.4, 96.0]]
