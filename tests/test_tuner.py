@@ -25,8 +25,9 @@ param_space = {
 
 
 def plain(value):
-    """A parquet list is a numpy array in pandas, a tuple in a record."""
-    return list(value) if isinstance(value, tuple | np.ndarray) else value
+    """A parquet list is a numpy array in pandas, a tuple in a record; hexadecimals are exact."""
+    is_list = isinstance(value, tuple | np.ndarray)
+    return " ".join(float(item).hex() for item in value) if is_list else value
 
 
 RECORD = [f.name for f in fields(EpochRecord) if f.compare]
