@@ -21,7 +21,10 @@ class Architecture:
     def __init__(self, blocks: "str | Architecture | Iterable[int]") -> None:
         if isinstance(blocks, Architecture):
             blocks = blocks.blocks
-        parts = blocks.split("-") if isinstance(blocks, str) else [str(n) for n in blocks]
+        if isinstance(blocks, str):
+            parts = blocks.split("-")
+        else:
+            parts = [str(n) for n in (blocks if isinstance(blocks, Iterable) else [blocks])]
         if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
             raise InputError(
                 f"architecture {'-'.join(parts)!r} is not blocks per sub-network joined by dashes, "

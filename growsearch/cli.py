@@ -121,10 +121,10 @@ def _train(parsed: argparse.Namespace) -> int:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
                 write_trial(folder, config.digest, config, trainer.history)
+                trainer.save(folder / "state.pt")
                 display.show(record, trainer.decision)
     finally:
         if trainer.history:
-            trainer.save(folder / "state.pt")
             console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
             console.print(f"results        {folder}", highlight=False, soft_wrap=True)
     return 0
@@ -147,7 +147,8 @@ def _search(parsed: argparse.Namespace) -> int:
     )
     for failure in end.failures:
         print(f"growsearch search: a trial failed: {failure}", file=sys.stderr)
-    _show_report(out)
+    if any(Path(out, "trials").glob("*.parquet")):
+        _show_report(out)
     if end.unfinished:
         print(
             f"growsearch search: interrupted: {end.unfinished} trials did not end; {out} has what "

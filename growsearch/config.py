@@ -288,7 +288,7 @@ def _items(name: str, value: Any) -> list[Any]:
     if not isinstance(value, str):
         return list(value) if hasattr(value, "__iter__") else [value]
     parts = value.split()
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise InputError(f"{name} {value!r} is not epochs separated by spaces, like '60 110'")
     return [int(part) for part in parts]
 
@@ -302,9 +302,16 @@ def _check_value(name: str, value: Any, rule: Mapping[str, Any]) -> Any:
         if value is None:
             raise InputError(f"{name} must be given, but got None")
         return str(rule["parse"](value) if "parse" in rule else value)
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat):
+        raise InputError(f"{name} must be a number, but got {value!r}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise InputError(f"{name} must be less than 2**63, but has {len(str(value))} digits")
+    try:
+        value = value if isinstance(value, int) else float(value)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
         raise InputError(f"{name} must be a finite number, but got {value!r}")
-    value = value if isinstance(value, int) else float(value)
     if kind is int and value != int(value):
         raise InputError(f"{name} must be a whole number, but got {value!r}")
     if "least" in rule and value < rule["least"]:

@@ -11,7 +11,7 @@ from growsearch.config import TrialConfig
 from growsearch.history import History
 
 LR_MIN = 0.001
-"""Where the cosines end: the authors' program anneals from 0.5 to 0.001."""
+"""Where the cosines end, or at `lr` if that is less; the authors' program ends here."""
 
 
 def learning_rate(config: TrialConfig, history: History) -> float:
@@ -33,12 +33,13 @@ def learning_rate(config: TrialConfig, history: History) -> float:
 def adaptive_cosine(epoch: int, last_growth: int, epochs: int, lr: float) -> float:
     """Cosine annealing whose cycle starts at the last growth and spans the epochs left.
 
-    LR_MIN + (lr - LR_MIN) / 2 * (1 + cos(pi * (epoch - last_growth) / (epochs - last_growth)))
+    lr_min + (lr - lr_min) / 2 * (1 + cos(pi * (epoch - last_growth) / (epochs - last_growth)))
     (LipGrow, section 4.4). `last_growth` counts the epochs completed at the last growth; 0
     throughout is plain cosine annealing.
     """
     progress = (epoch - last_growth) / (epochs - last_growth)
-    return LR_MIN + (lr - LR_MIN) / 2 * (1 + cos(pi * progress))
+    lr_min = min(LR_MIN, lr)
+    return lr_min + (lr - lr_min) / 2 * (1 + cos(pi * progress))
 
 
 def cosine_restarts(epoch: int, restarts: Sequence[int], epochs: int, lr: float) -> float:

@@ -21,7 +21,7 @@ def is_pareto_optimal(
                 f"trials have no column {column!r}; choose from {', '.join(trials.columns)}"
             )
     optimal = pd.Series(False, index=trials.index)
-    completed = trials.loc[trials["status"] == "completed", [cost, accuracy]]
+    completed = trials.loc[trials["status"] == "completed", [cost, accuracy]].dropna()
     if len(completed):
         optimal[completed.index] = moocore.is_nondominated(
             completed.to_numpy(dtype=float), maximise=[False, True], keep_weakly=True

@@ -37,8 +37,8 @@ _UNITS = {
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
     "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),
     "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
-    "val_accuracy": (pa.float64(), "percent", "after the epoch; growth and search go by it"),
-    "test_accuracy": (pa.float64(), "percent", "after the epoch; recorded only"),
+    "val_accuracy": (pa.float64(), "percent", "after the epoch"),
+    "test_accuracy": (pa.float64(), "percent", "after the epoch; no decision reads it"),
     "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
     "lipschitz_subnetworks": (_LIST, "1", "the mean over each sub-network's blocks"),
     "lipschitz_blocks": (_LIST, "1", "each block's, if recorded"),
@@ -82,13 +82,13 @@ SCHEMA = _schema()
 def create_study(folder: str | Path, **info: Any) -> Path:
     """A new study in `folder`, with `info` about its making; InputError if one is there already."""
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        held = "another study" if (folder / STUDY_FILE).exists() else "other files"
-        raise InputError(
-            f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new folder "
-            "with --out"
-        )
     try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            held = "another study" if (folder / STUDY_FILE).exists() else "other files"
+            raise InputError(
+                f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
+                "folder with --out"
+            )
         (folder / TRIALS_FOLDER).mkdir(parents=True)
     except OSError as error:
         raise InputError(
@@ -132,7 +132,10 @@ def read_info(folder: str | Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise InputError(f"{str(path)!r} is damaged ({error}); restore it from a copy") from error
-    assert isinstance(info, dict)
+    missing = {"searched", "created", "versions", "hardware"} - set(info)
+    if missing:
+        lacking = ", ".join(sorted(missing))
+        raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
     return info
 
 

@@ -26,6 +26,15 @@ def megas(count: float) -> str:
     return f"{count / 1e6:.3f} M"
 
 
+def short(value: object) -> str:
+    """A configuration's value in a table; pandas makes NaN of None, and floats of integers."""
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else f"{value:.4g}"
+    return str(value)
+
+
 def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
 
@@ -108,6 +117,6 @@ def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
             percent(trial["test_accuracy"]),
             trial["architecture"],
             trial["growth_epochs"].replace(" ", ", ") or "never",
-            *(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values),
+            *map(short, values),
         )
     return table

@@ -49,6 +49,7 @@ class Trainer(Iterator[EpochRecord]):
             self.state = TrainState.initial(config, self.dataset, device)
         else:
             self.state = TrainState.restored(saved, config, self.dataset, device)
+        self._in_epoch = False
         self.decision: Grow | None = None
         """What the policy decided after the last epoch."""
 
@@ -59,7 +60,16 @@ class Trainer(Iterator[EpochRecord]):
         return cls(config, saved=contents)
 
     def save(self, path: str | Path) -> None:
+        """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
+        self._check_between_epochs()
         self.state.save(Path(path), self.config)
+
+    def _check_between_epochs(self) -> None:
+        if self._in_epoch:
+            raise InputError(
+                f"epoch {len(self.history) + 1} was interrupted and its weights are half trained; "
+                "go on from the last saved state with Trainer.load, or start again"
+            )
 
     @property
     def history(self) -> History:
@@ -72,6 +82,8 @@ class Trainer(Iterator[EpochRecord]):
     def __next__(self) -> EpochRecord:
         if self.finished:
             raise StopIteration
+        self._check_between_epochs()
+        self._in_epoch = True
         started = time.perf_counter()
         record, constants = self._epoch()
         running = record.status == "running"
@@ -83,6 +95,7 @@ class Trainer(Iterator[EpochRecord]):
         history = self.history.plus(record)
         self.state = grown or self.state
         self.state.history = history
+        self._in_epoch = False
         return record
 
     def _epoch(self) -> tuple[EpochRecord, LipschitzConstants]:
@@ -95,8 +108,9 @@ class Trainer(Iterator[EpochRecord]):
         _, test_accuracy = self._evaluate(network, self.dataset.test)
         evaluated = time.perf_counter()
         constants = lipschitz_constants(
-            network, self.dataset.image_shape[1:], self.state.lipschitz_vectors, config.seed
-        )
+            network, self.dataset.image_shape[1:], self.state.lipschitz_vectors, config.seed,
+            settled=bool(history) and not history[-1].grew,
+        )  # fmt: skip
         measured = time.perf_counter()
         epoch = len(history) + 1
         parameters = count_parameters(network)

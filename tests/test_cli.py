@@ -88,6 +88,11 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
         (f"search {SPACE} --trials 2 --train-size 2000", "at most 1197"),
         (f"search {SPACE} --trials 2 --max-concurrent 0", "max_concurrent=0"),
         (f"search {SPACE} --trials 2 --cpus-per-trial 0", "cpus_per_trial=0"),
+        (f"search {SPACE} --trials 2 --gpus-per-trial -1", "gpus_per_trial=-1"),
+        (f"search {SPACE} --trials 2 --gpus-per-trial nan", "gpus_per_trial=nan"),
+        (f"search {SPACE} --trials 2 --search-seed -1", "search_seed must be at least 0"),
+        ("train --seed 99999999999999999999", "seed must be less than 2**63"),
+        ("train --data-dir nowhere", "data_dir 'nowhere' must be left out"),
         ("", "the following arguments are required: command"),
     ],
 )  # fmt: skip
@@ -117,22 +122,43 @@ def test_an_output_folder_that_holds_a_study_is_left_as_it_is(capsys, tmp_path, 
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
-def test_an_interrupted_trial_keeps_its_epochs(capsys, tmp_path, monkeypatch):
+def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been(
+    capsys, tmp_path, monkeypatch
+):
+    """Interrupted in the middle of its third epoch, after a step of training."""
+    from growsearch.data import Dataset
     from growsearch.trainer import Trainer
 
-    epoch = Trainer._epoch
+    run(capsys, "train", *QUICK, "--out", tmp_path / "undisturbed")
+    batches = Dataset.training_batches
 
-    def interrupted(self):
-        if len(self.history) == 2:
-            raise KeyboardInterrupt
-        return epoch(self)
+    def interrupted(self, batch_size, seed, epoch):
+        for number, batch in enumerate(batches(self, 30, seed, epoch)):
+            if epoch == 3 and number == 2:
+                raise KeyboardInterrupt
+            yield batch
 
-    monkeypatch.setattr(Trainer, "_epoch", interrupted)
-    code, out, err = run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    monkeypatch.setattr(Dataset, "training_batches", interrupted)
+    arguments = [*QUICK, "--batch-size", "30"]
+    code, out, err = run(capsys, "train", *arguments, "--out", tmp_path / "one")
     assert code == 130
     assert "running after 2 epochs" in out
     assert err == "growsearch train: interrupted\n"
     assert read_study(tmp_path / "one")["epoch"].tolist() == [1, 2]
     assert read_info(tmp_path / "one")["command"] == "train"
     monkeypatch.undo()
-    assert len(list(Trainer.load(tmp_path / "one" / "state.pt"))) == 1
+    trainer = Trainer.load(tmp_path / "one" / "state.pt")
+    assert list(trainer) == list(Trainer(trainer.config))[2:]
+
+
+def test_a_trainer_that_was_interrupted_in_an_epoch_does_not_save_half_trained_weights(tmp_path):
+    from growsearch import InputError, Trainer, TrialConfig
+
+    trainer = Trainer(TrialConfig(policy="none", epochs=2, train_size=100))
+    next(trainer)
+    trainer._evaluate = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(trainer)
+    for do in (lambda: trainer.save(tmp_path / "state.pt"), lambda: next(trainer)):
+        with pytest.raises(InputError, match=r"epoch 2 was interrupted.*Trainer\.load"):
+            do()

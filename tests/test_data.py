@@ -21,7 +21,16 @@ from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import normalize
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import SPECS, Dataset, DataSpec, Images, idx, load_dataset, tiny_imagenet
+from growsearch.data import (
+    SPECS,
+    Dataset,
+    DataSpec,
+    Images,
+    idx,
+    load_dataset,
+    loading,
+    tiny_imagenet,
+)
 from growsearch.data.augmentation import rotated
 from growsearch.data.idx import has_idx_files, read_idx
 from growsearch.errors import InputError
@@ -113,9 +122,9 @@ def empty_cache(tmp_path, monkeypatch):
     """The cache folder of a machine that has no data set."""
     monkeypatch.setattr(idx, "DEBIAN_FASHION_MNIST", tmp_path / "none")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    load_dataset.cache_clear()
+    loading._load.cache_clear()
     yield tmp_path / "cache" / "growsearch"
-    load_dataset.cache_clear()
+    loading._load.cache_clear()
 
 
 @pytest.fixture
@@ -198,7 +207,7 @@ def test_labels_that_do_not_fit_the_images_are_named(fashion):
     with pytest.raises(InputError, match=r"50 images but .*49 labels"):
         load_dataset("fashion-mnist", str(fashion))
     labels.write_bytes(gzip.compress(idx_bytes(np.full(50, 10, np.uint8))))
-    load_dataset.cache_clear()
+    loading._load.cache_clear()
     with pytest.raises(InputError, match="label 10, but there are 10 classes"):
         load_dataset("fashion-mnist", str(fashion))
 
@@ -503,7 +512,7 @@ def test_a_split_is_the_same_whatever_was_drawn_before(written, split):
     name, folder, *_ = written
     one = load_dataset(name, str(folder), split)
     torch.manual_seed(17)
-    load_dataset.cache_clear()
+    loading._load.cache_clear()
     two = load_dataset(name, str(folder), split)
     assert torch.equal(one.val.images, two.val.images)
     assert torch.equal(one.train.labels, two.train.labels)
@@ -532,7 +541,7 @@ def test_svhn_is_downloaded_once(served, monkeypatch):
     for entry in torchvision_datasets.SVHN.split_list.values():
         entry[0] = f"{address}{entry[1]}"
     assert labelled(load_dataset("svhn", split="paper").train) == labelled(train)
-    load_dataset.cache_clear()
+    loading._load.cache_clear()
     for path in folder.iterdir():
         path.unlink()
     assert labelled(load_dataset("svhn", split="paper").train) == labelled(train)

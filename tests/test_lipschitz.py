@@ -80,7 +80,9 @@ def test_vectors_are_kept_outside_the_module_and_lead_on():
     first = lipschitz_constants(network, (8, 8), vectors).blocks
     assert set(network.state_dict()) == names
     assert len(vectors) == 12
-    assert lipschitz_constants(network, (8, 8), vectors).blocks == pytest.approx(first, rel=1e-3)
+    assert lipschitz_constants(network, (8, 8), vectors, settled=True).blocks == pytest.approx(
+        first, rel=1e-3
+    )
 
 
 def test_the_measure_leaves_weights_gradients_and_random_state_alone():
@@ -106,3 +108,35 @@ def test_a_nan_weight_is_a_nan_constant_of_its_block_alone():
         False,
         False,
     ]
+
+
+def test_convolutions_on_larger_images_agree_with_an_independent_solver_after_growth():
+    """ARPACK's largest singular value of the same operator, on 28x28 images."""
+    from scipy.sparse.linalg import LinearOperator, svds
+
+    from growsearch.growth import grow
+
+    trainer = Trainer(TrialConfig(policy="fixed", growth_epochs=1, epochs=2, train_size=200))
+    next(trainer)
+    state = grow(
+        trainer.state, Architecture("8-8-8"), trainer.config, trainer.dataset, epoch=1
+    )  # fmt: skip
+    size, vectors = 28, {}
+    ours = lipschitz_constants(state.network, (size, size), vectors).by_layer
+    for i, j in ((0, 0), (0, 7), (1, 0), (2, 5)):
+        conv, side = state.network.blocks[i][j].conv2, size // 2**i
+        weight = conv.weight.detach()
+        shape = (1, conv.in_channels, side, side)
+
+        def product(v, weight=weight, shape=shape):
+            image = torch.from_numpy(v.astype("float32")).reshape(shape)
+            return F.conv2d(image, weight, None, 1, 1).flatten().numpy()
+
+        def transposed(u, weight=weight, shape=shape):
+            image = torch.from_numpy(u.astype("float32")).reshape(shape)
+            return F.conv_transpose2d(image, weight, None, 1, 1).flatten().numpy()
+
+        n = prod(shape)
+        operator = LinearOperator((n, n), matvec=product, rmatvec=transposed, dtype="float32")
+        (truth,) = svds(operator, k=1, return_singular_vectors=False, tol=1e-5, rng=0)
+        assert ours[i][j][2] == pytest.approx(float(truth), rel=5e-3)

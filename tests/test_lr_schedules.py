@@ -23,6 +23,10 @@ def test_without_growth_it_is_torchs_cosine_annealing():
         schedule.step()
 
 
+def test_a_learning_rate_below_the_usual_end_never_rises():
+    assert {adaptive_cosine(e, 0, epochs=9, lr=1e-4) for e in range(9)} == {1e-4}
+
+
 def test_each_growth_starts_again_at_the_maximum():
     assert adaptive_cosine(110, 110, epochs=164, lr=0.3) == 0.3
 

@@ -96,6 +96,11 @@ def test_a_folder_with_anything_in_it_is_left_as_it_is(tmp_path, content):
     assert (tmp_path / content).read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be made"):
+        create_study(tmp_path / ("x" * 300), searched=[])
+
+
 def test_an_empty_folder_will_do(tmp_path):
     create_study(tmp_path, searched=[])
     assert (tmp_path / "study.json").exists()
@@ -106,6 +111,9 @@ def test_what_is_no_study_is_an_error_that_says_what_to_give(tmp_path, study):
         read_study(tmp_path)
     empty = create_study(tmp_path / "empty", searched=[])
     with pytest.raises(InputError, match="no finished epoch yet"):
+        read_study(empty)
+    (empty / "study.json").write_text("{}")
+    with pytest.raises(InputError, match="damaged: it lacks created, hardware"):
         read_study(empty)
     (study / "trials" / "b.parquet").write_bytes(b"PAR1 not parquet")
     with pytest.raises(InputError, match=r"damaged.*b\.parquet") as caught:

@@ -17,7 +17,7 @@ def space_file(tmp_path, text: str):
 def test_every_space_in_the_repository_draws_trials(path):
     space = load_space(path)
     is_grid = any(isinstance(values, dict) for values in space.values())
-    trials, _ = draw_trials(space, None if is_grid else 12, seed=0)
+    trials = draw_trials(space, None if is_grid else 12, seed=0)
     assert len(set(trials)) == len(trials) >= 6
     assert searched_fields(space)
 
@@ -38,6 +38,12 @@ def test_every_space_in_the_repository_draws_trials(path):
         ("\nparam_space = {'rtol': tune.unifrom(1, 2)}", "in line 3: AttributeError"),
         ("param_space = {'rtol': }", "in line 2: SyntaxError"),
         ("import nothing_like_it", "in line 2: ModuleNotFoundError"),
+        ("raise ValueError('one\\ntwo')", "in line 2: ValueError: one two"),
+        ("import sys; sys.exit(3)", "in line 2: SystemExit: 3"),
+        ("param_space = {'rtol': tune.uniform(2, 1)}", "rtol is drawn from 2 to 1"),
+        ("param_space = {'window': tune.randint(5, 5)}", "window is drawn from 5 to 5"),
+        ("param_space = {'window': tune.choice([])}", "window has an empty tune.choice"),
+        ("import numpy\nparam_space = {'lr': numpy.ones(2)}", "lr must be a finite number"),
     ],
 )
 def test_a_mistake_in_a_space_names_file_and_field(tmp_path, text, named):
@@ -63,7 +69,7 @@ param_space = {
     'rtol': tune.sample_from(lambda spec: 1.2 if spec.config.%s == 'lipschitz' else None),
 }"""
     space = load_space(space_file(tmp_path, text % "policy"))
-    trials, _ = draw_trials(space, None, seed=0)
+    trials = draw_trials(space, None, seed=0)
     assert [(t.policy, t.rtol) for t in trials] == [("none", None), ("lipschitz", 1.2)]
     space = load_space(space_file(tmp_path, text % "polity"))
     with pytest.raises(InputError, match=r"cannot be drawn.*rtol.*mend its sample_from") as caught:
@@ -75,7 +81,7 @@ def test_overrides_replace_what_the_file_says(tmp_path):
     path = space_file(tmp_path, "param_space = {'rtol': tune.uniform(1, 2), 'epochs': 30}")
     space = load_space(path, {"rtol": 1.5, "train_size": 100})
     assert searched_fields(space) == []
-    (trial,), _ = draw_trials(space, None, seed=0)
+    (trial,) = draw_trials(space, None, seed=0)
     assert (trial.rtol, trial.train_size, trial.epochs) == (1.5, 100, 30)
 
 
@@ -84,19 +90,18 @@ def test_a_grid_is_run_whole(tmp_path):
         "param_space = {'rtol': tune.grid_search([1.1, 1.2]), 'seed': tune.grid_search([0, 1, 2])}"
     )
     space = load_space(space_file(tmp_path, text))
-    trials, repeats = draw_trials(space, None, seed=0)
-    assert repeats == 1
+    trials = draw_trials(space, None, seed=0)
     pairs = {(t.rtol, t.seed) for t in trials}
     assert pairs == {(r, s) for r in (1.1, 1.2) for s in (0, 1, 2)}
-    assert len(draw_trials(space, 12, seed=0)[0]) == 12
+    assert len(draw_trials(space, 12, seed=0)) == 12
     with pytest.raises(InputError, match=r"trials=10 is not a multiple of the 6 points.*try 6"):
         draw_trials(space, 10, seed=0)
 
 
 def test_draws_follow_the_seed_and_the_ranges():
     space = {"rtol": tune.uniform(1.1, 1.3), "window": tune.randint(1, 4)}
-    trials, _ = draw_trials(space, 200, seed=1)
-    assert trials == draw_trials(space, 200, seed=1)[0]
-    assert trials != draw_trials(space, 200, seed=2)[0]
+    trials = draw_trials(space, 200, seed=1)
+    assert trials == draw_trials(space, 200, seed=1)
+    assert trials != draw_trials(space, 200, seed=2)
     assert {trial.window for trial in trials} == {1, 2, 3}
     assert np.mean([trial.rtol for trial in trials]) == pytest.approx(1.2, abs=0.02)

@@ -1,6 +1,6 @@
 """One real search on Ray, looked at from all sides."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,15 @@ from growsearch.trainer import Trainer
 from growsearch.tuning.search_space import draw_trials, load_space
 
 SPACE = """
+import random
+
 from ray import tune
 
 param_space = {
     "architecture": "2-2-2", "epochs": 5, "train_size": 200,
     "rtol": tune.uniform(1.0, 1.5), "window": tune.choice([1, 2]), "reserve": 1,
     "lr": tune.grid_search([0.1, 1e18]),
+    "seed": tune.sample_from(lambda spec: random.randrange(1000)),
 }
 """
 
@@ -37,7 +40,8 @@ RECORD = [f.name for f in fields(EpochRecord) if f.compare]
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     (folder / "space.py").write_text(SPACE)
-    arguments = f"search {folder}/space.py --trials 6 --search-seed 3 --out {folder}/study"
+    arguments = f"search {folder}/space.py --trials 6 --search-seed 3 --max-concurrent 2"
+    arguments += f" --out {folder}/study"
     code = main(arguments.split())
     yield code, folder
     import ray
@@ -54,11 +58,10 @@ def test_a_diverged_trial_does_not_end_the_search(search):
     assert (trials.loc[trials["status"] == "completed", "epochs"] == 5).all()
 
 
-def test_the_trials_are_the_ones_that_were_checked_beforehand(search):
-    _, folder = search
-    drawn, _ = draw_trials(load_space(folder / "space.py"), 6, seed=3)
+def configs(folder) -> list[TrialConfig]:
+    """The configurations of the trials, in their order."""
     rows = read_study(folder / "study").drop_duplicates("trial_id")
-    found = [
+    return [
         TrialConfig.from_flat(
             {
                 name.removeprefix("config/"): None if pd.isna(value) else value
@@ -68,15 +71,20 @@ def test_the_trials_are_the_ones_that_were_checked_beforehand(search):
         )
         for row in rows.to_dict("records")
     ]
-    assert found == drawn
+
+
+def test_the_trials_follow_the_search_seed(search):
+    """All but what the space draws from a generator of its own."""
+    _, folder = search
+    drawn = draw_trials(load_space(folder / "space.py"), 6, seed=3)
+    assert [replace(c, seed=0) for c in configs(folder)] == [replace(c, seed=0) for c in drawn]
 
 
 def test_a_trial_alone_has_the_same_records_to_the_last_bit(search):
     """Also where its actor had other trials before."""
     _, folder = search
     study = read_study(folder / "study")
-    drawn, _ = draw_trials(load_space(folder / "space.py"), 6, seed=3)
-    for config, (_, rows) in zip(drawn, study.groupby("trial_id"), strict=True):
+    for config, (_, rows) in zip(configs(folder), study.groupby("trial_id"), strict=True):
         alone = pd.DataFrame([vars(record) for record in Trainer(config)])[RECORD].map(plain)
         in_search = rows[RECORD].reset_index(drop=True).map(plain)
         pd.testing.assert_frame_equal(alone, in_search, check_exact=True, check_dtype=False)
@@ -86,7 +94,7 @@ def test_the_study_says_how_it_was_made(search):
     _, folder = search
     info = read_info(folder / "study")
     assert info["space"] == SPACE
-    assert info["searched"] == ["rtol", "window", "lr"]
+    assert info["searched"] == ["rtol", "window", "lr", "seed"]
     assert (info["trials"], info["search_seed"]) == (6, 3)
     assert info["resources_per_trial"] == {"cpu": 1, "gpu": 0}
     assert info["versions"]["torch"]

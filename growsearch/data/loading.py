@@ -1,5 +1,6 @@
 """Data sets by name."""
 
+import os
 from collections.abc import Callable
 from functools import lru_cache, partial
 
@@ -41,7 +42,6 @@ SPECS = {
 each image's own, which is less than that of all pixels."""
 
 
-@lru_cache(maxsize=4)
 def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
     """The data set `name` on the CPU, divided as `split` says and always the same way.
 
@@ -49,6 +49,12 @@ def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -
     images alone. "paper" trains on all training images and halves the test images into validation
     and test. Raises InputError if files are missing or damaged.
     """
+    return _load(name, data_dir, split, os.getcwd())
+
+
+@lru_cache(maxsize=4)
+def _load(name: str, data_dir: str | None, split: str, working_folder: str) -> Dataset:
+    """`working_folder` is what a relative `data_dir` starts from: another one, another entry."""
     return _DIVISIONS[split](name, *_READERS[name](data_dir))
 
 
@@ -56,6 +62,8 @@ def _read_digits(data_dir: str | None) -> tuple[Images, None]:
     """scikit-learn's 1,797 digits of 8x8 pixels from 0 to 16, which have no test set."""
     from sklearn.datasets import load_digits
 
+    if data_dir is not None:
+        raise InputError(f"digits come with scikit-learn: data_dir {data_dir!r} must be left out")
     bunch = load_digits()
     images = torch.tensor(bunch.images, dtype=torch.uint8)[:, None]
     return Images(images, torch.tensor(bunch.target, dtype=torch.int64)), None

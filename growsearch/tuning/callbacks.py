@@ -43,4 +43,5 @@ class StudyWriter(tune.Callback):
 
     def _write(self, trial: Trial, history: History) -> None:
         self.histories[trial.trial_id] = history
-        write_trial(self.folder, trial.trial_id, TrialConfig.from_flat(trial.config), history)
+        config = TrialConfig.from_flat(trial.config["trial"])
+        write_trial(self.folder, trial.trial_id, config, history)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from growsearch.config import TrialConfig
-from growsearch.terminal import STATUS_STYLE, megas, percent
+from growsearch.terminal import STATUS_STYLE, megas, percent, short
 
 FINISHED_SHOWN = 8
 
@@ -44,7 +44,7 @@ class SearchProgress(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         if trial.trial_id not in self.configs:
-            self.configs[trial.trial_id] = TrialConfig.from_flat(trial.config)
+            self.configs[trial.trial_id] = TrialConfig.from_flat(trial.config["trial"])
         self.latest[trial.trial_id] = result
         self.epochs += 1
 
@@ -80,10 +80,7 @@ class SearchProgress(tune.Callback):
         if trial_id not in self.configs:
             return ""
         flat = self.configs[trial_id].to_flat()
-        return ", ".join(
-            f"{name} {flat[name]:.4g}" if isinstance(flat[name], float) else f"{name} {flat[name]}"
-            for name in self.searched
-        )
+        return ", ".join(f"{name} {short(flat[name])}" for name in self.searched)
 
     def _render(self) -> RenderableType:
         seconds = int(time.monotonic() - self.started)

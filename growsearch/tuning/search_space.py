@@ -26,10 +26,10 @@ def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
         raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
     try:
         space = runpy.run_path(str(path)).get("param_space")
-    except Exception as error:  # the file is the user's program: it may raise anything
+    except (Exception, SystemExit) as error:  # the file is the user's program: it may do anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     if not isinstance(space, dict):
         raise InputError(
@@ -39,7 +39,7 @@ def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
     try:
         for name, values in space.items():
             check_name(name)
-            for value in _stated_values(values):
+            for value in _stated_values(name, values):
                 check_field(name, value)
     except InputError as error:
         raise InputError(f"search space {str(path)!r}: {error}") from error
@@ -51,8 +51,8 @@ def searched_fields(space: Space) -> list[str]:
     return [name for name, values in space.items() if isinstance(values, Domain) or _grid(values)]
 
 
-def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[TrialConfig], int]:
-    """The trials that a search of `space` will run, and how often it repeats its grid.
+def draw_trials(space: Space, trials: int | None, seed: int) -> list[TrialConfig]:
+    """The trials that a search of `space` runs, drawn as Tune draws them.
 
     `trials` counts all of them, grid points included; by default each grid point runs once.
     Raises InputError if a drawn configuration breaks a rule between fields, or if `trials` is no
@@ -68,6 +68,8 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[Trial
             f"trials={trials} is not a multiple of the {grid} points of the grid; "
             f"try {max(grid * (trials // grid), grid)}"
         )
+    if seed < 0:
+        raise InputError(f"search_seed must be at least 0, but got {seed}")
     rng = np.random.default_rng(seed)
     try:
         variants = [
@@ -80,7 +82,7 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> tuple[list[Trial
         raise InputError(
             f"the search space cannot be drawn: {reason}; mend its sample_from"
         ) from error
-    return [TrialConfig.from_flat(variant) for variant in variants], trials // grid
+    return [TrialConfig.from_flat(variant) for variant in variants]
 
 
 def _grid(values: Any) -> list[Any]:
@@ -89,10 +91,17 @@ def _grid(values: Any) -> list[Any]:
     return list(values["grid_search"]) if is_grid else []
 
 
-def _stated_values(values: Any) -> Iterator[Any]:
+def _stated_values(name: str, values: Any) -> Iterator[Any]:
     """The values that can be checked before any is drawn: choices, grid points, ends of ranges."""
     if isinstance(values, Categorical):
+        if not values.categories:
+            raise InputError(f"{name} has an empty tune.choice; give it values")
         yield from values.categories
+    elif isinstance(values, Integer | Float) and not values.lower < values.upper:
+        raise InputError(
+            f"{name} is drawn from {values.lower} to {values.upper}, where nothing is; the lower "
+            "end comes first"
+        )
     elif isinstance(values, Integer):
         yield from (values.lower, values.upper - 1)
     elif isinstance(values, Float):
@@ -101,11 +110,9 @@ def _stated_values(values: Any) -> Iterator[Any]:
         yield from _grid(values) or [values]
 
 
-def _line_of(error: Exception, path: Path) -> str:
+def _line_of(error: BaseException, path: Path) -> str:
     """ " in line 7", if the error came from a line of the file."""
-    if isinstance(error, SyntaxError):
-        return f" in line {error.lineno}"
-    line, trace = None, error.__traceback__
+    line, trace = getattr(error, "lineno", None), error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno

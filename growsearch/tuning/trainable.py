@@ -15,14 +15,17 @@ STATE_FILE = "state.pt"
 
 
 class GrowingTrial(tune.Trainable):
-    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial."""
+    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
+
+    Tune's configuration is {"trial": the fields of a TrialConfig}.
+    """
 
     trainer: Trainer
 
     def setup(self, config: dict[str, Any]) -> None:
         assert self.trial_resources is not None
         torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
-        trial = TrialConfig.from_flat(config)
+        trial = TrialConfig.from_flat(config["trial"])
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")

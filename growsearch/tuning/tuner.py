@@ -1,16 +1,21 @@
 """A search: check it, run its trials on Ray Tune, leave a study."""
 
 import logging
+import math
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.config import TrialConfig
 from growsearch.data import load_dataset
 from growsearch.errors import InputError
 from growsearch.results import create_study
 from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
+
+if TYPE_CHECKING:
+    from ray.tune.experiment import Trial
 
 _RAY_SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too
@@ -49,12 +54,9 @@ def run_search(
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
-    if max_concurrent is not None and max_concurrent < 1:
-        raise InputError(f"max_concurrent={max_concurrent} is no number of trials; give 1 or more")
-    if cpus_per_trial < 1:
-        raise InputError(f"cpus_per_trial={cpus_per_trial} is no number of cores; give 1 or more")
+    _check_shares(cpus_per_trial, gpus_per_trial, max_concurrent)
     space = load_space(space_file, overrides)
-    drawn, repeats = draw_trials(space, trials, search_seed)
+    drawn = draw_trials(space, trials, search_seed)
     _check_data(drawn)
     ray, tune = _start_ray()
     resources = _resources(ray.cluster_resources(), drawn, cpus_per_trial, gpus_per_trial)
@@ -79,13 +81,12 @@ def run_search(
     writer = StudyWriter(folder.resolve())
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
-        param_space=space,
+        # what was drawn and checked, and not drawn again: a sample_from may not repeat itself
+        param_space={"trial": tune.grid_search([config.to_flat() for config in drawn])},
         tune_config=tune.TuneConfig(
-            num_samples=repeats,
-            search_alg=BasicVariantGenerator(
-                random_state=search_seed, max_concurrent=max_concurrent or 0
-            ),
+            search_alg=BasicVariantGenerator(max_concurrent=max_concurrent or 0),
             reuse_actors=True,
+            trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
             name="tune",
@@ -100,6 +101,19 @@ def run_search(
         failures=[str(error).strip().splitlines()[-1] for error in results.errors],
         unfinished=len(drawn) - results.num_errors - len(writer.completed),
     )
+
+
+def _folder_name(trial: "Trial") -> str:
+    return str(trial.trial_id)
+
+
+def _check_shares(cpus: int, gpus: float | None, max_concurrent: int | None) -> None:
+    if max_concurrent is not None and max_concurrent < 1:
+        raise InputError(f"max_concurrent={max_concurrent} is no number of trials; give 1 or more")
+    if cpus < 1:
+        raise InputError(f"cpus_per_trial={cpus} is no number of cores; give 1 or more")
+    if gpus is not None and not 0 <= gpus < math.inf:
+        raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
 
 
 def _check_data(drawn: list[TrialConfig]) -> None:
@@ -120,6 +134,7 @@ def _start_ray() -> tuple[Any, Any]:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    _check_cluster(os.environ.get("RAY_ADDRESS", ""))
     if not ray.is_initialized():
         ray.init(
             include_dashboard=False,
@@ -127,6 +142,19 @@ def _start_ray() -> tuple[Any, Any]:
             logging_level=logging.ERROR,
         )
     return ray, tune
+
+
+def _check_cluster(address: str) -> None:
+    """InputError if nothing answers at host:port; Ray itself would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except OSError as error:
+            raise InputError(
+                f"RAY_ADDRESS={address!r} does not answer ({error}); start the cluster, or unset "
+                "it to search on this machine"
+            ) from error
 
 
 def _resources(
@@ -137,7 +165,8 @@ def _resources(
     if gpus is None:
         gpus = 1 if wants_gpu and cluster.get("GPU", 0) else 0
     if gpus == 0 and any(config.device == "cuda" for config in drawn):
-        raise InputError("device 'cuda' needs a GPU for each trial; set --gpus-per-trial above 0")
+        remedy = "set --gpus-per-trial above 0" if cluster.get("GPU") else "use auto or cpu"
+        raise InputError(f"device 'cuda' needs a GPU for each trial; {remedy}")
     for option, wanted, kind in (("cpus", cpus, "CPU"), ("gpus", gpus, "GPU")):
         available = cluster.get(kind, 0)
         if wanted > available:
