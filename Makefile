@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/growsearch search search_spaces/lipgrow.py --dataset digits --trials 10 --out $(OUT)
+	$(BIN)/growsearch search search_spaces/lipgrow.py --dataset digits --trials 8 --out $(OUT)
 
 test: $(VENV)/installed
 	$(BIN)/pytest

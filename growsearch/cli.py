@@ -146,7 +146,7 @@ def _search(parsed: argparse.Namespace) -> int:
         max_concurrent=parsed.max_concurrent,
     )
     for failure in end.failures:
-        print(f"growsearch search: a trial failed: {failure}", file=sys.stderr)
+        print(f"growsearch search: {failure}", file=sys.stderr)
     if any(Path(out, "trials").glob("*.parquet")):
         _show_report(out)
     if end.unfinished:

@@ -49,7 +49,9 @@ def write_report(folder: str | Path) -> Report:
 def _title(folder: Path, trials: pd.DataFrame) -> str:
     networks = ", ".join(sorted(trials["config/network"].unique()))
     datasets = ", ".join(sorted(trials["config/dataset"].unique()))
-    return f"{folder.resolve().name}: {networks} on {datasets}"
+    # the paper's split validates on test images: whoever sees its results must know
+    split = ", the paper's split" if (trials["config/split"] == "paper").any() else ""
+    return f"{folder.resolve().name}: {networks} on {datasets}{split}"
 
 
 def _page(

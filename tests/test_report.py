@@ -62,6 +62,13 @@ def test_names_and_texts_cannot_break_the_page(study):
     assert page_data(page)["info"]["space"] == "a </script> b"
 
 
+def test_results_of_the_papers_split_say_so(study):
+    assert "paper" not in page_data(write_report(study).page.read_text())["title"]
+    config = TrialConfig(dataset="cifar10", split="paper")
+    write_trial(study, "six", config, [record(1, status="completed")])
+    assert "the paper's split" in page_data(write_report(study).page.read_text())["title"]
+
+
 def test_picture_and_table_show_the_same_front(study):
     report = write_report(study)
     assert report.picture.read_bytes().startswith(b"\x89PNG")

@@ -15,6 +15,7 @@ from growsearch.results import create_study
 from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
 
 if TYPE_CHECKING:
+    from ray.tune import Result
     from ray.tune.experiment import Trial
 
 _RAY_SETTINGS = {
@@ -98,9 +99,15 @@ def run_search(
     )
     results = tuner.fit()
     return SearchEnd(
-        failures=[str(error).strip().splitlines()[-1] for error in results.errors],
+        failures=[_failure(result) for result in results if result.error],
         unfinished=len(drawn) - results.num_errors - len(writer.completed),
     )
+
+
+def _failure(result: "Result") -> str:
+    """The error's last line; Tune keeps the rest of it in the trial's folder."""
+    reason = str(result.error).strip().splitlines()[-1]
+    return f"trial {Path(result.path).name} failed: {reason} (see {result.path}/error.txt)"
 
 
 def _folder_name(trial: "Trial") -> str:
@@ -133,7 +140,7 @@ def _start_ray() -> tuple[Any, Any]:
     import ray
     from ray import tune
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told at the end
     _check_cluster(os.environ.get("RAY_ADDRESS", ""))
     if not ray.is_initialized():
         ray.init(
