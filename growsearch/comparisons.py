@@ -11,10 +11,10 @@ LIPGROW = ("lipschitz", "lipschitz-subnetworks")
 def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
     """When to grow first: LipGrow's Figure 4, a row a first growth epoch that was tried.
 
-    Columns: first_growth, error (percent, mean of 100 - validation accuracy at the last epoch),
-    error_std (over seeds, nan for one), trials; the last row is LipGrow's own choice, with
-    first_growth the mean and first_growth_std the deviation of what it chose. The other rows,
-    with policy "fixed", are the grid. Raises InputError if the study lacks either.
+    Columns: policy, first_growth, first_growth_std, error (percent, mean of 100 - validation
+    accuracy at the last epoch), error_std (over seeds, nan for one), trials. The last row, policy
+    "lipgrow", is LipGrow's own choice, with mean and deviation of what it chose; the others, policy
+    "fixed", are the grid. Raises InputError if the study lacks either.
     """
     grown = _completed(trials)[["config/policy", "growth_epochs", "val_accuracy"]]
     grown = grown[grown["growth_epochs"] != ""]

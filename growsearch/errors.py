@@ -6,3 +6,8 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """What another program's error says, as part of a message of one line."""
+    return " ".join(str(error).split()) or type(error).__name__

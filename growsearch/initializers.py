@@ -84,8 +84,9 @@ def initialize(
         inherited = inherited_name(name, sources)
         if inherited is not None:
             tensor.copy_(weights[inherited])
+    blocks = grown.blocks
     for (i, j), source in sources.items():
-        block = grown.blocks[i][j]
+        block = blocks[i][j]
         if initializer == "clone" and scaling in ("paper", "paper-literal"):
             step = old.architecture.blocks[i] / grown.architecture.blocks[i]
             block.scale_residual(step, statistics=scaling == "paper")

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from growsearch import __version__
 from growsearch.config import TrialConfig
-from growsearch.errors import InputError
+from growsearch.errors import InputError, one_line
 from growsearch.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
         table = pa.dataset.dataset([str(f) for f in files], schema=SCHEMA).to_table()
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
-            f"study {str(folder)!r} has a damaged file ({' '.join(str(error).split())}); remove it "
+            f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
             "to read the others"
         ) from error
     return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)

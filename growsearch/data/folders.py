@@ -17,7 +17,3 @@ def given_folder(data_dir: str, wanted: str) -> Path:
 def cache_folder() -> Path:
     """Where downloads go, and are found again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "growsearch"
-
-
-def one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

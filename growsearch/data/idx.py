@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growsearch.data.folders import cache_folder, given_folder, one_line
+from growsearch.data.folders import cache_folder, given_folder
 from growsearch.data.images import Images
-from growsearch.errors import InputError
+from growsearch.errors import InputError, one_line
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 _CLASSES = 10

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growsearch.data.folders import cache_folder, given_folder, one_line
+from growsearch.data.folders import cache_folder, given_folder
 from growsearch.data.images import Images
-from growsearch.errors import InputError
+from growsearch.errors import InputError, one_line
 
 FOLDER = "tiny-imagenet-200"
 CLASSES, TRAIN_PER_CLASS, VAL_PER_CLASS = 200, 500, 50

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from growsearch.data.folders import cache_folder, given_folder, one_line
+from growsearch.data.folders import cache_folder, given_folder
 from growsearch.data.images import Images
-from growsearch.errors import InputError
+from growsearch.errors import InputError, one_line
 
 
 def read_cifar(name: str, data_dir: str | None) -> tuple[Images, Images]:

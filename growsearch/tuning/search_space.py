@@ -10,7 +10,7 @@ from ray.tune.search.sample import Categorical, Domain, Float, Integer
 from ray.tune.search.variant_generator import generate_variants
 
 from growsearch.config import TrialConfig, check_field, check_name
-from growsearch.errors import InputError
+from growsearch.errors import InputError, one_line
 
 Space = dict[str, Any]
 
@@ -29,7 +29,7 @@ def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
     except (Exception, SystemExit) as error:  # the file is the user's program: it may do anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
-            f"{type(error).__name__}: {' '.join(str(error).split())}"
+            f"{type(error).__name__}: {one_line(error)}"
         ) from error
     if not isinstance(space, dict):
         raise InputError(
@@ -78,9 +78,8 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> list[TrialConfig
             for _, variant in generate_variants({"config": space}, random_state=rng)
         ]
     except Exception as error:  # a tune.sample_from is the user's program: it may raise anything
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"the search space cannot be drawn: {reason}; mend its sample_from"
+            f"the search space cannot be drawn: {one_line(error)}; mend its sample_from"
         ) from error
     return [TrialConfig.from_flat(variant) for variant in variants]
 
