@@ -16,7 +16,7 @@ import torch
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.lipschitz import lipschitz_constants
-from growsearch.networks import ResidualNetwork, build_network
+from growsearch.networks import GrowableNetwork, build_network
 from growsearch.results import environment
 from growsearch.trainer import Trainer
 
@@ -71,7 +71,7 @@ def timed(function, *arguments) -> float:
 
 
 @torch.no_grad()
-def circular_norms(network: ResidualNetwork) -> list[float]:
+def circular_norms(network: GrowableNetwork) -> list[float]:
     norms = []
     for size, blocks in zip((32, 16, 8), network.blocks, strict=True):
         for block in blocks:

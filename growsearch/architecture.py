@@ -42,6 +42,14 @@ class Architecture:
         """Every sub-network twice as deep, `times` times over (LipGrow, section 4.1)."""
         return Architecture(n * 2**times for n in self.blocks)
 
+    def grown(self, subnetwork: int) -> "Architecture":
+        """One more sub-module in one sub-network, counted from 0 (AutoGrow, algorithm 1)."""
+        return Architecture(n + (i == subnetwork) for i, n in enumerate(self.blocks))
+
+    def fits_in(self, cap: "Architecture") -> bool:
+        """Whether no sub-network is deeper than `cap`'s."""
+        return all(n <= most for n, most in zip(self.blocks, cap.blocks, strict=True))
+
     def doublings_to(self, target: "Architecture") -> int:
         """How often this architecture is doubled to reach `target`; InputError if it never is."""
         times = max(target.blocks[0] // self.blocks[0], 1).bit_length() - 1

@@ -1,20 +1,15 @@
-"""Growable networks, built from an Architecture.
+"""Sub-modules: what a network is made of, and what growing adds.
 
-A network is a stem, sub-networks of blocks (`subnetworks[i][j]`), and a head; growing only ever
-changes the blocks. Images are [batch, channels, height, width].
+A block takes and gives images [batch, channels, height, width].
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from growsearch.architecture import Architecture
 
 BN_EPS = 1e-5
 
@@ -35,22 +30,53 @@ def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
 
 
-def conv1x1(channels_in: int, channels_out: int, stride: int) -> nn.Conv2d:
+def conv1x1(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False)
 
 
 class Block(nn.Module, ABC):
-    """A shortcut and a residual of two 3x3 convolutions, each with its batch normalization."""
+    """Convolutions, each with its batch normalization: conv1, bn1, conv2, bn2, ..."""
 
-    bn1: nn.BatchNorm2d
-    bn2: nn.BatchNorm2d
-    shortcut: nn.Module
+    expansion = 1
+    """A block of width w gives w * expansion channels."""
+    step = StepSize()
+    depth: int
+    """Its convolutions."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, step: StepSize) -> None:
+    def __init__(self, channels_in: int, width: int, stride: int, step: StepSize) -> None:
         super().__init__()
+
+    def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """The convolutions in order, each with a batch normalization."""
+        numbers = range(1, self.depth + 1)
+        return [(getattr(self, f"conv{k}"), getattr(self, f"bn{k}")) for k in numbers]
+
+    @classmethod
+    def head(cls, channels: int) -> nn.Module:
+        """What a network of such blocks needs between its last block and the pooling."""
+        return nn.Identity()
+
+
+class PlainBlock(Block):
+    """relu(bn(conv(x))), without a shortcut (AutoGrow, section 2.1)."""
+
+    depth = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int, step: StepSize) -> None:
+        super().__init__(channels_in, width, stride, step)
+        self.conv1 = conv3x3(channels_in, width, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn1(self.conv1(x)))
+
+
+class ResidualBlock(Block):
+    """A residual that is added to a shortcut."""
+
+    def __init__(self, channels_in: int, width: int, stride: int, step: StepSize) -> None:
+        super().__init__(channels_in, width, stride, step)
         self.step = step
-        self.conv1 = conv3x3(channels_in, channels_out, stride)
-        self.conv2 = conv3x3(channels_out, channels_out)
 
     @abstractmethod
     def residual(self, x: Tensor) -> Tensor:
@@ -68,41 +94,47 @@ class Block(nn.Module, ABC):
     def silence_residual(self) -> None:
         """Make the residual zero, and leave it free to learn."""
 
-    @classmethod
-    def head(cls, channels: int) -> nn.Module:
-        """What a network of such blocks needs between its last block and the pooling."""
-        return nn.Identity()
-
-    def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-        """The residual's convolutions in order, each with a batch normalization."""
-        return [(self.conv1, self.bn1), (self.conv2, self.bn2)]
-
     def added(self, x: Tensor) -> Tensor:
         """What the block adds to its shortcut."""
         out = self.residual(x)
         return out if self.step.explicit == 1 else self.step.explicit * out
 
+    @property
+    def last_normalization(self) -> nn.BatchNorm2d:
+        """The residual's last one, with which growing initializes it (AutoGrow, section 2.2)."""
+        return self.layers()[-1][1]
 
-class BasicBlock(Block):
-    """relu(shortcut(x) + bn(conv(relu(bn(conv(x)))))) (He et al. 2016a).
 
-    Inputs of its first bn are `step.implicit` times, of its second `step.implicit` ** 2 times what
-    they would be without growth. Their eps follow, or they would weigh more with each growth and
-    change the function.
+class _PostActivationBlock(ResidualBlock):
+    """relu(shortcut(x) + residual(x)), the residual's convolutions each followed by their bn.
+
+    The inputs of the residual's k-th bn are `step.implicit` ** k times what they would be without
+    growth. Its eps follows, or it would weigh more with each growth and change the function.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, step: StepSize) -> None:
-        super().__init__(channels_in, channels_out, stride, step)
-        self.bn1 = nn.BatchNorm2d(channels_out, eps=BN_EPS * step.implicit**2)
-        self.bn2 = nn.BatchNorm2d(channels_out, eps=BN_EPS * step.implicit**4)
-        self.shortcut = nn.Identity()
+    def __init__(self, channels_in: int, width: int, stride: int, step: StepSize) -> None:
+        super().__init__(channels_in, width, stride, step)
+        for k, conv in enumerate(self.convolutions(channels_in, width, stride), start=1):
+            bn = nn.BatchNorm2d(conv.out_channels, eps=BN_EPS * step.implicit ** (2 * k))
+            self.add_module(f"conv{k}", conv)
+            self.add_module(f"bn{k}", bn)
+        channels_out = width * self.expansion
+        self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
                 conv1x1(channels_in, channels_out, stride), nn.BatchNorm2d(channels_out)
             )
 
+    @staticmethod
+    @abstractmethod
+    def convolutions(channels_in: int, width: int, stride: int) -> list[nn.Conv2d]:
+        """The residual's convolutions in order."""
+
     def residual(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        *layers, (last_conv, last_bn) = self.layers()
+        for conv, bn in layers:
+            x = F.relu(bn(conv(x)))
+        return cast(Tensor, last_bn(last_conv(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.shortcut(x) + self.added(x))
@@ -129,23 +161,52 @@ class BasicBlock(Block):
 
     @torch.no_grad()
     def silence_residual(self) -> None:
-        self.bn2.weight.zero_()
-        self.bn2.bias.zero_()
+        self.last_normalization.weight.zero_()
+        self.last_normalization.bias.zero_()
 
 
-class PreActivationBlock(Block):
+class BasicBlock(_PostActivationBlock):
+    """A residual of two 3x3 convolutions (He et al. 2016a)."""
+
+    depth = 2
+
+    @staticmethod
+    def convolutions(channels_in: int, width: int, stride: int) -> list[nn.Conv2d]:
+        return [conv3x3(channels_in, width, stride), conv3x3(width, width)]
+
+
+class BottleneckBlock(_PostActivationBlock):
+    """A residual of 1x1, 3x3 and 1x1 convolutions, the second with the stride (He et al. 2016a)."""
+
+    expansion = 4
+    depth = 3
+
+    @staticmethod
+    def convolutions(channels_in: int, width: int, stride: int) -> list[nn.Conv2d]:
+        return [
+            conv1x1(channels_in, width),
+            conv3x3(width, width, stride),
+            conv1x1(width, 4 * width),
+        ]
+
+
+class PreActivationBlock(ResidualBlock):
     """shortcut(x) + conv(relu(bn(conv(relu(bn(x)))))) (He et al. 2016b).
 
     The shortcut of a block that changes the shape is a convolution of x without normalization.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, step: StepSize) -> None:
-        super().__init__(channels_in, channels_out, stride, step)
+    depth = 2
+
+    def __init__(self, channels_in: int, width: int, stride: int, step: StepSize) -> None:
+        super().__init__(channels_in, width, stride, step)
+        self.conv1 = conv3x3(channels_in, width, stride)
+        self.conv2 = conv3x3(width, width)
         self.bn1 = nn.BatchNorm2d(channels_in)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.shortcut = nn.Identity()
-        if stride != 1 or channels_in != channels_out:
-            self.shortcut = conv1x1(channels_in, channels_out, stride)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != width:
+            self.shortcut = conv1x1(channels_in, width, stride)
 
     def residual(self, x: Tensor) -> Tensor:
         return self.conv2(F.relu(self.bn2(self.conv1(F.relu(self.bn1(x))))))
@@ -169,92 +230,3 @@ class PreActivationBlock(Block):
     @classmethod
     def head(cls, channels: int) -> nn.Module:
         return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
-
-
-class ResidualNetwork(nn.Module):
-    """Residual sub-networks of the given widths, each after the first at half the image's size.
-
-    `steps` are the step sizes of the sub-networks' blocks.
-    """
-
-    def __init__(
-        self, architecture: Architecture, stem: nn.Module, block: type[Block],
-        widths: tuple[int, ...], classes: int, steps: list[StepSize],
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.architecture = architecture
-        self.stem = stem
-        self.subnetworks = nn.ModuleList()
-        shapes = zip(pairwise((widths[0], *widths)), architecture.blocks, steps, strict=True)
-        for (width_in, width), n, step in shapes:
-            stride = 1 if width_in == width else 2
-            first = block(width_in, width, stride, step)
-            rest = [block(width, width, 1, step) for _ in range(n - 1)]
-            self.subnetworks.append(nn.Sequential(first, *rest))
-        self.head = block.head(widths[-1])
-        self.classifier = nn.Linear(widths[-1], classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    @property
-    def blocks(self) -> list[list[Block]]:
-        """The blocks of each sub-network, in the order that an image passes them."""
-        return [list(cast(Iterable[Block], subnetwork)) for subnetwork in self.subnetworks]
-
-    def features(self, images: Tensor) -> Tensor:
-        """The last sub-network's output [batch, channels, height, width]."""
-        x = self.stem(images)
-        for subnetwork in self.subnetworks:
-            x = subnetwork(x)
-        return x
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits [batch, classes]."""
-        return self.classifier(self.head(self.features(images)).mean(dim=(2, 3)))
-
-
-def _small_stem(channels: int, width: int) -> nn.Module:
-    return nn.Sequential(conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
-
-
-def _imagenet_stem(channels: int, width: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2, padding=1),
-    )
-
-
-@dataclass(frozen=True)
-class _Family:
-    block: type[Block]
-    stem: Callable[[int, int], nn.Module]
-    widths: tuple[int, ...]
-
-
-# ResNet-(6n+2) for CIFAR (He et al. 2016a, 2016b), and ResNet-(8n+2) for ImageNet
-_FAMILIES = {
-    "basic3resnet": _Family(BasicBlock, _small_stem, (16, 32, 64)),
-    "preact3resnet": _Family(PreActivationBlock, conv3x3, (16, 32, 64)),
-    "basic4resnet-imagenet": _Family(BasicBlock, _imagenet_stem, (64, 128, 256, 512)),
-}
-
-
-def build_network(
-    family: str, architecture: Architecture, image_shape: tuple[int, int, int], classes: int,
-    seed: int, steps: list[StepSize] | None = None,
-) -> ResidualNetwork:  # fmt: skip
-    """A network on the CPU whose initial weights depend on `seed` alone.
-
-    `image_shape` is channels, height, width. A network that is to take weights that were grown
-    needs the `steps` that growth has given each sub-network. The global random state is left as
-    it was.
-    """
-    made = _FAMILIES[family]
-    steps = steps or [StepSize()] * len(made.widths)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        stem = made.stem(image_shape[0], made.widths[0])
-        return ResidualNetwork(architecture, stem, made.block, made.widths, classes, steps)

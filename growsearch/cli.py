@@ -2,15 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from growsearch import __version__
 from growsearch.config import TrialConfig, check_field
 from growsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Heavy imports are in the commands: --help must answer at once, and train must not import ray.
 
@@ -47,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="run one trial here and show each epoch")
     _add_trial_options(train, "trial options", show_defaults=True)
     train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
+    train.add_argument(
+        "--save-every", type=int, metavar="N", help="keep the state of every N-th epoch as well"
+    )
     train.set_defaults(run=_train)
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
@@ -59,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus-per-trial", type=float, metavar="X", help="default: 1 where there are any"
     )
     search.add_argument("--max-concurrent", type=int, metavar="N", help="trials at one time")
+    search.add_argument(
+        "--from-scratch", action="store_true",
+        help="add a trial from scratch for each network that a trial has grown to",
+    )  # fmt: skip
     _add_trial_options(
         search, "trial options, the same for all trials whatever the search space says"
     )
@@ -112,22 +122,35 @@ def _train(parsed: argparse.Namespace) -> int:
     from growsearch.terminal import EpochDisplay, trial_summary
     from growsearch.trainer import Trainer
 
+    every = parsed.save_every
+    if every is not None and every < 1:
+        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
     trainer = Trainer(config)
     folder = create_study(
         parsed.out or _default_out("train"), command="train", searched=[], trials=1
     )
+    if every:
+        (folder / "states").mkdir()
     console = Console()
+    _show_notes(console, config.notes)
     try:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
                 write_trial(folder, config.digest, config, trainer.history)
                 trainer.save(folder / "state.pt")
+                if every and (record.epoch % every == 0 or trainer.finished):
+                    trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
                 display.show(record, trainer.decision)
     finally:
         if trainer.history:
             console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
             console.print(f"results        {folder}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _show_notes(console: "Console", notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def _search(parsed: argparse.Namespace) -> int:
@@ -144,6 +167,7 @@ def _search(parsed: argparse.Namespace) -> int:
         cpus_per_trial=parsed.cpus_per_trial,
         gpus_per_trial=parsed.gpus_per_trial,
         max_concurrent=parsed.max_concurrent,
+        from_scratch=parsed.from_scratch,
     )
     for failure in end.failures:
         print(f"growsearch search: {failure}", file=sys.stderr)
@@ -168,7 +192,7 @@ def _show_report(study: str) -> None:
     from rich.console import Console
 
     from growsearch.report import write_report
-    from growsearch.terminal import front_table
+    from growsearch.terminal import found_table, front_table
 
     report = write_report(study)
     console = Console()
@@ -178,6 +202,8 @@ def _show_report(study: str) -> None:
         console.print(front_table(report.front, report.searched))
     else:
         console.print("no trial has completed, so there is no front")
+    if len(report.found):
+        console.print(found_table(report.found))
     paths = {"report": report.page, "picture": report.picture, "table": report.table}
     for label, path in paths.items():
         console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

@@ -2,10 +2,16 @@
 
 import pandas as pd
 
+from growsearch.baselines import from_scratch
+from growsearch.choices import LIPGROW
 from growsearch.errors import InputError
 from growsearch.pareto import is_pareto_optimal
+from growsearch.results import config_of
 
-LIPGROW = ("lipschitz", "lipschitz-subnetworks")
+FOUND_COLUMNS = [
+    "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
+    "val_accuracy", "val_delta", "test_accuracy", "test_delta",
+]  # fmt: skip
 
 
 def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
@@ -50,6 +56,40 @@ def schedules(trials: pd.DataFrame) -> pd.DataFrame:
         pareto_optimal=is_pareto_optimal(completed, accuracy="best_val_accuracy"),
     ).sort_values(["ppe", "trial_id"], ignore_index=True)
     return table[["schedule", "growth_epochs", "ppe", "best_val_accuracy", "pareto_optimal"]]
+
+
+def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
+    """What growing has found, against training it from scratch: AutoGrow's tables, a row a trial.
+
+    Columns: trial_id, policy, initializer, interval, seed (the architecture it started from),
+    found, epochs, ppe, val_accuracy and test_accuracy (percent, at the last epoch), and for both
+    val_delta and test_delta: percentage points above the trial from scratch of the same seed and
+    data, nan if the study has none (`growsearch search --from-scratch` trains them).
+    """
+    completed = trials[trials["status"] == "completed"]
+    never = completed["config/policy"] == "none"
+    scratch = {config_of(trial).digest: trial for _, trial in completed[never].iterrows()}
+    rows = []
+    for _, trial in completed[~never].iterrows():
+        config = config_of(trial)
+        baseline = scratch.get(from_scratch(config, trial["architecture"]).digest)
+        row = {
+            "trial_id": trial["trial_id"],
+            "policy": config.policy,
+            "initializer": config.initializer,
+            "interval": config.interval,
+            "seed": config.architecture,
+            "found": trial["architecture"],
+            "epochs": trial["epochs"],
+            "ppe": trial["ppe"],
+        }
+        for split in ("val", "test"):
+            accuracy = trial[f"{split}_accuracy"]
+            row[f"{split}_accuracy"] = accuracy
+            known = float("nan") if baseline is None else baseline[f"{split}_accuracy"]
+            row[f"{split}_delta"] = accuracy - known
+        rows.append(row)
+    return pd.DataFrame(rows, columns=FOUND_COLUMNS)
 
 
 def _completed(trials: pd.DataFrame) -> pd.DataFrame:

@@ -1,237 +1,186 @@
 """What a trial is: every choice that decides what it trains, in one frozen value."""
 
-import difflib
 import hashlib
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, SupportsFloat
+from dataclasses import asdict, dataclass, fields
+from types import SimpleNamespace
+from typing import Any
 
+from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-
-DATASETS = (
-    "digits", "fashion-mnist", "mnist", "cifar10", "cifar100", "svhn", "tiny-imagenet"
-)  # fmt: skip
-NETWORKS = {"basic3resnet": 3, "preact3resnet": 3, "basic4resnet-imagenet": 4}
-"""Network families and their number of sub-networks."""
-_GROWING = ("initializer", "scaling")
-_LIPSCHITZ = ("rtol", "window", "baseline", "reserve", "max_architecture", *_GROWING)
-POLICIES = {
-    "none": (),
-    "fixed": ("growth_epochs", *_GROWING),
-    "hand-tuned": ("growth_epochs", *_GROWING),
-    "lipschitz": _LIPSCHITZ,
-    "lipschitz-subnetworks": _LIPSCHITZ,
-}
-"""Growth policies and the fields that have a meaning for each."""
-BASELINES = ("window", "first-epoch")
-INITIALIZERS = ("clone", "random", "zero", "partial")
-SCALINGS = ("paper", "paper-literal", "step-size")
-LR_SCHEDULES = {
-    "adaptive-cosine": False, "cosine": False, "cosine-restarts": True, "step": True,
-    "constant": False,
-}  # fmt: skip
-"""Learning-rate schedules, and whether epochs can be given to them."""
-DEVICES = ("auto", "cpu", "cuda")
-
-
-def _option(default: Any, kind: type, help: str, /, **rule: Any) -> Any:
-    return field(default=default, metadata={"kind": kind, "help": help, **rule})
+from growsearch.options import check_option, option, suggestion
+from growsearch.trial_rules import complete, surprises
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig:
-    """One trial: a network, how it is trained and how it grows. Defaults are LipGrow's for CIFAR.
+    """One trial: a network, how it is trained and how it grows.
 
-    A field of a growth policy is None where the policy has no use for it, and takes its default
-    where it has. Values are brought to one spelling (2.0 epochs are 2 epochs), so equal trials
-    compare and hash equal. Raises InputError for a value outside its rule.
+    Defaults are those of the policy's paper: LipGrow's for CIFAR, or AutoGrow's. An option that
+    the trial has no use for is None. Values are brought to one spelling (2.0 epochs are 2 epochs),
+    so equal trials compare and hash equal. Raises InputError for a value outside its rule.
     """
 
-    dataset: str = _option("digits", str, "the images to learn", choices=DATASETS)
-    data_dir: str | None = _option(None, str, "folder with the data set's files")
-    split: str = _option(
+    dataset: str = option("digits", str, "the images to learn", choices=choices.DATASETS)
+    data_dir: str | None = option(None, str, "folder with the data set's files")
+    split: str = option(
         "clean", str, "clean: validation images come out of the training set, and the test set is "
-        "left alone; paper: they are half of the test set, as in LipGrow's program",
-        choices=("clean", "paper"),
+        "left alone; paper: they are half of the test set, as in LipGrow's program; "
+        "autogrow-paper: they are the test set, as in AutoGrow's", choices=choices.SPLITS,
     )  # fmt: skip
-    train_size: int | None = _option(
+    train_size: int | None = option(
         None, int, "train on this many images, drawn class-balanced from --seed", least=1
     )
-    network: str = _option("basic3resnet", str, "the network family", choices=tuple(NETWORKS))
-    architecture: str = _option(
-        "2-2-2", str, "blocks per sub-network to start from", parse=Architecture
-    )
-    policy: str = _option(
-        "lipschitz", str, "when the network grows: never, after given epochs, or when the "
-        "Lipschitz constant of its blocks has risen, all sub-networks at once or each alone",
-        choices=tuple(POLICIES),
+    train_fraction: float | None = option(
+        None, float, "train on this share of the images, drawn likewise; --interval is divided by "
+        "it (AutoGrow, section 3.3)", above=0, most=1,
     )  # fmt: skip
-    growth_epochs: tuple[int, ...] | None = _option(
-        None, int, "fixed, hand-tuned: double the depth after these epochs", least=1, many=True,
+    image_size: int | None = option(
+        None, int, "pad images with black to this height and width", least=1,
+        default="the images' own; AutoGrow: 32 for mnist and fashion-mnist",
+    )  # fmt: skip
+    network: str = option(
+        "basic3resnet", str, "the network family", choices=tuple(choices.NETWORKS)
+    )
+    architecture: str = option(
+        None, str, "sub-modules (residual blocks) per sub-network to start from",
+        parse=Architecture, default="2 in each; AutoGrow: 1 in each",
+    )  # fmt: skip
+    bn_gamma_init: str = option(
+        "one", str, "scales of batch normalizations to start from: one, or uniform in [0, 1] as in "
+        "the PyTorch of AutoGrow's program", choices=choices.BN_GAMMAS,
+    )  # fmt: skip
+    policy: str = option(
+        "lipschitz", str, "when the network grows. none: never. fixed, hand-tuned: after given "
+        "epochs. lipschitz: when the Lipschitz constant of its blocks has risen, all sub-networks "
+        "at once; lipschitz-subnetworks: each alone (LipGrow). periodic: every few epochs; "
+        "convergent: when accuracy has stopped rising; both one sub-network after the other, until "
+        "none helps (AutoGrow)", choices=tuple(choices.POLICIES),
+    )  # fmt: skip
+    growth_epochs: tuple[int, ...] | None = option(
+        None, int, "fixed, hand-tuned: grow after these epochs", least=1, many=True,
         default="hand-tuned: 60 and 110 of 164 epochs, in that proportion",
     )  # fmt: skip
-    rtol: float | None = _option(
+    growth_architectures: tuple[str, ...] | None = option(
+        None, str, "fixed, hand-tuned: what to grow to, one for each of the growth epochs",
+        parse=Architecture, many=True, default="twice the depth each time",
+    )  # fmt: skip
+    rtol: float | None = option(
         None, float, "lipschitz: grow when the smoothed constant exceeds its baseline by this "
         "factor", above=0, default=1.4,
     )  # fmt: skip
-    window: int | None = _option(
+    window: int | None = option(
         None, int, "lipschitz: epochs that the constant is averaged over", least=1, default=10
     )
-    baseline: str | None = _option(
+    baseline: str | None = option(
         None, str, "lipschitz: what the smoothed constant is compared with, its own first value or "
-        "the first epoch's, since the last growth", choices=BASELINES, default="window",
+        "the first epoch's, since the last growth", choices=choices.BASELINES, default="window",
     )  # fmt: skip
-    reserve: int | None = _option(
+    reserve: int | None = option(
         None, int, "lipschitz: epochs kept for the final depth, whose growth is forced if need be",
         least=1, default="30 of 164 epochs, in that proportion",
     )  # fmt: skip
-    max_architecture: str | None = _option(
-        None, str, "lipschitz: the final depth, reached by doubling",
-        parse=Architecture, default="the seed doubled twice",
+    interval: int | None = option(
+        None, int, "periodic: K, grow every so many epochs; convergent: check every so many",
+        least=1, default="periodic: 3, on imagenet 2; convergent: as --patience",
     )  # fmt: skip
-    initializer: str | None = _option(
-        None, str, "weights of new blocks: copies of their neighbours, new ones, new ones that add "
-        "nothing yet, or new ones that train an epoch alone", choices=INITIALIZERS, default="clone",
+    patience: int | None = option(
+        None, int, "periodic: J, a sub-network stops growing when accuracy has not risen by tau in "
+        "so many epochs", least=1,
+        default="half of the epochs of fine-tuning, on imagenet a third: those at the largest "
+        "learning rate",
     )  # fmt: skip
-    scaling: str | None = _option(
+    tau: float | None = option(
+        None, float, "periodic, convergent: the least rise of validation accuracy that counts, in "
+        "percentage points", above=0, most=100, default=0.05,
+    )  # fmt: skip
+    finetune_epochs: int | None = option(
+        None, int, "periodic, convergent: N, epochs that the found network is fine-tuned for, "
+        "among --epochs", least=1, default="200; imagenet: 90",
+    )  # fmt: skip
+    max_architecture: str | None = option(
+        None, str, "lipschitz: the final depth, reached by doubling; periodic, convergent: no "
+        "sub-network grows deeper", parse=Architecture,
+        default="lipschitz: the seed doubled twice; AutoGrow: none",
+    )  # fmt: skip
+    initializer: str | None = option(
+        None, str, "weights of new blocks. clone: copies of their neighbours. default: new ones. "
+        "zero, uniform, gaussian: new ones, the last batch normalization of the residual zero (so "
+        "that it adds nothing yet) or drawn with deviation 1; uniform-official: from [0, 1]. adam: "
+        "new ones, that normalization trained alone until accuracy is back. partial: new ones, "
+        "trained an epoch alone", choices=choices.INITIALIZERS,
+        default="clone; AutoGrow: gaussian; plain nets: default",
+    )  # fmt: skip
+    scaling: str | None = option(
         None, str, "clone: where the step size N/N+ goes, into the weights and running statistics, "
-        "the weights alone, or a factor of the residual", choices=SCALINGS, default="paper",
+        "the weights alone, or a factor of the residual", choices=choices.SCALINGS, default="paper",
     )  # fmt: skip
-    epochs: int = _option(164, int, "epochs in all", least=1)
-    batch_size: int = _option(128, int, "images a training step", least=2)
-    lr: float = _option(0.5, float, "the largest learning rate", above=0)
-    lr_schedule: str = _option(
-        "adaptive-cosine", str, "how the learning rate falls; adaptive-cosine starts anew at each "
-        "growth", choices=tuple(LR_SCHEDULES),
+    placement: str | None = option(
+        None, str, "where new blocks go, but for clone: one behind each old one as far as they "
+        "reach, or all at the end of the sub-network", choices=choices.PLACEMENTS,
+        default="between; AutoGrow: end",
     )  # fmt: skip
-    lr_epochs: tuple[int, ...] | None = _option(
+    momentum_on_growth: str | None = option(
+        None, str, "whether parameters that growth keeps also keep their momentum",
+        choices=choices.MOMENTA, default="reset; AutoGrow: carry",
+    )  # fmt: skip
+    epochs: int = option(
+        None, int, "epochs in all; AutoGrow: at most. Those that initialize new blocks (adam, "
+        "partial) come on top", least=1, default="164; AutoGrow: 2000",
+    )  # fmt: skip
+    batch_size: int = option(
+        None, int, "images a training step", least=2, default="128; imagenet: 256"
+    )
+    lr: float = option(
+        None, float, "the largest learning rate", above=0,
+        default="0.5; AutoGrow: 0.1; plain nets: 0.01",
+    )  # fmt: skip
+    lr_schedule: str = option(
+        None, str, "how the learning rate falls until fine-tuning, which has a staircase: a tenth "
+        "after 1/2 and 3/4 of its epochs. adaptive-cosine starts anew at each growth, staircase at "
+        "each growth that is scheduled or each interval", choices=tuple(choices.LR_SCHEDULES),
+        default="adaptive-cosine; AutoGrow: constant",
+    )  # fmt: skip
+    lr_epochs: tuple[int, ...] | None = option(
         None, int, "cosine-restarts: start anew after these epochs; step: a tenth after each",
         least=1, many=True, default="restarts: the growth epochs; step: at 1/2 and 3/4",
     )  # fmt: skip
-    weight_decay: float = _option(2e-4, float, "L2 penalty on all parameters", least=0)
-    seed: int = _option(0, int, "source of every random draw", least=0)
-    record_lipschitz: str = _option(
-        "subnetworks", str, "down to which part Lipschitz constants are recorded",
-        choices=("subnetworks", "blocks", "layers"),
+    weight_decay: float = option(
+        None, float, "L2 penalty on all parameters", least=0,
+        default="2e-4; AutoGrow: 5e-4, on imagenet 1e-4",
     )  # fmt: skip
-    device: str = _option("auto", str, "auto takes the GPU where there is one", choices=DEVICES)
+    seed: int = option(0, int, "source of every random draw", least=0)
+    record_lipschitz: str = option(
+        "subnetworks", str, "down to which part Lipschitz constants are recorded",
+        choices=choices.LIPSCHITZ_DETAILS,
+    )  # fmt: skip
+    device: str = option(
+        "auto", str, "auto takes the GPU where there is one", choices=choices.DEVICES
+    )
 
     def __post_init__(self) -> None:
-        for name in field_names():
-            self._set(name, check_field(name, getattr(self, name)))
-        self._check_sub_networks("architecture")
-        self._check_policy_fields()
-        if self.policy in ("fixed", "hand-tuned"):
-            self._complete_growth_epochs()
-        if self.policy.startswith("lipschitz"):
-            self._complete_lipschitz()
-        if self.policy != "none":
-            self._complete_growing()
-        self._complete_lr_epochs()
+        trial = SimpleNamespace(**{n: check_field(n, getattr(self, n)) for n in field_names()})
+        complete(trial)
+        for name, value in vars(trial).items():
+            object.__setattr__(self, name, value)
 
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
+    @property
+    def growing_epochs(self) -> int:
+        """Epochs until fine-tuning, at most; all of them where there is none."""
+        return self.epochs - (self.finetune_epochs or 0)
 
-    def _check_sub_networks(self, name: str) -> Architecture:
-        architecture = Architecture(getattr(self, name))
-        expected = NETWORKS[self.network]
-        if len(architecture.blocks) != expected:
-            raise InputError(
-                f"{name} {str(architecture)!r} has {len(architecture.blocks)} sub-networks, but "
-                f"{self.network} has {expected}; write it like {'-'.join(['2'] * expected)}"
-            )
-        return architecture
+    @property
+    def interval_epochs(self) -> int:
+        """AutoGrow's K in epochs of this trial: those of a part of the data are shorter."""
+        assert self.interval is not None
+        return max(round(self.interval / (self.train_fraction or 1)), 1)
 
-    def _check_policy_fields(self) -> None:
-        for name in dict.fromkeys(name for names in POLICIES.values() for name in names):
-            if name not in POLICIES[self.policy] and getattr(self, name) is not None:
-                takers = [repr(policy) for policy, names in POLICIES.items() if name in names]
-                raise InputError(
-                    f"{name}={getattr(self, name)!r} belongs to policy {' or '.join(takers)}, but "
-                    f"policy is {self.policy!r}; leave {name} out or choose another policy"
-                )
-
-    def _default(self, name: str, value: Any) -> None:
-        if getattr(self, name) is None:
-            self._set(name, value)
-
-    def _proportion(self, epochs_of_164: int) -> int:
-        """The paper's number of epochs, of its 164, in a trial of this length."""
-        return max(round(self.epochs * epochs_of_164 / 164), 1)
-
-    def _complete_growth_epochs(self) -> None:
-        if self.policy == "hand-tuned":
-            self._default("growth_epochs", (self._proportion(60), self._proportion(110)))
-        if not self.growth_epochs:
-            raise InputError("policy 'fixed' needs growth_epochs: give one or more, like 60 110")
-        self._check_rising("growth_epochs", "a network grows after an epoch and trains on")
-
-    def _check_rising(self, name: str, reason: str) -> None:
-        given = getattr(self, name)
-        if list(given) != sorted(set(given)) or given[-1] >= self.epochs:
-            raise InputError(
-                f"{name} {' '.join(map(str, given))} must rise and end before the last of "
-                f"epochs={self.epochs}: {reason}"
-            )
-
-    def _complete_growing(self) -> None:
-        self._default("initializer", "clone")
-        if self.initializer == "clone":
-            self._default("scaling", "paper")
-            self._check_clonable()
-        elif self.scaling is not None:
-            raise InputError(
-                f"scaling={self.scaling!r} belongs to initializer 'clone', but initializer is "
-                f"{self.initializer!r}; leave scaling out"
-            )
-
-    def _check_clonable(self) -> None:
-        blocks = Architecture(self.architecture).blocks
-        if min(blocks) < 2:
-            smallest = Architecture(max(n, 2) for n in blocks)
-            raise InputError(
-                f"architecture {self.architecture!r} cannot grow by cloning: the first block of a "
-                f"sub-network is never cloned, so each needs a second; start from {smallest}, or "
-                "choose another initializer or policy 'none'"
-            )
-
-    def _complete_lr_epochs(self) -> None:
-        if self.lr_schedule == "cosine-restarts":
-            self._default("lr_epochs", self.growth_epochs)
-        if self.lr_schedule == "step" and self.epochs >= 4:
-            self._default("lr_epochs", (self.epochs // 2, self.epochs * 3 // 4))
-        if LR_SCHEDULES[self.lr_schedule]:
-            if not self.lr_epochs:
-                raise InputError(
-                    f"lr_schedule {self.lr_schedule!r} needs lr_epochs, the epochs after which the "
-                    "learning rate changes: give one or more, like 60 110"
-                )
-            self._check_rising("lr_epochs", "nothing is trained after the last")
-        elif self.lr_epochs is not None:
-            raise InputError(
-                f"lr_epochs={self.lr_epochs} belongs to lr_schedule 'cosine-restarts' or 'step', "
-                f"but lr_schedule is {self.lr_schedule!r}; leave lr_epochs out"
-            )
-
-    def _complete_lipschitz(self) -> None:
-        seed = Architecture(self.architecture)
-        self._default("rtol", 1.4)
-        self._default("window", 10)
-        self._default("baseline", "window")
-        self._default("reserve", self._proportion(30))
-        self._default("max_architecture", str(seed.doubled(2)))
-        growths = seed.doublings_to(self._check_sub_networks("max_architecture"))
-        assert self.window is not None and self.reserve is not None
-        spoken_for = self.reserve + (growths - 1) * self.window
-        if growths and spoken_for >= self.epochs:
-            raise InputError(
-                f"reserve={self.reserve} and window={self.window} do not fit: {growths} "
-                f"growths keep {spoken_for} of epochs={self.epochs} for the deeper networks; lower "
-                "reserve or window, or train longer"
-            )
+    @property
+    def notes(self) -> list[str]:
+        """What the options mean where it is not what they say; a line each."""
+        return surprises(self)
 
     def to_flat(self) -> dict[str, Any]:
         """Every field as a string, number or None; epochs in a row become "60 110"."""
@@ -258,12 +207,6 @@ def field_names() -> list[str]:
     return [f.name for f in fields(TrialConfig)]
 
 
-def suggestion(value: object, known: list[str]) -> str:
-    """A clause like "; did you mean 'rtol'?", or one that lists what is known."""
-    close = difflib.get_close_matches(str(value), known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose from {', '.join(known)}"
-
-
 def check_name(name: str) -> None:
     """InputError, with the nearest name, if TrialConfig has no field `name`."""
     if name not in field_names():
@@ -273,49 +216,9 @@ def check_name(name: str) -> None:
 def check_field(name: str, value: Any) -> Any:
     """`value` in its one spelling, checked against the rule of field `name` alone.
 
-    Raises InputError if it breaks the rule. Rules between fields are TrialConfig's own.
+    Raises InputError if it breaks the rule. Rules between fields are in trial_rules.py.
     """
     spec = next(f for f in fields(TrialConfig) if f.name == name)
     if value is None and spec.default is None:
         return None
-    rule = spec.metadata
-    if rule.get("many"):
-        return tuple(_check_value(name, item, rule) for item in _items(name, value))
-    return _check_value(name, value, rule)
-
-
-def _items(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, str):
-        return list(value) if hasattr(value, "__iter__") else [value]
-    parts = value.split()
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"{name} {value!r} is not epochs separated by spaces, like '60 110'")
-    return [int(part) for part in parts]
-
-
-def _check_value(name: str, value: Any, rule: Mapping[str, Any]) -> Any:
-    kind = rule["kind"]
-    if kind is str:
-        if "choices" in rule and value not in rule["choices"]:
-            known = list(rule["choices"])
-            raise InputError(f"unknown {name} {str(value)!r}{suggestion(value, known)}")
-        if value is None:
-            raise InputError(f"{name} must be given, but got None")
-        return str(rule["parse"](value) if "parse" in rule else value)
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat):
-        raise InputError(f"{name} must be a number, but got {value!r}")
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise InputError(f"{name} must be less than 2**63, but has {len(str(value))} digits")
-    try:
-        value = value if isinstance(value, int) else float(value)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{name} must be a finite number, but got {value!r}")
-    if kind is int and value != int(value):
-        raise InputError(f"{name} must be a whole number, but got {value!r}")
-    if "least" in rule and value < rule["least"]:
-        raise InputError(f"{name} must be at least {rule['least']}, but got {value!r}")
-    if "above" in rule and value <= rule["above"]:
-        raise InputError(f"{name} must be greater than {rule['above']}, but got {value!r}")
-    return kind(value)
+    return check_option(name, value, spec.metadata)

@@ -5,7 +5,7 @@ from torch import nn
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
-from growsearch.initializers import block_sources, inherited_name, initialize
+from growsearch.initializers import Sources, block_sources, inherited_name, initialize
 from growsearch.train_state import TrainState, new_network, new_optimizer
 
 
@@ -15,20 +15,37 @@ def grow(
     """`state` after `epoch` epochs, with a network of `architecture` and a new optimizer.
 
     The network is initialized from the old one as the configuration says; what it draws at random
-    comes from the configuration's seed and `epoch`.
+    comes from the configuration's seed and `epoch`. Its momentum is dropped (as in LipGrow's
+    program), or carried over with the weights that are inherited (as in AutoGrow's).
 
-    The momentum is dropped (as in LipGrow's published program). Nothing is shared with the old
-    state. Raises InputError where the architecture cannot be cloned from.
+    Nothing is shared with the old state. Raises InputError where the architecture cannot be cloned
+    from.
     """
-    assert config.initializer is not None
     device = next(state.network.parameters()).device
     network = new_network(config, dataset, architecture, device, epoch)
-    initialize(state.network, network, config.initializer, config.scaling)
-    sources = block_sources(state.architecture, architecture, config.initializer)
+    initialize(state.network, network, config, epoch)
+    sources = block_sources(state.architecture, architecture, config)
     vectors = {}
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             known = state.lipschitz_vectors.get(inherited_name(name, sources) or "")
             if known is not None:
                 vectors[name] = known.clone()
-    return TrainState(network, new_optimizer(config, network), state.history, vectors)
+    grown = TrainState(
+        network, new_optimizer(config, network), history=state.history, lipschitz_vectors=vectors
+    )
+    if config.momentum_on_growth == "carry":
+        _carry_momentum(state, grown, sources)
+    return grown
+
+
+def _carry_momentum(old: TrainState, grown: TrainState, sources: Sources) -> None:
+    """New parameters start without."""
+    momenta = {
+        name: old.optimizer.state[parameter].get("momentum_buffer")
+        for name, parameter in old.network.named_parameters()
+    }
+    for name, parameter in grown.network.named_parameters():
+        momentum = momenta.get(inherited_name(name, sources) or "")
+        if momentum is not None:
+            grown.optimizer.state[parameter]["momentum_buffer"] = momentum.clone()

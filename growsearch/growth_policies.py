@@ -1,29 +1,27 @@
-"""When a network grows, and to what: pure functions of the configuration and the history."""
+"""When a network grows, and to what: pure functions of the configuration and the history.
 
-from dataclasses import dataclass
+AutoGrow's policies are in autogrow_policies.py.
+"""
+
 from statistics import fmean
 
 from growsearch.architecture import Architecture
+from growsearch.autogrow_policies import convergent, periodic
 from growsearch.config import TrialConfig
-from growsearch.history import History
+from growsearch.decisions import Decision, Grow
+from growsearch.history import TRAINING, History
 
 
-@dataclass(frozen=True)
-class Grow:
-    """The decision to go on as a deeper network, and why."""
-
-    architecture: Architecture
-    reason: str
-
-
-def decide(config: TrialConfig, history: History) -> Grow | None:
+def decide(config: TrialConfig, history: History) -> Decision | None:
     """What the configured policy does after the last epoch of `history`; None is nothing.
 
-    A policy reads validation data and Lipschitz constants only, never the test accuracy.
+    A policy reads validation data and Lipschitz constants only, never the test accuracy. It counts
+    the epochs that trained the whole network, and decides after those alone.
     """
-    if len(history) >= config.epochs:
+    trained = history.trained
+    if history[-1].phase != TRAINING or len(trained) >= config.epochs:
         return None
-    return _POLICIES[config.policy](config, history)
+    return _POLICIES[config.policy](config, trained)
 
 
 def none(config: TrialConfig, history: History) -> Grow | None:
@@ -32,13 +30,15 @@ def none(config: TrialConfig, history: History) -> Grow | None:
 
 
 def fixed(config: TrialConfig, history: History) -> Grow | None:
-    """Double the depth after each of the configured growth epochs.
+    """Grow after each of the configured growth epochs, by default to twice the depth.
 
     Policy hand-tuned is this one with the epochs that Chang et al. (2017) settled on by trial.
     """
     assert config.growth_epochs is not None
-    if len(history) in config.growth_epochs:
-        return Grow(Architecture(history[-1].architecture).doubled(), "scheduled")
+    assert config.growth_architectures is not None
+    targets = dict(zip(config.growth_epochs, config.growth_architectures, strict=True))
+    if len(history) in targets:
+        return Grow(Architecture(targets[len(history)]), "scheduled")
     return None
 
 
@@ -110,4 +110,6 @@ _POLICIES = {
     "hand-tuned": fixed,
     "lipschitz": lipschitz,
     "lipschitz-subnetworks": lipschitz_subnetworks,
+    "periodic": periodic,
+    "convergent": convergent,
 }

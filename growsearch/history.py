@@ -1,6 +1,10 @@
 """What happened: one record an epoch, never changed afterwards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+TRAINING, INITIALIZING, FINE_TUNING = "training", "initializing", "fine-tuning"
+"""Phases: the network trains and may grow; new blocks train apart; the found network trains on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,15 @@ class EpochRecord:
     status: str
     """running, or how the trial ended here: completed, diverged, failed."""
 
+    phase: str
+    """training, initializing (new blocks apart from the others), or fine-tuning."""
+    train_accuracy: float
+    """While training, on augmented images."""
+    macs: int
+    """Multiply-accumulates of the convolutions and the linear layer for one image."""
+    train_flops: float
+    """Of the epochs so far: 6 * macs * images, two a multiply-accumulate, thrice for the backward
+    pass."""
     lipschitz_subnetworks: tuple[float, ...]
     """The mean over each sub-network's blocks."""
     lipschitz_blocks: tuple[float, ...] | None
@@ -43,7 +56,10 @@ class EpochRecord:
     conv1, bn1, conv2, bn2."""
     train_seconds: float = field(compare=False)
     eval_seconds: float = field(compare=False)
+    """What is measured of a growth included."""
     lipschitz_seconds: float = field(compare=False)
+    growth_seconds: float = field(compare=False)
+    """Of making the grown network; 0 if it did not grow."""
     grown_val_loss: float | None
     """Validation loss just after the growth; `val_loss` is the one just before. This and the
     following are None if the network did not grow."""
@@ -67,11 +83,27 @@ class History(tuple[EpochRecord, ...]):
         return tuple(record.epoch for record in self if record.grew)
 
     @property
+    def trained(self) -> "History":
+        """Without the epochs that initialized new blocks: what policies and learning rates count.
+
+        (AutoGrow's program counts likewise.)
+        """
+        return History(record for record in self if record.phase != INITIALIZING)
+
+    @property
     def last_growth(self) -> int:
-        """Epochs completed at the last growth; 0 before the first."""
-        return max(self.growth_epochs, default=0)
+        """Records up to the last growth; 0 before the first."""
+        return max((i for i, record in enumerate(self, start=1) if record.grew), default=0)
 
     @property
     def since_growth(self) -> tuple[EpochRecord, ...]:
         """The records of the present architecture."""
         return self[self.last_growth :]
+
+
+def in_words(growth_epochs: Sequence[int]) -> str:
+    """ "never", "60, 110", or "3, 6, 9 ... 369 (123 growths)"."""
+    if len(growth_epochs) <= 5:
+        return ", ".join(map(str, growth_epochs)) or "never"
+    first = ", ".join(map(str, growth_epochs[:3]))
+    return f"{first} ... {growth_epochs[-1]} ({len(growth_epochs)} growths)"

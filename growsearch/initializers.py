@@ -1,12 +1,21 @@
 """With which weights a grown network goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import sqrt
 
 import torch
+from torch import Tensor, nn
 
 from growsearch.architecture import Architecture
+from growsearch.blocks import ResidualBlock
+from growsearch.config import TrialConfig
 from growsearch.errors import InputError
-from growsearch.networks import ResidualNetwork
+from growsearch.networks import GrowableNetwork
+from growsearch.randomness import derived_seed
+
+Sources = dict[tuple[int, int], int | None]
+"""For each block (i, j) of the grown network, the old block of sub-network i that it inherits
+from, None for a block that is new."""
 
 
 def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
@@ -29,32 +38,32 @@ def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
     return [min(max(source, min(i, 1)), n - 1) for i, source in enumerate(nearest)]
 
 
-def kept_sources(blocks: int, grown_blocks: int) -> dict[int, int]:
+def kept_sources(blocks: int, grown_blocks: int, placement: str) -> dict[int, int]:
     """Which old block stands at a position of a sub-network that grows by new blocks.
 
-    Old block j goes to position ceil(j * grown_blocks / blocks), so doubling puts a new block
+    With placement "end" old blocks stay where they are (AutoGrow, algorithm 1). With "between"
+    old block j goes to position ceil(j * grown_blocks / blocks), so doubling puts a new block
     behind each: {0: 0, 2: 1, 4: 2}. The other positions are new.
     """
+    if placement == "end":
+        return {j: j for j in range(blocks)}
     return {-(-j * grown_blocks // blocks): j for j in range(blocks)}
 
 
-def block_sources(
-    old: Architecture, grown: Architecture, initializer: str
-) -> dict[tuple[int, int], int | None]:
-    """For each block (i, j) of the grown network, the old block of sub-network i that it inherits
-    from, None for a block that is new.
-    """
-    sources: dict[tuple[int, int], int | None] = {}
+def block_sources(old: Architecture, grown: Architecture, config: TrialConfig) -> Sources:
+    """Where each block of the grown network comes from, as the configuration says."""
+    sources: Sources = {}
     for i, (n, n_grown) in enumerate(zip(old.blocks, grown.blocks, strict=True)):
-        if initializer == "clone":
+        if config.initializer == "clone":
             found: Mapping[int, int] = dict(enumerate(clone_sources(n, n_grown)))
         else:
-            found = kept_sources(n, n_grown)
+            assert config.placement is not None
+            found = kept_sources(n, n_grown, config.placement)
         sources |= {(i, j): found.get(j) for j in range(n_grown)}
     return sources
 
 
-def inherited_name(name: str, sources: dict[tuple[int, int], int | None]) -> str | None:
+def inherited_name(name: str, sources: Sources) -> str | None:
     """What `name` in the grown network was called in the old one; None if it is new."""
     if not name.startswith("subnetworks."):
         return name
@@ -65,36 +74,56 @@ def inherited_name(name: str, sources: dict[tuple[int, int], int | None]) -> str
 
 @torch.no_grad()
 def initialize(
-    old: ResidualNetwork, grown: ResidualNetwork, initializer: str, scaling: str | None
+    old: GrowableNetwork, grown: GrowableNetwork, config: TrialConfig, epoch: int
 ) -> None:
-    """Give `grown`, as it was built, the weights that it goes on with.
+    """Give `grown`, as it was built after `epoch` epochs, the weights that it goes on with.
 
-    Stem, head and classifier are inherited, and whole blocks with their running statistics:
-    clone   (LipGrow, section 3.2) every block is a copy, its residual N/N+ times the old one:
-            by `scaling` "paper" in weights and running statistics, "paper-literal" in the weights
-            alone, "step-size" by the explicit step size that `grown` was built with;
-    random  new blocks stay as they were built (Wen et al. 2019);
-    zero    new blocks start with a residual of zero, so that the function is kept where a block's
-            input passes its last ReLU unchanged, which it does (Chen et al. 2016);
-    partial like random; the trainer trains the new blocks alone at first (Istrate et al. 2018).
+    Stem, head and classifier are inherited, and whole blocks with their running statistics.
+    clone     (LipGrow, section 3.2) every block is a copy, its residual N/N+ times the old one:
+              by `scaling` "paper" in weights and running statistics, "paper-literal" in the
+              weights alone, "step-size" by the explicit step size that `grown` was built with;
+    default   new blocks stay as they were built (Wen et al. 2019).
+    The others change the residual's last batch normalization in new blocks (AutoGrow, section 2.2),
+    in plain networks nothing:
+    zero      scale and shift are zero, so that the function is kept where a block's input passes
+              its last ReLU unchanged, which it does;
+    uniform   both drawn from U(-sqrt(3), sqrt(3)), whose deviation is 1; uniform-official, from
+              U(0, 1), as AutoGrow's program does;
+    gaussian  both drawn from N(0, 1);
+    adam      stays as built; the trainer trains it alone at first.
+    partial   like default; the trainer trains the new blocks alone at first (Istrate et al. 2018).
     """
-    sources = block_sources(old.architecture, grown.architecture, initializer)
+    sources = block_sources(old.architecture, grown.architecture, config)
     weights = old.state_dict()
     for name, tensor in grown.state_dict().items():
         inherited = inherited_name(name, sources)
         if inherited is not None:
             tensor.copy_(weights[inherited])
+    draw = torch.Generator().manual_seed(derived_seed(config.seed, epoch, "new normalizations"))
     blocks = grown.blocks
     for (i, j), source in sources.items():
         block = blocks[i][j]
-        if initializer == "clone" and scaling in ("paper", "paper-literal"):
+        if not isinstance(block, ResidualBlock):
+            continue
+        if config.initializer == "clone" and config.scaling in ("paper", "paper-literal"):
             step = old.architecture.blocks[i] / grown.architecture.blocks[i]
-            block.scale_residual(step, statistics=scaling == "paper")
-        elif initializer == "zero" and source is None:
+            block.scale_residual(step, statistics=config.scaling == "paper")
+        elif source is None and config.initializer == "zero":
             block.silence_residual()
+        elif source is None and config.initializer in _DRAWS:
+            for tensor in (block.last_normalization.weight, block.last_normalization.bias):
+                tensor.copy_(_DRAWS[config.initializer](torch.empty(tensor.shape), draw))
 
 
-def new_parameters(old: Architecture, grown: ResidualNetwork, initializer: str) -> set[str]:
-    """Names of the parameters that growth has made anew."""
-    sources = block_sources(old, grown.architecture, initializer)
-    return {name for name, _ in grown.named_parameters() if inherited_name(name, sources) is None}
+_DRAWS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "uniform": lambda t, draw: t.uniform_(-sqrt(3), sqrt(3), generator=draw),
+    "uniform-official": lambda t, draw: t.uniform_(0, 1, generator=draw),
+    "gaussian": lambda t, draw: t.normal_(0, 1, generator=draw),
+}
+
+
+def new_blocks(old: Architecture, grown: GrowableNetwork, config: TrialConfig) -> list[nn.Module]:
+    """The blocks that growth has made anew."""
+    sources = block_sources(old, grown.architecture, config)
+    blocks = grown.blocks
+    return [blocks[i][j] for (i, j), source in sources.items() if source is None]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.networks import ResidualNetwork
+from growsearch.networks import GrowableNetwork
 from growsearch.randomness import generator
 
 # within 1 % of the true norms at every epoch of real runs: tests/test_lipschitz.py
@@ -50,32 +50,30 @@ class LipschitzConstants:
 
 
 def lipschitz_constants(
-    network: ResidualNetwork, image_size: tuple[int, int], vectors: dict[str, Tensor],
+    network: GrowableNetwork, image_size: tuple[int, int], vectors: dict[str, Tensor],
     seed: int = 0, settled: bool = False,
 ) -> LipschitzConstants:  # fmt: skip
-    """The Lipschitz constants of the residuals' layers: conv1, bn1, conv2, bn2 for each block.
+    """The Lipschitz constants of the blocks' layers: conv1, bn1, conv2, bn2, ... for each block.
 
-    A convolution's is its operator norm on images of the size that it sees, from power iterates,
-    the last one's times the block's explicit step size; a batch normalization's is
-    max |gamma| / sqrt(running variance + eps); a ReLU's is 1. `image_size` is height and width
-    of the network's input. `vectors` holds each convolution's singular vector by its name,
-    starts the iteration where there is one, and is brought up to date; `settled` says that all of
-    them are those of the epoch before, so that few iterations will do. New vectors come from
-    `seed`; no other random state is touched.
+    Shortcuts are left out. A convolution's is its operator norm on images of the size that it
+    sees, from power iterates, the last one's times the block's explicit step size; a batch
+    normalization's is max |gamma| / sqrt(running variance + eps); a ReLU's is 1. `image_size` is
+    height and width of the network's input. `vectors` holds each convolution's singular vector by
+    its name, starts the iteration where there is one, and is brought up to date; `settled` says
+    that all of them are those of the epoch before, so that few iterations will do. New vectors
+    come from `seed`; no other random state is touched.
     """
     convolutions = _convolutions(network, image_size)
     products = WARM_PRODUCTS if settled else COLD_PRODUCTS
     norms = iter(_operator_norms(convolutions, vectors, seed, products).values())
     scales = iter(_normalization_constants(network))
-    return LipschitzConstants(
-        [
-            [
-                [next(norms), next(scales), next(norms) * b.step.explicit, next(scales)]
-                for b in blocks
-            ]
-            for blocks in network.blocks
-        ]
-    )
+    by_layer = [
+        [[c for _ in block.layers() for c in (next(norms), next(scales))] for block in blocks]
+        for blocks in network.blocks
+    ]
+    for block, constants in zip(chain.from_iterable(network.blocks), chain(*by_layer), strict=True):
+        constants[-2] *= block.step.explicit
+    return LipschitzConstants(by_layer)
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def _output_size(size: tuple[int, int], kernel: int, stride: int, padding: int) 
     return height, width
 
 
-def _convolutions(network: ResidualNetwork, image_size: tuple[int, int]) -> dict[str, _Layer]:
+def _convolutions(network: GrowableNetwork, image_size: tuple[int, int]) -> dict[str, _Layer]:
     """The blocks' convolutions by name, in the order that an image passes them."""
     for module in network.stem.modules():
         if isinstance(module, nn.Conv2d):
@@ -192,7 +190,7 @@ def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def _normalization_constants(network: ResidualNetwork) -> list[float]:
+def _normalization_constants(network: GrowableNetwork) -> list[float]:
     constants = []
     for block in chain.from_iterable(network.blocks):
         for _, bn in block.layers():

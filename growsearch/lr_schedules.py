@@ -5,18 +5,32 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from math import cos, pi
 
+from growsearch.choices import AUTOGROW
 from growsearch.config import TrialConfig
-from growsearch.history import History
+from growsearch.history import FINE_TUNING, INITIALIZING, History
 
 LR_MIN = 0.001
-"""Where the cosines end, or at `lr` if that is less; the authors' program ends here."""
+"""Where the cosines end, or at `lr` if that is less; LipGrow's program ends here."""
+ADAM_LR = 0.001
+"""Adam's learning rate while it trains new normalizations (AutoGrow's program)."""
+STAIRS = (Fraction(1, 2), Fraction(3, 4))
+IMAGENET_STAIRS = (Fraction(1, 3), Fraction(2, 3))
+"""Parts of a staircase after which the learning rate falls (AutoGrow, section 3)."""
 
 
-def learning_rate(config: TrialConfig, history: History) -> float:
-    """The learning rate of the epoch that follows `history`."""
-    epoch, epochs, lr = len(history), config.epochs, config.lr
+def learning_rate(config: TrialConfig, history: History, phase: str) -> float:
+    """The learning rate of the epoch that follows `history`, in `phase`."""
+    history, lr = history.trained, config.lr
+    epoch, epochs = len(history), config.growing_epochs
+    if phase == INITIALIZING and config.initializer == "adam":
+        return ADAM_LR
+    if phase == FINE_TUNING:
+        assert config.finetune_epochs
+        tuned = sum(record.phase == FINE_TUNING for record in history)
+        return staircase(tuned, config.finetune_epochs, lr, stairs(config))
     match config.lr_schedule:
         case "adaptive-cosine":
             return adaptive_cosine(epoch, history.last_growth, epochs, lr)
@@ -26,6 +40,14 @@ def learning_rate(config: TrialConfig, history: History) -> float:
             return cosine_restarts(epoch, config.lr_epochs or (), epochs, lr)
         case "step":
             return step(epoch, config.lr_epochs or (), lr)
+        case "staircase" if config.policy in AUTOGROW:
+            interval = config.interval_epochs
+            return staircase(epoch % interval, interval, lr)
+        case "staircase":
+            ends = [0, *(config.growth_epochs or ()), epochs]
+            stage = bisect_right(ends, epoch)
+            begin = ends[stage - 1]
+            return staircase(epoch - begin, ends[stage] - begin, lr, stairs(config))
         case _:
             return lr
 
@@ -55,3 +77,13 @@ def cosine_restarts(epoch: int, restarts: Sequence[int], epochs: int, lr: float)
 def step(epoch: int, milestones: Sequence[int], lr: float) -> float:
     """A tenth of the learning rate after each milestone (He et al. 2016a)."""
     return lr * 0.1 ** bisect_right(milestones, epoch)
+
+
+def staircase(epoch: int, epochs: int, lr: float, stairs: Sequence[Fraction] = STAIRS) -> float:
+    """A tenth of the learning rate from each part `stairs` of `epochs` on (AutoGrow, section 3)."""
+    return lr * 0.1 ** sum(epoch >= part * epochs for part in stairs)
+
+
+def stairs(config: TrialConfig) -> tuple[Fraction, ...]:
+    """Those of the data set's baseline: by thirds on ImageNet."""
+    return IMAGENET_STAIRS if config.dataset == "imagenet" else STAIRS

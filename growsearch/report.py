@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from growsearch.comparisons import found_networks
 from growsearch.figures import front_figure
 from growsearch.pareto import is_pareto_optimal, pareto_front
 from growsearch.results import SCHEMA, read_info, read_study, summarize
 
-_CURVES = ("architecture", "val_accuracy", "test_accuracy", "lipschitz", "lr")
+_CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz", "lr")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Report:
     picture: Path
     table: Path
     front: pd.DataFrame
+    found: pd.DataFrame
+    """`comparisons.found_networks`, of those that were trained from scratch as well."""
     searched: list[str]
 
 
@@ -37,11 +40,13 @@ def write_report(folder: str | Path) -> Report:
     info, study = read_info(folder), read_study(folder)
     trials = summarize(study)
     front, searched = pareto_front(trials), list(info["searched"])
+    found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
-        folder / "report.html", folder / "front.png", folder / "front.csv", front, searched
+        folder / "report.html", folder / "front.png", folder / "front.csv", front, found, searched
     )
     front.to_csv(report.table, index=False)
     front_figure(trials, title=_title(folder, trials)).savefig(report.picture, dpi=150)
+    trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
     report.page.write_text(_page(folder, info, study, trials, searched), encoding="utf-8")
     return report
 
@@ -50,7 +55,7 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
     networks = ", ".join(sorted(trials["config/network"].unique()))
     datasets = ", ".join(sorted(trials["config/dataset"].unique()))
     # the paper's split validates on test images: whoever sees its results must know
-    split = ", the paper's split" if (trials["config/split"] == "paper").any() else ""
+    split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
 
 

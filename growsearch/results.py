@@ -30,19 +30,23 @@ STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs completed", "this one included"),
+    "phase": (pa.string(), "", "training, initializing or fine-tuning"),
     "architecture": (pa.string(), "blocks per sub-network", "trained in this epoch"),
     "parameters": (pa.int64(), "parameters", "trained in this epoch"),
     "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
     "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
+    "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
+    "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
     "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),
+    "train_accuracy": (pa.float64(), "percent", "while training, on augmented images"),
     "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
     "val_accuracy": (pa.float64(), "percent", "after the epoch"),
     "test_accuracy": (pa.float64(), "percent", "after the epoch; no decision reads it"),
     "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
     "lipschitz_subnetworks": (_LIST, "1", "the mean over each sub-network's blocks"),
     "lipschitz_blocks": (_LIST, "1", "each block's, if recorded"),
-    "lipschitz_layers": (_LIST, "1", "conv1, bn1, conv2, bn2 of each block, if recorded"),
+    "lipschitz_layers": (_LIST, "1", "conv1, bn1, conv2, bn2, ... of each block, if recorded"),
     "grew": (pa.bool_(), "", "the network grew after this epoch"),
     "grown_val_loss": (pa.float64(), "nats", "val_loss just after the growth"),
     "grown_val_accuracy": (pa.float64(), "percent", "val_accuracy just after the growth"),
@@ -53,6 +57,7 @@ _UNITS = {
     "train_seconds": (pa.float64(), "s", "wall time of training"),
     "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
     "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
+    "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
     "status": (pa.string(), "", "running, or how the trial ended here"),
 }
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
@@ -170,6 +175,14 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
             "to read the others"
         ) from error
     return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def config_of(row: "pd.Series") -> TrialConfig:
+    """The configuration of a row of `read_study` or `summarize`."""
+    names = [f.name for f in fields(TrialConfig)]
+    given = {name: row.get(f"config/{name}") for name in names}
+    # pandas makes NaN of None; a study of an older growsearch lacks columns
+    return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
 
 
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from growsearch.growth_policies import Grow
-from growsearch.history import EpochRecord, History
+from growsearch.decisions import Decision
+from growsearch.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +61,7 @@ class EpochDisplay:
     ) -> None:  # fmt: skip
         self.progress.stop()
 
-    def show(self, record: EpochRecord, decision: Grow | None) -> None:
+    def show(self, record: EpochRecord, decision: Decision | None) -> None:
         self.console.print(
             f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
             f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
@@ -71,7 +71,7 @@ class EpochDisplay:
         )  # fmt: skip
         if decision is not None:
             self.console.print(
-                f"       ↳ grows to {decision.architecture}: {decision.reason}",
+                f"       ↳ {decision}",
                 style="bold cyan", highlight=False, soft_wrap=True,
             )  # fmt: skip
         self.progress.update(self.task, completed=record.epoch)
@@ -81,13 +81,19 @@ def trial_summary(history: History) -> str:
     """The closing lines of a trial."""
     last = history[-1]
     best = max(history, key=lambda record: record.val_accuracy)
-    growths = ", ".join(map(str, history.growth_epochs)) or "none"
-    path = " → ".join(dict.fromkeys(record.architecture for record in history))
+    depths = list(dict.fromkeys(record.architecture for record in history))
+    path = " → ".join(depths if len(depths) <= 6 else [*depths[:3], "...", depths[-1]])
+    counts = [
+        f"{n} {phase}"
+        for phase in (INITIALIZING, FINE_TUNING)
+        if (n := sum(record.phase == phase for record in history))
+    ]
+    phases = f" ({', '.join(counts)})" if counts else ""
     return "\n".join(
         (
-            f"{last.status} after {last.epoch} epochs, "
+            f"{last.status} after {last.epoch} epochs{phases}, "
             f"{sum(record.seconds for record in history):.1f} s",
-            f"architecture   {path} (growths after epochs: {growths})",
+            f"architecture   {path} (growths after epochs: {in_words(history.growth_epochs)})",
             f"last epoch     validation {percent(last.val_accuracy)} %, "
             f"test {percent(last.test_accuracy)} %",
             f"best epoch     validation {percent(best.val_accuracy)} %, "
@@ -96,6 +102,27 @@ def trial_summary(history: History) -> str:
             f"({last.ppe / last.parameters:.0%})",
         )
     )
+
+
+def found_table(found: "pd.DataFrame") -> Table:
+    """What growing found, against training it from scratch, most accurate first."""
+    table = Table(title="Found networks", title_justify="left", title_style="bold", box=None)
+    for column in ("trial", "policy", "initializer", "seed", "found"):
+        table.add_column(column, no_wrap=True)
+    for column in ("epochs", "PPE", "val. %", "from scratch", "test %", "from scratch"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for _, trial in found.sort_values("val_accuracy", ascending=False).iterrows():
+        table.add_row(
+            *(short(trial[name]) for name in ("trial_id", "policy", "initializer", "seed")),
+            trial["found"],
+            short(trial["epochs"]),
+            megas(trial["ppe"]),
+            percent(trial["val_accuracy"]),
+            f"{trial['val_delta']:+.2f}",
+            percent(trial["test_accuracy"]),
+            f"{trial['test_delta']:+.2f}",
+        )
+    return table
 
 
 def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
@@ -116,7 +143,7 @@ def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
             percent(trial["val_accuracy"]),
             percent(trial["test_accuracy"]),
             trial["architecture"],
-            trial["growth_epochs"].replace(" ", ", ") or "never",
+            in_words(trial["growth_epochs"].split()),
             *map(short, values),
         )
     return table

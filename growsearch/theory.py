@@ -10,9 +10,10 @@ from math import exp, inf, prod
 import torch
 from torch import Tensor
 
+from growsearch.blocks import Block, ResidualBlock
 from growsearch.initializers import clone_sources
 from growsearch.lipschitz import LipschitzConstants
-from growsearch.networks import Block, ResidualNetwork
+from growsearch.networks import GrowableNetwork
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,15 @@ class GrowthMeasures:
     """e(N, N+): mean distance of the grown sub-network's output from the old one's."""
     functional_difference: tuple[float | None, ...]
     """C(N, N+), equation 4: largest distance of a grown block's f from that of its nearest old
-    block; None where the sub-network had one block, which is near to none of the new ones."""
+    block; None where the sub-network had one block, which is near to none of the new ones, and for
+    blocks that are no residuals."""
     temporal_bound: tuple[float | None, ...]
     """Theorem 3's upper bound of the temporal error, with suprema taken over the images."""
 
 
 @torch.no_grad()
 def measure_growth(
-    old: ResidualNetwork, grown: ResidualNetwork, constants: LipschitzConstants, images: Tensor
+    old: GrowableNetwork, grown: GrowableNetwork, constants: LipschitzConstants, images: Tensor
 ) -> GrowthMeasures:
     """Compare both networks in evaluation mode on `images` [n, channels, height, width].
 
@@ -62,15 +64,18 @@ def _differences(
 ) -> tuple[float | None, float]:
     """C(N, N+), and M, the largest norm of a grown block's f."""
     n, n_grown = len(old), len(grown)
-    known = n > 1 or n_grown == 1
-    sources = clone_sources(n, n_grown) if known else [0]
+    if n == 1 < n_grown:
+        return None, 0.0
     difference = largest = 0.0
-    for block, source in zip(grown, sources, strict=known):
+    for block, source in zip(grown, clone_sources(n, n_grown), strict=True):
+        old_block = old[source]
+        if not (isinstance(block, ResidualBlock) and isinstance(old_block, ResidualBlock)):
+            return None, 0.0
         f_grown = n_grown * block.added(inputs[source])
-        f_old = n * old[source].added(inputs[source])
+        f_old = n * old_block.added(inputs[source])
         difference = max(difference, float(_norms(f_grown - f_old).max()))
         largest = max(largest, float(_norms(f_grown).max()))
-    return difference if known else None, largest
+    return difference, largest
 
 
 def _bound(by_layer: list[list[float]], difference: float | None, largest: float) -> float | None:

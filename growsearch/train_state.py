@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from growsearch.architecture import Architecture
+from growsearch.blocks import StepSize
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
-from growsearch.history import EpochRecord, History
-from growsearch.networks import ResidualNetwork, StepSize, build_network
+from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
+from growsearch.initializing import apart_parameters
+from growsearch.lr_schedules import ADAM_LR
+from growsearch.networks import GrowableNetwork, build_network
 from growsearch.randomness import derived_seed
 
 MOMENTUM = 0.9
@@ -22,8 +25,12 @@ MOMENTUM = 0.9
 class TrainState:
     """What one epoch hands to the next. No random state: draws come from (seed, epoch)."""
 
-    network: ResidualNetwork
+    network: GrowableNetwork
     optimizer: torch.optim.SGD
+    apart_optimizer: torch.optim.Adam | None = None
+    """For the epochs that initialize new blocks, with initializer adam."""
+    phase: str = TRAINING
+    """Of the epoch to come."""
     history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
     """Singular vectors of the blocks' convolutions, by name; see lipschitz.py."""
@@ -45,6 +52,8 @@ class TrainState:
             "architecture": str(self.architecture),
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "apart_optimizer": self.apart_optimizer and self.apart_optimizer.state_dict(),
+            "phase": self.phase,
             "history": [asdict(record) for record in self.history],
             "lipschitz_vectors": self.lipschitz_vectors,
         }
@@ -64,7 +73,20 @@ class TrainState:
         optimizer.load_state_dict(contents["optimizer"])
         history = History(EpochRecord(**record) for record in contents["history"])
         vectors = {name: v.to(device) for name, v in contents["lipschitz_vectors"].items()}
-        return cls(network, optimizer, history, vectors)
+        state = cls(network, optimizer, None, TRAINING, history, vectors)
+        state.enter(contents["phase"], config)
+        if state.apart_optimizer is not None:
+            state.apart_optimizer.load_state_dict(contents["apart_optimizer"])
+        return state
+
+    def enter(self, phase: str, config: TrialConfig) -> None:
+        """Make ready for an epoch of `phase`."""
+        if phase != INITIALIZING:
+            self.apart_optimizer = None
+        elif self.apart_optimizer is None and config.initializer == "adam":
+            parameters = apart_parameters(self.network, self.history, config)
+            self.apart_optimizer = torch.optim.Adam(parameters, lr=ADAM_LR)
+        self.phase = phase
 
 
 def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
@@ -76,7 +98,7 @@ def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
 def new_network(
     config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device,
     epoch: int = 0,
-) -> ResidualNetwork:  # fmt: skip
+) -> GrowableNetwork:  # fmt: skip
     """A network that the trial has from the start, or grows to after `epoch` epochs."""
     depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
     # the factors N/N+ of the growths so far leave their first N over their last N+
@@ -84,6 +106,7 @@ def new_network(
         config.network, architecture, dataset.image_shape, dataset.classes,
         derived_seed(config.seed, epoch, "weights"),
         steps=[_step_size(config.scaling, n_seed / n) for n_seed, n in depths],
+        bn_gamma_init=config.bn_gamma_init,
     )  # fmt: skip
     # channels-last convolutions are the faster ones, on CPUs too
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,7 +119,7 @@ def _step_size(scaling: str | None, step: float) -> StepSize:
     )
 
 
-def new_optimizer(config: TrialConfig, network: ResidualNetwork) -> torch.optim.SGD:
+def new_optimizer(config: TrialConfig, network: GrowableNetwork) -> torch.optim.SGD:
     """SGD with momentum and with weight decay on all parameters (LipGrow, section 5.2)."""
     return torch.optim.SGD(
         network.parameters(), lr=config.lr, momentum=MOMENTUM, weight_decay=config.weight_decay

@@ -21,6 +21,11 @@ def paper() -> dict:
     return json.loads((ROOT / "tests/reference/lipgrow.json").read_text())
 
 
+@pytest.fixture(scope="session")
+def autogrow() -> dict:
+    return json.loads((ROOT / "tests/reference/autogrow.json").read_text())
+
+
 @pytest.fixture
 def small() -> dict:
     """Fields of a trial that trains in about a second and grows twice."""
@@ -31,13 +36,16 @@ def small() -> dict:
 
 def record(epoch: int = 1, **changes: object) -> EpochRecord:
     values = {
-        "epoch": epoch, "architecture": "2-2-2", "parameters": 100, "param_epochs": 100 * epoch,
-        "ppe": 100.0, "lr": 0.1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 50.0,
+        "epoch": epoch, "phase": "training", "architecture": "2-2-2", "parameters": 100,
+        "param_epochs": 100 * epoch,
+        "ppe": 100.0, "macs": 1000, "train_flops": 6e6 * epoch, "lr": 0.1, "train_loss": 1.0,
+        "train_accuracy": 50.0, "val_loss": 1.0, "val_accuracy": 50.0,
         "test_accuracy": 50.0, "lipschitz": 1.0, "lipschitz_subnetworks": (1.0, 1.0, 1.0),
         "lipschitz_blocks": None, "lipschitz_layers": None, "grew": False,
         "grown_val_loss": None, "grown_val_accuracy": None, "temporal_error": None,
         "functional_difference": None, "temporal_bound": None, "seconds": 1.0,
         "train_seconds": 0.5, "eval_seconds": 0.3, "lipschitz_seconds": 0.2,
+        "growth_seconds": 0.0,
         "status": "running",
     }  # fmt: skip
     return EpochRecord(**{**values, **changes})

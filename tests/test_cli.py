@@ -34,6 +34,31 @@ def test_train_shows_each_epoch_marks_growth_and_closes_with_a_summary(capsys, t
     assert rows["config/growth_epochs"].tolist() == ["2"] * 3
 
 
+AUTOGROW = [
+    "--policy=periodic", "--interval=1", "--patience=2", "--finetune-epochs=2", "--epochs=8",
+    "--train-size=100", "--max-architecture=2-2-1",
+]  # fmt: skip
+
+
+def test_train_tells_when_autogrow_grows_and_when_it_fine_tunes(capsys, tmp_path):
+    code, out, _ = run(capsys, "train", *AUTOGROW, "--save-every=2", "--out", tmp_path / "one")
+    assert code == 0
+    assert "grows to 2-1-1: every 1 epochs" in out
+    assert "fine-tunes: max_architecture is reached" in out
+    assert "completed after 5 epochs (2 fine-tuning)" in out
+    assert "1-1-1 → 2-1-1 → 2-2-1 (growths after epochs: 1, 2)" in out
+    states = sorted(path.name for path in (tmp_path / "one/states").iterdir())
+    assert states == ["00002.pt", "00004.pt", "00005.pt"]
+
+
+def test_a_plain_network_is_told_what_its_initializer_means(capsys, tmp_path):
+    options = [*AUTOGROW, "--network=plain3net", "--initializer=adam"]
+    code, out, _ = run(capsys, "train", *options, "--out", tmp_path / "one")
+    assert code == 0
+    assert out.startswith("note: initializer 'adam' treats the last batch normalization")
+    assert "initializing" not in out
+
+
 def test_what_train_leaves_goes_on_in_python(capsys, tmp_path):
     from growsearch import Trainer
 
@@ -61,7 +86,7 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     for name in field_names():
         assert f"--{name.replace('_', '-')} " in out
     assert "none|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
-    assert "(default: 164)" in out
+    assert "(default: 164; AutoGrow: 2000)" in " ".join(out.split())
     assert "(default: 1.4)" in out
 
 
@@ -76,6 +101,9 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
         ("train --rtol -1", "rtol must be greater than 0, but got -1.0"),
         ("train --rtol much", "invalid float value: 'much'"),
         ("train --epochs 0", "epochs must be at least 1, but got 0"),
+        ("train --save-every 0", "save_every=0"),
+        ("train --policy periodic --interval 5 --patience 4", "patience=4 (J) is less"),
+        ("train --policy periodic --train-fraction 1.5", "at most 1, but got 1.5"),
         ("train --policy none --rtol 1.2", "belongs to policy 'lipschitz'"),
         ("train --train-size 2000 --policy none", "at most 1197"),
         ("train --dataset fashion-mnist --data-dir nowhere", "'nowhere' is not a folder"),

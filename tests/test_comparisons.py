@@ -1,9 +1,13 @@
 """LipGrow's Figures 4 and 5, from hand-made trials."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from growsearch.comparisons import growth_timing, schedules
+from growsearch.baselines import from_scratch
+from growsearch.comparisons import found_networks, growth_timing, schedules
+from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 from growsearch.figures import growth_timing_figure, schedules_figure
 
@@ -72,3 +76,32 @@ def test_the_figures_show_their_tables():
         for point in collection.get_offsets().tolist()
     ]
     assert sorted(stars) == [[2.0, 90.0], [3.6, 93.0], [3.9, 94.5], [4.0, 95.0], [4.4, 96.0]]
+
+
+def finished(config: TrialConfig, val: float, test: float, architecture: str) -> dict:
+    columns = {f"config/{name}": value for name, value in config.to_flat().items()}
+    return columns | {
+        "trial_id": config.digest, "status": "completed", "architecture": architecture,
+        "epochs": 9, "ppe": 5.0, "val_accuracy": val, "test_accuracy": test,
+    }  # fmt: skip
+
+
+def test_found_networks_stand_beside_their_trial_from_scratch():
+    """Of the same seed and depth; one without has no delta."""
+    grown = TrialConfig(policy="periodic", interval=3, seed=1)
+    other = TrialConfig(policy="convergent", initializer="adam")
+    table = found_networks(
+        pd.DataFrame(
+            [
+                finished(grown, 92.0, 91.0, "4-4-4"),
+                finished(from_scratch(grown, "4-4-4"), 91.5, 91.25, "4-4-4"),
+                finished(from_scratch(grown, "4-4-3"), 10.0, 10.0, "4-4-3"),
+                finished(other, 80.0, 80.0, "2-2-2"),
+                finished(from_scratch(replace(other, seed=2), "2-2-2"), 10.0, 10.0, "2-2-2"),
+            ]
+        )
+    ).set_index("trial_id")
+    assert table.loc[grown.digest, ["val_delta", "test_delta"]].tolist() == [0.5, -0.25]
+    assert table.loc[grown.digest, ["seed", "found", "interval"]].tolist() == ["1-1-1", "4-4-4", 3]
+    assert table.loc[other.digest, ["val_delta", "test_delta"]].isna().all()
+    assert len(table) == 2

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.config import DATASETS, NETWORKS, POLICIES, TrialConfig
+from growsearch.choices import DATASETS, INITIALIZERS, NETWORKS, POLICIES
+from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 
 
@@ -14,6 +15,44 @@ def test_the_defaults_are_lipgrows_for_cifar():
     assert (config.rtol, config.window, config.reserve, config.epochs) == (1.4, 10, 30, 164)
     assert (config.batch_size, config.weight_decay, config.lr) == (128, 2e-4, 0.5)
     assert (config.architecture, config.max_architecture) == ("2-2-2", "8-8-8")  # ResNet-14 to -50
+
+
+def test_the_defaults_of_autogrows_policies_are_its_papers():
+    """AutoGrow, sections 2.3 and 3, and the facts beyond its text."""
+    p = TrialConfig(policy="periodic", dataset="cifar10")
+    assert (p.interval, p.patience, p.tau, p.finetune_epochs) == (3, 100, 0.05, 200)
+    assert (p.architecture, p.max_architecture) == ("1-1-1", None)
+    assert (p.lr, p.lr_schedule, p.weight_decay, p.batch_size) == (0.1, "constant", 5e-4, 128)
+    assert (p.initializer, p.placement, p.momentum_on_growth) == ("gaussian", "end", "carry")
+    c = TrialConfig(policy="convergent", dataset="cifar10", network="plain4net")
+    assert (c.interval, c.patience, c.lr, c.architecture) == (100, None, 0.01, "1-1-1-1")
+    imagenet = TrialConfig(policy="periodic", dataset="imagenet", network="basic4resnet-imagenet")
+    assert (imagenet.interval, imagenet.patience, imagenet.finetune_epochs) == (2, 30, 90)
+    assert (imagenet.batch_size, imagenet.weight_decay) == (256, 1e-4)
+    for dataset, size in (("mnist", 32), ("fashion-mnist", 32), ("svhn", None)):
+        assert TrialConfig(policy="periodic", dataset=dataset).image_size == size
+    assert TrialConfig(dataset="mnist").image_size is None
+
+
+@pytest.mark.parametrize(("fraction", "interval"), [(1, 3), (0.75, 4), (0.5, 6), (0.25, 12)])
+def test_a_part_of_the_data_has_as_many_batches_between_growths(fraction, interval):
+    """AutoGrow, section 3.3: K is divided by the fraction, J is not."""
+    config = TrialConfig(policy="periodic", train_fraction=fraction)
+    assert (config.interval, config.interval_epochs, config.patience) == (3, interval, 100)
+
+
+def test_plain_networks_are_told_what_an_initializer_of_residuals_means_there():
+    (note,) = TrialConfig(network="plain3net", initializer="adam", policy="periodic").notes
+    assert "'adam'" in note and "plain3net has no residuals" in note and "\n" not in note
+    assert TrialConfig(network="plain3net", policy="periodic").notes == []
+    assert TrialConfig(policy="periodic", initializer="adam").notes == []
+
+
+def test_lipgrows_trigger_goes_with_autogrows_initializer_and_the_other_way_round():
+    config = TrialConfig(policy="lipschitz", initializer="gaussian", momentum_on_growth="carry")
+    assert (config.rtol, config.placement, config.scaling) == (1.4, "between", None)
+    config = TrialConfig(policy="periodic", architecture="2-2-2", initializer="clone")
+    assert (config.scaling, config.placement) == ("paper", None)
 
 
 def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
@@ -63,7 +102,57 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"lr_schedule": "cosine-restarts"}, ["needs lr_epochs", "60 110"]),
         ({"lr_epochs": [60]}, ["lr_epochs=(60,)", "'cosine-restarts' or 'step'"]),
         ({"lr_schedule": "step", "lr_epochs": [90, 60]}, ["lr_epochs 90 60", "must rise"]),
-        ({"network": "basic4resnet-imagenet"}, ["'2-2-2'", "has 4", "2-2-2-2"]),
+        ({"network": "basic4resnet-imagenet", "architecture": "2-2-2"}, ["has 4", "2-2-2-2"]),
+        ({"train_fraction": 0}, ["train_fraction", "greater than 0"]),
+        ({"train_fraction": 1.2}, ["train_fraction", "at most 1", "1.2"]),
+        ({"train_fraction": 0.5, "train_size": 9}, ["train_size=9", "train_fraction=0.5"]),
+        ({"network": "plain3net", "initializer": "clone"}, ["plain3net", "choose 'default'"]),
+        ({"placement": "end"}, ["placement='end'", "initializer is 'clone'"]),
+        ({"lr_schedule": "staircase"}, ["'staircase'", "'lipschitz'", "choose 'step'"]),
+        (
+            {"policy": "fixed", "growth_epochs": 60, "growth_architectures": "1-3-3"},
+            ["'1-3-3'", "2-2-2", "nowhere shallower"],
+        ),
+        (
+            {"policy": "fixed", "growth_epochs": 60, "growth_architectures": "3-3-3 4-4-4"},
+            ["3-3-3 4-4-4", "60", "one for each"],
+        ),
+        (
+            {"policy": "fixed", "growth_epochs": 60, "growth_architectures": "3-3"},
+            ["'3-3'", "basic3resnet has 3"],
+        ),
+        ({"interval": 3}, ["interval=3", "belongs to policy 'periodic' or 'convergent'"]),
+        ({"policy": "periodic", "interval": 0}, ["interval", "at least 1", "got 0"]),
+        ({"policy": "periodic", "patience": 0}, ["patience", "at least 1", "got 0"]),
+        ({"policy": "periodic", "tau": 0}, ["tau", "greater than 0", "got 0"]),
+        ({"policy": "periodic", "tau": 101}, ["tau", "at most 100", "got 101"]),
+        ({"policy": "periodic", "finetune_epochs": 0}, ["finetune_epochs", "at least 1"]),
+        (
+            {"policy": "periodic", "interval": 9, "patience": 8},
+            ["patience=8 (J)", "K=9", "raise patience"],
+        ),
+        (
+            {"policy": "periodic", "interval": 3, "patience": 8, "train_fraction": 0.25},
+            ["patience=8 (J)", "12 epochs", "K=3"],
+        ),
+        ({"policy": "convergent", "patience": 8}, ["patience=8", "belongs to policy 'periodic'"]),
+        (
+            {"policy": "periodic", "epochs": 200},
+            ["finetune_epochs=200 (N)", "epochs=200", "raise epochs"],
+        ),
+        (
+            {"policy": "periodic", "architecture": "2-1-1", "max_architecture": "1-9-9"},
+            ["'2-1-1'", "'1-9-9'", "raise the cap"],
+        ),
+        (
+            {"policy": "convergent", "max_architecture": "9-9"},
+            ["max_architecture '9-9'", "basic3resnet has 3"],
+        ),
+        (
+            {"policy": "periodic", "architecture": "1-1-1-1"},
+            ["'1-1-1-1' has 4", "basic3resnet has 3"],
+        ),
+        ({"policy": "periodic", "initializer": "clone"}, ["'1-1-1'", "start from 2-2-2"]),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_value_and_remedy(fields, names):
@@ -102,6 +191,20 @@ configs = st.one_of(
         growth_epochs=st.sets(st.integers(1, 163), min_size=1, max_size=4).map(sorted),
     ),
     st.builds(TrialConfig, policy=st.just("none"), lr=st.floats(1e-6, 1)),
+    st.builds(
+        TrialConfig,
+        policy=st.sampled_from(["periodic", "convergent"]),
+        network=st.sampled_from(sorted(NETWORKS)),
+        initializer=st.sampled_from(sorted(set(INITIALIZERS) - {"clone"})),
+        interval=st.integers(1, 30),
+        dataset=st.sampled_from(DATASETS),
+    ),
+    st.builds(
+        TrialConfig,
+        policy=st.just("fixed"),
+        growth_epochs=st.just((9, 20)),
+        growth_architectures=st.sampled_from([("2-2-3", "4-4-4"), "3-3-3 3-3-9", None]),
+    ),
 )
 
 

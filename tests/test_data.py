@@ -28,6 +28,7 @@ from growsearch.data import (
     Images,
     idx,
     load_dataset,
+    load_trial_dataset,
     loading,
     tiny_imagenet,
 )
@@ -358,9 +359,11 @@ def test_augmentation_and_held_out_images_of_each_data_set():
         "cifar100": (4, True, 0),
         "svhn": (4, False, 0),
         "tiny-imagenet": (0, True, 20),
+        "imagenet": (0, True, 0),
     }
     held_out = {name: s.classes * s.val_per_class for name, s in SPECS.items()}
     assert held_out.pop("digits") == 300
+    assert held_out.pop("imagenet") == 50_000
     assert set(held_out.values()) == {5000}
 
 
@@ -507,6 +510,34 @@ def test_paper_trains_on_the_training_set_and_halves_the_test_set(written):
         assert torch.equal(dataset.val.images, test.images[:half])
 
 
+def test_autogrows_paper_validates_on_the_test_set(written):
+    name, folder, train, test = written
+    dataset = load_dataset(name, str(folder), "autogrow-paper")
+    assert labelled(dataset.train) == labelled(train)
+    assert labelled(dataset.val) == labelled(dataset.test) == labelled(test)
+
+
+def test_padding_puts_images_in_the_middle_of_black_ones():
+    """MNIST's 28x28 become AutoGrow's 32x32; what is odd goes to the right and below."""
+    digits = load_dataset("digits")
+    for size, top in ((12, 2), (13, 2)):
+        padded = load_trial_dataset(TrialConfig(image_size=size))
+        assert padded.image_shape == (1, size, size)
+        for one, two in ((digits.train, padded.train), (digits.test, padded.test)):
+            assert torch.equal(two.images[:, :, top : top + 8, top : top + 8], one.images)
+            assert two.images.sum() == one.images.sum()
+    with pytest.raises(InputError, match="image_size=7 is less than the images' 8x8"):
+        load_trial_dataset(TrialConfig(image_size=7))
+
+
+def test_a_share_of_the_images_is_a_class_balanced_subset():
+    quarter = load_trial_dataset(TrialConfig(train_fraction=0.25))
+    assert len(quarter.train) == round(0.25 * 1197)
+    counts = quarter.train.labels.bincount()
+    assert counts.max() - counts.min() <= 1
+    assert len(quarter.val) == 300
+
+
 @pytest.mark.parametrize("split", ["clean", "paper"])
 def test_a_split_is_the_same_whatever_was_drawn_before(written, split):
     name, folder, *_ = written
@@ -523,7 +554,7 @@ def test_a_trial_and_a_search_take_the_split_that_is_asked_for(tmp_path, monkeyp
     config = TrialConfig(dataset="mnist", data_dir=str(tmp_path / "data"), split="paper")
     assert torch.equal(Trainer(config).dataset.val.images.cpu(), test.images[:10])
     with pytest.raises(
-        InputError, match=r"'paper' halves .* digits has none; choose split 'clean'"
+        InputError, match=r"'paper' validates on .* digits has none; choose split 'clean'"
     ):
         _check_data([TrialConfig(), TrialConfig(split="paper")])
 

@@ -9,13 +9,16 @@ from conftest import ROOT
 
 # fmt: off
 ORDER = [
-    "errors", "architecture", "config", "history", "lr_schedules", "growth_policies",
-    "randomness", "data.images", "data.augmentation", "data.dataset", "data.folders", "data.idx",
-    "data.torchvision_files", "data.tiny_imagenet", "data.loading", "data",
-    "networks", "initializers", "lipschitz", "theory", "costs", "train_state", "growth", "trainer",
-    "results", "pareto", "comparisons", "figures", "report", "terminal",
-    "tuning.search_space", "tuning.trainable", "tuning.callbacks", "tuning.progress",
-    "tuning.tuner",
+    "errors", "architecture", "options", "choices", "trial_rules", "config", "baselines", "history",
+    "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "randomness",
+    "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
+    "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
+    "data.imagenet", "data.loading", "data",
+    "blocks", "networks", "initializers", "initializing", "lipschitz", "theory", "costs",
+    "train_state", "growth", "trainer",
+    "results", "pareto", "comparisons", "landscape", "figures", "report", "terminal",
+    "tuning.search_space", "tuning.trial_queue", "tuning.trainable", "tuning.callbacks",
+    "tuning.progress", "tuning.tuner",
     "cli",
 ]
 # fmt: on

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growsearch.architecture import Architecture
+from growsearch.blocks import BasicBlock, StepSize
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 from growsearch.initializers import clone_sources, initialize, kept_sources
-from growsearch.networks import BasicBlock, StepSize, build_network
+from growsearch.networks import build_network
 from growsearch.trainer import Trainer
 
 
@@ -50,7 +51,7 @@ def trained(request):
     return trainer.state.network, images
 
 
-def grown_network(network, architecture, initializer="clone", scaling="paper"):
+def grown_network(network, architecture, initializer="clone", scaling="paper", placement=None):
     steps = []
     for n, n_grown in zip(network.architecture.blocks, architecture.blocks, strict=True):
         implicit = n / n_grown if scaling == "paper" else 1.0
@@ -58,7 +59,11 @@ def grown_network(network, architecture, initializer="clone", scaling="paper"):
     family = "basic3resnet" if isinstance(network.blocks[0][0], BasicBlock) else "preact3resnet"
     grown = build_network(family, architecture, (1, 8, 8), 10, seed=9, steps=steps)
     grown = grown.to(memory_format=torch.channels_last)
-    initialize(network, grown, initializer, scaling)
+    config = TrialConfig(
+        network=family, policy="fixed", growth_epochs=1, architecture="2-2-2",
+        initializer=initializer, scaling=scaling, placement=placement,
+    )  # fmt: skip
+    initialize(network, grown, config, epoch=3)
     return grown
 
 
@@ -110,14 +115,14 @@ def test_the_papers_literal_scaling_keeps_the_training_mode_alone(trained):
 
 
 def test_new_blocks_stand_behind_the_old_ones():
-    assert kept_sources(3, 6) == {0: 0, 2: 1, 4: 2}
-    assert kept_sources(1, 2) == {0: 0}
-    assert kept_sources(2, 5) == {0: 0, 3: 1}
+    assert kept_sources(3, 6, "between") == {0: 0, 2: 1, 4: 2}
+    assert kept_sources(1, 2, "between") == {0: 0}
+    assert kept_sources(2, 5, "between") == {0: 0, 3: 1}
 
 
 @given(st.integers(1, 40), st.integers(0, 80))
 def test_every_old_block_is_kept_once_and_in_order(n, more):
-    kept = kept_sources(n, n + more)
+    kept = kept_sources(n, n + more, "between")
     assert list(kept.values()) == list(range(n))
     assert list(kept) == sorted(set(kept))
     assert max(kept) < n + more
@@ -136,9 +141,9 @@ def test_zero_keeps_the_function_and_the_old_blocks(trained):
 
 
 @torch.no_grad()
-def test_random_changes_the_function_and_keeps_the_old_blocks(trained):
+def test_default_changes_the_function_and_keeps_the_old_blocks(trained):
     network, images = trained
-    random = grown_network(network, Architecture("4-6-4"), "random", None)
+    random = grown_network(network, Architecture("4-6-4"), "default", None)
     assert not torch.allclose(random.eval()(images), network.eval()(images), rtol=0.1)
     for i, blocks in enumerate(network.blocks):
         for j, block in enumerate(blocks):
@@ -146,6 +151,61 @@ def test_random_changes_the_function_and_keeps_the_old_blocks(trained):
             assert torch.equal(kept.conv1.weight, block.conv1.weight)
             spread = new.conv1.weight.std().item()
             assert spread == pytest.approx((2 / (9 * new.conv1.out_channels)) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "mean", "deviation", "low", "high"),
+    [
+        ("gaussian", 0, 1, -9, 9),
+        ("uniform", 0, 1, -(3**0.5), 3**0.5),
+        ("uniform-official", 0.5, 12**-0.5, 0, 1),
+    ],
+)
+def test_random_normalizations_have_autogrows_distribution(initializer, mean, deviation, low, high):
+    """Section 2.2: a standard deviation of 1; scale and shift alike, of the last one alone."""
+    network = build_network("basic4resnet", Architecture("1-1-1-1"), (1, 8, 8), 10, seed=1)
+    config = TrialConfig(network="basic4resnet", policy="periodic", initializer=initializer)
+    deeper = Architecture("1-1-1-8")
+    grown = build_network("basic4resnet", deeper, (1, 8, 8), 10, seed=2)
+    as_built = copy.deepcopy(grown)
+    initialize(network, grown, config, epoch=3)
+    new = grown.blocks[3][1:]
+    for kind in ("weight", "bias"):
+        drawn = torch.cat([getattr(block.bn2, kind).detach() for block in new])
+        assert low <= drawn.min() and drawn.max() <= high
+        assert drawn.mean().item() == pytest.approx(mean, abs=0.06)
+        assert drawn.std().item() == pytest.approx(deviation, rel=0.04)
+    weights = as_built.state_dict()
+    for name, tensor in grown.state_dict().items():
+        if name in network.state_dict():
+            assert torch.equal(tensor, network.state_dict()[name])
+        else:
+            drawn_anew = name.endswith(("bn2.weight", "bn2.bias"))
+            assert torch.equal(tensor, weights[name]) != drawn_anew
+    other = build_network("basic4resnet", deeper, (1, 8, 8), 10, seed=2)
+    initialize(network, other, config, epoch=3)
+    assert torch.equal(other.blocks[3][5].bn2.bias, grown.blocks[3][5].bn2.bias)
+    initialize(network, other, config, epoch=4)
+    assert not torch.equal(other.blocks[3][5].bn2.bias, grown.blocks[3][5].bn2.bias)
+
+
+def test_autogrow_appends_new_sub_modules_at_the_end():
+    """AutoGrow, algorithm 1: stacked on top of the sub-network."""
+    assert kept_sources(2, 5, "end") == {0: 0, 1: 1}
+    network = build_network("plain3net", Architecture("2-1-3"), (1, 8, 8), 10, seed=1)
+    grown = build_network("plain3net", Architecture("2-2-3"), (1, 8, 8), 10, seed=2)
+    config = TrialConfig(network="plain3net", policy="periodic", initializer="gaussian")
+    as_built = grown.blocks[1][1].state_dict()["conv1.weight"].clone()
+    initialize(network, grown, config, epoch=3)
+    old = network.state_dict()
+    for name, tensor in grown.state_dict().items():
+        if name.startswith("subnetworks.1.1."):
+            assert name not in old
+        else:
+            assert torch.equal(tensor, old[name])
+    new = grown.blocks[1][1]
+    assert torch.equal(new.conv1.weight, as_built)
+    assert new.bn1.weight.eq(1).all() and new.bn1.bias.eq(0).all()  # plain: as built
 
 
 def test_stem_shortcuts_and_classifier_are_inherited_as_they_are(trained):

@@ -3,7 +3,7 @@ import torch
 from conftest import record
 
 from growsearch.config import TrialConfig
-from growsearch.history import History
+from growsearch.history import TRAINING, History
 from growsearch.lr_schedules import adaptive_cosine, learning_rate
 
 
@@ -33,9 +33,9 @@ def test_each_growth_starts_again_at_the_maximum():
 
 def rates(grew_after=(), **fields) -> list[float]:
     """The learning rates of a whole trial with scripted growths."""
-    config, history, rates = TrialConfig(policy="none", **fields), History(), []
+    config, history, rates = TrialConfig(**{"policy": "none", **fields}), History(), []
     for epoch in range(1, config.epochs + 1):
-        rates.append(learning_rate(config, history))
+        rates.append(learning_rate(config, history, TRAINING))
         history = history.plus(record(epoch, grew=epoch in grew_after))
     return rates
 
@@ -56,6 +56,50 @@ def test_restarts_are_torchs_cosine_with_warm_restarts():
         assert rate == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
         optimizer.step()
         schedule.step()
+
+
+def test_a_staircase_has_autogrows_steps():
+    """x0.1 at 1/2 and 3/4 of a baseline's 200 epochs; at 30 and 60 of ImageNet's 90 (section 3)."""
+    baseline = rates(epochs=200, lr=0.1, lr_schedule="staircase")
+    assert baseline == pytest.approx([0.1] * 100 + [0.01] * 50 + [0.001] * 50)
+    imagenet = rates(epochs=90, lr=0.1, lr_schedule="staircase", dataset="imagenet")
+    assert imagenet == pytest.approx([0.1] * 30 + [0.01] * 30 + [0.001] * 30)
+
+
+def test_autogrow_grows_at_a_constant_rate_or_a_staircase_of_each_interval():
+    fields = {"policy": "convergent", "interval": 8, "epochs": 250}
+    assert set(rates(**fields)[:50]) == {0.1}
+    stairs = rates(**fields, lr_schedule="staircase")
+    assert stairs[:50] == pytest.approx(([0.1] * 4 + [0.01] * 2 + [0.001] * 2) * 6 + [0.1] * 2)
+
+
+def test_fine_tuning_is_a_staircase_whatever_growing_had():
+    config = TrialConfig(policy="periodic", epochs=30, finetune_epochs=8, lr_schedule="cosine")
+    history = History(record(e) for e in range(1, 12))
+    tuned = []
+    for epoch in range(12, 20):
+        tuned.append(learning_rate(config, history, "fine-tuning"))
+        history = history.plus(record(epoch, phase="fine-tuning"))
+    assert tuned == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+
+
+def test_network_morphism_trains_each_depth_with_its_own_staircase():
+    """AutoGrow, section 3.1: train to convergence, morph, train the standard way."""
+    morphism = rates(
+        policy="fixed", growth_epochs=200, growth_architectures="5-5-5", epochs=400,
+        lr=0.1, lr_schedule="staircase",
+    )  # fmt: skip
+    one = [0.1] * 100 + [0.01] * 50 + [0.001] * 50
+    assert morphism == pytest.approx(one + one)
+
+
+def test_epochs_that_initialize_do_not_move_a_schedule():
+    config = TrialConfig(policy="hand-tuned", initializer="adam", epochs=20)
+    history = History(record(e, grew=e == 7) for e in range(1, 8))
+    before = learning_rate(config, history, TRAINING)
+    history = history.plus(record(8, phase="initializing"))
+    assert learning_rate(config, history, "initializing") == 0.001  # Adam's
+    assert learning_rate(config, history, TRAINING) == before == config.lr
 
 
 def test_restarts_follow_the_growth_epochs_if_not_told_otherwise():

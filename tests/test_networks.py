@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from growsearch.architecture import Architecture
-from growsearch.costs import count_parameters
+from growsearch.choices import NETWORKS
+from growsearch.costs import count_macs, count_parameters
 from growsearch.networks import build_network
 
 
@@ -25,6 +26,81 @@ def test_parameters_of_the_other_families_are_the_papers(paper):
             for architecture in set(counts) - {"classes"}:
                 network = build(architecture, classes=counts["classes"], family=family)
                 assert count_parameters(network) == counts[architecture]
+
+
+def test_parameters_of_autogrows_families_are_the_seeds_and_their_increments(autogrow):
+    for family in autogrow["parameters"]["families"]:
+        increments = family["increments"]
+        made = {"family": family["network"], "classes": family["classes"]}
+        ones = [1] * len(increments)
+        assert count_parameters(build(ones, **made)) == family["seed"]
+        for i, increment in enumerate(increments):
+            deeper = Architecture(ones).grown(i)
+            assert count_parameters(build(deeper, **made)) == family["seed"] + increment
+    for whole in autogrow["parameters"]["whole"]:
+        network = build(whole["architecture"], family=whole["network"], classes=1000)
+        assert count_parameters(network) == whole["parameters"]
+    for family, less in autogrow["parameters"]["one channel less two"].items():
+        seed = [1] * (3 if "3" in family else 4)
+        colour, grey = (build(seed, (c, 32, 32), family=family) for c in (3, 1))
+        assert count_parameters(colour) - count_parameters(grey) == less
+
+
+def test_multiply_accumulates_are_autogrows(autogrow):
+    for architecture, expected in autogrow["macs"].items():
+        if architecture != "source":
+            assert count_macs(build(architecture), (3, 32, 32)) == expected
+
+
+def test_multiply_accumulates_are_those_that_torch_counts():
+    """An independent program, on every family: its FLOPs are two a multiply-accumulate."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    for family, subnetworks in NETWORKS.items():
+        network = build([2] * subnetworks, family=family).eval()
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.zeros(1, 3, 64, 64))
+        assert 2 * count_macs(network, (3, 64, 64)) == counter.get_total_flops()
+
+
+def test_the_bottleneck_form_is_torchvisions_resnet_50():
+    """An independent program of the same network: equal weights give equal logits."""
+    from torchvision.models import resnet50
+
+    ours = build("3-4-6-3", classes=7, family="bottleneck4resnet-imagenet")
+    theirs = resnet50(num_classes=7)
+    weights = ours.state_dict()
+    theirs.load_state_dict({name: weights[_our_name(name)] for name in theirs.state_dict()})
+    assert len(weights) == len(theirs.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    for mode in (True, False):
+        assert torch.allclose(ours.train(mode)(images), theirs.train(mode)(images), atol=1e-4)
+
+
+def test_a_plain_network_is_a_stack_of_convolutions_and_has_autogrows_number_of_layers():
+    """Plain4Net-6-6-6-6 has 26 layers: stem, 24 and the linear one (AutoGrow, table 7)."""
+    network = build("6-6-6-6", family="plain4net").eval()
+    layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    assert len(layers) == 26
+    x = images = torch.randn(2, 3, 32, 32)
+    for conv, bn in zip(layers[:-1], _normalizations(network), strict=True):
+        x = torch.relu(bn(conv(x)))
+    assert torch.allclose(network(images), layers[-1](x.mean((2, 3))), atol=1e-5)
+
+
+def _normalizations(network):
+    return [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+
+
+def test_scales_of_normalizations_start_at_one_or_uniform_as_in_2019():
+    shape = (3, 32, 32)
+    one = build("2-2-2")
+    assert all(torch.equal(bn.weight, torch.ones_like(bn.weight)) for bn in _normalizations(one))
+    then = build_network("basic3resnet", Architecture("9-9-9"), shape, 10, 0, None, "uniform")
+    scales = torch.cat([bn.weight.detach() for bn in _normalizations(then)])
+    assert 0 <= scales.min() < 0.01 and 0.99 < scales.max() <= 1
+    assert scales.mean().item() == pytest.approx(0.5, abs=0.03)
+    assert scales.std().item() == pytest.approx(12**-0.5, abs=0.02)
 
 
 def test_the_imagenet_form_is_torchvisions_resnet_18():

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from ray import tune
+from ray.tune.search.sample import Domain
 
 from growsearch.errors import InputError
-from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
+from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
 
 
 def space_file(tmp_path, text: str):
@@ -15,11 +16,11 @@ def space_file(tmp_path, text: str):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.py")), ids=str)
 def test_every_space_in_the_repository_draws_trials(path):
-    space = load_space(path)
-    is_grid = any(isinstance(values, dict) for values in space.values())
-    trials = draw_trials(space, None if is_grid else 12, seed=0)
-    assert len(set(trials)) == len(trials) >= 6
-    assert searched_fields(space)
+    spaces = load_spaces(path)
+    random = any(isinstance(values, Domain) for space in spaces for values in space.values())
+    trials = draw_trials(spaces, 12 if random else None, seed=0)
+    assert len(set(trials)) == len(trials) >= 2
+    assert searched_fields(spaces)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,11 @@ def test_every_space_in_the_repository_draws_trials(path):
         ("param_space = {'policy': tune.choice(['none', 'never'])}", "policy 'never'"),
         ("param_space = {'lr': tune.grid_search([0.1, 0])}", "lr must be greater than 0"),
         ("param_space = {'epochs': 0}", "epochs must be at least 1"),
-        ("param_space = {'architecture': None}", "architecture must be given"),
+        ("param_space = {'dataset': None}", "unknown dataset 'None'"),
         ("param_space = {'architecture': tune.choice(['2-2-2', '3-x-3'])}", "'3-x-3'"),
         ("param_space = [1]", "defines no param_space"),
+        ("param_space = []", "defines no param_space"),
+        ("param_space = [{}, {'rtol': 0}]", "rtol must be greater than 0"),
         ("params = {}", "defines no param_space"),
         ("\nparam_space = {'rtol': tune.unifrom(1, 2)}", "in line 3: AttributeError"),
         ("param_space = {'rtol': }", "in line 2: SyntaxError"),
@@ -49,7 +52,7 @@ def test_every_space_in_the_repository_draws_trials(path):
 def test_a_mistake_in_a_space_names_file_and_field(tmp_path, text, named):
     path = space_file(tmp_path, text)
     with pytest.raises(InputError) as caught:
-        load_space(path)
+        load_spaces(path)
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -57,9 +60,9 @@ def test_a_mistake_in_a_space_names_file_and_field(tmp_path, text, named):
 
 def test_rules_between_fields_are_checked_for_every_trial_before_the_first(tmp_path):
     text = "param_space = {'policy': tune.choice(['none', 'lipschitz']), 'rtol': 1.2}"
-    space = load_space(space_file(tmp_path, text))
+    spaces = load_spaces(space_file(tmp_path, text))
     with pytest.raises(InputError, match=r"rtol=1.2 belongs to policy 'lipschitz'"):
-        draw_trials(space, 20, seed=0)
+        draw_trials(spaces, 20, seed=0)
 
 
 def test_fields_may_depend_on_others_and_what_fails_to_is_one_line(tmp_path):
@@ -68,40 +71,73 @@ param_space = {
     'policy': tune.grid_search(['none', 'lipschitz']),
     'rtol': tune.sample_from(lambda spec: 1.2 if spec.config.%s == 'lipschitz' else None),
 }"""
-    space = load_space(space_file(tmp_path, text % "policy"))
-    trials = draw_trials(space, None, seed=0)
+    spaces = load_spaces(space_file(tmp_path, text % "policy"))
+    trials = draw_trials(spaces, None, seed=0)
     assert [(t.policy, t.rtol) for t in trials] == [("none", None), ("lipschitz", 1.2)]
-    space = load_space(space_file(tmp_path, text % "polity"))
+    spaces = load_spaces(space_file(tmp_path, text % "polity"))
     with pytest.raises(InputError, match=r"cannot be drawn.*rtol.*mend its sample_from") as caught:
-        draw_trials(space, None, seed=0)
+        draw_trials(spaces, None, seed=0)
     assert "\n" not in str(caught.value)
 
 
 def test_overrides_replace_what_the_file_says(tmp_path):
     path = space_file(tmp_path, "param_space = {'rtol': tune.uniform(1, 2), 'epochs': 30}")
-    space = load_space(path, {"rtol": 1.5, "train_size": 100})
-    assert searched_fields(space) == []
-    (trial,) = draw_trials(space, None, seed=0)
+    spaces = load_spaces(path, {"rtol": 1.5, "train_size": 100})
+    assert searched_fields(spaces) == []
+    (trial,) = draw_trials(spaces, None, seed=0)
     assert (trial.rtol, trial.train_size, trial.epochs) == (1.5, 100, 30)
+
+
+def test_a_list_of_spaces_is_searched_whole(tmp_path):
+    text = """
+param_space = [
+    {'policy': 'none', 'seed': tune.grid_search([0, 1]), 'epochs': 30},
+    {'policy': 'lipschitz', 'rtol': tune.uniform(1, 2), 'epochs': 30},
+]"""
+    spaces = load_spaces(space_file(tmp_path, text))
+    assert searched_fields(spaces) == ["policy", "seed", "rtol"]
+    trials = draw_trials(spaces, 6, seed=0)
+    assert [t.policy for t in trials] == ["none", "none", "lipschitz"] * 2
+    assert len({t.rtol for t in trials}) == 3
+    with pytest.raises(InputError, match="how many trials"):
+        draw_trials(spaces, None, seed=0)
+    with pytest.raises(InputError, match="trials=4 is not a multiple of the 3 points"):
+        draw_trials(spaces, 4, seed=0)
+
+
+def test_the_ablations_have_the_rows_of_autogrows_tables():
+    """Tables 3 to 6; those that stand in two tables once."""
+    trials = draw_trials(load_spaces(ROOT / "search_spaces/autogrow_ablation.py"), None, seed=0)
+    rows = [(t.policy, t.lr_schedule, t.interval, t.initializer, t.architecture) for t in trials]
+    c, p = ("convergent", "staircase", 100), ("periodic", "constant")
+    table_3 = [(*c, i, "1-1-1") for i in ("zero", "adam")]
+    table_3 += [
+        ("convergent", "constant", 100, i, "1-1-1") for i in ("zero", "adam", "uniform", "gaussian")
+    ]
+    table_4 = [(*p, k, "gaussian", "1-1-1") for k in (50, 20, 10, 5, 3, 1)]
+    table_5 = [(*p, 3, i, "1-1-1") for i in ("zero", "adam", "uniform")]
+    table_6 = [(*p, 3, "gaussian", seed) for seed in ("5-5-5", "1-1-1-1", "5-5-5-5")]
+    assert rows == table_3 + table_4 + table_5 + table_6
+    assert all(t.patience in (None, 100) and t.finetune_epochs == 200 for t in trials)
 
 
 def test_a_grid_is_run_whole(tmp_path):
     text = (
         "param_space = {'rtol': tune.grid_search([1.1, 1.2]), 'seed': tune.grid_search([0, 1, 2])}"
     )
-    space = load_space(space_file(tmp_path, text))
-    trials = draw_trials(space, None, seed=0)
+    spaces = load_spaces(space_file(tmp_path, text))
+    trials = draw_trials(spaces, None, seed=0)
     pairs = {(t.rtol, t.seed) for t in trials}
     assert pairs == {(r, s) for r in (1.1, 1.2) for s in (0, 1, 2)}
-    assert len(draw_trials(space, 12, seed=0)) == 12
+    assert len(draw_trials(spaces, 12, seed=0)) == 12
     with pytest.raises(InputError, match=r"trials=10 is not a multiple of the 6 points.*try 6"):
-        draw_trials(space, 10, seed=0)
+        draw_trials(spaces, 10, seed=0)
 
 
 def test_draws_follow_the_seed_and_the_ranges():
-    space = {"rtol": tune.uniform(1.1, 1.3), "window": tune.randint(1, 4)}
-    trials = draw_trials(space, 200, seed=1)
-    assert trials == draw_trials(space, 200, seed=1)
-    assert trials != draw_trials(space, 200, seed=2)
+    spaces = [{"rtol": tune.uniform(1.1, 1.3), "window": tune.randint(1, 4)}]
+    trials = draw_trials(spaces, 200, seed=1)
+    assert trials == draw_trials(spaces, 200, seed=1)
+    assert trials != draw_trials(spaces, 200, seed=2)
     assert {trial.window for trial in trials} == {1, 2, 3}
     assert np.mean([trial.rtol for trial in trials]) == pytest.approx(1.2, abs=0.02)

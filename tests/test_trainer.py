@@ -2,6 +2,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -110,17 +111,29 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     "fields",
     [
         {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
-        {"policy": "hand-tuned", "initializer": "random", "network": "preact3resnet"},
+        {"policy": "hand-tuned", "initializer": "default", "network": "preact3resnet"},
         {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
         {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},
         {"policy": "lipschitz-subnetworks", "rtol": 1.01, "window": 1, "baseline": "first-epoch"},
+        {
+            "policy": "lipschitz",
+            "window": 1,
+            "initializer": "gaussian",
+            "momentum_on_growth": "carry",
+        },
+        {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
+        {"policy": "periodic", "interval": 2, "patience": 2, "finetune_epochs": 1},
+        {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "initializer": "adam"},
+        {"policy": "convergent", "interval": 1, "tau": 99, "finetune_epochs": 2},
+        {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "network": "plain3net"},
     ],
 )
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
+    """Also in the middle of initializing new blocks, and of fine-tuning."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
     records = list(Trainer(config))
     assert sum(record.grew for record in records) >= 2
-    for stop_after in (1, 2, 3, 4):
+    for stop_after in range(1, len(records)):
         trainer = Trainer(config)
         for _ in range(stop_after):
             next(trainer)
@@ -153,11 +166,110 @@ def test_partial_training_moves_the_new_blocks_alone_for_one_epoch():
     assert all(not torch.equal(p, before[name]) for name, p in network.named_parameters())
 
 
+def autogrow_trial(**fields):
+    return TrialConfig(**{
+        "policy": "periodic", "interval": 2, "patience": 4, "finetune_epochs": 4, "epochs": 14,
+        "train_size": 300, "lr": 0.1, **fields,
+    })  # fmt: skip
+
+
+def test_autogrow_grows_then_fine_tunes_the_network_it_has_found():
+    records = list(Trainer(autogrow_trial(max_architecture="2-2-2")))
+    grown = [record.epoch for record in records if record.grew]
+    assert grown == [2, 4, 6]
+    phases = [record.phase for record in records]
+    assert phases == ["training"] * 8 + ["fine-tuning"] * 4
+    assert {record.architecture for record in records[6:]} == {"2-2-2"}
+    assert [r.lr for r in records] == pytest.approx([0.1] * 8 + [0.1, 0.1, 0.01, 0.001])
+    assert [record.status for record in records] == ["running"] * 11 + ["completed"]
+
+
+def test_fine_tuning_goes_on_from_the_last_weights_and_momentum():
+    trainer = Trainer(autogrow_trial(max_architecture="1-1-1"))
+    next(trainer)
+    network, optimizer = trainer.state.network, trainer.state.optimizer
+    next(trainer)
+    assert next(trainer).phase == "fine-tuning"
+    assert trainer.state.network is network and trainer.state.optimizer is optimizer
+
+
+def test_momentum_follows_its_parameters_by_name_and_new_ones_have_none():
+    trainer = Trainer(autogrow_trial())
+    next(trainer)
+    old_state = trainer.state
+    assert next(trainer).grew
+    old = {
+        name: old_state.optimizer.state[p]["momentum_buffer"]
+        for name, p in old_state.network.named_parameters()
+    }
+    new = {
+        name: trainer.state.optimizer.state[p].get("momentum_buffer")
+        for name, p in trainer.state.network.named_parameters()
+    }
+    assert set(new) - set(old) == {name for name in new if name.startswith("subnetworks.0.1.")}
+    assert all(torch.equal(new[name], buffer) for name, buffer in old.items())
+    assert all(new[name] is None for name in set(new) - set(old))
+    assert not {b.data_ptr() for b in old.values()} & {
+        b.data_ptr() for b in new.values() if b is not None
+    }
+
+
+def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
+    """AutoGrow, section 2.2; statistics of all other normalizations stand still as well."""
+    trainer = Trainer(autogrow_trial(initializer="adam"))
+    next(trainer)
+    assert next(trainer).grew
+    network = trainer.state.network
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    record = next(trainer)
+    assert (record.phase, record.lr, record.architecture) == ("initializing", 0.001, "2-1-1")
+    moved = {n for n, t in network.state_dict().items() if not torch.equal(t, before[n])}
+    new = "subnetworks.0.1."
+    assert {name for name, _ in network.named_parameters()} & moved == {
+        f"{new}bn2.weight", f"{new}bn2.bias"
+    }  # fmt: skip
+    assert all(name.startswith(new) for name in moved)
+    while record.phase == "initializing":
+        record = next(trainer)
+    after = network.state_dict()
+    moved = {n for n, _ in network.named_parameters() if not torch.equal(after[n], before[n])}
+    assert moved == {name for name, _ in network.named_parameters()}
+
+
+def test_adam_init_ends_when_training_accuracy_is_back_and_its_epochs_cost():
+    records = list(Trainer(autogrow_trial(initializer="adam", max_architecture="2-2-1")))
+    starts = [i + 1 for i, record in enumerate(records) if record.grew]
+    assert len(starts) == 2
+    for start in starts:
+        apart = 0
+        while records[start + apart].phase == "initializing":
+            apart += 1
+        back = [
+            records[start - 1].train_accuracy - record.train_accuracy <= 0.5
+            for record in records[start : start + apart]
+        ]
+        assert back[-1] or apart == 10
+        assert not any(back[:-1])
+    training = [r for r in records if r.phase == "training"]
+    assert [r.grew for r in training] == [False, True] * 2 + [False, False]
+    for one, two in pairwise(records):
+        assert two.param_epochs == one.param_epochs + two.parameters
+        assert two.train_flops == one.train_flops + 6 * two.macs * 300
+
+
+def test_accuracies_are_percent_rounded_once():
+    """100 * right / n: 90.05 is the float nearest to it, or AutoGrow's ties would break."""
+    record = next(Trainer(TrialConfig(policy="none", epochs=1, train_size=200)))
+    for accuracy, n in ((record.val_accuracy, 300), (record.train_accuracy, 200)):
+        assert accuracy in {100 * right / n for right in range(n + 1)}
+
+
 def test_wall_times_are_of_the_parts(undisturbed):
     _, records = undisturbed
     for record in records:
         parts = record.train_seconds + record.eval_seconds + record.lipschitz_seconds
-        assert 0 < parts <= record.seconds
+        assert 0 < parts + record.growth_seconds <= record.seconds
+        assert (record.growth_seconds > 0) == record.grew
 
 
 def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):

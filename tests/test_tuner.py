@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from growsearch.baselines import from_scratch
 from growsearch.cli import main
+from growsearch.comparisons import found_networks
 from growsearch.config import TrialConfig
 from growsearch.history import EpochRecord
-from growsearch.results import read_info, read_study, summarize
+from growsearch.results import config_of, read_info, read_study, summarize
 from growsearch.trainer import Trainer
-from growsearch.tuning.search_space import draw_trials, load_space
+from growsearch.tuning.search_space import draw_trials, load_spaces
 
 SPACE = """
 import random
@@ -61,22 +63,13 @@ def test_a_diverged_trial_does_not_end_the_search(search):
 def configs(folder) -> list[TrialConfig]:
     """The configurations of the trials, in their order."""
     rows = read_study(folder / "study").drop_duplicates("trial_id")
-    return [
-        TrialConfig.from_flat(
-            {
-                name.removeprefix("config/"): None if pd.isna(value) else value
-                for name, value in row.items()
-                if str(name).startswith("config/")
-            }
-        )
-        for row in rows.to_dict("records")
-    ]
+    return [config_of(row) for _, row in rows.iterrows()]
 
 
 def test_the_trials_follow_the_search_seed(search):
     """All but what the space draws from a generator of its own."""
     _, folder = search
-    drawn = draw_trials(load_space(folder / "space.py"), 6, seed=3)
+    drawn = draw_trials(load_spaces(folder / "space.py"), 6, seed=3)
     assert [replace(c, seed=0) for c in configs(folder)] == [replace(c, seed=0) for c in drawn]
 
 
@@ -111,6 +104,41 @@ def test_the_final_networks_can_be_loaded(search):
     states = sorted((folder / "study" / "tune").glob("*/checkpoint_*/state.pt"))
     assert len(states) == 6
     assert all(Trainer.load(path).finished for path in states)
+
+
+AUTOGROW = """
+from ray import tune
+
+both = {"finetune_epochs": 2, "epochs": 8, "train_size": 200, "max_architecture": "2-2-1"}
+param_space = [
+    {**both, "policy": "periodic", "interval": tune.grid_search([1, 2]), "patience": 2},
+    {**both, "policy": "convergent", "interval": 1, "tau": 99, "initializer": "adam"},
+    {"policy": "none", "epochs": 1, "train_size": 200},
+]
+"""
+
+
+def test_each_network_that_is_found_is_trained_from_scratch_once(search, capsys):
+    _, folder = search
+    (folder / "autogrow.py").write_text(AUTOGROW)
+    out = folder / "autogrow"
+    assert main(f"search {folder}/autogrow.py --from-scratch --out {out}".split()) == 0
+    trials = summarize(read_study(out))
+    drawn = draw_trials(load_spaces(folder / "autogrow.py"), None, seed=0)
+    followed = [config_of(row) for _, row in trials.iloc[len(drawn) :].iterrows()]
+    grown = trials[trials["config/policy"] != "none"]
+    assert grown["status"].eq("completed").all()
+    expected = {
+        from_scratch(config_of(row), row["architecture"]).digest for _, row in grown.iterrows()
+    }
+    assert {config.digest for config in followed} == expected
+    assert len(followed) == len(expected) < len(grown)  # two of three found the same
+    table = found_networks(trials).set_index("trial_id")
+    for _, row in grown.iterrows():
+        alone = list(Trainer(from_scratch(config_of(row), row["architecture"])))[-1]
+        delta = row["val_accuracy"] - alone.val_accuracy
+        assert table.loc[row["trial_id"], "val_delta"] == pytest.approx(delta, abs=1e-12)
+    assert "Found networks" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 Images are uint8 [n, channels, height, width], labels int64 [n].
 """
 
-from growsearch.data.dataset import Dataset, DataSpec
-from growsearch.data.images import Images
-from growsearch.data.loading import SPECS, load_dataset
+from growsearch.data.dataset import Dataset
+from growsearch.data.images import Images, Split
+from growsearch.data.loading import SPECS, load_dataset, load_trial_dataset
+from growsearch.data.spec import DataSpec
 
-__all__ = ["SPECS", "DataSpec", "Dataset", "Images", "load_dataset"]
+__all__ = ["SPECS", "DataSpec", "Dataset", "Images", "Split", "load_dataset", "load_trial_dataset"]

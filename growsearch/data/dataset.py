@@ -1,4 +1,4 @@
-"""A data set in its splits, and the batches that are made of them."""
+"""A data set in its splits, and the normalized batches that are made of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,41 +7,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from growsearch.data.augmentation import cropped, mirrored, rotated
-from growsearch.data.images import Images, balanced, draw_by_class
+from growsearch.data.divisions import balanced, draw_by_class
+from growsearch.data.images import Images, Split
+from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError
 from growsearch.randomness import generator
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataSpec:
-    """What is known of a data set before its files are read."""
-
-    classes: int
-    val_per_class: int
-    """Images of each class that the split "clean" takes out of training for validation."""
-    mean: tuple[float, ...]
-    """Of the training images' pixels between 0 and 1, one a channel; `std` likewise."""
-    std: tuple[float, ...]
-    pixel_max: int = 255
-    flip: bool = False
-    """Whether training images are mirrored left to right half of the time."""
-    crop: int = 0
-    """Training images are shifted by up to so many pixels, black coming in (pad and crop)."""
-    rotation: float = 0
-    """Training images are turned by up to so many degrees either way, black coming in."""
-    test_shuffled: bool = False
-    """Whether the split "paper" shuffles the test images before it halves them, so that halves of
-    images that are kept by class have all classes."""
-
-
 @dataclass(frozen=True)
 class Dataset:
-    """Three disjoint splits: `val` steers growth and search, `test` is recorded only."""
+    """Three splits: `val` steers growth and search, `test` is recorded only.
 
-    train: Images
-    val: Images
-    test: Images
+    They are disjoint, but for those of AutoGrow's program; see `load_dataset`.
+    """
+
+    train: Split
+    val: Split
+    test: Split
     spec: DataSpec
 
     @property
@@ -51,8 +33,7 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.image_shape
 
     def to(self, device: torch.device) -> "Dataset":
         splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}
@@ -73,41 +54,34 @@ class Dataset:
         chosen = draw_by_class(self.train.labels, wanted, generator(seed, 0, "training subset"))
         return replace(self, train=self.train[chosen])
 
+    def padded(self, image_size: int) -> "Dataset":
+        """The same images in the middle of black ones of `image_size` by `image_size` pixels.
+
+        Raises InputError if they are larger, or if their size is not theirs to choose.
+        """
+        splits = {name: getattr(self, name).padded(image_size) for name in ("train", "val", "test")}
+        return replace(self, **splits)
+
     def training_batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[Images]:
         """One pass over the training images; order and augmentation are drawn for this epoch.
 
-        A batch's images are normalized, float32 [n, channels, height, width].
+        A batch's images are normalized, float32 [n, channels, height, width]. Raises InputError
+        for an image file that cannot be read.
         """
-        spec, device, n = self.spec, self.train.labels.device, len(self.train)
         draw = generator(seed, epoch, "training batches")
-        order = torch.randperm(n, generator=draw).to(device)
-        flips = (torch.rand(n, generator=draw) < 0.5).to(device)
-        shifts = torch.randint(2 * spec.crop + 1, (2, n), generator=draw).to(device)
-        if spec.rotation:
-            turns = ((2 * torch.rand(n, generator=draw) - 1) * spec.rotation).to(device)
-        for start in range(0, n, batch_size):
-            chosen = slice(start, start + batch_size)
-            batch = self.train[order[chosen]]
-            images = batch.images
-            if spec.flip:
-                images = mirrored(images, flips[chosen])
-            if spec.crop:
-                images = cropped(images, spec.crop, *shifts[:, chosen])
-            if spec.rotation:
-                images = rotated(images, turns[chosen])
-            yield Images(self._normalized(images), batch.labels)
+        return self._normalized(self.train.augmented_batches(batch_size, self.spec, draw))
 
-    def evaluation_batches(self, split: Images, batch_size: int) -> Iterator[Images]:
+    def evaluation_batches(self, split: Split, batch_size: int) -> Iterator[Images]:
         """One pass over `split` in its order, normalized like training images."""
-        for images, labels in zip(
-            split.images.split(batch_size), split.labels.split(batch_size), strict=True
-        ):
-            yield Images(self._normalized(images), labels)
+        return self._normalized(split.batches(batch_size))
 
-    def _normalized(self, images: Tensor) -> Tensor:
-        mean = _by_channel(self.spec.mean, images.device)
-        std = _by_channel(self.spec.std, images.device)
-        return (images.float() / self.spec.pixel_max - mean) / std
+    def _normalized(self, batches: Iterator[Images]) -> Iterator[Images]:
+        device = self.train.labels.device
+        # sent to the device once: each time, it is waited for
+        mean, std = (_by_channel(values, device) for values in (self.spec.mean, self.spec.std))
+        for batch in batches:
+            images = (batch.images.float() / self.spec.pixel_max - mean) / std
+            yield Images(images, batch.labels)
 
 
 def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor | float:

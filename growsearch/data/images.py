@@ -1,24 +1,63 @@
-"""Labelled images, and the ways to divide them."""
+"""Labelled images: what a split can do, and a split in memory."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from growsearch.data.augmentation import cropped, mirrored, rotated
+from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError
-from growsearch.randomness import generator
+
+
+class Split(ABC):
+    """Images and their `labels`, int64 [n], which are where batches are made."""
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+
+    @abstractmethod
+    def __getitem__(self, index: Tensor) -> "Split": ...
+
+    @abstractmethod
+    def to(self, device: torch.device) -> "Split": ...
+
+    @abstractmethod
+    def padded(self, size: int) -> "Split":
+        """In the middle of black images of `size` by `size` pixels; InputError if that is wrong."""
+
+    @abstractmethod
+    def batches(self, batch_size: int) -> "Iterator[Images]":
+        """All images in their order."""
+
+    @abstractmethod
+    def augmented_batches(
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator
+    ) -> "Iterator[Images]":
+        """All images in an order that is drawn, changed at random as `spec` says."""
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Split):
     """Images, uint8 [n, channels, height, width], and labels, int64 [n]."""
 
     images: Tensor
     labels: Tensor
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
 
     def __getitem__(self, index: Tensor) -> "Images":
         return Images(self.images[index], self.labels[index])
@@ -26,45 +65,38 @@ class Images:
     def to(self, device: torch.device) -> "Images":
         return Images(self.images.to(device), self.labels.to(device))
 
+    def padded(self, size: int) -> "Images":
+        height, width = self.images.shape[2:]
+        if size < max(height, width):
+            raise InputError(
+                f"image_size={size} is less than the images' {height}x{width} pixels, and it "
+                "only pads; leave it out or choose a larger one"
+            )
+        top, left = (size - height) // 2, (size - width) // 2
+        margins = [left, size - width - left, top, size - height - top]
+        return Images(F.pad(self.images, margins), self.labels)
 
-def balanced(available: np.ndarray, total: int) -> list[int]:
-    """`total` spread evenly over the classes; what a small class lacks, the others give."""
-    wanted = np.zeros_like(available)
-    while (missing := total - int(wanted.sum())) > 0:
-        open_classes = np.flatnonzero(wanted < available)
-        share = max(missing // len(open_classes), 1)
-        for label in open_classes[:missing]:
-            wanted[label] = min(wanted[label] + share, available[label])
-    return [int(n) for n in wanted]
+    def batches(self, batch_size: int) -> "Iterator[Images]":
+        parts = zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+        return (Images(images, labels) for images, labels in parts)
 
-
-def draw_by_class(labels: Tensor, wanted: list[int], draw: torch.Generator) -> Tensor:
-    """Indices, in rising order, of `wanted[label]` images of each class drawn at random."""
-    chosen = []
-    for label, count in enumerate(wanted):
-        members = torch.nonzero(labels == label).flatten()
-        chosen.append(members[torch.randperm(len(members), generator=draw)[:count]])
-    return torch.cat(chosen).sort().values
-
-
-def held_out(images: Images, classes: int, per_class: int) -> tuple[Images, Images]:
-    """The rest, and `per_class` images of each class: the same ones whatever a trial's seed."""
-    counts = images.labels.bincount(minlength=classes)
-    if int(counts.min()) < per_class:
-        raise InputError(
-            f"class {int(counts.argmin())} has {int(counts.min())} training images, but "
-            f"{per_class} of each class are held out of training; get the data set's files again"
-        )
-    draw = generator(0, 0, "held-out split")
-    chosen = draw_by_class(images.labels, [per_class] * classes, draw)
-    rest = torch.ones(len(images), dtype=torch.bool)
-    rest[chosen] = False
-    return images[rest.nonzero().flatten()], images[chosen]
-
-
-def halves(images: Images, shuffled: bool) -> tuple[Images, Images]:
-    """The first half and the second, the larger one: the same ones whatever a trial's seed."""
-    n = len(images)
-    draw = generator(0, 0, "halved test set")
-    order = torch.randperm(n, generator=draw) if shuffled else torch.arange(n)
-    return images[order[: n // 2]], images[order[n // 2 :]]
+    def augmented_batches(
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator
+    ) -> "Iterator[Images]":
+        device, n = self.labels.device, len(self)
+        order = torch.randperm(n, generator=draw).to(device)
+        flips = (torch.rand(n, generator=draw) < 0.5).to(device)
+        shifts = torch.randint(2 * spec.crop + 1, (2, n), generator=draw).to(device)
+        if spec.rotation:
+            turns = ((2 * torch.rand(n, generator=draw) - 1) * spec.rotation).to(device)
+        for start in range(0, n, batch_size):
+            chosen = slice(start, start + batch_size)
+            batch = self[order[chosen]]
+            images = batch.images
+            if spec.flip:
+                images = mirrored(images, flips[chosen])
+            if spec.crop:
+                images = cropped(images, spec.crop, *shifts[:, chosen])
+            if spec.rotation:
+                images = rotated(images, turns[chosen])
+            yield Images(images, batch.labels)

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import torch
 
-from growsearch.data.dataset import Dataset, DataSpec
+from growsearch.config import TrialConfig
+from growsearch.data.dataset import Dataset
+from growsearch.data.divisions import halves, held_out
 from growsearch.data.idx import read_idx_set
-from growsearch.data.images import Images, halves, held_out
+from growsearch.data.imagenet import read_imagenet
+from growsearch.data.images import Images, Split
+from growsearch.data.spec import DataSpec
 from growsearch.data.tiny_imagenet import read_tiny_imagenet
 from growsearch.data.torchvision_files import read_cifar, read_svhn
 from growsearch.errors import InputError
@@ -37,9 +42,24 @@ SPECS = {
         classes=200, val_per_class=25, rotation=20, flip=True, test_shuffled=True,
         mean=(0.4802, 0.4481, 0.3975), std=(0.2770, 0.2691, 0.2821),
     ),
+    "imagenet": DataSpec(
+        classes=1000, val_per_class=50, flip=True, test_shuffled=True,
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
+    ),
 }  # fmt: skip
 """Pixel statistics are those in common use. CIFAR-10's deviations, LipGrow's too, are the mean of
 each image's own, which is less than that of all pixels."""
+
+
+def load_trial_dataset(config: TrialConfig) -> Dataset:
+    """What a trial trains on: the data set, its part and its size of images; see `load_dataset`."""
+    dataset = load_dataset(config.dataset, config.data_dir, config.split)
+    size = config.train_size
+    if config.train_fraction is not None:
+        size = max(round(config.train_fraction * len(dataset.train)), 1)
+    if size is not None:
+        dataset = dataset.subset(size, config.seed)
+    return dataset if config.image_size is None else dataset.padded(config.image_size)
 
 
 def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
@@ -47,7 +67,8 @@ def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -
 
     "clean" takes validation out of the training images, as many of each class, and leaves the test
     images alone. "paper" trains on all training images and halves the test images into validation
-    and test. Raises InputError if files are missing or damaged.
+    and test, as LipGrow's program does; "autogrow-paper" validates on the test images, as
+    AutoGrow's does. Raises InputError if files are missing or damaged.
     """
     return _load(name, data_dir, split, os.getcwd())
 
@@ -55,7 +76,11 @@ def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -
 @lru_cache(maxsize=4)
 def _load(name: str, data_dir: str | None, split: str, working_folder: str) -> Dataset:
     """`working_folder` is what a relative `data_dir` starts from: another one, another entry."""
-    return _DIVISIONS[split](name, *_READERS[name](data_dir))
+    train, test = _READERS[name](data_dir)
+    spec = SPECS[name]
+    if name == "imagenet":  # a part of its classes is one, too
+        spec = replace(spec, classes=int(train.labels.max()) + 1)
+    return _DIVISIONS[split](name, spec, train, test)
 
 
 def _read_digits(data_dir: str | None) -> tuple[Images, None]:
@@ -69,7 +94,7 @@ def _read_digits(data_dir: str | None) -> tuple[Images, None]:
     return Images(images, torch.tensor(bunch.target, dtype=torch.int64)), None
 
 
-_Read = tuple[Images, Images | None]
+_Read = tuple[Split, Split | None]
 _READERS: dict[str, Callable[[str | None], _Read]] = {
     "digits": _read_digits,
     "mnist": partial(read_idx_set, "mnist"),
@@ -78,26 +103,34 @@ _READERS: dict[str, Callable[[str | None], _Read]] = {
     "cifar100": partial(read_cifar, "cifar100"),
     "svhn": partial(read_svhn, "svhn"),
     "tiny-imagenet": read_tiny_imagenet,
+    "imagenet": read_imagenet,
 }
 
 
-def _clean(name: str, train: Images, test: Images | None) -> Dataset:
-    spec = SPECS[name]
+def _clean(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
     if test is None:
         train, test = held_out(train, spec.classes, spec.val_per_class)
     train, val = held_out(train, spec.classes, spec.val_per_class)
     return Dataset(train, val, test, spec)
 
 
-def _paper(name: str, train: Images, test: Images | None) -> Dataset:
-    spec = SPECS[name]
-    if test is None:
-        raise InputError(
-            f"split 'paper' halves a published test set, and {name} has none; choose split 'clean' "
-            "or another dataset"
-        )
-    val, test = halves(test, shuffled=spec.test_shuffled)
+def _paper(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
+    val, test = halves(_published(name, "paper", test), shuffled=spec.test_shuffled)
     return Dataset(train, val, test, spec)
 
 
-_DIVISIONS = {"clean": _clean, "paper": _paper}
+def _autogrow_paper(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
+    test = _published(name, "autogrow-paper", test)
+    return Dataset(train, test, test, spec)
+
+
+def _published(name: str, split: str, test: Split | None) -> Split:
+    if test is None:
+        raise InputError(
+            f"split {split!r} validates on a published test set, and {name} has none; choose split "
+            "'clean' or another dataset"
+        )
+    return test
+
+
+_DIVISIONS = {"clean": _clean, "paper": _paper, "autogrow-paper": _autogrow_paper}

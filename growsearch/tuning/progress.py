@@ -1,6 +1,7 @@
 """What a search shows while it runs: a live table on a terminal, a line a trial elsewhere."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ray import tune
@@ -18,11 +19,15 @@ FINISHED_SHOWN = 8
 
 
 class SearchProgress(tune.Callback):
-    """Follows a search of `total` trials; `searched` are the fields that tell them apart."""
+    """Follows a search of `total` trials, and of those that follow from them.
 
-    def __init__(self, total: int, searched: list[str]) -> None:
+    `searched` are the fields that tell them apart, `notes` lines to be shown first.
+    """
+
+    def __init__(self, total: int, searched: list[str], notes: Sequence[str] = ()) -> None:
         self.total = total
         self.searched = searched
+        self.notes = notes
         self.latest: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, TrialConfig] = {}
         self.ended: list[str] = []
@@ -34,6 +39,8 @@ class SearchProgress(tune.Callback):
         # made here and not before: the Tuner pickles its callbacks, and a Live holds a lock
         self.started = time.monotonic()
         self.console = Console()
+        for note in self.notes:
+            self.console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
         if self.console.is_terminal:
             self.live = Live(
                 get_renderable=self._render, console=self.console, refresh_per_second=4
@@ -45,6 +52,7 @@ class SearchProgress(tune.Callback):
     ) -> None:
         if trial.trial_id not in self.configs:
             self.configs[trial.trial_id] = TrialConfig.from_flat(trial.config["trial"])
+        self.total = max(self.total, len(trials))
         self.latest[trial.trial_id] = result
         self.epochs += 1
 

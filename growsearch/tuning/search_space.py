@@ -1,4 +1,4 @@
-"""Search-space files: plain Python with a Tune `param_space` of TrialConfig fields."""
+"""Search-space files: plain Python with a Tune `param_space` of TrialConfig fields, or several."""
 
 import runpy
 from collections.abc import Iterator, Mapping
@@ -15,52 +15,61 @@ from growsearch.errors import InputError, one_line
 Space = dict[str, Any]
 
 
-def load_space(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Space:
+def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) -> list[Space]:
     """The `param_space` of the file at `path`, with the fields in `overrides` fixed instead.
 
-    Raises InputError, naming file and field, for a file that does not run, a name that is no
-    field of TrialConfig, or a value that the field does not take, wherever in the space it is.
+    It is one space or a list of them, all of which are searched. Raises InputError, naming file and
+    field, for a file that does not run, a name that is no field of TrialConfig, or a value that the
+    field does not take, wherever in the space it is.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
     try:
-        space = runpy.run_path(str(path)).get("param_space")
+        found = runpy.run_path(str(path)).get("param_space")
     except (Exception, SystemExit) as error:  # the file is the user's program: it may do anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
             f"{type(error).__name__}: {one_line(error)}"
         ) from error
-    if not isinstance(space, dict):
+    spaces: list[Any] = found if isinstance(found, list) else [found]
+    if not spaces or not all(isinstance(space, dict) for space in spaces):
         raise InputError(
             f"search space {str(path)!r} defines no param_space; write param_space = {{...}}, a "
-            "dict of trial fields"
+            "dict of trial fields, or a list of such"
         )
     try:
-        for name, values in space.items():
+        for name, values in (item for space in spaces for item in space.items()):
             check_name(name)
             for value in _stated_values(name, values):
                 check_field(name, value)
     except InputError as error:
         raise InputError(f"search space {str(path)!r}: {error}") from error
-    return {**space, **(overrides or {})}
+    return [{**space, **(overrides or {})} for space in spaces]
 
 
-def searched_fields(space: Space) -> list[str]:
+def searched_fields(spaces: list[Space]) -> list[str]:
     """The fields that differ between trials."""
-    return [name for name, values in space.items() if isinstance(values, Domain) or _grid(values)]
+    names = dict.fromkeys(name for space in spaces for name in space)
+    return [name for name in names if _is_searched([space.get(name) for space in spaces])]
 
 
-def draw_trials(space: Space, trials: int | None, seed: int) -> list[TrialConfig]:
-    """The trials that a search of `space` runs, drawn as Tune draws them.
+def _is_searched(values: list[Any]) -> bool:
+    varies = any(isinstance(value, Domain) or _grid(value) for value in values)
+    return varies or any(value != values[0] for value in values)
 
-    `trials` counts all of them, grid points included; by default each grid point runs once.
-    Raises InputError if a drawn configuration breaks a rule between fields, or if `trials` is no
-    multiple of the grid.
+
+def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[TrialConfig]:
+    """The trials that a search of `spaces` runs, drawn as Tune draws them.
+
+    `trials` counts all of them, grid points included; by default each grid point of each space runs
+    once. Raises InputError if a drawn configuration breaks a rule between fields, or if `trials` is
+    no multiple of the grids.
     """
-    grid = int(np.prod([len(_grid(values)) or 1 for values in space.values()]))
+    grids = [int(np.prod([len(_grid(v)) or 1 for v in space.values()])) for space in spaces]
+    grid = sum(grids)
     if trials is None:
-        if grid == 1 and searched_fields(space):
+        if any(n == 1 and searched_fields([s]) for n, s in zip(grids, spaces, strict=True)):
             raise InputError("how many trials? the space draws at random; give --trials")
         trials = grid
     if trials < 1 or trials % grid:
@@ -75,6 +84,7 @@ def draw_trials(space: Space, trials: int | None, seed: int) -> list[TrialConfig
         variants = [
             variant["config"]
             for _ in range(trials // grid)
+            for space in spaces
             for _, variant in generate_variants({"config": space}, random_state=rng)
         ]
     except Exception as error:  # a tune.sample_from is the user's program: it may raise anything

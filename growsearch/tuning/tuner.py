@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.config import TrialConfig
-from growsearch.data import load_dataset
+from growsearch.data import load_trial_dataset
 from growsearch.errors import InputError
 from growsearch.results import create_study
-from growsearch.tuning.search_space import draw_trials, load_space, searched_fields
+from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
 
 if TYPE_CHECKING:
     from ray.tune import Result
@@ -45,23 +45,26 @@ def run_search(
     cpus_per_trial: int = 1,
     gpus_per_trial: float | None = None,
     max_concurrent: int | None = None,
+    from_scratch: bool = False,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
-    threads, and by default one GPU where the cluster has any. An interrupt (Ctrl-C) ends the search
-    with what it has.
+    threads, and by default one GPU where the cluster has any. `from_scratch` adds a trial for each
+    network that a trial has grown to. An interrupt (Ctrl-C) ends the search with what it has.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
     _check_shares(cpus_per_trial, gpus_per_trial, max_concurrent)
-    space = load_space(space_file, overrides)
-    drawn = draw_trials(space, trials, search_seed)
+    spaces = load_spaces(space_file, overrides)
+    drawn = draw_trials(spaces, trials, search_seed)
     _check_data(drawn)
     ray, tune = _start_ray()
     resources = _resources(ray.cluster_resources(), drawn, cpus_per_trial, gpus_per_trial)
-    searched = searched_fields(space)
+    searched = searched_fields(spaces)
+    if from_scratch and "policy" not in searched:
+        searched.insert(0, "policy")
     folder = create_study(
         out,
         command="search",
@@ -71,28 +74,30 @@ def run_search(
         trials=len(drawn),
         search_seed=search_seed,
         resources_per_trial=resources,
+        from_scratch=from_scratch,
     )
-
-    from ray.tune.search.basic_variant import BasicVariantGenerator
 
     from growsearch.tuning.callbacks import StudyWriter
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import GrowingTrial
+    from growsearch.tuning.trial_queue import TrialQueue
 
+    notes = list(dict.fromkeys(note for config in drawn for note in config.notes))
+    queue = TrialQueue(drawn, max_concurrent, from_scratch)
     writer = StudyWriter(folder.resolve())
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
         # what was drawn and checked, and not drawn again: a sample_from may not repeat itself
         param_space={"trial": tune.grid_search([config.to_flat() for config in drawn])},
         tune_config=tune.TuneConfig(
-            search_alg=BasicVariantGenerator(max_concurrent=max_concurrent or 0),
+            search_alg=queue,
             reuse_actors=True,
             trial_dirname_creator=_folder_name,
         ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(folder.resolve()),
-            callbacks=[writer, SearchProgress(len(drawn), searched)],
+            callbacks=[writer, SearchProgress(len(drawn), searched, notes)],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
             verbose=0,
         ),
@@ -100,7 +105,7 @@ def run_search(
     results = tuner.fit()
     return SearchEnd(
         failures=[_failure(result) for result in results if result.error],
-        unfinished=len(drawn) - results.num_errors - len(writer.completed),
+        unfinished=queue.total_samples - results.num_errors - len(writer.completed),
     )
 
 
@@ -125,12 +130,10 @@ def _check_shares(cpus: int, gpus: float | None, max_concurrent: int | None) -> 
 
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
-    for name, data_dir, split, train_size in {
-        (c.dataset, c.data_dir, c.split, c.train_size) for c in drawn
-    }:
-        dataset = load_dataset(name, data_dir, split)
-        if train_size is not None:
-            dataset.subset(train_size, seed=0)
+    options = ("dataset", "data_dir", "split", "train_size", "train_fraction", "image_size")
+    different = {tuple(getattr(config, name) for name in options): config for config in drawn}
+    for config in different.values():
+        load_trial_dataset(config)
 
 
 def _start_ray() -> tuple[Any, Any]:

@@ -1,0 +1,102 @@
+"""What growing costs: steps against blocks over 123 growths, and growth against the epoch.
+
+    python benchmarks/growth.py            # about ten minutes on two cores
+    python benchmarks/growth.py --quick    # a few growths
+
+The first table grows basic3resnet from 1-1-1 to 42-42-42 on the digits, a sub-module an epoch
+(AutoGrow's largest net). A grown network's step is compared with that of the same network made
+anew: growth must not slow down what follows. The second grows by one sub-module on 5,000
+Fashion-MNIST images; growth is to take less than 2 % of the epoch before it.
+"""
+
+import argparse
+import resource
+from statistics import median
+
+import torch
+
+from growsearch import Architecture, Trainer, TrialConfig
+from growsearch.data import load_dataset
+from growsearch.results import environment
+
+TRAIN_SIZE, BATCH = 512, 128
+STEPS = TRAIN_SIZE // BATCH
+
+
+def megabytes() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def step_ms(seconds: float) -> float:
+    return 1000 * seconds / STEPS
+
+
+def fresh_step_ms(architecture: str) -> float:
+    config = TrialConfig(
+        policy="none", architecture=architecture, epochs=4, train_size=TRAIN_SIZE, lr=0.1
+    )
+    return step_ms(median(record.train_seconds for record in list(Trainer(config))[1:]))
+
+
+def grow_to(blocks: int, shown: int) -> None:
+    config = TrialConfig(
+        policy="periodic", interval=1, patience=1000, finetune_epochs=3, epochs=1000,
+        max_architecture=str(Architecture([blocks] * 3)), train_size=TRAIN_SIZE,
+    )  # fmt: skip
+    print(f"growing to {config.max_architecture}, {TRAIN_SIZE} digits, batches of {BATCH}")
+    print("blocks  step (ms)  a block (ms)  made anew (ms)  grown/anew  most memory (MB)")
+    recent: list[float] = []
+    for record in Trainer(config):
+        recent.append(record.train_seconds)
+        depths = Architecture(record.architecture).blocks
+        last = record.status == "completed"
+        if last or (len(set(depths)) == 1 and depths[0] % shown == 0 and record.grew):
+            # the median of three epochs, which differ by a block at most
+            grown, anew = step_ms(median(recent[-3:])), fresh_step_ms(record.architecture)
+            n = sum(depths)
+            print(
+                f"{n:6d}  {grown:9.1f}  {grown / n:12.2f}  {anew:14.1f}  {grown / anew:10.2f}"
+                f"  {megabytes():16.0f}",
+                flush=True,
+            )
+
+
+def growth_against_epoch(architectures: list[str]) -> None:
+    print("\none sub-module more, 5,000 Fashion-MNIST images of 28x28")
+    print("from       growth (s)  epoch (s)  growth/epoch  training alone (s)")
+    for architecture in architectures:
+        config = TrialConfig(
+            dataset="fashion-mnist", train_size=5000, lr=0.1, architecture=architecture,
+            policy="fixed", growth_epochs=2, epochs=3, initializer="gaussian", placement="end",
+            growth_architectures=str(Architecture(architecture).grown(0)),
+        )  # fmt: skip
+        trainer = Trainer(config)
+        next(trainer)
+        record = next(trainer)
+        epoch = record.seconds - record.growth_seconds
+        print(
+            f"{architecture:<9}  {record.growth_seconds:10.3f}  {epoch:9.2f}"
+            f"  {record.growth_seconds / epoch:11.2%}  {record.train_seconds:18.2f}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few growths only")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parsed = parser.parse_args()
+    torch.set_num_threads(parsed.threads)
+    quick, made = parsed.quick, environment()
+    load_dataset("fashion-mnist")  # missing files are known before the long part
+    print(
+        f"{made['hardware']['processor']}, {parsed.threads} threads, torch "
+        f"{made['versions']['torch']}\n"
+    )
+    grow_to(blocks=3 if quick else 42, shown=1 if quick else 7)
+    growth_against_epoch(["1-1-1"] if quick else ["1-1-1", "3-3-3", "7-7-7", "14-14-14"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The names that a trial's options are chosen from, and what is known of them by name alone."""
+
+DATASETS = (
+    "digits", "fashion-mnist", "mnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "imagenet"
+)  # fmt: skip
+SPLITS = ("clean", "paper", "autogrow-paper")
+NETWORKS = {
+    "basic3resnet": 3,
+    "preact3resnet": 3,
+    "plain3net": 3,
+    "basic4resnet": 4,
+    "basic4resnet-imagenet": 4,
+    "bottleneck4resnet": 4,
+    "bottleneck4resnet-imagenet": 4,
+    "plain4net": 4,
+    "plain4net-imagenet": 4,
+}
+"""Network families and their number of sub-networks."""
+PLAIN = ("plain3net", "plain4net", "plain4net-imagenet")
+"""Families without shortcuts."""
+
+_GROWING = ("initializer", "scaling", "placement", "momentum_on_growth")
+_SCHEDULED = ("growth_epochs", "growth_architectures", *_GROWING)
+_LIPSCHITZ = ("rtol", "window", "baseline", "reserve", "max_architecture", *_GROWING)
+_CONVERGENT = ("interval", "tau", "finetune_epochs", "max_architecture", *_GROWING)
+POLICIES = {
+    "none": (),
+    "fixed": _SCHEDULED,
+    "hand-tuned": _SCHEDULED,
+    "lipschitz": _LIPSCHITZ,
+    "lipschitz-subnetworks": _LIPSCHITZ,
+    "periodic": ("patience", *_CONVERGENT),
+    "convergent": _CONVERGENT,
+}
+"""Growth policies and the options that have a meaning for each."""
+LIPGROW = ("lipschitz", "lipschitz-subnetworks")
+AUTOGROW = ("periodic", "convergent")
+
+BASELINES = ("window", "first-epoch")
+INITIALIZERS = (
+    "clone", "default", "zero", "uniform", "uniform-official", "gaussian", "adam", "partial"
+)  # fmt: skip
+LAST_NORMALIZATION = ("zero", "uniform", "uniform-official", "gaussian", "adam")
+"""Initializers that treat the last batch normalization of a residual."""
+SCALINGS = ("paper", "paper-literal", "step-size")
+PLACEMENTS = ("between", "end")
+MOMENTA = ("reset", "carry")
+LR_SCHEDULES = {
+    "adaptive-cosine": False, "cosine": False, "cosine-restarts": True, "step": True,
+    "staircase": False, "constant": False,
+}  # fmt: skip
+"""Learning-rate schedules, and whether epochs can be given to them."""
+BN_GAMMAS = ("one", "uniform")
+LIPSCHITZ_DETAILS = ("subnetworks", "blocks", "layers")
+DEVICES = ("auto", "cpu", "cuda")
