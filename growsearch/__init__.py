@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from growsearch.architecture import Architecture as Architecture
+    from growsearch.comparisons import found_networks as found_networks
     from growsearch.comparisons import growth_timing as growth_timing
     from growsearch.comparisons import schedules as schedules
     from growsearch.config import TrialConfig as TrialConfig
     from growsearch.errors import InputError as InputError
     from growsearch.figures import front_figure as front_figure
     from growsearch.figures import growth_timing_figure as growth_timing_figure
+    from growsearch.figures import loss_surface_figure as loss_surface_figure
     from growsearch.figures import schedules_figure as schedules_figure
+    from growsearch.figures import trajectory_figure as trajectory_figure
     from growsearch.history import EpochRecord as EpochRecord
     from growsearch.history import History as History
+    from growsearch.landscape import loss_surface as loss_surface
+    from growsearch.landscape import trajectory as trajectory
     from growsearch.pareto import pareto_front as pareto_front
     from growsearch.report import write_report as write_report
     from growsearch.results import read_study as read_study
@@ -37,14 +42,19 @@ _HOMES = {
     "InputError": "errors",
     "Trainer": "trainer",
     "TrialConfig": "config",
+    "found_networks": "comparisons",
     "front_figure": "figures",
     "growth_timing": "comparisons",
     "growth_timing_figure": "figures",
+    "loss_surface": "landscape",
+    "loss_surface_figure": "figures",
     "pareto_front": "pareto",
     "read_study": "results",
     "schedules": "comparisons",
     "schedules_figure": "figures",
     "summarize": "results",
+    "trajectory": "landscape",
+    "trajectory_figure": "figures",
     "write_report": "report",
 }
 __all__ = sorted(_HOMES)
