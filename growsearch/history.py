@@ -44,6 +44,8 @@ class EpochRecord:
     """While training, on augmented images."""
     macs: int
     """Multiply-accumulates of the convolutions and the linear layer for one image."""
+    reused: bool = field(compare=False)
+    """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float
     """Of the epochs so far: 6 * macs * images, two a multiply-accumulate, thrice for the backward
     pass."""

@@ -6,7 +6,7 @@ on planes through the final network (Li et al. 2018, Visualizing the loss landsc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from growsearch.config import TrialConfig
 from growsearch.data import Dataset, Images
 from growsearch.errors import InputError
+from growsearch.history import History
 from growsearch.randomness import generator
 from growsearch.train_state import read_state
 from growsearch.trainer import Trainer
@@ -48,8 +50,8 @@ class Plane:
         """
         if images < 2:
             raise InputError(f"images={images} are too few to normalize a batch; give 2 or more")
-        config, saved = read_state(self.state)
-        trainer = Trainer(replace(config, device="auto"), saved=saved)
+        config, history, contents = read_state(self.state)
+        trainer = Trainer.restored(replace(config, device="auto"), history, contents)
         batches = _batches(trainer.dataset, images, config.batch_size, config.seed)
         labels = torch.cat([batch.labels for batch in batches])
         network = trainer.state.network.train()
@@ -98,15 +100,15 @@ def trajectory(folder: str | Path) -> Trajectory:
     points = torch.empty(len(paths), sum(parameter.numel() for parameter in final.values()))
     records = []
     for path, point in zip(paths, points, strict=True):
-        parameters, saved = _read(path)
+        parameters, (config, history, contents) = _read(path)
         for name, part in _by_name(point, final).items():
             part.copy_(parameters.get(name, torch.tensor(0.0)))
-        records.append(saved["history"][-1] | {"architecture": saved["architecture"]})
+        records.append(asdict(history[-1]) | {"architecture": contents["architecture"]})
     points -= points[-1].clone()
     components, (share1, share2) = _principal_components(points.numpy())
     pc1, pc2 = components @ points.numpy().T
     table = pd.DataFrame(records).assign(pc1=pc1, pc2=pc2)
-    before = table["architecture"].shift(fill_value=saved["config"]["architecture"])
+    before = table["architecture"].shift(fill_value=config.architecture)
     table["grew"] = table["architecture"] != before
     first, second = (_by_name(torch.from_numpy(component), final) for component in components)
     return Trajectory(
@@ -177,12 +179,12 @@ def _states(folder: str | Path, least: int = 1) -> list[Path]:
     return paths
 
 
-def _read(path: Path) -> tuple[Parameters, dict[str, Any]]:
-    _, saved = read_state(path)
-    parameters = {n: p for n, p in saved["network"].items() if not n.endswith(_STATISTICS)}
+def _read(path: Path) -> tuple[Parameters, tuple[TrialConfig, History, dict[str, Any]]]:
+    config, history, contents = read_state(path)
+    parameters = {n: p for n, p in contents["network"].items() if not n.endswith(_STATISTICS)}
     if not all(p.isfinite().all() for p in parameters.values()):
         raise InputError(f"{str(path)!r} is of a trial that diverged; train with a smaller --lr")
-    return parameters, saved
+    return parameters, (config, history, contents)
 
 
 def _by_name(flat: Tensor, final: Parameters) -> Parameters:

@@ -36,6 +36,7 @@ _UNITS = {
     "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
     "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
     "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
+    "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
     "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),

@@ -47,31 +47,36 @@ class TrainState:
 
     def save(self, path: Path, config: TrialConfig) -> None:
         """Write the state to `path` at once or not at all."""
-        contents = {
+        contents = self.contents() | {
             "config": config.to_flat(),
-            "architecture": str(self.architecture),
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "apart_optimizer": self.apart_optimizer and self.apart_optimizer.state_dict(),
-            "phase": self.phase,
             "history": [asdict(record) for record in self.history],
-            "lipschitz_vectors": self.lipschitz_vectors,
         }
         unfinished = path.with_name(path.name + ".unfinished")
         torch.save(contents, unfinished)
         os.replace(unfinished, path)
 
+    def contents(self) -> dict[str, Any]:
+        """All but the history, of tensors, numbers and strings."""
+        return {
+            "architecture": str(self.architecture),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "apart_optimizer": self.apart_optimizer and self.apart_optimizer.state_dict(),
+            "phase": self.phase,
+            "lipschitz_vectors": self.lipschitz_vectors,
+        }
+
     @classmethod
     def restored(
-        cls, contents: dict[str, Any], config: TrialConfig, dataset: Dataset, device: torch.device
-    ) -> "TrainState":
-        """The state in `contents`, as read by `read_state`."""
+        cls, contents: dict[str, Any], history: History, config: TrialConfig, dataset: Dataset,
+        device: torch.device,
+    ) -> "TrainState":  # fmt: skip
+        """The state of those contents, after `history`."""
         architecture = Architecture(contents["architecture"])
         network = new_network(config, dataset, architecture, device)
         network.load_state_dict(contents["network"])
         optimizer = new_optimizer(config, network)
         optimizer.load_state_dict(contents["optimizer"])
-        history = History(EpochRecord(**record) for record in contents["history"])
         vectors = {name: v.to(device) for name, v in contents["lipschitz_vectors"].items()}
         state = cls(network, optimizer, None, TRAINING, history, vectors)
         state.enter(contents["phase"], config)
@@ -89,10 +94,11 @@ class TrainState:
         self.phase = phase
 
 
-def read_state(path: Path) -> tuple[TrialConfig, dict[str, Any]]:
-    """The configuration and the contents of a file that `TrainState.save` wrote."""
+def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
+    """Configuration, history and contents of a file that `TrainState.save` wrote."""
     contents = torch.load(path, map_location="cpu", weights_only=True)
-    return TrialConfig.from_flat(contents["config"]), contents
+    history = History(EpochRecord(**record) for record in contents.pop("history"))
+    return TrialConfig.from_flat(contents.pop("config")), history, contents
 
 
 def new_network(

@@ -1,33 +1,27 @@
-"""The only training loop: iterate over a Trainer, get an EpochRecord an epoch."""
+"""Iterate over a Trainer, get an EpochRecord an epoch."""
 
-import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
+from growsearch.architecture import Architecture
+from growsearch.branch import Branch
 from growsearch.config import TrialConfig
-from growsearch.costs import FLOPS_PER_MAC, count_macs, count_parameters
-from growsearch.data import Split, load_trial_dataset
+from growsearch.data import load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
+from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
 from growsearch.growth import grow
 from growsearch.growth_policies import decide
-from growsearch.history import INITIALIZING, EpochRecord, History
-from growsearch.initializing import only_new_blocks
-from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
+from growsearch.history import TRAINING, EpochRecord, History
+from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import learning_rate
-from growsearch.networks import GrowableNetwork
-from growsearch.theory import measure_growth
 from growsearch.train_state import TrainState, read_state
-
-EVALUATION_BATCH = 500
+from growsearch.training import run_epoch, run_growth
 
 
 class Trainer(Iterator[EpochRecord]):
@@ -37,17 +31,24 @@ class Trainer(Iterator[EpochRecord]):
     ...     print(record.epoch, record.architecture, record.val_accuracy)
 
     Stopping early is to stop iterating. Equal configurations give equal records on one machine
-    and number of threads. Raises InputError if data or device are not there.
+    and number of threads. Epochs that the `store` remembers are not trained again: their records
+    are what training would give, and the same trial started again goes on where it was killed.
+    `keep_states` says which states stay there; see Branch. Raises InputError if data or device are
+    not there.
     """
 
-    def __init__(self, config: TrialConfig, *, saved: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks"
+    ) -> None:
         self.config = config
-        device = _device(config.device)
-        self.dataset = load_trial_dataset(config).to(device)
-        if saved is None:
-            self.state = TrainState.initial(config, self.dataset, device)
-        else:
-            self.state = TrainState.restored(saved, config, self.dataset, device)
+        self.device = _device(config.device)
+        dataset = load_trial_dataset(config)
+        self.branch = (
+            None if store is None else Branch(store, config, dataset, self.device, keep_states)
+        )
+        self.dataset = dataset.to(self.device)
+        self.history, self.phase = History(), TRAINING
+        self._state = TrainState.initial(config, self.dataset, self.device)
         self._in_epoch = False
         self.decision: Decision | None = None
         """What the policy decided after the last epoch."""
@@ -55,8 +56,15 @@ class Trainer(Iterator[EpochRecord]):
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
         """A trainer that goes on from what `save` wrote, as if it had never stopped."""
-        config, contents = read_state(Path(path))
-        return cls(config, saved=contents)
+        return cls.restored(*read_state(Path(path)))
+
+    @classmethod
+    def restored(cls, config: TrialConfig, history: History, contents: dict[str, Any]) -> "Trainer":
+        """A trainer that goes on from what `read_state` has read."""
+        trainer = cls(config)
+        state = TrainState.restored(contents, history, config, trainer.dataset, trainer.device)
+        trainer._state, trainer.history, trainer.phase = state, history, state.phase
+        return trainer
 
     def save(self, path: str | Path) -> None:
         """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
@@ -71,157 +79,80 @@ class Trainer(Iterator[EpochRecord]):
             )
 
     @property
-    def history(self) -> History:
-        return self.state.history
-
-    @property
     def finished(self) -> bool:
         return bool(self.history) and self.history[-1].status != "running"
+
+    @property
+    def state(self) -> TrainState:
+        """Ready for the next epoch; brought there first, if the last ones were remembered."""
+        if len(self._state.history) < len(self.history):
+            assert self.branch is not None
+            state = self.branch.state_after(self._state, self.history)
+            if isinstance(self.decision, Grow):
+                architecture, epoch = self.decision.architecture, len(self.history)
+                state = grow(state, architecture, self.config, self.dataset, epoch)
+            self._go_on(state)
+        return self._state
+
+    def _go_on(self, state: TrainState) -> None:
+        state.history = self.history
+        state.enter(self.phase, self.config)
+        self._state = state
 
     def __next__(self) -> EpochRecord:
         if self.finished:
             raise StopIteration
         self._check_between_epochs()
-        self._in_epoch = True
         started = time.perf_counter()
-        record, constants = self._epoch()
+        state, record, constants = self._epoch()
         history = self.history.plus(record)
         if record.status == "running" and completes(self.config, history):
             record = replace(record, status="completed")
         self.decision = decide(self.config, history) if record.status == "running" else None
-        state = self.state
+        if self.branch and self.decision is not None:
+            self.branch.fork()
         if isinstance(self.decision, Grow):
-            state, record = self._grown(record, constants, self.decision)
-        record = replace(record, seconds=time.perf_counter() - started)
-        state.history = self.history.plus(record)
-        state.enter(next_phase(self.config, state.history, self.decision), self.config)
-        self.state = state
+            state, record = self._grown(state, record, constants, self.decision.architecture)
+        if not record.reused:
+            record = replace(record, seconds=time.perf_counter() - started)
+        self.history = self.history.plus(record)
+        self.phase = next_phase(self.config, self.history, self.decision)
+        if state is not None:
+            self._go_on(state)
         self._in_epoch = False
         return record
 
-    def _epoch(self) -> tuple[EpochRecord, LipschitzConstants]:
-        config, network, history = self.config, self.state.network, self.history
-        lr = learning_rate(config, history, self.state.phase)
-        started = time.perf_counter()
-        train_loss, train_accuracy = self._train(lr)
-        trained = time.perf_counter()
-        val_loss, val_accuracy = self._evaluate(network, self.dataset.val)
-        _, test_accuracy = self._evaluate(network, self.dataset.test)
-        evaluated = time.perf_counter()
-        constants = lipschitz_constants(
-            network, self.dataset.image_shape[1:], self.state.lipschitz_vectors, config.seed,
-            settled=bool(history) and not history[-1].grew,
-        )  # fmt: skip
-        measured = time.perf_counter()
-        epoch = len(history) + 1
-        parameters = count_parameters(network)
-        param_epochs = parameters + (history[-1].param_epochs if history else 0)
-        macs = self._macs()
-        train_flops = float(FLOPS_PER_MAC * macs * len(self.dataset.train))
-        train_flops += history[-1].train_flops if history else 0
-        finite = all(map(math.isfinite, (train_loss, val_loss, constants.mean)))
-        detail = config.record_lipschitz
-        record = EpochRecord(
-            epoch=epoch,
-            phase=self.state.phase,
-            architecture=str(self.state.architecture),
-            parameters=parameters,
-            param_epochs=param_epochs,
-            ppe=param_epochs / epoch,
-            macs=macs,
-            train_flops=train_flops,
-            lr=lr,
-            train_loss=train_loss,
-            train_accuracy=train_accuracy,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            test_accuracy=test_accuracy,
-            lipschitz=constants.mean,
-            lipschitz_subnetworks=constants.subnetworks,
-            lipschitz_blocks=constants.blocks if detail in ("blocks", "layers") else None,
-            lipschitz_layers=constants.layers if detail == "layers" else None,
-            grew=False,
-            grown_val_loss=None,
-            grown_val_accuracy=None,
-            temporal_error=None,
-            functional_difference=None,
-            temporal_bound=None,
-            seconds=measured - started,
-            train_seconds=trained - started,
-            eval_seconds=evaluated - trained,
-            lipschitz_seconds=measured - evaluated,
-            growth_seconds=0.0,
-            status="running" if finite else "diverged",
-        )
-        return record, constants
-
-    def _macs(self) -> int:
-        """Counted once for each architecture."""
-        if self.history and self.history[-1].architecture == str(self.state.architecture):
-            return self.history[-1].macs
-        return count_macs(self.state.network, self.dataset.image_shape)
+    def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
+        """The next epoch, remembered or else trained; the state after it if that is at hand."""
+        lr = learning_rate(self.config, self.history, self.phase)
+        remembered = self.branch.recall(self.phase, lr) if self.branch else None
+        if remembered is not None:
+            return None, *remembered
+        state = self.state
+        self._in_epoch = True
+        record, constants = run_epoch(state, lr, self.config, self.dataset)
+        if self.branch:
+            self.branch.remember(record, constants, state)
+        return state, record, constants
 
     def _grown(
-        self, record: EpochRecord, constants: LipschitzConstants, decision: Grow
-    ) -> tuple[TrainState, EpochRecord]:
-        """The state after the growth, and the record with what the growth did."""
-        old, started = self.state, time.perf_counter()
-        grown = grow(old, decision.architecture, self.config, self.dataset, record.epoch)
-        done = time.perf_counter()
-        images = next(self.dataset.evaluation_batches(self.dataset.val, EVALUATION_BATCH)).images
-        measures = measure_growth(old.network, grown.network, constants, images)
-        val_loss, val_accuracy = self._evaluate(grown.network, self.dataset.val)
-        return grown, replace(
-            record,
-            grew=True,
-            grown_val_loss=val_loss,
-            grown_val_accuracy=val_accuracy,
-            temporal_error=measures.temporal_error,
-            functional_difference=measures.functional_difference,
-            temporal_bound=measures.temporal_bound,
-            growth_seconds=done - started,
-            eval_seconds=record.eval_seconds + time.perf_counter() - done,
+        self, state: TrainState | None, record: EpochRecord, constants: LipschitzConstants,
+        architecture: Architecture,
+    ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
+        """The growth after `record`'s epoch, likewise."""
+        if self.branch:
+            known = self.branch.recall_growth(record, architecture)
+            if state is None and known is not None:
+                return None, known
+        if state is None:
+            assert self.branch is not None
+            state = self.branch.state_after(self._state, self.history.plus(record))
+        state, record = run_growth(
+            state, record, constants, architecture, self.config, self.dataset
         )
-
-    def _train(self, lr: float) -> tuple[float, float]:
-        """One pass over the training images; mean loss and accuracy in percent while training."""
-        state, config = self.state, self.config
-        network, optimizer = state.network, state.apart_optimizer or state.optimizer
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        network.train()
-        apart = state.phase == INITIALIZING
-        total = torch.zeros(2, dtype=torch.float64, device=self.dataset.train.labels.device)
-        with only_new_blocks(network, state.history, config) if apart else nullcontext():
-            for batch in self.dataset.training_batches(
-                config.batch_size, config.seed, epoch=len(state.history) + 1
-            ):
-                logits = network(batch.images)
-                loss = F.cross_entropy(logits, batch.labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total[0] += loss.detach() * len(batch)
-                total[1] += (logits.argmax(dim=1) == batch.labels).sum()
-        return _mean_loss_and_percent(total, len(self.dataset.train))
-
-    @torch.no_grad()
-    def _evaluate(self, network: GrowableNetwork, split: Split) -> tuple[float, float]:
-        """Mean loss and accuracy in percent."""
-        network.eval()
-        total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
-        for batch in self.dataset.evaluation_batches(split, EVALUATION_BATCH):
-            logits = network(batch.images)
-            total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
-            total[1] += (logits.argmax(dim=1) == batch.labels).sum()
-        return _mean_loss_and_percent(total, len(split))
-
-
-def _mean_loss_and_percent(total: Tensor, images: int) -> tuple[float, float]:
-    """Of the summed losses and the number of images that were classified right."""
-    loss, right = total.tolist()
-    # rounded once: AutoGrow's tau is compared with differences of these
-    return loss / images, 100 * right / images
+        if self.branch:
+            self.branch.remember_growth(record)
+        return state, record
 
 
 def _device(name: str) -> torch.device:

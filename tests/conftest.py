@@ -10,6 +10,27 @@ from growsearch.history import EpochRecord, History
 ROOT = Path(__file__).parent.parent
 
 
+WAYS_TO_GROW = [
+    {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
+    {"policy": "hand-tuned", "initializer": "default", "network": "preact3resnet"},
+    {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
+    {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},
+    {"policy": "lipschitz-subnetworks", "rtol": 1.01, "window": 1, "baseline": "first-epoch"},
+    {
+        "policy": "lipschitz",
+        "window": 1,
+        "initializer": "gaussian",
+        "momentum_on_growth": "carry",
+    },
+    {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
+    {"policy": "periodic", "interval": 2, "patience": 2, "finetune_epochs": 1},
+    {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "initializer": "adam"},
+    {"policy": "convergent", "interval": 1, "tau": 99, "finetune_epochs": 2},
+    {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "network": "plain3net"},
+]
+"""Fields of trials of six epochs that grow, each in its way."""
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """As many threads as a trial has in a search, so that records can be compared."""
@@ -45,7 +66,7 @@ def record(epoch: int = 1, **changes: object) -> EpochRecord:
         "grown_val_loss": None, "grown_val_accuracy": None, "temporal_error": None,
         "functional_difference": None, "temporal_bound": None, "seconds": 1.0,
         "train_seconds": 0.5, "eval_seconds": 0.3, "lipschitz_seconds": 0.2,
-        "growth_seconds": 0.0,
+        "growth_seconds": 0.0, "reused": False,
         "status": "running",
     }  # fmt: skip
     return EpochRecord(**{**values, **changes})

@@ -179,12 +179,14 @@ def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been
     assert list(trainer) == list(Trainer(trainer.config))[2:]
 
 
-def test_a_trainer_that_was_interrupted_in_an_epoch_does_not_save_half_trained_weights(tmp_path):
-    from growsearch import InputError, Trainer, TrialConfig
+def test_a_trainer_that_was_interrupted_in_an_epoch_does_not_save_half_trained_weights(
+    tmp_path, monkeypatch
+):
+    from growsearch import InputError, Trainer, TrialConfig, training
 
     trainer = Trainer(TrialConfig(policy="none", epochs=2, train_size=100))
     next(trainer)
-    trainer._evaluate = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    monkeypatch.setattr(training, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         next(trainer)
     for do in (lambda: trainer.save(tmp_path / "state.pt"), lambda: next(trainer)):

@@ -15,7 +15,7 @@ ORDER = [
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "initializers", "initializing", "lipschitz", "theory", "costs",
-    "train_state", "growth", "trainer",
+    "train_state", "growth", "training", "epoch_keys", "epoch_store", "branch", "trainer",
     "results", "pareto", "comparisons", "landscape", "figures", "report", "terminal",
     "tuning.search_space", "tuning.trial_queue", "tuning.trainable", "tuning.callbacks",
     "tuning.progress", "tuning.tuner",

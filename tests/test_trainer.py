@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from conftest import WAYS_TO_GROW
 
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
@@ -107,27 +108,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
-        {"policy": "hand-tuned", "initializer": "default", "network": "preact3resnet"},
-        {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
-        {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},
-        {"policy": "lipschitz-subnetworks", "rtol": 1.01, "window": 1, "baseline": "first-epoch"},
-        {
-            "policy": "lipschitz",
-            "window": 1,
-            "initializer": "gaussian",
-            "momentum_on_growth": "carry",
-        },
-        {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
-        {"policy": "periodic", "interval": 2, "patience": 2, "finetune_epochs": 1},
-        {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "initializer": "adam"},
-        {"policy": "convergent", "interval": 1, "tau": 99, "finetune_epochs": 2},
-        {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "network": "plain3net"},
-    ],
-)
+@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """Also in the middle of initializing new blocks, and of fine-tuning."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)

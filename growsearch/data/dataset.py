@@ -1,5 +1,6 @@
 """A data set in its splits, and the normalized batches that are made of them."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -34,6 +35,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """Channels, height, width."""
         return self.train.image_shape
+
+    def digest(self) -> str:
+        """The same for the same splits, augmentation and normalization, on any host."""
+        parts = [split.digest() for split in (self.train, self.val, self.test)]
+        return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
         splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}

@@ -1,5 +1,6 @@
 """Labelled images: what a split can do, and a split in memory."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ class Split(ABC):
     @abstractmethod
     def padded(self, size: int) -> "Split":
         """In the middle of black images of `size` by `size` pixels; InputError if that is wrong."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """The same for the same images and labels, on any host."""
 
     @abstractmethod
     def batches(self, batch_size: int) -> "Iterator[Images]":
@@ -75,6 +80,12 @@ class Images(Split):
         top, left = (size - height) // 2, (size - width) // 2
         margins = [left, size - width - left, top, size - height - top]
         return Images(F.pad(self.images, margins), self.labels)
+
+    def digest(self) -> str:
+        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.images.dtype}".encode())
+        for part in (self.images, self.labels):
+            digest.update(part.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def batches(self, batch_size: int) -> "Iterator[Images]":
         parts = zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)

@@ -1,0 +1,120 @@
+"""A trial's path through an epoch store: which of its epochs are remembered, and how to go on."""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.data import Dataset
+from growsearch.epoch_keys import epoch_key, growth_key, root_key
+from growsearch.epoch_store import EpochStore
+from growsearch.growth import grow
+from growsearch.history import EpochRecord, History
+from growsearch.lipschitz import LipschitzConstants
+from growsearch.train_state import TrainState
+from growsearch.training import lipschitz_details, retrain
+
+Measured = tuple[EpochRecord, LipschitzConstants]
+_GROWTH = (
+    "grown_val_loss", "grown_val_accuracy", "temporal_error", "functional_difference",
+    "temporal_bound", "growth_seconds",
+)  # fmt: skip
+
+
+@dataclass
+class Branch:
+    """What `store` knows of the trial's epochs.
+
+    `kept` says which states stay: "all"; "forks", those before a growth or the begin of
+    fine-tuning, where another trial may go on otherwise, and the last; or the "last" alone.
+    """
+
+    store: EpochStore
+    config: TrialConfig
+    dataset: Dataset
+    device: torch.device
+    kept: str = "forks"
+    keys: list[str] = field(default_factory=list)
+    """Of the epochs so far, in order."""
+
+    def __post_init__(self) -> None:
+        self.tip = root_key(self.config, self.dataset, self.device)
+        """What the next epoch hangs on: the last epoch, or the growth after it."""
+        self._passing: str | None = None
+        """An epoch whose state this trial has kept only to go on from."""
+
+    def recall(self, phase: str, lr: float) -> Measured | None:
+        """The next epoch, if it is remembered; it is the last one from now on."""
+        self.tip = epoch_key(self.tip, phase, lr)
+        self.keys.append(self.tip)
+        entry = self.store.record(self.tip)
+        if entry is None:
+            return None
+        constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
+        record = EpochRecord(**_with_tuples(entry))
+        details = lipschitz_details(constants, self.config)
+        return replace(record, phase=phase, reused=True, **details), constants
+
+    def remember(
+        self, record: EpochRecord, constants: LipschitzConstants, state: TrainState
+    ) -> None:
+        """The last epoch, which has just been trained."""
+        passed, self._passing = self._passing, self.tip
+        self.store.keep(self.tip, state.contents())
+        self.store.remember(self.tip, asdict(record) | {"lipschitz_by_layer": constants.by_layer})
+        if passed is not None and self.kept != "all":
+            self.store.drop(passed)
+
+    def fork(self) -> None:
+        """The trial has taken one of several ways after the last epoch: its state is to stay."""
+        if self.kept != "last":
+            self._passing = None
+
+    def recall_growth(self, record: EpochRecord, architecture: Architecture) -> EpochRecord | None:
+        """The record with what a growth after the last epoch does, if that is remembered."""
+        self.tip = growth_key(self.tip, self.config, architecture)
+        entry = self.store.record(self.tip)
+        if entry is None:
+            return None
+        seconds = record.seconds + entry["growth_seconds"]
+        return replace(record, grew=True, seconds=seconds, **_with_tuples(entry))
+
+    def remember_growth(self, record: EpochRecord) -> None:
+        self.store.remember(self.tip, {name: getattr(record, name) for name in _GROWTH})
+
+    def state_after(self, state: TrainState, history: History) -> TrainState:
+        """The state after the last epoch of `history`, before what was decided there.
+
+        It is loaded, or else trained from the nearest one that can be: an earlier one in the store,
+        or `state`, which is ready for the epoch after its own history.
+        """
+        n, ready = len(state.history), True
+        for k in range(len(history), n, -1):
+            contents = self.store.state(self.keys[k - 1])
+            if contents is not None:
+                state = TrainState.restored(
+                    contents, History(history[: k - 1]), self.config, self.dataset, self.device
+                )
+                n, ready = k, False
+                break
+        for k in range(n, len(history)):
+            if not ready:
+                state = self._decided(state, History(history[:k]), history[k])
+            retrain(state, history[k].lr, self.config, self.dataset)
+            ready = False
+        return state
+
+    def _decided(self, state: TrainState, history: History, following: EpochRecord) -> TrainState:
+        """The state after `history`, ready for the epoch of which `following` is the record."""
+        if history[-1].grew:
+            architecture = Architecture(following.architecture)
+            state = grow(state, architecture, self.config, self.dataset, history[-1].epoch)
+        state.history = history
+        state.enter(following.phase, self.config)
+        return state
+
+
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}

@@ -1,0 +1,72 @@
+"""What an epoch depends on, as a key: the same in any process and on any host of one kind.
+
+A trial is a path in a tree of epochs. The key of an epoch hashes the key of the one before with
+what this one adds: its learning rate, and the growth before it. Not in it are the policy, its
+thresholds, and what schedule a learning rate comes from: trials whose decisions agree so far have
+the same keys so far.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.data import Dataset
+from growsearch.history import INITIALIZING
+
+NUMERICS = 1
+"""To be raised by a change of this program that changes what an epoch comes to."""
+
+
+def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
+    """The key before the first epoch: the data, the seed network, and the machine's arithmetic."""
+    return _hashed(
+        numerics=NUMERICS,
+        dataset=dataset.digest(),
+        network=config.network,
+        architecture=config.architecture,
+        bn_gamma_init=config.bn_gamma_init,
+        batch_size=config.batch_size,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        **_arithmetic(device),
+    )
+
+
+def epoch_key(parent: str, phase: str, lr: float) -> str:
+    """The key of the epoch that follows the one, or the growth, of key `parent`."""
+    return _hashed(
+        parent=parent,
+        lr=lr.hex(),
+        # fine-tuning is training; an epoch that initializes new blocks trains them alone
+        apart=phase == INITIALIZING,
+    )
+
+
+def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> str:
+    """The key of a growth after the epoch of key `parent`: the epochs that follow have it."""
+    return _hashed(
+        parent=parent,
+        architecture=str(architecture),
+        initializer=config.initializer,
+        scaling=config.scaling,
+        placement=config.placement,
+        momentum_on_growth=config.momentum_on_growth,
+    )
+
+
+def _arithmetic(device: torch.device) -> dict[str, Any]:
+    """What decides the last bits of sums and products."""
+    made: dict[str, Any] = {"torch": torch.__version__, "precision": "float32"}
+    if device.type == "cuda":
+        return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+    capability = torch.backends.cpu.get_cpu_capability()
+    return made | {"device": f"cpu {capability}", "threads": torch.get_num_threads()}
+
+
+def _hashed(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,145 @@
+"""Epochs remembered: records and states by their keys, on any filesystem that pyarrow knows.
+
+    records/<kk>/<key>   what an epoch, or a growth, came to: JSON
+    states/<kk>/<key>    the training state after an epoch: what torch.save writes
+
+<kk> are the key's first two digits. A file begins with a line that has the hash of the rest. It is
+written under another name and moved, so that a reader sees all of it or nothing, and it is never
+changed: whoever computes an epoch again writes the same.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from pyarrow import fs
+
+from growsearch.errors import InputError, one_line
+
+RECORDS, STATES = "records", "states"
+_UNFINISHED = "unfinished"
+_MAGIC = b"growsearch-1 "
+_LOG = logging.getLogger("growsearch")
+
+
+class EpochStore:
+    """The store at `place`: a folder, or an address such as s3://bucket/folder.
+
+    Any number of processes may read and write it at once. What cannot be written (a full disk) or
+    read (a damaged file, which is removed) is logged once and trained anew: a store never stops a
+    trial. Raises InputError if there is no such filesystem.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        try:
+            if "://" in place:
+                base, path = fs.FileSystem.from_uri(place)
+            else:
+                base, path = fs.LocalFileSystem(), str(Path(place).resolve())
+            base.create_dir(path, recursive=True)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"store {place!r} cannot be used ({one_line(error)}); give a folder or an address "
+                "like s3://bucket/folder"
+            ) from error
+        self.files = fs.SubTreeFileSystem(path, base)
+        self._complained = False
+
+    def record(self, key: str) -> dict[str, Any] | None:
+        """What was remembered under `key`; None if nothing was."""
+        content = self._read(RECORDS, key)
+        return None if content is None else json.loads(content)
+
+    def remember(self, key: str, record: dict[str, Any]) -> None:
+        self._write(RECORDS, key, json.dumps(record).encode())
+
+    def state(self, key: str) -> dict[str, Any] | None:
+        """The contents of the state after the epoch of `key`, on the CPU; None if not kept."""
+        content = self._read(STATES, key)
+        if content is None:
+            return None
+        contents: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location="cpu", weights_only=True
+        )
+        return contents
+
+    def keep(self, key: str, contents: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(contents, buffer)
+        self._write(STATES, key, buffer.getvalue())
+
+    def drop(self, key: str) -> None:
+        """Forget the state of `key`, not its record."""
+        self._remove(_path(STATES, key))
+
+    def entries(self, kind: str) -> Iterator[fs.FileInfo]:
+        """The files of `kind`, RECORDS or STATES, a folder at a time."""
+        for prefix in range(256):
+            folder = fs.FileSelector(f"{kind}/{prefix:02x}", allow_not_found=True)
+            yield from self.files.get_file_info(folder)
+
+    def is_whole(self, path: str) -> bool:
+        """Whether the file of an entry is as it was written."""
+        with self.files.open_input_file(path) as file:
+            return _content(file.read()) is not None
+
+    def _read(self, kind: str, key: str) -> bytes | None:
+        path = _path(kind, key)
+        try:
+            with self.files.open_input_file(path) as file:
+                content = _content(file.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _LOG.warning("%s in store %s cannot be read (%s)", path, self.place, one_line(error))
+            return None
+        if content is None:
+            _LOG.warning("%s in store %s is damaged; it is made anew", path, self.place)
+            self._remove(path)
+        return content
+
+    def _write(self, kind: str, key: str, content: bytes) -> None:
+        path = _path(kind, key)
+        unfinished = f"{_UNFINISHED}/{uuid.uuid4().hex}"
+        try:
+            if self.files.get_file_info(path).type == fs.FileType.File:
+                return
+            self.files.create_dir(_UNFINISHED, recursive=True)
+            self.files.create_dir(path.rpartition("/")[0], recursive=True)
+            with self.files.open_output_stream(unfinished) as file:
+                file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+                file.write(content)
+            self.files.move(unfinished, path)
+        except OSError as error:
+            if not self._complained:
+                _LOG.warning(
+                    "store %s cannot be written (%s); epochs are trained without it until it can",
+                    self.place, one_line(error),
+                )  # fmt: skip
+            self._complained = True
+            self._remove(unfinished)
+        else:
+            self._complained = False
+
+    def _remove(self, path: str) -> None:
+        with suppress(OSError):  # another process was quicker, or it was never there
+            self.files.delete_file(path)
+
+
+def _path(kind: str, key: str) -> str:
+    return f"{kind}/{key[:2]}/{key}"
+
+
+def _content(file: bytes) -> bytes | None:
+    """What follows the first line; None if that is not its hash."""
+    head, _, content = file.partition(b"\n")
+    expected = _MAGIC + hashlib.sha256(content).hexdigest().encode()
+    return content if head == expected else None

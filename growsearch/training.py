@@ -1,0 +1,183 @@
+"""What one epoch, and one growth, does to a training state, and what is measured of it."""
+
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from growsearch.architecture import Architecture
+from growsearch.config import TrialConfig
+from growsearch.costs import FLOPS_PER_MAC, count_macs, count_parameters
+from growsearch.data import Dataset, Split
+from growsearch.growth import grow
+from growsearch.history import INITIALIZING, EpochRecord
+from growsearch.initializing import only_new_blocks
+from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
+from growsearch.networks import GrowableNetwork
+from growsearch.theory import measure_growth
+from growsearch.train_state import TrainState
+
+EVALUATION_BATCH = 500
+
+
+def run_epoch(
+    state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
+) -> tuple[EpochRecord, LipschitzConstants]:
+    """Train `state` for an epoch and measure it.
+
+    The record has no growth yet, and status "running" or "diverged". The state's history is left
+    as it was.
+    """
+    network, history = state.network, state.history
+    started = time.perf_counter()
+    train_loss, train_accuracy = _train(state, lr, config, dataset)
+    trained = time.perf_counter()
+    val_loss, val_accuracy = evaluate(network, dataset, dataset.val)
+    _, test_accuracy = evaluate(network, dataset, dataset.test)
+    evaluated = time.perf_counter()
+    constants = _lipschitz(state, config, dataset)
+    measured = time.perf_counter()
+    epoch = len(history) + 1
+    parameters = count_parameters(network)
+    param_epochs = parameters + (history[-1].param_epochs if history else 0)
+    macs = _macs(state, dataset)
+    train_flops = float(FLOPS_PER_MAC * macs * len(dataset.train))
+    train_flops += history[-1].train_flops if history else 0
+    finite = all(map(math.isfinite, (train_loss, val_loss, constants.mean)))
+    record = EpochRecord(
+        epoch=epoch,
+        architecture=str(state.architecture),
+        parameters=parameters,
+        param_epochs=param_epochs,
+        ppe=param_epochs / epoch,
+        lr=lr,
+        train_loss=train_loss,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        test_accuracy=test_accuracy,
+        lipschitz=constants.mean,
+        grew=False,
+        seconds=measured - started,
+        status="running" if finite else "diverged",
+        phase=state.phase,
+        train_accuracy=train_accuracy,
+        macs=macs,
+        reused=False,
+        train_flops=train_flops,
+        lipschitz_subnetworks=constants.subnetworks,
+        **lipschitz_details(constants, config),
+        train_seconds=trained - started,
+        eval_seconds=evaluated - trained,
+        lipschitz_seconds=measured - evaluated,
+        growth_seconds=0.0,
+        grown_val_loss=None,
+        grown_val_accuracy=None,
+        temporal_error=None,
+        functional_difference=None,
+        temporal_bound=None,
+    )
+    return record, constants
+
+
+def retrain(state: TrainState, lr: float, config: TrialConfig, dataset: Dataset) -> None:
+    """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
+    _train(state, lr, config, dataset)
+    _lipschitz(state, config, dataset)  # its vectors are part of the state
+
+
+def lipschitz_details(constants: LipschitzConstants, config: TrialConfig) -> dict[str, Any]:
+    """The fields of a record that the configuration wants or does not."""
+    detail = config.record_lipschitz
+    return {
+        "lipschitz_blocks": constants.blocks if detail in ("blocks", "layers") else None,
+        "lipschitz_layers": constants.layers if detail == "layers" else None,
+    }
+
+
+def run_growth(
+    state: TrainState, record: EpochRecord, constants: LipschitzConstants,
+    architecture: Architecture, config: TrialConfig, dataset: Dataset,
+) -> tuple[TrainState, EpochRecord]:  # fmt: skip
+    """The state grown after `record`'s epoch, and the record with what the growth did.
+
+    `constants` are the Lipschitz constants of `state` as it is.
+    """
+    started = time.perf_counter()
+    grown = grow(state, architecture, config, dataset, record.epoch)
+    done = time.perf_counter()
+    images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
+    measures = measure_growth(state.network, grown.network, constants, images)
+    val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val)
+    return grown, replace(
+        record,
+        grew=True,
+        grown_val_loss=val_loss,
+        grown_val_accuracy=val_accuracy,
+        temporal_error=measures.temporal_error,
+        functional_difference=measures.functional_difference,
+        temporal_bound=measures.temporal_bound,
+        growth_seconds=done - started,
+        eval_seconds=record.eval_seconds + time.perf_counter() - done,
+    )
+
+
+@torch.no_grad()
+def evaluate(network: GrowableNetwork, dataset: Dataset, split: Split) -> tuple[float, float]:
+    """Mean loss and accuracy in percent."""
+    network.eval()
+    total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
+    for batch in dataset.evaluation_batches(split, EVALUATION_BATCH):
+        logits = network(batch.images)
+        total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
+        total[1] += (logits.argmax(dim=1) == batch.labels).sum()
+    return _mean_loss_and_percent(total, len(split))
+
+
+def _train(
+    state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
+) -> tuple[float, float]:
+    """One pass over the training images; mean loss and accuracy in percent while training."""
+    network, optimizer = state.network, state.apart_optimizer or state.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    network.train()
+    apart = state.phase == INITIALIZING
+    epoch = len(state.history) + 1
+    total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
+    with only_new_blocks(network, state.history, config) if apart else nullcontext():
+        for batch in dataset.training_batches(config.batch_size, config.seed, epoch):
+            logits = network(batch.images)
+            loss = F.cross_entropy(logits, batch.labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total[0] += loss.detach() * len(batch)
+            total[1] += (logits.argmax(dim=1) == batch.labels).sum()
+    return _mean_loss_and_percent(total, len(dataset.train))
+
+
+def _mean_loss_and_percent(total: Tensor, images: int) -> tuple[float, float]:
+    """Of the summed losses and the number of images that were classified right."""
+    loss, right = total.tolist()
+    # rounded once: AutoGrow's tau is compared with differences of these
+    return loss / images, 100 * right / images
+
+
+def _lipschitz(state: TrainState, config: TrialConfig, dataset: Dataset) -> LipschitzConstants:
+    history = state.history
+    return lipschitz_constants(
+        state.network, dataset.image_shape[1:], state.lipschitz_vectors, config.seed,
+        settled=bool(history) and not history[-1].grew,
+    )  # fmt: skip
+
+
+def _macs(state: TrainState, dataset: Dataset) -> int:
+    """Counted once for each architecture."""
+    if state.history and state.history[-1].architecture == str(state.architecture):
+        return state.history[-1].macs
+    return count_macs(state.network, dataset.image_shape)

@@ -1,0 +1,238 @@
+"""Epochs are trained once, and whoever remembers them notices nothing."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import WAYS_TO_GROW
+
+from growsearch import training
+from growsearch.config import TrialConfig
+from growsearch.epoch_store import RECORDS, STATES, EpochStore
+from growsearch.errors import InputError
+from growsearch.trainer import Trainer
+
+SHORT = {"train_size": 200, "epochs": 6, "lr": 0.1}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return EpochStore(str(tmp_path / "store"))
+
+
+def reused(records):
+    return [record.reused for record in records]
+
+
+def files(store, kind):
+    return [entry.path for entry in store.entries(kind)]
+
+
+@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+def test_trained_and_replayed_are_the_undisturbed_run_to_the_last_bit(store, fields):
+    config = TrialConfig(**SHORT | fields)
+    alone = list(Trainer(config))
+    trained = list(Trainer(config, store=store))
+    replayed = list(Trainer(config, store=store))
+    assert trained == replayed == alone
+    assert not any(reused(trained)) and all(reused(replayed))
+    final, expected = Trainer(config, store=store), Trainer(config)
+    list(final), list(expected)
+    weights = expected.state.network.state_dict()
+    for name, tensor in final.state.network.state_dict().items():
+        assert torch.equal(tensor, weights[name])
+
+
+@pytest.mark.parametrize("keep_states", ["all", "forks", "last"])
+@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+def test_a_trial_that_was_killed_goes_on_from_its_newest_epoch(store, fields, keep_states):
+    config = TrialConfig(**SHORT | fields)
+    records = list(Trainer(config))
+    for killed_after in (2, 4):
+        killed = Trainer(config, store=store, keep_states=keep_states)
+        for _ in range(killed_after):
+            next(killed)
+        del killed
+    again = list(Trainer(config, store=store, keep_states=keep_states))
+    assert again == records
+    assert reused(again) == [True] * 4 + [False] * (len(records) - 4)
+
+
+def test_schedules_share_their_prefix_and_pay_for_what_is_new(store):
+    """Growing after 2 and 4, after 2 and 5, after 3 and 5: 6, then 2, then 4 new epochs."""
+    paid = {}
+    for epochs in ((2, 4), (2, 5), (3, 5)):
+        config = TrialConfig(policy="fixed", growth_epochs=epochs, **SHORT)
+        records = list(Trainer(config, store=store))
+        assert records == list(Trainer(config))
+        paid[epochs] = reused(records).count(False)
+    assert paid == {(2, 4): 6, (2, 5): 2, (3, 5): 4}
+
+
+def test_policies_initializers_and_schedules_share_until_they_differ(store):
+    first = TrialConfig(policy="fixed", growth_epochs=3, **SHORT)
+    list(Trainer(first, store=store))
+
+    def shared(**fields):
+        return reused(Trainer(TrialConfig(**SHORT | fields), store=store)).count(True)
+
+    grown_at_3 = {"policy": "fixed", "growth_epochs": 3}
+    assert shared(rtol=1e9, window=1, reserve=3, max_architecture="4-4-4") == 6
+    assert shared(**grown_at_3, initializer="zero") == 3
+    assert shared(**grown_at_3, momentum_on_growth="carry") == 3
+    assert shared(**grown_at_3, growth_architectures="2-2-3") == 3
+    assert shared(**grown_at_3, lr_schedule="cosine") == 3
+    assert shared(**grown_at_3, record_lipschitz="layers") == 6
+    for other in ({"seed": 1}, {"batch_size": 64}, {"weight_decay": 0.1}, {"train_size": 201}):
+        assert shared(**grown_at_3 | other) == 0
+    assert shared(policy="none", architecture="4-4-4") == 0
+
+
+def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
+    """At one learning rate a fine-tuning epoch is a training epoch; it is marked as its own."""
+    fields = {**SHORT, "policy": "periodic", "interval": 1, "patience": 1, "tau": 99}
+    one = TrialConfig(**fields, finetune_epochs=4, max_architecture="2-1-1")
+    two = TrialConfig(**fields, finetune_epochs=2, max_architecture="2-1-1")
+    list(Trainer(one, store=store))
+    records = list(Trainer(two, store=store))
+    assert records == list(Trainer(two))
+    assert sum(reused(records)) == 3
+    assert [r.phase for r in records] == ["training"] * 2 + ["fine-tuning"] * 2
+
+
+def test_details_of_lipschitz_are_remembered_for_who_wants_them(store):
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    list(Trainer(config, store=store))
+    wants = replace(config, record_lipschitz="layers")
+    records = list(Trainer(wants, store=store))
+    assert all(reused(records))
+    assert records == list(Trainer(wants))
+
+
+@pytest.mark.parametrize("dropped", ["all", "every other", "all but the first"])
+def test_a_state_that_is_gone_is_trained_again_from_the_nearest(store, dropped):
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    trainer = Trainer(config, store=store, keep_states="all")
+    list(trainer)
+    keys = trainer.branch.keys
+    for key in {"all": keys, "every other": keys[1::2], "all but the first": keys[1:]}[dropped]:
+        store.drop(key)
+    for growth_epochs in ((2, 4, 5), (4, 5), (2,)):
+        other = TrialConfig(policy="fixed", growth_epochs=growth_epochs, **SHORT)
+        assert list(Trainer(other, store=store)) == list(Trainer(other))
+
+
+def test_what_is_kept_of_the_states(tmp_path):
+    """Six epochs, growths after 2 and 4: all; the two forks and the last; the last."""
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    counts = {}
+    for keep in ("all", "forks", "last"):
+        store = EpochStore(str(tmp_path / keep))
+        trainer = Trainer(config, store=store, keep_states=keep)
+        list(trainer)
+        kept = {path.rpartition("/")[2] for path in files(store, STATES)}
+        counts[keep] = [i + 1 for i, key in enumerate(trainer.branch.keys) if key in kept]
+        assert len(files(store, RECORDS)) == 8  # six epochs, two growths
+    assert counts == {"all": [1, 2, 3, 4, 5, 6], "forks": [2, 4, 6], "last": [6]}
+
+
+@pytest.mark.parametrize("kind", [RECORDS, STATES])
+@pytest.mark.parametrize("harm", ["cut short", "one bit", "empty"])
+def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog, kind, harm):
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    trainer = Trainer(config, store=store, keep_states="all")
+    records = list(trainer)
+    key = trainer.branch.keys[3]
+    path = tmp_path / "store" / kind / key[:2] / key
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 4
+    damaged = {"cut short": content[:-5], "one bit": content, "empty": b""}[harm]
+    path.write_bytes(damaged)
+    assert not store.is_whole(f"{kind}/{key[:2]}/{key}")
+    other = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    with caplog.at_level(logging.WARNING, logger="growsearch"):
+        assert list(Trainer(other, store=store)) == list(Trainer(other))
+        assert list(Trainer(config, store=store)) == records
+    assert [r.message for r in caplog.records if key in r.message and "damaged" in r.message]
+    assert len(caplog.records) == 1
+
+
+def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, monkeypatch):
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+
+    class Full:
+        def __init__(self, files):
+            self.files = files
+
+        def __getattr__(self, name):
+            return getattr(self.files, name)
+
+        def open_output_stream(self, path):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "files", Full(store.files))
+    with caplog.at_level(logging.WARNING, logger="growsearch"):
+        assert list(Trainer(config, store=store)) == list(Trainer(config))
+    (told,) = caplog.records
+    assert "No space left on device" in told.message and "\n" not in told.message
+    monkeypatch.undo()
+    assert files(store, RECORDS) == files(store, STATES) == []
+
+
+def test_nothing_unfinished_is_left_and_no_entry_is_seen_before_it_is_whole(store, tmp_path):
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    list(Trainer(config, store=store))
+    assert list((tmp_path / "store" / "unfinished").iterdir()) == []
+    for kind in (RECORDS, STATES):
+        assert all(store.is_whole(path) for path in files(store, kind))
+
+
+def test_keys_are_the_same_in_another_process_and_spelling(store):
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    trainer = Trainer(config, store=store)
+    list(trainer)
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from growsearch import Trainer, TrialConfig\n"
+        "from growsearch.epoch_store import EpochStore\n"
+        "trainer = Trainer(TrialConfig(growth_epochs=[2.0, 4], policy='fixed', lr=0.1,"
+        f" epochs=6.0, train_size=200), store=EpochStore({store.place!r}))\n"
+        "assert all(r.reused for r in trainer)\n"
+        "print(*trainer.branch.keys)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == trainer.branch.keys
+
+
+def test_another_number_of_threads_is_another_tree(store):
+    """Sums come in another order."""
+    config = TrialConfig(policy="none", **SHORT | {"epochs": 1})
+    next(Trainer(config, store=store))
+    torch.set_num_threads(2)
+    try:
+        assert not next(Trainer(config, store=store)).reused
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_remembered_trial_loads_and_trains_nothing(store, monkeypatch):
+    config = TrialConfig(policy="periodic", interval=1, finetune_epochs=2, **SHORT)
+    list(Trainer(config, store=store))
+
+    def never(*_):
+        raise AssertionError("trained or loaded")
+
+    monkeypatch.setattr(training, "_train", never)
+    monkeypatch.setattr(EpochStore, "state", never)
+    assert all(reused(Trainer(config, store=store)))
+
+
+def test_a_place_that_cannot_be_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (str(tmp_path / "file" / "store"), "nowhere://bucket"):
+        with pytest.raises(InputError, match="give a folder or an address") as caught:
+            EpochStore(place)
+        assert "\n" not in str(caught.value)
