@@ -21,9 +21,9 @@ def periodic(config: TrialConfig, history: History) -> Decision | None:
     """
     assert config.patience
     interval = config.interval_epochs
-    growing, stopped, grown = _Growing(config), None, None
+    growing, stopped, grown, best = _Growing(config), None, None, _best(history)
     for epoch in range(interval, len(history) + 1, interval):
-        flat = not _risen(config, history, epoch, config.patience)
+        flat = not _risen(config, best, epoch, config.patience)
         stopped = growing.stop_last() if flat else None
         grown = growing.grow_next()
     return _decision(config, history, growing, grown, stopped, config.patience)
@@ -36,9 +36,9 @@ def convergent(config: TrialConfig, history: History) -> Decision | None:
     grows any more, fine-tuning begins.
     """
     interval = config.interval_epochs
-    growing, stopped, grown = _Growing(config), None, None
+    growing, stopped, grown, best = _Growing(config), None, None, _best(history)
     for epoch in range(interval, len(history) + 1, interval):
-        flat = not _risen(config, history, epoch, interval)
+        flat = not _risen(config, best, epoch, interval)
         stopped = growing.stop_last() if flat and grown is not None else None
         grown = growing.grow_next() if flat else None
     return _decision(config, history, growing, grown, stopped, interval)
@@ -78,13 +78,21 @@ class _Growing:
         return self.last
 
 
-def _risen(config: TrialConfig, history: History, epoch: int, epochs: int) -> bool:
+def _risen(config: TrialConfig, best: list[float], epoch: int, epochs: int) -> bool:
     """Whether accuracy has risen in the `epochs` before `epoch`; so it counts if they are few."""
     assert config.tau
     if epoch <= epochs:
         return True
-    best = list(accumulate((record.val_accuracy for record in history[:epoch]), max))
     return best[epoch - 1] - best[epoch - 1 - epochs] >= config.tau
+
+
+def _best(history: History) -> list[float]:
+    """The largest accuracy up to each epoch."""
+    return list(accumulate((record.val_accuracy for record in history), max))
+
+
+def _epochs(n: int) -> str:
+    return "an epoch" if n == 1 else f"{n} epochs"
 
 
 def _decision(
@@ -96,12 +104,12 @@ def _decision(
         return FineTune(f"epochs={config.epochs} leaves no more for growing")
     if len(history) % config.interval_epochs:
         return None
-    flat = f"accuracy rose by less than {config.tau:g} in {epochs} epochs"
+    flat = f"accuracy rose by less than {config.tau:g} points in {_epochs(epochs)}"
     stops = f"sub-network {stopped + 1} stops growing" if stopped is not None else ""
     if config.policy == "convergent":
         reasons = [flat, stops] if grown is not None or stopped is not None else []
     else:
-        reasons = [f"every {config.interval_epochs} epochs"] if grown is not None else []
+        reasons = [f"{_epochs(config.interval_epochs)} since the last"] if grown is not None else []
         reasons += [f"{stops}, {flat}"] if stops else []
     if grown is not None:
         return Grow(growing.architecture, "; ".join(filter(None, reasons)))

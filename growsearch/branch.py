@@ -1,6 +1,6 @@
 """A trial's path through an epoch store: which of its epochs are remembered, and how to go on."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -25,31 +25,40 @@ _GROWTH = (
 
 @dataclass
 class Branch:
-    """What `store` knows of the trial's epochs.
+    """The keys of the trial's epochs, and what `store`, if there is one, knows of them.
 
     `kept` says which states stay: "all"; "forks", those before a growth or the begin of
     fine-tuning, where another trial may go on otherwise, and the last; or the "last" alone.
     """
 
-    store: EpochStore
+    store: EpochStore | None
     config: TrialConfig
     dataset: Dataset
     device: torch.device
     kept: str = "forks"
-    keys: list[str] = field(default_factory=list)
-    """Of the epochs so far, in order."""
 
     def __post_init__(self) -> None:
+        self.keys: list[str] = []
+        """Of the epochs so far, in order."""
         self.tip = root_key(self.config, self.dataset, self.device)
         """What the next epoch hangs on: the last epoch, or the growth after it."""
         self._passing: str | None = None
         """An epoch whose state this trial has kept only to go on from."""
 
+    def follow(self, history: History, architecture: Architecture) -> None:
+        """Go to the end of `history`, after which the network is of `architecture`."""
+        if not history:
+            return
+        self.keys = [record.key for record in history]
+        self.tip = self.keys[-1]
+        if history[-1].grew:
+            self.tip = growth_key(self.tip, self.config, architecture)
+
     def recall(self, phase: str, lr: float) -> Measured | None:
         """The next epoch, if it is remembered; it is the last one from now on."""
         self.tip = epoch_key(self.tip, phase, lr)
         self.keys.append(self.tip)
-        entry = self.store.record(self.tip)
+        entry = self.store.record(self.tip) if self.store else None
         if entry is None:
             return None
         constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
@@ -61,6 +70,8 @@ class Branch:
         self, record: EpochRecord, constants: LipschitzConstants, state: TrainState
     ) -> None:
         """The last epoch, which has just been trained."""
+        if self.store is None:
+            return
         passed, self._passing = self._passing, self.tip
         self.store.keep(self.tip, state.contents())
         self.store.remember(self.tip, asdict(record) | {"lipschitz_by_layer": constants.by_layer})
@@ -75,14 +86,15 @@ class Branch:
     def recall_growth(self, record: EpochRecord, architecture: Architecture) -> EpochRecord | None:
         """The record with what a growth after the last epoch does, if that is remembered."""
         self.tip = growth_key(self.tip, self.config, architecture)
-        entry = self.store.record(self.tip)
+        entry = self.store.record(self.tip) if self.store else None
         if entry is None:
             return None
         seconds = record.seconds + entry["growth_seconds"]
         return replace(record, grew=True, seconds=seconds, **_with_tuples(entry))
 
     def remember_growth(self, record: EpochRecord) -> None:
-        self.store.remember(self.tip, {name: getattr(record, name) for name in _GROWTH})
+        if self.store is not None:
+            self.store.remember(self.tip, {name: getattr(record, name) for name in _GROWTH})
 
     def state_after(self, state: TrainState, history: History) -> TrainState:
         """The state after the last epoch of `history`, before what was decided there.
@@ -92,7 +104,7 @@ class Branch:
         """
         n, ready = len(state.history), True
         for k in range(len(history), n, -1):
-            contents = self.store.state(self.keys[k - 1])
+            contents = self.store.state(self.keys[k - 1]) if self.store else None
             if contents is not None:
                 state = TrainState.restored(
                     contents, History(history[: k - 1]), self.config, self.dataset, self.device

@@ -52,4 +52,6 @@ LR_SCHEDULES = {
 """Learning-rate schedules, and whether epochs can be given to them."""
 BN_GAMMAS = ("one", "uniform")
 LIPSCHITZ_DETAILS = ("subnetworks", "blocks", "layers")
+KEPT = ("all", "forks", "last")
+"""Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")

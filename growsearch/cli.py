@@ -1,21 +1,17 @@
-"""The command line: growsearch train | search | report."""
+"""The command line: growsearch train | search | plan | store | report."""
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from growsearch import __version__
-from growsearch.config import TrialConfig, check_field
+from growsearch.choices import KEPT
+from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-# Heavy imports are in the commands: --help must answer at once, and train must not import ray.
+# --help must answer at once: nothing heavy is imported here.
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
-        command: Callable[[argparse.Namespace], int] = parsed.run
+        from growsearch import commands
+
+        command: Callable[[argparse.Namespace], int] = getattr(commands, parsed.command)
         return command(parsed)
     except InputError as error:
         print(f"growsearch {parsed.command}: error: {error}", file=sys.stderr)
@@ -53,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--save-every", type=int, metavar="N", help="keep the state of every N-th epoch as well"
     )
-    train.set_defaults(run=_train)
+    _add_store_options(train)
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
     search.add_argument("space", help="a search-space file, like search_spaces/lipgrow.py")
@@ -69,15 +67,49 @@ def _parser() -> argparse.ArgumentParser:
         "--from-scratch", action="store_true",
         help="add a trial from scratch for each network that a trial has grown to",
     )  # fmt: skip
+    _add_store_options(search)
     _add_trial_options(
         search, "trial options, the same for all trials whatever the search space says"
     )
-    search.set_defaults(run=_search)
+
+    plan = commands.add_parser(
+        "plan", help="how many epochs a search with --store trains, before it does"
+    )
+    plan.add_argument("space", help="a search-space file")
+    plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
+    plan.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    _add_trial_options(plan, "trial options, as in search")
+
+    store = commands.add_parser("store", help="look after an epoch store")
+    actions = store.add_subparsers(dest="action", required=True, metavar="action")
+    for action, text in (
+        ("ls", "how many epochs it remembers, and what they take"),
+        ("verify", "read every file and name those that are damaged"),
+        ("gc", "remove states, those of the earliest epochs first; records stay"),
+    ):
+        parser_of_action = actions.add_parser(action, help=text)
+        parser_of_action.add_argument("place", help="what --store named")
+        if action == "gc":
+            parser_of_action.add_argument(
+                "--state-megabytes", type=float, required=True, metavar="X",
+                help="what the states that stay may take",
+            )  # fmt: skip
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
-    report.set_defaults(run=_report)
     return parser
+
+
+def _add_store_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store", metavar="PLACE",
+        help="remember epochs in this folder or at this address (s3://...): each is trained once",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-states", choices=KEPT, metavar="|".join(KEPT), default="forks",
+        help="which states of the network stay in the store: all, those where trials part and the "
+        "last, or the last (default: forks)",
+    )  # fmt: skip
 
 
 def _add_trial_options(
@@ -98,112 +130,3 @@ def _add_trial_options(
             default=argparse.SUPPRESS,
             help=text,
         )
-
-
-def _trial_options(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The trial options that were given."""
-    given = vars(parsed)
-    return {
-        spec.name: check_field(spec.name, given[spec.name])
-        for spec in fields(TrialConfig)
-        if spec.name in given
-    }
-
-
-def _default_out(name: str) -> str:
-    return f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
-
-
-def _train(parsed: argparse.Namespace) -> int:
-    config = TrialConfig(**_trial_options(parsed))
-    from rich.console import Console
-
-    from growsearch.results import create_study, write_trial
-    from growsearch.terminal import EpochDisplay, trial_summary
-    from growsearch.trainer import Trainer
-
-    every = parsed.save_every
-    if every is not None and every < 1:
-        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
-    trainer = Trainer(config)
-    folder = create_study(
-        parsed.out or _default_out("train"), command="train", searched=[], trials=1
-    )
-    if every:
-        (folder / "states").mkdir()
-    console = Console()
-    _show_notes(console, config.notes)
-    try:
-        with EpochDisplay(console, config.epochs) as display:
-            for record in trainer:
-                write_trial(folder, config.digest, config, trainer.history)
-                trainer.save(folder / "state.pt")
-                if every and (record.epoch % every == 0 or trainer.finished):
-                    trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
-                display.show(record, trainer.decision)
-    finally:
-        if trainer.history:
-            console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
-            console.print(f"results        {folder}", highlight=False, soft_wrap=True)
-    return 0
-
-
-def _show_notes(console: "Console", notes: Iterable[str]) -> None:
-    for note in notes:
-        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
-
-
-def _search(parsed: argparse.Namespace) -> int:
-    out = parsed.out or _default_out(Path(parsed.space).stem)
-    overrides = _trial_options(parsed)
-    from growsearch.tuning.tuner import run_search
-
-    end = run_search(
-        parsed.space,
-        out,
-        overrides=overrides,
-        trials=parsed.trials,
-        search_seed=parsed.search_seed,
-        cpus_per_trial=parsed.cpus_per_trial,
-        gpus_per_trial=parsed.gpus_per_trial,
-        max_concurrent=parsed.max_concurrent,
-        from_scratch=parsed.from_scratch,
-    )
-    for failure in end.failures:
-        print(f"growsearch search: {failure}", file=sys.stderr)
-    if any(Path(out, "trials").glob("*.parquet")):
-        _show_report(out)
-    if end.unfinished:
-        print(
-            f"growsearch search: interrupted: {end.unfinished} trials did not end; {out} has what "
-            "was trained",
-            file=sys.stderr,
-        )
-        return 130
-    return 1 if end.failures else 0
-
-
-def _report(parsed: argparse.Namespace) -> int:
-    _show_report(parsed.study)
-    return 0
-
-
-def _show_report(study: str) -> None:
-    from rich.console import Console
-
-    from growsearch.report import write_report
-    from growsearch.terminal import found_table, front_table
-
-    report = write_report(study)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
-    if len(report.front):
-        console.print(front_table(report.front, report.searched))
-    else:
-        console.print("no trial has completed, so there is no front")
-    if len(report.found):
-        console.print(found_table(report.found))
-    paths = {"report": report.page, "picture": report.picture, "table": report.table}
-    for label, path in paths.items():
-        console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

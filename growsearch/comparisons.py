@@ -10,7 +10,7 @@ from growsearch.results import config_of
 
 FOUND_COLUMNS = [
     "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
-    "val_accuracy", "val_delta", "test_accuracy", "test_delta",
+    "val_accuracy", "val_delta", "test_accuracy", "test_delta", "growth_ended",
 ]  # fmt: skip
 
 
@@ -62,9 +62,10 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     """What growing has found, against training it from scratch: AutoGrow's tables, a row a trial.
 
     Columns: trial_id, policy, initializer, interval, seed (the architecture it started from),
-    found, epochs, ppe, val_accuracy and test_accuracy (percent, at the last epoch), and for both
-    val_delta and test_delta: percentage points above the trial from scratch of the same seed and
-    data, nan if the study has none (`growsearch search --from-scratch` trains them).
+    found, growth_ended (why: see `summarize`), epochs, ppe, val_accuracy and test_accuracy
+    (percent, at the last epoch), and for both val_delta and test_delta: percentage points above the
+    trial from scratch of the same seed and data, nan if the study has none (`growsearch search
+    --from-scratch` trains them).
     """
     completed = trials[trials["status"] == "completed"]
     never = completed["config/policy"] == "none"
@@ -83,6 +84,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
             "epochs": trial["epochs"],
             "ppe": trial["ppe"],
         }
+        row["growth_ended"] = trial["growth_ended"]
         for split in ("val", "test"):
             accuracy = trial[f"{split}_accuracy"]
             row[f"{split}_accuracy"] = accuracy

@@ -11,7 +11,7 @@ from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
 from growsearch.options import check_option, option, suggestion
-from growsearch.trial_rules import complete, surprises
+from growsearch.trial_rules import complete, scaled_interval, surprises
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,8 @@ class TrialConfig:
     )  # fmt: skip
     interval: int | None = option(
         None, int, "periodic: K, grow every so many epochs; convergent: check every so many",
-        least=1, default="periodic: 3, on imagenet 2; convergent: as --patience",
+        least=1, default="periodic: 3, on imagenet 2; convergent: half of --finetune-epochs, on "
+        "imagenet a third",
     )  # fmt: skip
     patience: int | None = option(
         None, int, "periodic: J, a sub-network stops growing when accuracy has not risen by tau in "
@@ -128,7 +129,7 @@ class TrialConfig:
     )  # fmt: skip
     epochs: int = option(
         None, int, "epochs in all; AutoGrow: at most. Those that initialize new blocks (adam, "
-        "partial) come on top", least=1, default="164; AutoGrow: 2000",
+        "partial) come on top", least=1, default="164; AutoGrow: 5000",
     )  # fmt: skip
     batch_size: int = option(
         None, int, "images a training step", least=2, default="128; imagenet: 256"
@@ -174,8 +175,7 @@ class TrialConfig:
     @property
     def interval_epochs(self) -> int:
         """AutoGrow's K in epochs of this trial: those of a part of the data are shorter."""
-        assert self.interval is not None
-        return max(round(self.interval / (self.train_fraction or 1)), 1)
+        return scaled_interval(self)
 
     @property
     def notes(self) -> list[str]:

@@ -8,6 +8,7 @@ the same keys so far.
 
 import hashlib
 import json
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -15,16 +16,20 @@ import torch
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
-from growsearch.history import INITIALIZING
+from growsearch.history import INITIALIZING, EpochRecord
 
 NUMERICS = 1
 """To be raised by a change of this program that changes what an epoch comes to."""
 
 
 def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
-    """The key before the first epoch: the data, the seed network, and the machine's arithmetic."""
+    """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
+
+    What a record has is in it too: one of another version does not stand in for it.
+    """
     return _hashed(
         numerics=NUMERICS,
+        record=[f.name for f in fields(EpochRecord)],
         dataset=dataset.digest(),
         network=config.network,
         architecture=config.architecture,

@@ -15,6 +15,7 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,12 @@ class EpochStore:
     """
 
     def __init__(self, place: str) -> None:
-        self.place = place
+        self.place = place if "://" in place else str(Path(place).resolve())
         try:
             if "://" in place:
                 base, path = fs.FileSystem.from_uri(place)
             else:
-                base, path = fs.LocalFileSystem(), str(Path(place).resolve())
+                base, path = fs.LocalFileSystem(), self.place
             base.create_dir(path, recursive=True)
         except (OSError, ValueError) as error:
             raise InputError(
@@ -85,6 +86,13 @@ class EpochStore:
         for prefix in range(256):
             folder = fs.FileSelector(f"{kind}/{prefix:02x}", allow_not_found=True)
             yield from self.files.get_file_info(folder)
+
+    def sweep(self) -> None:
+        """Remove what killed processes have left unfinished."""
+        before = datetime.now(UTC) - timedelta(hours=1)
+        for entry in self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True)):
+            if entry.mtime is not None and entry.mtime < before:
+                self._remove(entry.path)
 
     def is_whole(self, path: str) -> bool:
         """Whether the file of an entry is as it was written."""
@@ -132,6 +140,34 @@ class EpochStore:
     def _remove(self, path: str) -> None:
         with suppress(OSError):  # another process was quicker, or it was never there
             self.files.delete_file(path)
+
+
+def existing(place: str) -> EpochStore:
+    """The store at `place`; InputError if there is none."""
+    if "://" not in place and not Path(place, RECORDS).is_dir():
+        raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
+    return EpochStore(place)
+
+
+def collect(store: EpochStore, budget: int) -> tuple[int, int]:
+    """Drop states until the rest takes `budget` bytes: how many, and their bytes.
+
+    Those of the earliest epochs go first: they are the soonest trained again. What was never
+    finished, for an hour, goes as well.
+    """
+    states = []
+    for entry in store.entries(STATES):
+        record = store.record(entry.base_name)
+        states.append((record["epoch"] if record else 0, entry.base_name, entry.size))
+    excess = sum(size for *_, size in states) - budget
+    dropped = freed = 0
+    for _, key, size in sorted(states):
+        if freed >= excess:
+            break
+        store.drop(key)
+        dropped, freed = dropped + 1, freed + size
+    store.sweep()
+    return dropped, freed
 
 
 def _path(kind: str, key: str) -> str:

@@ -44,6 +44,10 @@ class EpochRecord:
     """While training, on augmented images."""
     macs: int
     """Multiply-accumulates of the convolutions and the linear layer for one image."""
+    decision: str | None = field(compare=False)
+    """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
+    key: str
+    """What the epoch depends on, hashed: trials that share it share all epochs so far."""
     reused: bool = field(compare=False)
     """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float
@@ -88,7 +92,7 @@ class History(tuple[EpochRecord, ...]):
     def trained(self) -> "History":
         """Without the epochs that initialized new blocks: what policies and learning rates count.
 
-        (AutoGrow's program counts likewise.)
+        So intervals and accuracies are those of whole networks; AutoGrow's paper leaves it open.
         """
         return History(record for record in self if record.phase != INITIALIZING)
 

@@ -38,8 +38,9 @@ def only_new_blocks(
 ) -> Iterator[None]:
     """Training changes `apart_parameters` alone.
 
-    With adam the running statistics of old blocks, stem and head stand still as well (AutoGrow's
-    program); their batches are normalized as in training, so that accuracy can be compared.
+    With adam the running statistics of old blocks, stem and head stand still as well, as in
+    AutoGrow's program; those of the new blocks, which have none yet, are gathered. Batches are
+    normalized as in training, so that accuracy can be compared.
     """
     trained = set(apart_parameters(network, history, config))
     for parameter in network.parameters():

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, SupportsFloat
 
@@ -45,6 +45,13 @@ def _items(name: str, value: Any, kind: type) -> list[Any]:
     return [int(part) for part in parts]
 
 
+def _parsed(name: str, value: Any, parse: Callable[[Any], Any]) -> Any:
+    try:
+        return parse(value)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
 def _check_value(name: str, value: Any, rule: Mapping[str, Any]) -> Any:
     kind = rule["kind"]
     if kind is str:
@@ -53,7 +60,7 @@ def _check_value(name: str, value: Any, rule: Mapping[str, Any]) -> Any:
             raise InputError(f"unknown {name} {str(value)!r}{suggestion(value, known)}")
         if value is None:
             raise InputError(f"{name} must be given, but got None")
-        return str(rule["parse"](value) if "parse" in rule else value)
+        return str(_parsed(name, value, rule["parse"]) if "parse" in rule else value)
     if isinstance(value, bool) or not isinstance(value, SupportsFloat):
         raise InputError(f"{name} must be a number, but got {value!r}")
     if isinstance(value, int) and abs(value) >= 2**63:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from growsearch.comparisons import found_networks
+from growsearch.epoch_tree import EpochCounts, count_epochs, epoch_tree
 from growsearch.figures import front_figure
 from growsearch.pareto import is_pareto_optimal, pareto_front
 from growsearch.results import SCHEMA, read_info, read_study, summarize
@@ -28,6 +29,7 @@ class Report:
     front: pd.DataFrame
     found: pd.DataFrame
     """`comparisons.found_networks`, of those that were trained from scratch as well."""
+    epochs: EpochCounts
     searched: list[str]
 
 
@@ -42,8 +44,9 @@ def write_report(folder: str | Path) -> Report:
     front, searched = pareto_front(trials), list(info["searched"])
     found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
-        folder / "report.html", folder / "front.png", folder / "front.csv", front, found, searched
-    )
+        folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
+        count_epochs(study), searched,
+    )  # fmt: skip
     front.to_csv(report.table, index=False)
     front_figure(trials, title=_title(folder, trials)).savefig(report.picture, dpi=150)
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
@@ -73,6 +76,8 @@ def _page(
         "epochs": len(study),
         "seconds": study["seconds"].sum(),
         "trials": _trials(study, trials),
+        "counts": asdict(count_epochs(study)),
+        "tree": epoch_tree(study).to_dict("records"),
     }
     # "<" is escaped so that no text in the data can end the script element
     text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")

@@ -36,6 +36,8 @@ _UNITS = {
     "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
     "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
     "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
+    "decision": (pa.string(), "", "to grow or to fine-tune after the epoch, and why"),
+    "key": (pa.string(), "", "of what the epoch depends on: trials that share it share the epoch"),
     "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
@@ -186,12 +188,24 @@ def config_of(row: "pd.Series") -> TrialConfig:
     return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
 
 
+def _growth_ended(trial: "pd.DataFrame") -> str | None:
+    decisions = trial.loc[~trial["grew"], "decision"].dropna()
+    return str(decisions.iloc[-1]).removeprefix("fine-tunes: ") if len(decisions) else None
+
+
+def was_paid(study: "pd.DataFrame") -> "pd.Series":
+    """For each row of `read_study`'s table, whether the epoch was trained, not remembered."""
+    return ~study["reused"].eq(True)
+
+
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     """A row a trial: its last epoch, and beside it
 
-    epochs, growth_epochs ("12 20"), seconds in all, and the epoch that was best by validation
-    accuracy, which may be of a shallower network: best_epoch, best_val_accuracy,
-    test_accuracy_at_best.
+    epochs, growth_epochs ("12 20"), growth_ended (why fine-tuning began, or None), seconds in all,
+    and the epoch that was best by validation accuracy, which may be of a shallower network:
+    best_epoch, best_val_accuracy, test_accuracy_at_best. paid_epochs, paid_param_epochs, paid_flops
+    and paid_seconds are what was trained for it; epochs, param_epochs, train_flops and seconds are
+    nominal, they count what an epoch store remembered as well.
     """
     import pandas as pd
 
@@ -200,15 +214,21 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
         last = trial.iloc[-1]
         accuracies = trial["val_accuracy"].to_numpy()
         best = trial.iloc[accuracies.argmax()]
+        paid = was_paid(trial)
         rows.append(
             last.drop(["epoch", "grew", "seconds"]).to_dict()
             | {
                 "epochs": int(last["epoch"]),
                 "growth_epochs": " ".join(map(str, trial.loc[trial["grew"], "epoch"])),
+                "growth_ended": _growth_ended(trial),
                 "seconds": trial["seconds"].sum(),
                 "best_epoch": int(best["epoch"]),
                 "best_val_accuracy": best["val_accuracy"],
                 "test_accuracy_at_best": best["test_accuracy"],
+                "paid_epochs": int(paid.sum()),
+                "paid_param_epochs": int(trial["parameters"][paid].sum()),
+                "paid_flops": trial["train_flops"].diff().fillna(trial["train_flops"])[paid].sum(),
+                "paid_seconds": trial["seconds"][paid].sum(),
             }
         )
     return pd.DataFrame(rows)

@@ -48,6 +48,7 @@ class EpochDisplay:
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self.console = console
+        self.initializing = False
         self.task = self.progress.add_task("", total=epochs)
 
     def __enter__(self) -> "EpochDisplay":
@@ -61,7 +62,17 @@ class EpochDisplay:
     ) -> None:  # fmt: skip
         self.progress.stop()
 
+    def _note(self, text: str) -> None:
+        self.console.print(f"       ↳ {text}", style="bold cyan", highlight=False, soft_wrap=True)
+
     def show(self, record: EpochRecord, decision: Decision | None) -> None:
+        if (record.phase == INITIALIZING) != self.initializing:
+            self.initializing = not self.initializing
+            self._note(
+                "new blocks train apart from the others"
+                if self.initializing
+                else "all train together again"
+            )
         self.console.print(
             f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
             f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
@@ -70,10 +81,7 @@ class EpochDisplay:
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if decision is not None:
-            self.console.print(
-                f"       ↳ {decision}",
-                style="bold cyan", highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            self._note(str(decision))
         self.progress.update(self.task, completed=record.epoch)
 
 
@@ -104,17 +112,24 @@ def trial_summary(history: History) -> str:
     )
 
 
+_FOUND = ("trial_id", "policy", "interval", "initializer", "seed", "found")
+
+
 def found_table(found: "pd.DataFrame") -> Table:
-    """What growing found, against training it from scratch, most accurate first."""
-    table = Table(title="Found networks", title_justify="left", title_style="bold", box=None)
-    for column in ("trial", "policy", "initializer", "seed", "found"):
+    """What growing found, most accurate first; Δ is to training it from scratch."""
+    table = Table(
+        title="Found networks (Δ: percentage points above training from scratch)",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+    )
+    for column in ("trial", "policy", "K", "initializer", "seed", "found"):
         table.add_column(column, no_wrap=True)
-    for column in ("epochs", "PPE", "val. %", "from scratch", "test %", "from scratch"):
+    for column in ("epochs", "PPE", "val. %", "Δ", "test %", "Δ"):
         table.add_column(column, justify="right", no_wrap=True)
     for _, trial in found.sort_values("val_accuracy", ascending=False).iterrows():
         table.add_row(
-            *(short(trial[name]) for name in ("trial_id", "policy", "initializer", "seed")),
-            trial["found"],
+            *(short(trial[name]) for name in _FOUND),
             short(trial["epochs"]),
             megas(trial["ppe"]),
             percent(trial["val_accuracy"]),

@@ -12,6 +12,7 @@ from growsearch.architecture import Architecture
 from growsearch.blocks import StepSize
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
+from growsearch.errors import InputError, one_line
 from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
 from growsearch.initializing import apart_parameters
 from growsearch.lr_schedules import ADAM_LR
@@ -95,8 +96,17 @@ class TrainState:
 
 
 def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
-    """Configuration, history and contents of a file that `TrainState.save` wrote."""
-    contents = torch.load(path, map_location="cpu", weights_only=True)
+    """Configuration, history and contents of a file that `TrainState.save` wrote.
+
+    Raises InputError for any other file.
+    """
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch makes of another file, or of none
+        raise InputError(
+            f"{str(path)!r} is not a saved state ({one_line(error)[:200]}); give the state.pt that "
+            "train left"
+        ) from error
     history = History(EpochRecord(**record) for record in contents.pop("history"))
     return TrialConfig.from_flat(contents.pop("config")), history, contents
 

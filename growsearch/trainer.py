@@ -43,9 +43,7 @@ class Trainer(Iterator[EpochRecord]):
         self.config = config
         self.device = _device(config.device)
         dataset = load_trial_dataset(config)
-        self.branch = (
-            None if store is None else Branch(store, config, dataset, self.device, keep_states)
-        )
+        self.branch = Branch(store, config, dataset, self.device, keep_states)
         self.dataset = dataset.to(self.device)
         self.history, self.phase = History(), TRAINING
         self._state = TrainState.initial(config, self.dataset, self.device)
@@ -64,6 +62,7 @@ class Trainer(Iterator[EpochRecord]):
         trainer = cls(config)
         state = TrainState.restored(contents, history, config, trainer.dataset, trainer.device)
         trainer._state, trainer.history, trainer.phase = state, history, state.phase
+        trainer.branch.follow(history, state.architecture)
         return trainer
 
     def save(self, path: str | Path) -> None:
@@ -86,7 +85,6 @@ class Trainer(Iterator[EpochRecord]):
     def state(self) -> TrainState:
         """Ready for the next epoch; brought there first, if the last ones were remembered."""
         if len(self._state.history) < len(self.history):
-            assert self.branch is not None
             state = self.branch.state_after(self._state, self.history)
             if isinstance(self.decision, Grow):
                 architecture, epoch = self.decision.architecture, len(self.history)
@@ -109,8 +107,9 @@ class Trainer(Iterator[EpochRecord]):
         if record.status == "running" and completes(self.config, history):
             record = replace(record, status="completed")
         self.decision = decide(self.config, history) if record.status == "running" else None
-        if self.branch and self.decision is not None:
+        if self.decision is not None:
             self.branch.fork()
+            record = replace(record, decision=str(self.decision))
         if isinstance(self.decision, Grow):
             state, record = self._grown(state, record, constants, self.decision.architecture)
         if not record.reused:
@@ -125,14 +124,14 @@ class Trainer(Iterator[EpochRecord]):
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
         lr = learning_rate(self.config, self.history, self.phase)
-        remembered = self.branch.recall(self.phase, lr) if self.branch else None
+        remembered = self.branch.recall(self.phase, lr)
         if remembered is not None:
             return None, *remembered
         state = self.state
         self._in_epoch = True
         record, constants = run_epoch(state, lr, self.config, self.dataset)
-        if self.branch:
-            self.branch.remember(record, constants, state)
+        record = replace(record, key=self.branch.tip)
+        self.branch.remember(record, constants, state)
         return state, record, constants
 
     def _grown(
@@ -140,18 +139,15 @@ class Trainer(Iterator[EpochRecord]):
         architecture: Architecture,
     ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
         """The growth after `record`'s epoch, likewise."""
-        if self.branch:
-            known = self.branch.recall_growth(record, architecture)
-            if state is None and known is not None:
-                return None, known
+        known = self.branch.recall_growth(record, architecture)
+        if state is None and known is not None:
+            return None, known
         if state is None:
-            assert self.branch is not None
             state = self.branch.state_after(self._state, self.history.plus(record))
         state, record = run_growth(
             state, record, constants, architecture, self.config, self.dataset
         )
-        if self.branch:
-            self.branch.remember_growth(record)
+        self.branch.remember_growth(record)
         return state, record
 
 

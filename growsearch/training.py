@@ -30,15 +30,17 @@ def run_epoch(
 ) -> tuple[EpochRecord, LipschitzConstants]:
     """Train `state` for an epoch and measure it.
 
-    The record has no growth yet, and status "running" or "diverged". The state's history is left
-    as it was.
+    The record has no growth and no key yet, and status "running" or "diverged". The state's history
+    is left as it was.
     """
     network, history = state.network, state.history
     started = time.perf_counter()
     train_loss, train_accuracy = _train(state, lr, config, dataset)
     trained = time.perf_counter()
     val_loss, val_accuracy = evaluate(network, dataset, dataset.val)
-    _, test_accuracy = evaluate(network, dataset, dataset.test)
+    test_accuracy = val_accuracy
+    if dataset.test is not dataset.val:
+        _, test_accuracy = evaluate(network, dataset, dataset.test)
     evaluated = time.perf_counter()
     constants = _lipschitz(state, config, dataset)
     measured = time.perf_counter()
@@ -67,6 +69,8 @@ def run_epoch(
         phase=state.phase,
         train_accuracy=train_accuracy,
         macs=macs,
+        decision=None,
+        key="",
         reused=False,
         train_flops=train_flops,
         lipschitz_subnetworks=constants.subnetworks,

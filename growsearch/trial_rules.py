@@ -16,7 +16,7 @@ def complete(trial: Any) -> None:
     Raises InputError for options that do not go together.
     """
     _complete_training(trial)
-    _check_sub_networks(trial, "architecture")
+    _check_sub_networks(trial, "architecture", trial.architecture)
     _check_policy_options(trial)
     if trial.policy in ("fixed", "hand-tuned"):
         _complete_scheduled(trial)
@@ -37,6 +37,13 @@ def surprises(trial: Any) -> list[str]:
             f"initializer {trial.initializer!r} treats the last batch normalization of a residual, "
             f"and {trial.network} has no residuals: new sub-modules get the default initialization"
         )
+    if trial.policy in choices.AUTOGROW:
+        first = scaled_interval(trial) * (1 if trial.policy == "periodic" else 2)
+        if first > trial.growing_epochs:
+            notes.append(
+                f"the network never grows: its first chance is after {first} epochs, and "
+                f"epochs={trial.epochs} leaves {trial.growing_epochs} before fine-tuning"
+            )
     return notes
 
 
@@ -49,7 +56,7 @@ def _complete_training(trial: Any) -> None:
     autogrow, imagenet = trial.policy in choices.AUTOGROW, trial.dataset == "imagenet"
     seed = Architecture([1 if autogrow else 2] * choices.NETWORKS[trial.network])
     _default(trial, "architecture", str(seed))
-    _default(trial, "epochs", 2000 if autogrow else 164)
+    _default(trial, "epochs", 5000 if autogrow else 164)
     _default(trial, "batch_size", 256 if imagenet else 128)
     _default(trial, "lr", 0.01 if trial.network in choices.PLAIN else 0.1 if autogrow else 0.5)
     _default(trial, "lr_schedule", "constant" if autogrow else "adaptive-cosine")
@@ -63,11 +70,7 @@ def _complete_training(trial: Any) -> None:
         )
 
 
-def _check_sub_networks(trial: Any, name: str) -> Architecture:
-    return _checked(trial, name, getattr(trial, name))
-
-
-def _checked(trial: Any, name: str, given: str) -> Architecture:
+def _check_sub_networks(trial: Any, name: str, given: str) -> Architecture:
     architecture = Architecture(given)
     expected = choices.NETWORKS[trial.network]
     if len(architecture.blocks) != expected:
@@ -82,10 +85,16 @@ def _check_policy_options(trial: Any) -> None:
     for name in dict.fromkeys(name for names in choices.POLICIES.values() for name in names):
         if name not in choices.POLICIES[trial.policy] and getattr(trial, name) is not None:
             takers = [repr(policy) for policy, names in choices.POLICIES.items() if name in names]
+            given = _said(getattr(trial, name))
             raise InputError(
-                f"{name}={getattr(trial, name)!r} belongs to policy {' or '.join(takers)}, but "
+                f"{name}={given} belongs to policy {' or '.join(takers)}, but "
                 f"policy is {trial.policy!r}; leave {name} out or choose another policy"
             )
+
+
+def _said(value: Any) -> str:
+    """As it was written on the command line."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
 
 
 def _proportion(trial: Any, epochs_of_164: int) -> int:
@@ -101,7 +110,7 @@ def _complete_scheduled(trial: Any) -> None:
     _check_rising(trial, "growth_epochs", "a network grows after an epoch and trains on")
     seed, times = Architecture(trial.architecture), len(trial.growth_epochs)
     doubled = tuple(str(seed.doubled(k + 1)) for k in range(times))
-    _default(trial, "growth_architectures", doubled)
+    trial.growth_architectures = trial.growth_architectures or doubled
     if len(trial.growth_architectures) != times:
         raise InputError(
             f"growth_architectures {' '.join(trial.growth_architectures)} must be as many as the "
@@ -109,7 +118,7 @@ def _complete_scheduled(trial: Any) -> None:
         )
     before = seed
     for given in trial.growth_architectures:
-        after = _checked(trial, "growth_architectures", given)
+        after = _check_sub_networks(trial, "growth_architectures", given)
         if after == before or not before.fits_in(after):
             raise InputError(
                 f"growth_architectures {given!r} does not grow out of {before}: each must be "
@@ -134,7 +143,9 @@ def _complete_lipschitz(trial: Any) -> None:
     _default(trial, "baseline", "window")
     _default(trial, "reserve", _proportion(trial, 30))
     _default(trial, "max_architecture", str(seed.doubled(2)))
-    growths = seed.doublings_to(_check_sub_networks(trial, "max_architecture"))
+    growths = seed.doublings_to(
+        _check_sub_networks(trial, "max_architecture", trial.max_architecture)
+    )
     spoken_for = trial.reserve + (growths - 1) * trial.window
     if growths and spoken_for >= trial.epochs:
         raise InputError(
@@ -150,28 +161,41 @@ def _complete_autogrow(trial: Any) -> None:
     _default(trial, "tau", 0.05)
     longest = max(trial.finetune_epochs // (3 if imagenet else 2), 1)
     if trial.policy == "periodic":
-        _default(trial, "patience", longest)
-        _default(trial, "interval", min(2 if imagenet else 3, trial.patience))
-        interval = round(trial.interval / (trial.train_fraction or 1))
-        if trial.patience < interval:
-            raise InputError(
-                f"patience={trial.patience} (J) is less than the {interval} epochs of an interval "
-                f"(K={trial.interval}): accuracy is compared over at least one; raise patience or "
-                "lower interval"
-            )
+        _complete_periodic(trial, longest, usual=2 if imagenet else 3)
     _default(trial, "interval", longest)
     if trial.finetune_epochs >= trial.epochs:
         raise InputError(
-            f"finetune_epochs={trial.finetune_epochs} (N) leaves no epoch to grow in of "
-            f"epochs={trial.epochs}, which count both; lower finetune_epochs or raise epochs"
+            f"epochs={trial.epochs} count growing and the finetune_epochs={trial.finetune_epochs} "
+            "(N) that follow, and leave none to grow in; raise epochs or lower finetune_epochs"
         )
     if trial.max_architecture is not None:
-        cap = _check_sub_networks(trial, "max_architecture")
+        cap = _check_sub_networks(trial, "max_architecture", trial.max_architecture)
         if not Architecture(trial.architecture).fits_in(cap):
             raise InputError(
                 f"architecture {trial.architecture!r} is deeper than max_architecture "
                 f"{str(cap)!r}; start shallower or raise the cap"
             )
+
+
+def _complete_periodic(trial: Any, longest: int, usual: int) -> None:
+    """K and J, each by the other if it was left out."""
+    fraction = trial.train_fraction or 1
+    if trial.interval is None:
+        at_most = trial.patience or longest
+        trial.interval = max(min(usual, int(at_most * fraction)), 1)
+    interval = scaled_interval(trial)
+    _default(trial, "patience", max(longest, interval))
+    if trial.patience < interval:
+        raise InputError(
+            f"patience={trial.patience} (J) is less than the {interval} epochs of an interval "
+            f"(K={trial.interval}): accuracy is compared over at least one; raise patience or "
+            "lower interval"
+        )
+
+
+def scaled_interval(trial: Any) -> int:
+    """AutoGrow's K in epochs of this trial: those of a part of the data are shorter."""
+    return max(round(trial.interval / (trial.train_fraction or 1)), 1)
 
 
 def _complete_growing(trial: Any) -> None:
@@ -231,6 +255,6 @@ def _complete_lr_epochs(trial: Any) -> None:
         _check_rising(trial, "lr_epochs", "nothing is trained after the last")
     elif trial.lr_epochs is not None:
         raise InputError(
-            f"lr_epochs={trial.lr_epochs} belongs to lr_schedule 'cosine-restarts' or 'step', "
-            f"but lr_schedule is {trial.lr_schedule!r}; leave lr_epochs out"
+            f"lr_epochs={_said(trial.lr_epochs)} belongs to lr_schedule 'cosine-restarts' or "
+            f"'step', but lr_schedule is {trial.lr_schedule!r}; leave lr_epochs out"
         )

@@ -13,6 +13,7 @@ morphism = {
     "epochs": 2 * T,
     "initializer": tune.grid_search(["zero", "adam"]),
     "placement": "end",
+    "momentum_on_growth": "carry",
     "lr_schedule": "staircase",
     "lr": 0.1,
     "weight_decay": 5e-4,

@@ -66,7 +66,7 @@ def record(epoch: int = 1, **changes: object) -> EpochRecord:
         "grown_val_loss": None, "grown_val_accuracy": None, "temporal_error": None,
         "functional_difference": None, "temporal_bound": None, "seconds": 1.0,
         "train_seconds": 0.5, "eval_seconds": 0.3, "lipschitz_seconds": 0.2,
-        "growth_seconds": 0.0, "reused": False,
+        "growth_seconds": 0.0, "reused": False, "key": "k", "decision": None,
         "status": "running",
     }  # fmt: skip
     return EpochRecord(**{**values, **changes})

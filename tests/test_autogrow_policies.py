@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
-from growsearch.decisions import FineTune, Grow
+from growsearch.decisions import FineTune, Grow, next_phase
 from growsearch.growth_policies import decide
 from growsearch.history import History
 
@@ -122,6 +122,9 @@ def test_caps_stop_a_sub_network_and_all_caps_end_growing():
         "2-1-1", "2-2-1", "2-3-1", "2-4-1"
     ]  # fmt: skip
     assert decisions[15].reason == "max_architecture is reached"
+    # flat: at 2 the first is at its cap already, at 3 the second stops, at 4 the third
+    history, _ = grow(lambda e: 50.0, interval=1, patience=1, max_architecture="2-3-9")
+    assert (history[-1].architecture, len(history)) == ("2-2-2", 4)
     history, decisions = grow(lambda e: 50.0, policy="convergent", max_architecture="1-1-1")
     assert (len(history), len(decisions)) == (100, 1)
 
@@ -131,6 +134,25 @@ def test_growing_ends_with_the_epochs_that_fine_tuning_leaves():
         history, decisions = grow(rising_until(1000), policy=policy, epochs=230)
         assert len(history) == 30
         assert "epochs=230" in decisions[30].reason
+
+
+@pytest.mark.parametrize(
+    ("short", "phase"), [(0.49, "training"), (0.5, "training"), (0.51, "initializing")]
+)
+def test_adam_init_ends_within_half_a_point_of_the_old_training_accuracy(short, phase):
+    config = TrialConfig(policy="periodic", initializer="adam")
+    history = History([record(1, train_accuracy=80.0, grew=True)])
+    history = history.plus(record(2, phase="initializing", train_accuracy=80.0 - short))
+    assert next_phase(config, history, None) == phase
+
+
+def test_adam_init_ends_after_ten_epochs_at_the_latest():
+    config = TrialConfig(policy="periodic", initializer="adam")
+    history, phases = History([record(1, train_accuracy=80.0, grew=True)]), []
+    for epoch in range(2, 13):
+        history = history.plus(record(epoch, phase="initializing", train_accuracy=10.0))
+        phases.append(next_phase(config, history, None))
+    assert phases[:10] == ["initializing"] * 9 + ["training"]
 
 
 def test_epochs_that_initialize_new_blocks_are_not_counted():
@@ -153,6 +175,54 @@ def test_epochs_that_initialize_new_blocks_are_not_counted():
             assert decide(config, apart) is None
     else:
         raise AssertionError("growing never ended")
+
+
+def simulated_convergent(accuracies, interval, caps, tau=0.05):
+    """c-AutoGrow with state: intervals of training, as the paper tells it."""
+    depths, turn = [1] * len(caps), 0
+    alive = [i for i, cap in enumerate(caps) if cap > 1]
+    best: list[float] = []
+    stream = iter(accuracies)
+
+    def train():
+        for _ in range(interval):
+            best.append(max([next(stream), *best[-1:]]))
+
+    def converged():
+        return len(best) > interval and best[-1] - best[-1 - interval] < tau
+
+    train()
+    while alive:
+        if not converged():
+            train()
+            continue
+        while turn not in alive:
+            turn = (turn + 1) % len(caps)
+        grown = turn
+        depths[grown] += 1
+        train()
+        if converged() or depths[grown] == caps[grown]:
+            alive.remove(grown)
+        turn = (turn + 1) % len(caps)
+    return depths, len(best)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.0, 0.04, 0.05, 0.3, -2.0]), min_size=80, max_size=80),
+    st.integers(1, 6),
+    st.lists(st.integers(1, 9), min_size=3, max_size=3),
+)
+def test_c_autogrow_is_the_papers_loop_over_any_curve(steps, interval, caps):
+    curve = [50.0 + sum(steps[: e + 1]) for e in range(len(steps))]
+    curve += [curve[-1]] * 700
+    cap = "-".join(map(str, caps))
+    history, _ = grow(
+        lambda e: curve[e - 1], policy="convergent", interval=interval, max_architecture=cap
+    )
+    depths, epochs = simulated_convergent(curve, interval, caps)
+    assert list(Architecture(history[-1].architecture).blocks) == depths
+    assert len(history) == epochs
 
 
 def simulated(accuracies, interval, patience, m, tau=0.05):

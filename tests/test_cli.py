@@ -43,7 +43,7 @@ AUTOGROW = [
 def test_train_tells_when_autogrow_grows_and_when_it_fine_tunes(capsys, tmp_path):
     code, out, _ = run(capsys, "train", *AUTOGROW, "--save-every=2", "--out", tmp_path / "one")
     assert code == 0
-    assert "grows to 2-1-1: every 1 epochs" in out
+    assert "grows to 2-1-1: an epoch since the last" in out
     assert "fine-tunes: max_architecture is reached" in out
     assert "completed after 5 epochs (2 fine-tuning)" in out
     assert "1-1-1 → 2-1-1 → 2-2-1 (growths after epochs: 1, 2)" in out
@@ -57,6 +57,37 @@ def test_a_plain_network_is_told_what_its_initializer_means(capsys, tmp_path):
     assert code == 0
     assert out.startswith("note: initializer 'adam' treats the last batch normalization")
     assert "initializing" not in out
+
+
+def test_a_store_is_listed_verified_and_collected(capsys, tmp_path):
+    place, options = tmp_path / "store", ["--growth-epochs", "1", "2", "--epochs=3"]
+    options += ["--policy=fixed", "--train-size=100", "--lr=0.1", "--store", place]
+    run(capsys, "train", *options, "--keep-states=all", "--out", tmp_path / "one")
+    code, out, _ = run(capsys, "store", "ls", place)
+    assert code == 0
+    assert re.findall(r"^(\w+) +(\d+) ", out, re.M) == [("records", "5"), ("states", "3")]
+    assert run(capsys, "store", "verify", place)[0] == 0
+    size = sum(path.stat().st_size for path in (place / "states").glob("*/*"))
+    code, out, _ = run(capsys, "store", "gc", place, "--state-megabytes", (size - 1) / 1e6)
+    assert code == 0 and out.startswith("removed 1 states")
+    assert re.search(r"^states +2 ", run(capsys, "store", "ls", place)[1], re.M)
+    damaged = next((place / "records").glob("*/*"))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    code, out, _ = run(capsys, "store", "verify", place)
+    assert code == 1
+    assert f"damaged  records/{damaged.parent.name}/{damaged.name}" in out
+    code, _, err = run(capsys, "store", "ls", tmp_path / "one")
+    assert code == 2 and "is not an epoch store" in err
+    code, out, _ = run(capsys, "train", *options, "--out", tmp_path / "two")
+    assert code == 0
+    expected = read_study(tmp_path / "one")["val_loss"].tolist()
+    assert read_study(tmp_path / "two")["val_loss"].tolist() == expected
+
+
+def test_the_plan_of_a_grid_is_exact_and_comes_before_anything_runs(capsys):
+    code, out, _ = run(capsys, "plan", ROOT / "search_spaces/growth_epochs_grid.py")
+    assert code == 0
+    assert out == "28 trials of 1,120 epochs in all\n588 distinct: 1.90 times fewer with --store\n"
 
 
 def test_what_train_leaves_goes_on_in_python(capsys, tmp_path):
@@ -86,7 +117,7 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     for name in field_names():
         assert f"--{name.replace('_', '-')} " in out
     assert "none|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
-    assert "(default: 164; AutoGrow: 2000)" in " ".join(out.split())
+    assert "(default: 164; AutoGrow: 5000)" in " ".join(out.split())
     assert "(default: 1.4)" in out
 
 

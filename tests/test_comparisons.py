@@ -82,7 +82,8 @@ def finished(config: TrialConfig, val: float, test: float, architecture: str) ->
     columns = {f"config/{name}": value for name, value in config.to_flat().items()}
     return columns | {
         "trial_id": config.digest, "status": "completed", "architecture": architecture,
-        "epochs": 9, "ppe": 5.0, "val_accuracy": val, "test_accuracy": test,
+        "epochs": 9, "ppe": 5.0, "growth_ended": "enough", "val_accuracy": val,
+        "test_accuracy": test,
     }  # fmt: skip
 
 

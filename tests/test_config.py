@@ -34,11 +34,28 @@ def test_the_defaults_of_autogrows_policies_are_its_papers():
     assert TrialConfig(dataset="mnist").image_size is None
 
 
-@pytest.mark.parametrize(("fraction", "interval"), [(1, 3), (0.75, 4), (0.5, 6), (0.25, 12)])
+@pytest.mark.parametrize(
+    ("fraction", "interval"), [(1, 3), (0.75, 4), (0.5, 6), (0.25, 12), (0.8, 4), (0.7, 4)]
+)
 def test_a_part_of_the_data_has_as_many_batches_between_growths(fraction, interval):
     """AutoGrow, section 3.3: K is divided by the fraction, J is not."""
     config = TrialConfig(policy="periodic", train_fraction=fraction)
     assert (config.interval, config.interval_epochs, config.patience) == (3, interval, 100)
+
+
+def test_defaults_of_k_and_j_fit_each_other():
+    short = {"policy": "periodic", "finetune_epochs": 20, "epochs": 60}
+    quarter = TrialConfig(**short, train_fraction=0.25)
+    assert (quarter.interval, quarter.interval_epochs, quarter.patience) == (2, 8, 10)
+    slow = TrialConfig(**short, interval=15)
+    assert (slow.interval, slow.patience) == (15, 15)
+
+
+def test_a_network_that_never_has_the_chance_to_grow_is_told():
+    (note,) = TrialConfig(policy="convergent", epochs=250).notes
+    assert "never grows" in note and "200 epochs" in note and "epochs=250 leaves 50" in note
+    (note,) = TrialConfig(policy="periodic", interval=60, epochs=250).notes
+    assert "after 60 epochs" in note
 
 
 def test_plain_networks_are_told_what_an_initializer_of_residuals_means_there():
@@ -93,14 +110,15 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"policy": "fixed", "growth_epochs": [60, 164]}, ["60 164", "epochs=164"]),
         ({"policy": "fixed", "growth_epochs": "60;110"}, ["'60;110'", "separated by spaces"]),
         ({"policy": "none", "rtol": 1.2}, ["rtol=1.2", "belongs to policy 'lipschitz'"]),
-        ({"growth_epochs": [60]}, ["growth_epochs", "belongs to policy 'fixed' or 'hand-tuned'"]),
+        ({"growth_epochs": [60]}, ["growth_epochs=60 belongs to policy 'fixed' or 'hand-tuned'"]),
+        ({"max_architecture": "8-x-8"}, ["max_architecture: ", "'8-x-8'"]),
         ({"policy": "none", "initializer": "zero"}, ["initializer='zero'", "'hand-tuned'"]),
         ({"initializer": "zero", "scaling": "paper"}, ["scaling='paper'", "initializer 'clone'"]),
         ({"initializer": "clown"}, ["initializer 'clown'; did you mean 'clone'"]),
         ({"baseline": "first"}, ["baseline 'first'"]),
         ({"lr_schedule": "cosin"}, ["lr_schedule 'cosin'; did you mean 'cosine'"]),
         ({"lr_schedule": "cosine-restarts"}, ["needs lr_epochs", "60 110"]),
-        ({"lr_epochs": [60]}, ["lr_epochs=(60,)", "'cosine-restarts' or 'step'"]),
+        ({"lr_epochs": [60]}, ["lr_epochs=60 ", "'cosine-restarts' or 'step'"]),
         ({"lr_schedule": "step", "lr_epochs": [90, 60]}, ["lr_epochs 90 60", "must rise"]),
         ({"network": "basic4resnet-imagenet", "architecture": "2-2-2"}, ["has 4", "2-2-2-2"]),
         ({"train_fraction": 0}, ["train_fraction", "greater than 0"]),
@@ -138,7 +156,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"policy": "convergent", "patience": 8}, ["patience=8", "belongs to policy 'periodic'"]),
         (
             {"policy": "periodic", "epochs": 200},
-            ["finetune_epochs=200 (N)", "epochs=200", "raise epochs"],
+            ["finetune_epochs=200 (N)", "epochs=200 count", "raise epochs"],
         ),
         (
             {"policy": "periodic", "architecture": "2-1-1", "max_architecture": "1-9-9"},

@@ -282,7 +282,10 @@ def test_stopping_early_ends_the_workers_at_once(folder, monkeypatch):
 
 def test_a_worker_has_work_and_one_core_is_left(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr("torch.get_num_threads", lambda: 16)
     assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 2, 7]
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)  # a trial's share of the cores
+    assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 2, 3]
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3})
     assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 1, 1]
 

@@ -16,10 +16,10 @@ ORDER = [
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "initializers", "initializing", "lipschitz", "theory", "costs",
     "train_state", "growth", "training", "epoch_keys", "epoch_store", "branch", "trainer",
-    "results", "pareto", "comparisons", "landscape", "figures", "report", "terminal",
-    "tuning.search_space", "tuning.trial_queue", "tuning.trainable", "tuning.callbacks",
-    "tuning.progress", "tuning.tuner",
-    "cli",
+    "results", "pareto", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
+    "tuning.search_space", "tuning.sharing", "tuning.plan", "tuning.trial_queue",
+    "tuning.trainable", "tuning.callbacks", "tuning.progress", "tuning.tuner",
+    "commands", "cli",
 ]
 # fmt: on
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")

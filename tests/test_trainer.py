@@ -1,3 +1,4 @@
+import copy
 import math
 import subprocess
 import sys
@@ -196,7 +197,7 @@ def test_momentum_follows_its_parameters_by_name_and_new_ones_have_none():
 
 
 def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
-    """AutoGrow, section 2.2; statistics of all other normalizations stand still as well."""
+    """AutoGrow, section 2.2; statistics of the old blocks' normalizations stand still as well."""
     trainer = Trainer(autogrow_trial(initializer="adam"))
     next(trainer)
     assert next(trainer).grew
@@ -215,6 +216,37 @@ def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
     after = network.state_dict()
     moved = {n for n, _ in network.named_parameters() if not torch.equal(after[n], before[n])}
     assert moved == {name for name, _ in network.named_parameters()}
+
+
+def test_adam_init_is_torchs_adam_on_that_normalization_alone():
+    """By hand, an epoch of it on a copy of the network."""
+    trainer = Trainer(autogrow_trial(initializer="adam"))
+    next(trainer), next(trainer)
+    reference, dataset = copy.deepcopy(trainer.state.network), trainer.dataset
+    next(trainer)
+    last = reference.blocks[0][1].bn2
+    adam = torch.optim.Adam(last.parameters(), lr=1e-3)
+    for batch in dataset.training_batches(128, seed=0, epoch=3):
+        loss = torch.nn.functional.cross_entropy(reference.train()(batch.images), batch.labels)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    trained = trainer.state.network.blocks[0][1].bn2
+    assert torch.allclose(trained.weight, last.weight, rtol=1e-5)
+    assert torch.allclose(trained.bias, last.bias, rtol=1e-4, atol=1e-7)
+
+
+def test_a_last_batch_of_one_image_is_an_error_before_training():
+    with pytest.raises(InputError, match=r"batch_size=128 leaves one of 129 .* change batch_size"):
+        Trainer(TrialConfig(policy="none", train_size=129))
+
+
+def test_what_is_no_saved_state_is_one_line(tmp_path):
+    (tmp_path / "other.pt").write_text("nothing")
+    for name in ("other.pt", "missing.pt"):
+        with pytest.raises(InputError, match=f"{name}' is not a saved state") as caught:
+            Trainer.load(tmp_path / name)
+        assert "\n" not in str(caught.value)
 
 
 def test_adam_init_ends_when_training_accuracy_is_back_and_its_epochs_cost():

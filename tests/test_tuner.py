@@ -1,5 +1,9 @@
 """One real search on Ray, looked at from all sides."""
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,10 +14,13 @@ from growsearch.baselines import from_scratch
 from growsearch.cli import main
 from growsearch.comparisons import found_networks
 from growsearch.config import TrialConfig
-from growsearch.history import EpochRecord
+from growsearch.epoch_store import RECORDS, EpochStore
+from growsearch.epoch_tree import count_epochs
+from growsearch.history import EpochRecord, History
 from growsearch.results import config_of, read_info, read_study, summarize
 from growsearch.trainer import Trainer
 from growsearch.tuning.search_space import draw_trials, load_spaces
+from growsearch.tuning.trial_queue import TrialQueue
 
 SPACE = """
 import random
@@ -139,6 +146,83 @@ def test_each_network_that_is_found_is_trained_from_scratch_once(search, capsys)
         delta = row["val_accuracy"] - alone.val_accuracy
         assert table.loc[row["trial_id"], "val_delta"] == pytest.approx(delta, abs=1e-12)
     assert "Found networks" in capsys.readouterr().out
+
+
+GRID = """
+from itertools import combinations
+
+from ray import tune
+
+pairs = [list(pair) for pair in combinations(range(1, %d), 2)]
+param_space = {
+    "policy": "fixed", "growth_epochs": tune.grid_search(pairs), "epochs": 6,
+    "train_size": 100, "lr": 0.1,
+}
+"""
+
+
+@pytest.mark.usefixtures("search")
+@pytest.mark.parametrize("concurrent", [1, 2])
+def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, concurrent):
+    """And a second search over a finer grid pays for what is new only."""
+    paid = {}
+    for name, last in (("coarse", 4), ("fine", 5)):
+        (tmp_path / f"{name}.py").write_text(GRID % last)
+        arguments = f"search {tmp_path}/{name}.py --store {tmp_path}/store --out {tmp_path}/{name}"
+        assert main(f"{arguments} --max-concurrent {concurrent}".split()) == 0
+        study = read_study(tmp_path / name)
+        counts = count_epochs(study)
+        trials = summarize(study)
+        paid[name] = counts.paid
+        assert trials["paid_epochs"].sum() == counts.paid
+        assert trials["epochs"].eq(6).all() and trials["status"].eq("completed").all()
+        if name == "coarse":
+            assert counts.paid == counts.distinct == 15
+            assert "15 trained of 18" in capsys.readouterr().out
+    assert counts.distinct == 25
+    assert paid["fine"] == 25 - 15
+    for _, row in trials.iterrows():
+        alone = pd.DataFrame([vars(record) for record in Trainer(config_of(row))])[RECORD]
+        shared = study[study["trial_id"] == row["trial_id"]][RECORD].reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            alone.map(plain), shared.map(plain), check_exact=True, check_dtype=False
+        )
+
+
+@pytest.mark.usefixtures("search")
+def test_a_search_whose_driver_was_killed_pays_for_what_is_missing(tmp_path):
+    (tmp_path / "grid.py").write_text(GRID.replace("100", "400") % 5)
+    store = EpochStore(str(tmp_path / "store"))
+    command = [sys.executable, "-c", "from growsearch.cli import main; main()", "search"]
+    command += [f"{tmp_path}/grid.py", "--store", store.place, "--out", f"{tmp_path}/killed"]
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as driver:
+        while len(list(store.entries(RECORDS))) < 5 and driver.poll() is None:
+            time.sleep(0.05)
+        driver.kill()
+    before = len(list(store.entries(RECORDS)))
+    assert before >= 5
+    arguments = f"search {tmp_path}/grid.py --store {store.place} --out {tmp_path}/again"
+    assert main(arguments.split()) == 0
+    study = read_study(tmp_path / "again")
+    counts = count_epochs(study)
+    assert counts.distinct == 25
+    assert counts.paid < 25
+    assert summarize(study)["status"].eq("completed").all()
+    assert main(["store", "verify", store.place]) == 0
+
+
+def test_a_waiting_trial_takes_over_when_the_running_one_fails():
+    first, second = (
+        TrialConfig(policy="fixed", growth_epochs=g, epochs=6) for g in ((2, 4), (2, 5))
+    )
+    queue = TrialQueue([second], options={"store": "somewhere"})
+    queue.running, queue.histories = {"a": first}, {"a": History()}
+    assert queue._must_wait(second)
+    queue.on_trial_complete("a", error=True)
+    assert not queue._must_wait(second)
 
 
 @pytest.mark.parametrize(

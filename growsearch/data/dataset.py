@@ -42,8 +42,9 @@ class Dataset:
         return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
-        splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}
-        return replace(self, **splits)
+        train, val = self.train.to(device), self.val.to(device)
+        test = val if self.test is self.val else self.test.to(device)
+        return replace(self, train=train, val=val, test=test)
 
     def subset(self, train_size: int, seed: int) -> "Dataset":
         """The same data set with `train_size` training images, as many of each class as can be.

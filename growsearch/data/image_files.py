@@ -44,8 +44,8 @@ class ImageFiles(Split):
 
     Training images are random parts resized to 224x224 pixels, half of them mirrored; for
     evaluation the shorter side is resized to 256 pixels and the centre cut out. They are read by
-    worker processes, one for each core but one, which draw nothing: batches are the same whatever
-    their number. Batches raise InputError for a file that cannot be read.
+    worker processes, one for each of the trial's threads but one, which draw nothing: batches are
+    the same whatever their number. Batches raise InputError for a file that cannot be read.
     """
 
     paths: list[str]
@@ -113,8 +113,9 @@ class ImageFiles(Split):
 
 
 def _workers(images: int) -> int:
-    """A core is left to the main process; few images are soon read without workers."""
-    return min(max(len(os.sched_getaffinity(0)) - 1, 1), images // CHUNK)
+    """A core of the trial's is left to the main process; few images are soon read without."""
+    cores = min(len(os.sched_getaffinity(0)), torch.get_num_threads())
+    return min(max(cores - 1, 1), images // CHUNK)
 
 
 def _checked(read: Tensor | InputError) -> Tensor:

@@ -59,6 +59,11 @@ def load_trial_dataset(config: TrialConfig) -> Dataset:
         size = max(round(config.train_fraction * len(dataset.train)), 1)
     if size is not None:
         dataset = dataset.subset(size, config.seed)
+    if len(dataset.train) % config.batch_size == 1:
+        raise InputError(
+            f"batch_size={config.batch_size} leaves one of {len(dataset.train)} training images "
+            "for the last batch, and batch normalization needs two; change batch_size or train_size"
+        )
     return dataset if config.image_size is None else dataset.padded(config.image_size)
 
 

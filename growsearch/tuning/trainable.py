@@ -9,6 +9,7 @@ import torch
 from ray import tune
 
 from growsearch.config import TrialConfig
+from growsearch.epoch_store import EpochStore
 from growsearch.trainer import Trainer
 
 STATE_FILE = "state.pt"
@@ -17,7 +18,8 @@ STATE_FILE = "state.pt"
 class GrowingTrial(tune.Trainable):
     """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
 
-    Tune's configuration is {"trial": the fields of a TrialConfig}.
+    Tune's configuration is {"trial": the fields of a TrialConfig}, and with an epoch store its
+    place as "store" and "keep_states".
     """
 
     trainer: Trainer
@@ -29,7 +31,8 @@ class GrowingTrial(tune.Trainable):
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
-        self.trainer = Trainer(trial)
+        store = EpochStore(config["store"]) if "store" in config else None
+        self.trainer = Trainer(trial, store=store, keep_states=config.get("keep_states", "forks"))
 
     def step(self) -> dict[str, Any]:
         record = next(self.trainer)

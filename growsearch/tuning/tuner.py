@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
+from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
 from growsearch.results import create_study
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
+from growsearch.tuning.sharing import growth_order
 
 if TYPE_CHECKING:
     from ray.tune import Result
@@ -46,19 +48,27 @@ def run_search(
     gpus_per_trial: float | None = None,
     max_concurrent: int | None = None,
     from_scratch: bool = False,
+    store: str | None = None,
+    keep_states: str = "forks",
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
     threads, and by default one GPU where the cluster has any. `from_scratch` adds a trial for each
-    network that a trial has grown to. An interrupt (Ctrl-C) ends the search with what it has.
+    network that a trial has grown to. With a `store` each distinct epoch is trained once, and
+    `keep_states` says which states stay there (see Branch). An interrupt (Ctrl-C) ends the search
+    with what it has.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
     _check_shares(cpus_per_trial, gpus_per_trial, max_concurrent)
     spaces = load_spaces(space_file, overrides)
     drawn = draw_trials(spaces, trials, search_seed)
+    sharing = {}
+    if store is not None:
+        sharing = {"store": EpochStore(store).place, "keep_states": keep_states}
+        drawn.sort(key=growth_order)
     _check_data(drawn)
     ray, tune = _start_ray()
     resources = _resources(ray.cluster_resources(), drawn, cpus_per_trial, gpus_per_trial)
@@ -75,6 +85,7 @@ def run_search(
         search_seed=search_seed,
         resources_per_trial=resources,
         from_scratch=from_scratch,
+        **sharing,
     )
 
     from growsearch.tuning.callbacks import StudyWriter
@@ -83,12 +94,11 @@ def run_search(
     from growsearch.tuning.trial_queue import TrialQueue
 
     notes = list(dict.fromkeys(note for config in drawn for note in config.notes))
-    queue = TrialQueue(drawn, max_concurrent, from_scratch)
+    queue = TrialQueue(drawn, max_concurrent, from_scratch, sharing)
     writer = StudyWriter(folder.resolve())
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
-        # what was drawn and checked, and not drawn again: a sample_from may not repeat itself
-        param_space={"trial": tune.grid_search([config.to_flat() for config in drawn])},
+        param_space={"trial": {}},  # the queue has the trials
         tune_config=tune.TuneConfig(
             search_alg=queue,
             reuse_actors=True,

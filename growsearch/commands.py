@@ -1,0 +1,180 @@
+"""What the command line's commands do: each takes its parsed arguments and returns an exit code."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from growsearch.config import TrialConfig, check_field
+from growsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Heavy imports are in the commands: train must not import ray.
+
+
+def trial_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The trial options that were given."""
+    given = vars(parsed)
+    return {
+        spec.name: check_field(spec.name, given[spec.name])
+        for spec in fields(TrialConfig)
+        if spec.name in given
+    }
+
+
+def _default_out(name: str) -> str:
+    return f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def train(parsed: argparse.Namespace) -> int:
+    config = TrialConfig(**trial_options(parsed))
+    from rich.console import Console
+
+    from growsearch.results import create_study, write_trial
+    from growsearch.terminal import EpochDisplay, trial_summary
+    from growsearch.trainer import Trainer
+
+    every = parsed.save_every
+    if every is not None and every < 1:
+        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
+    store = None
+    if parsed.store is not None:
+        from growsearch.epoch_store import EpochStore
+
+        store = EpochStore(parsed.store)
+    trainer = Trainer(config, store=store, keep_states=parsed.keep_states)
+    folder = create_study(
+        parsed.out or _default_out("train"), command="train", searched=[], trials=1
+    )
+    if every:
+        (folder / "states").mkdir()
+    console = Console()
+    _show_notes(console, config.notes)
+    try:
+        with EpochDisplay(console, config.epochs) as display:
+            for record in trainer:
+                write_trial(folder, config.digest, config, trainer.history)
+                if not record.reused or trainer.finished:
+                    trainer.save(folder / "state.pt")
+                if every and (record.epoch % every == 0 or trainer.finished):
+                    trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
+                display.show(record, trainer.decision)
+    finally:
+        if trainer.history:
+            console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
+            console.print(f"results        {folder}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _show_notes(console: "Console", notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
+
+
+def search(parsed: argparse.Namespace) -> int:
+    out = parsed.out or _default_out(Path(parsed.space).stem)
+    overrides = trial_options(parsed)
+    from growsearch.tuning.tuner import run_search
+
+    end = run_search(
+        parsed.space,
+        out,
+        overrides=overrides,
+        trials=parsed.trials,
+        search_seed=parsed.search_seed,
+        cpus_per_trial=parsed.cpus_per_trial,
+        gpus_per_trial=parsed.gpus_per_trial,
+        max_concurrent=parsed.max_concurrent,
+        from_scratch=parsed.from_scratch,
+        store=parsed.store,
+        keep_states=parsed.keep_states,
+    )
+    for failure in end.failures:
+        print(f"growsearch search: {failure}", file=sys.stderr)
+    if any(Path(out, "trials").glob("*.parquet")):
+        _show_report(out)
+    if end.unfinished:
+        print(
+            f"growsearch search: interrupted: {end.unfinished} trials did not end; {out} has what "
+            "was trained",
+            file=sys.stderr,
+        )
+        return 130
+    return 1 if end.failures else 0
+
+
+def plan(parsed: argparse.Namespace) -> int:
+    from growsearch.tuning.plan import plan_search
+    from growsearch.tuning.search_space import draw_trials, load_spaces
+
+    spaces = load_spaces(parsed.space, trial_options(parsed))
+    planned = plan_search(draw_trials(spaces, parsed.trials, parsed.search_seed))
+    print(f"{planned.trials:,} trials of {planned.nominal:,} epochs in all")
+    if planned.fewest == planned.most:
+        times = planned.nominal / planned.most
+        print(f"{planned.most:,} distinct: {times:.2f} times fewer with --store")
+    else:
+        print(
+            f"{planned.fewest:,} to {planned.most:,} distinct: data decides what trials share "
+            "after their first growth"
+        )
+    return 0
+
+
+def store(parsed: argparse.Namespace) -> int:
+    from growsearch.epoch_store import RECORDS, STATES, collect, existing
+
+    remembered = existing(parsed.place)
+    if parsed.action == "gc":
+        dropped, size = collect(remembered, int(parsed.state_megabytes * 1e6))
+        print(f"removed {dropped:,} states, {size / 1e6:,.1f} MB")
+        return 0
+    damaged = []
+    for kind in (RECORDS, STATES):
+        count = size = 0
+        for entry in remembered.entries(kind):
+            count, size = count + 1, size + entry.size
+            if parsed.action == "verify" and not remembered.is_whole(entry.path):
+                damaged.append(entry.path)
+        print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB")
+    for path in damaged:
+        print(f"damaged  {path}")
+    return 1 if damaged else 0
+
+
+def report(parsed: argparse.Namespace) -> int:
+    _show_report(parsed.study)
+    return 0
+
+
+def _show_report(study: str) -> None:
+    from rich.console import Console
+
+    from growsearch.report import write_report
+    from growsearch.terminal import found_table, front_table
+
+    made = write_report(study)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
+    if len(made.front):
+        console.print(front_table(made.front, made.searched))
+    else:
+        console.print("no trial has completed, so there is no front")
+    if len(made.found):
+        console.print(found_table(made.found))
+    epochs = made.epochs
+    if epochs.paid < epochs.nominal:
+        console.print(
+            f"epochs   {epochs.paid:,} trained of {epochs.nominal:,}: {epochs.merge_rate:.2f} "
+            "times fewer parameter-epochs",
+            highlight=False,
+        )
+    paths = {"report": made.page, "picture": made.picture, "table": made.table}
+    for label, path in paths.items():
+        console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

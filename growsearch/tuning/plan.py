@@ -1,0 +1,62 @@
+"""How many epochs a search will train, before it trains any."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from growsearch.choices import AUTOGROW, LIPGROW, NETWORKS
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord
+from growsearch.tuning.sharing import Path, root_of
+
+_BLANK: dict[str, Any] = {f.name: 0 for f in fields(EpochRecord)} | {
+    "lipschitz": 1.0, "lipschitz_subnetworks": (1.0,) * max(NETWORKS.values())
+}  # fmt: skip
+"""Of an epoch that no policy sees a reason in."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The epochs of a search whose trials share them."""
+
+    trials: int
+    nominal: int
+    """Epochs of all trials, those that initialize new blocks by adam not counted."""
+    fewest: int
+    most: int
+    """Bounds of the tree's distinct epochs; the same number where every schedule is known."""
+
+
+def plan_search(drawn: list[TrialConfig]) -> Plan:
+    """The tree of `drawn`, exact as far as no data decides.
+
+    A trial's way is known until data may decide a growth: with a fixed schedule to its end. What
+    follows may be all its own, or all shared.
+    """
+    known: set[tuple[Any, ...]] = set()
+    places: dict[tuple[Any, ...], int] = {}
+    unknown = longest = nominal = 0
+    for config in drawn:
+        path, place = Path(config), places.setdefault(root_of(config), len(places))
+        while not path.ended and len(path.history.trained) < _known_epochs(config):
+            step = (place, path.next_epoch())
+            known.add(step)
+            place = places.setdefault(step, len(places))
+            path.extend(EpochRecord(**_BLANK))
+        epochs = len(path.history)
+        rest = 0 if path.ended else config.epochs - len(path.history.trained)
+        unknown += rest
+        nominal += epochs + rest
+        longest = max(longest, epochs + rest)
+    return Plan(len(drawn), nominal, max(len(known), longest), len(known) + unknown)
+
+
+def _known_epochs(config: TrialConfig) -> int:
+    """Epochs after which data may decide a growth for the first time."""
+    if config.policy in LIPGROW:
+        assert config.window and config.reserve
+        return config.window + 1
+    if config.policy in AUTOGROW:
+        return config.interval_epochs * (1 if config.policy == "periodic" else 2)
+    if config.initializer == "adam" and config.growth_epochs:
+        return config.growth_epochs[0]
+    return config.epochs
