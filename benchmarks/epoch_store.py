@@ -7,8 +7,8 @@
 A grid of 28 pairs of growth epochs and a sweep of 16 values of rtol, on the digits, each without a
 store, and with a new one at 1 and at 2 trials at a time: epochs trained against those that are
 distinct, and wall time against that of the search without over the merge rate, nominal over paid
-parameter-epochs. Then, on 5,000 Fashion-MNIST
-images, what publishing an epoch and recalling it take.
+parameter-epochs. Then, on 5,000 Fashion-MNIST images, what publishing an epoch and recalling it
+take.
 """
 
 import argparse
