@@ -1,11 +1,11 @@
 """What a grown network is compared with: the same network trained from scratch."""
 
-from growsearch.choices import AUTOGROW
+from growsearch.choices import AUTOGROW, DATA
 from growsearch.config import TrialConfig
 
 _SAME = (
-    "dataset", "data_dir", "split", "train_size", "train_fraction", "image_size", "network",
-    "bn_gamma_init", "batch_size", "lr", "weight_decay", "seed", "record_lipschitz", "device",
+    *DATA, "network", "bn_gamma_init", "batch_size", "lr", "weight_decay", "seed",
+    "record_lipschitz", "device",
 )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 
 from growsearch.architecture import Architecture
+from growsearch.claims import Claim, holder
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
-from growsearch.epoch_keys import epoch_key, growth_key, root_key
-from growsearch.epoch_store import EpochStore
-from growsearch.growth import grow
+from growsearch.epoch_keys import epoch_key, growth_key
+from growsearch.epoch_store import RECORDS, EpochStore
+from growsearch.growth import go_on
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.train_state import TrainState
@@ -35,13 +36,14 @@ class Branch:
     config: TrialConfig
     dataset: Dataset
     device: torch.device
+    tip: str
+    """What the next epoch hangs on: the root, the last epoch, or the growth after it."""
     kept: str = "forks"
 
     def __post_init__(self) -> None:
         self.keys: list[str] = []
         """Of the epochs so far, in order."""
-        self.tip = root_key(self.config, self.dataset, self.device)
-        """What the next epoch hangs on: the last epoch, or the growth after it."""
+        self._claim = Claim(self.store) if self.store else None
         self._passing: str | None = None
         """An epoch whose state this trial has kept only to go on from."""
 
@@ -54,15 +56,36 @@ class Branch:
         if history[-1].grew:
             self.tip = growth_key(self.tip, self.config, architecture)
 
+    def awaited(self, phase: str, lr: float) -> tuple[str, str] | None:
+        """The key of the next epoch and who trains it now; None if it is remembered, or ours.
+
+        Then it is claimed. A trial that has to wait claims nothing, so that no two wait for each
+        other.
+        """
+        if self.store is None or self._claim is None:
+            return None
+        key = epoch_key(self.tip, phase, lr)
+        if self.store.has(RECORDS, key):
+            return None
+        who = holder(self.store, key, self.keys[-1] if self.keys else None)
+        if who is None and self._claim.move(key):
+            return None
+        self.release()
+        return key, who or "another process"
+
+    def release(self) -> None:
+        """Leave the last epoch to others."""
+        if self._claim is not None:
+            self._claim.release()
+
     def recall(self, phase: str, lr: float) -> Measured | None:
         """The next epoch, if it is remembered; it is the last one from now on."""
         self.tip = epoch_key(self.tip, phase, lr)
         self.keys.append(self.tip)
-        entry = self.store.record(self.tip) if self.store else None
-        if entry is None:
+        known = remembered(self.store, self.tip) if self.store else None
+        if known is None:
             return None
-        constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
-        record = EpochRecord(**_with_tuples(entry))
+        record, constants = known
         details = lipschitz_details(constants, self.config)
         return replace(record, phase=phase, reused=True, **details), constants
 
@@ -77,6 +100,8 @@ class Branch:
         self.store.remember(self.tip, asdict(record) | {"lipschitz_by_layer": constants.by_layer})
         if passed is not None and self.kept != "all":
             self.store.drop(passed)
+        if self._claim is not None:
+            self._claim.rest()
 
     def fork(self) -> None:
         """The trial has taken one of several ways after the last epoch: its state is to stay."""
@@ -113,19 +138,23 @@ class Branch:
                 break
         for k in range(n, len(history)):
             if not ready:
-                state = self._decided(state, History(history[:k]), history[k])
+                architecture = Architecture(history[k].architecture)
+                state = go_on(
+                    state, History(history[:k]), history[k].phase, architecture, self.config,
+                    self.dataset,
+                )  # fmt: skip
             retrain(state, history[k].lr, self.config, self.dataset)
             ready = False
         return state
 
-    def _decided(self, state: TrainState, history: History, following: EpochRecord) -> TrainState:
-        """The state after `history`, ready for the epoch of which `following` is the record."""
-        if history[-1].grew:
-            architecture = Architecture(following.architecture)
-            state = grow(state, architecture, self.config, self.dataset, history[-1].epoch)
-        state.history = history
-        state.enter(following.phase, self.config)
-        return state
+
+def remembered(store: EpochStore, key: str) -> Measured | None:
+    """The epoch of `key`, as the trial that trained it recorded it."""
+    entry = store.record(key)
+    if entry is None:
+        return None
+    constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
+    return EpochRecord(**_with_tuples(entry)), constants
 
 
 def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:

@@ -19,10 +19,13 @@ NETWORKS = {
 PLAIN = ("plain3net", "plain4net", "plain4net-imagenet")
 """Families without shortcuts."""
 
-_GROWING = ("initializer", "scaling", "placement", "momentum_on_growth")
-_SCHEDULED = ("growth_epochs", "growth_architectures", *_GROWING)
-_LIPSCHITZ = ("rtol", "window", "baseline", "reserve", "max_architecture", *_GROWING)
-_CONVERGENT = ("interval", "tau", "finetune_epochs", "max_architecture", *_GROWING)
+DATA = ("dataset", "data_dir", "split", "train_size", "train_fraction", "image_size")
+"""Options that say what is trained on."""
+GROWING = ("initializer", "scaling", "placement", "momentum_on_growth")
+"""Options that say how a network grows; when and to what are the policy's."""
+_SCHEDULED = ("growth_epochs", "growth_architectures", *GROWING)
+_LIPSCHITZ = ("rtol", "window", "baseline", "reserve", "max_architecture", *GROWING)
+_CONVERGENT = ("interval", "tau", "finetune_epochs", "max_architecture", *GROWING)
 POLICIES = {
     "none": (),
     "fixed": _SCHEDULED,

@@ -2,17 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from growsearch.config import TrialConfig, check_field
 from growsearch.errors import InputError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 # Heavy imports are in the commands: train must not import ray.
 
@@ -36,7 +32,7 @@ def train(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     from growsearch.results import create_study, write_trial
-    from growsearch.terminal import EpochDisplay, trial_summary
+    from growsearch.terminal import EpochDisplay, show_notes, trial_summary
     from growsearch.trainer import Trainer
 
     every = parsed.save_every
@@ -54,7 +50,7 @@ def train(parsed: argparse.Namespace) -> int:
     if every:
         (folder / "states").mkdir()
     console = Console()
-    _show_notes(console, config.notes)
+    show_notes(console, config.notes)
     try:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
@@ -69,11 +65,6 @@ def train(parsed: argparse.Namespace) -> int:
             console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
             console.print(f"results        {folder}", highlight=False, soft_wrap=True)
     return 0
-
-
-def _show_notes(console: "Console", notes: Iterable[str]) -> None:
-    for note in notes:
-        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
 
 
 def search(parsed: argparse.Namespace) -> int:

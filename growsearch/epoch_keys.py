@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from growsearch.architecture import Architecture
+from growsearch.choices import GROWING
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.history import INITIALIZING, EpochRecord
@@ -30,7 +31,7 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
     return _hashed(
         numerics=NUMERICS,
         record=[f.name for f in fields(EpochRecord)],
-        dataset=dataset.digest(),
+        dataset=dataset.digest,
         network=config.network,
         architecture=config.architecture,
         bn_gamma_init=config.bn_gamma_init,
@@ -56,10 +57,7 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     return _hashed(
         parent=parent,
         architecture=str(architecture),
-        initializer=config.initializer,
-        scaling=config.scaling,
-        placement=config.placement,
-        momentum_on_growth=config.momentum_on_growth,
+        **{name: getattr(config, name) for name in GROWING},
     )
 
 

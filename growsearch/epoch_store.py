@@ -12,6 +12,8 @@ import hashlib
 import io
 import json
 import logging
+import os
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,18 +35,21 @@ _LOG = logging.getLogger("growsearch")
 class EpochStore:
     """The store at `place`: a folder, or an address such as s3://bucket/folder.
 
+    `owner` is who claims epochs here (see claims.py): a search, or by default this process.
     Any number of processes may read and write it at once. What cannot be written (a full disk) or
     read (a damaged file, which is removed) is logged once and trained anew: a store never stops a
     trial. Raises InputError if there is no such filesystem.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place if "://" in place else str(Path(place).resolve())
+    def __init__(self, place: str, owner: str | None = None) -> None:
+        self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
+        self.is_local = "://" not in place
+        self.place = str(Path(place).resolve()) if self.is_local else place
         try:
-            if "://" in place:
-                base, path = fs.FileSystem.from_uri(place)
-            else:
+            if self.is_local:
                 base, path = fs.LocalFileSystem(), self.place
+            else:
+                base, path = fs.FileSystem.from_uri(place)
             base.create_dir(path, recursive=True)
         except (OSError, ValueError) as error:
             raise InputError(
@@ -53,6 +58,10 @@ class EpochStore:
             ) from error
         self.files = fs.SubTreeFileSystem(path, base)
         self._complained = False
+
+    def has(self, kind: str, key: str) -> bool:
+        """Whether there is an entry; a look inside may find it damaged."""
+        return self.files.get_file_info(entry_path(kind, key)).type == fs.FileType.File
 
     def record(self, key: str) -> dict[str, Any] | None:
         """What was remembered under `key`; None if nothing was."""
@@ -79,7 +88,7 @@ class EpochStore:
 
     def drop(self, key: str) -> None:
         """Forget the state of `key`, not its record."""
-        self._remove(_path(STATES, key))
+        self.remove(entry_path(STATES, key))
 
     def entries(self, kind: str) -> Iterator[fs.FileInfo]:
         """The files of `kind`, RECORDS or STATES, a folder at a time."""
@@ -92,7 +101,7 @@ class EpochStore:
         before = datetime.now(UTC) - timedelta(hours=1)
         for entry in self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True)):
             if entry.mtime is not None and entry.mtime < before:
-                self._remove(entry.path)
+                self.remove(entry.path)
 
     def is_whole(self, path: str) -> bool:
         """Whether the file of an entry is as it was written."""
@@ -100,7 +109,7 @@ class EpochStore:
             return _content(file.read()) is not None
 
     def _read(self, kind: str, key: str) -> bytes | None:
-        path = _path(kind, key)
+        path = entry_path(kind, key)
         try:
             with self.files.open_input_file(path) as file:
                 content = _content(file.read())
@@ -111,19 +120,19 @@ class EpochStore:
             return None
         if content is None:
             _LOG.warning("%s in store %s is damaged; it is made anew", path, self.place)
-            self._remove(path)
+            self.remove(path)
         return content
 
     def _write(self, kind: str, key: str, content: bytes) -> None:
-        path = _path(kind, key)
+        path = entry_path(kind, key)
         unfinished = f"{_UNFINISHED}/{uuid.uuid4().hex}"
         try:
-            if self.files.get_file_info(path).type == fs.FileType.File:
+            if self.has(kind, key):
                 return
             self.files.create_dir(_UNFINISHED, recursive=True)
             self.files.create_dir(path.rpartition("/")[0], recursive=True)
             with self.files.open_output_stream(unfinished) as file:
-                file.write(_MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+                file.write(_head(content) + b"\n")
                 file.write(content)
             self.files.move(unfinished, path)
         except OSError as error:
@@ -133,11 +142,12 @@ class EpochStore:
                     self.place, one_line(error),
                 )  # fmt: skip
             self._complained = True
-            self._remove(unfinished)
+            self.remove(unfinished)
         else:
             self._complained = False
 
-    def _remove(self, path: str) -> None:
+    def remove(self, path: str) -> None:
+        """The file at `path`, if there is one."""
         with suppress(OSError):  # another process was quicker, or it was never there
             self.files.delete_file(path)
 
@@ -170,12 +180,16 @@ def collect(store: EpochStore, budget: int) -> tuple[int, int]:
     return dropped, freed
 
 
-def _path(kind: str, key: str) -> str:
+def entry_path(kind: str, key: str) -> str:
+    """Where the entry of `kind` and `key` lies in a store."""
     return f"{kind}/{key[:2]}/{key}"
 
 
 def _content(file: bytes) -> bytes | None:
     """What follows the first line; None if that is not its hash."""
     head, _, content = file.partition(b"\n")
-    expected = _MAGIC + hashlib.sha256(content).hexdigest().encode()
-    return content if head == expected else None
+    return content if head == _head(content) else None
+
+
+def _head(content: bytes) -> bytes:
+    return _MAGIC + hashlib.sha256(content).hexdigest().encode()

@@ -1,6 +1,8 @@
 """The tree of a study's epochs: trials are paths in it, and those that agree so far share them."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -73,10 +75,11 @@ def epoch_tree(study: pd.DataFrame) -> pd.DataFrame:
         waiting += [(child, len(rows)) for child in reversed(node.children)]
         leaves += not node.children
         rows.append(row)
-    for i in reversed(range(len(rows))):
-        following = [row["y"] for row in rows[i + 1 :] if row["parent"] == i]
-        if following:
-            rows[i]["y"] = sum(following) / len(following)
+    following: dict[int, list[float]] = defaultdict(list)
+    for i, row in reversed(list(enumerate(rows))):
+        if following[i]:
+            row["y"] = fmean(following[i])
+        following[row["parent"]].append(row["y"])
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 

@@ -5,6 +5,7 @@ from torch import nn
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
+from growsearch.history import History
 from growsearch.initializers import Sources, block_sources, inherited_name, initialize
 from growsearch.train_state import TrainState, new_network, new_optimizer
 
@@ -37,6 +38,20 @@ def grow(
     if config.momentum_on_growth == "carry":
         _carry_momentum(state, grown, sources)
     return grown
+
+
+def go_on(
+    state: TrainState, history: History, phase: str, architecture: Architecture,
+    config: TrialConfig, dataset: Dataset,
+) -> TrainState:  # fmt: skip
+    """The state after `history`, ready for an epoch of `phase`; grown, if it is not yet, to
+    `architecture`.
+    """
+    if architecture != state.architecture:
+        state = grow(state, architecture, config, dataset, len(history))
+    state.history = history
+    state.enter(phase, config)
+    return state
 
 
 def _carry_momentum(old: TrainState, grown: TrainState, sources: Sources) -> None:

@@ -1,7 +1,8 @@
 """What happened: one record an epoch, never changed afterwards."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 TRAINING, INITIALIZING, FINE_TUNING = "training", "initializing", "fine-tuning"
 """Phases: the network trains and may grow; new blocks train apart; the found network trains on."""
@@ -74,6 +75,11 @@ class EpochRecord:
     """By sub-network, as the next two: see theory.GrowthMeasures."""
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
+
+
+def record_among(values: Mapping[str, Any]) -> EpochRecord:
+    """The record whose fields are among `values`, like a Tune result's."""
+    return EpochRecord(**{f.name: values[f.name] for f in fields(EpochRecord)})
 
 
 class History(tuple[EpochRecord, ...]):

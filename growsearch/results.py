@@ -154,11 +154,20 @@ def write_trial(
     shared = {"trial_id": trial_id}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
     rows = [shared | asdict(record) for record in records]
-    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
+    path = _trial_file(folder, trial_id)
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
     os.replace(unfinished, path)
     return path
+
+
+def forget_trial(folder: str | Path, trial_id: str) -> None:
+    """Remove the trial's file, if it has one."""
+    _trial_file(folder, trial_id).unlink(missing_ok=True)
+
+
+def _trial_file(folder: str | Path, trial_id: str) -> Path:
+    return Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
 
 
 def read_study(folder: str | Path) -> "pd.DataFrame":

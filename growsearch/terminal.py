@@ -1,6 +1,7 @@
 """What the command line shows: epochs as they come, fronts as tables."""
 
 import math
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,12 @@ def short(value: object) -> str:
 
 def percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def show_notes(console: Console, notes: Iterable[str]) -> None:
+    """TrialConfig.notes, a line each."""
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
 
 
 class EpochDisplay:

@@ -1,5 +1,6 @@
 """Iterate over a Trainer, get an EpochRecord an epoch."""
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,15 +14,19 @@ from growsearch.branch import Branch
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
+from growsearch.epoch_keys import root_key
 from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
-from growsearch.growth import grow
+from growsearch.growth import go_on
 from growsearch.growth_policies import decide
-from growsearch.history import TRAINING, EpochRecord, History
+from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import learning_rate
 from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
+
+_POLL_SECONDS = 0.2
+_LOG = logging.getLogger("growsearch")
 
 
 class Trainer(Iterator[EpochRecord]):
@@ -33,20 +38,27 @@ class Trainer(Iterator[EpochRecord]):
     Stopping early is to stop iterating. Equal configurations give equal records on one machine
     and number of threads. Epochs that the `store` remembers are not trained again: their records
     are what training would give, and the same trial started again goes on where it was killed.
-    `keep_states` says which states stay there; see Branch. Raises InputError if data or device are
-    not there.
+    `keep_states` says which states stay there; see Branch. `saved` is what `read_state` has read,
+    of a trial to go on with. Raises InputError if data or device are not there.
     """
 
     def __init__(
-        self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks"
-    ) -> None:
+        self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
+        saved: tuple[History, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
         self.config = config
         self.device = _device(config.device)
         dataset = load_trial_dataset(config)
-        self.branch = Branch(store, config, dataset, self.device, keep_states)
         self.dataset = dataset.to(self.device)
-        self.history, self.phase = History(), TRAINING
-        self._state = TrainState.initial(config, self.dataset, self.device)
+        root = root_key(config, dataset, self.device)
+        self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
+        if saved is None:
+            self._state = TrainState.initial(config, self.dataset, self.device)
+        else:
+            history, contents = saved
+            self._state = TrainState.restored(contents, history, config, self.dataset, self.device)
+            self.branch.follow(history, self._state.architecture)
+        self.history, self.phase = self._state.history, self._state.phase
         self._in_epoch = False
         self.decision: Decision | None = None
         """What the policy decided after the last epoch."""
@@ -54,16 +66,8 @@ class Trainer(Iterator[EpochRecord]):
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
         """A trainer that goes on from what `save` wrote, as if it had never stopped."""
-        return cls.restored(*read_state(Path(path)))
-
-    @classmethod
-    def restored(cls, config: TrialConfig, history: History, contents: dict[str, Any]) -> "Trainer":
-        """A trainer that goes on from what `read_state` has read."""
-        trainer = cls(config)
-        state = TrainState.restored(contents, history, config, trainer.dataset, trainer.device)
-        trainer._state, trainer.history, trainer.phase = state, history, state.phase
-        trainer.branch.follow(history, state.architecture)
-        return trainer
+        config, history, contents = read_state(Path(path))
+        return cls(config, saved=(history, contents))
 
     def save(self, path: str | Path) -> None:
         """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
@@ -85,22 +89,32 @@ class Trainer(Iterator[EpochRecord]):
     def state(self) -> TrainState:
         """Ready for the next epoch; brought there first, if the last ones were remembered."""
         if len(self._state.history) < len(self.history):
-            state = self.branch.state_after(self._state, self.history)
-            if isinstance(self.decision, Grow):
-                architecture, epoch = self.decision.architecture, len(self.history)
-                state = grow(state, architecture, self.config, self.dataset, epoch)
-            self._go_on(state)
+            self._go_on(self.branch.state_after(self._state, self.history))
         return self._state
 
+    @property
+    def awaited(self) -> tuple[str, str] | None:
+        """The key of the next epoch and who trains it at this moment, if another process does.
+
+        The next step then waits until that is over, or until the other is gone. Otherwise the
+        epoch is this trial's, and others wait for it.
+        """
+        lr = learning_rate(self.config, self.history, self.phase)
+        return self.branch.awaited(self.phase, lr)
+
     def _go_on(self, state: TrainState) -> None:
-        state.history = self.history
-        state.enter(self.phase, self.config)
-        self._state = state
+        architecture = state.architecture
+        if isinstance(self.decision, Grow):
+            architecture = self.decision.architecture
+        self._state = go_on(
+            state, self.history, self.phase, architecture, self.config, self.dataset
+        )
 
     def __next__(self) -> EpochRecord:
         if self.finished:
             raise StopIteration
         self._check_between_epochs()
+        self._wait()
         started = time.perf_counter()
         state, record, constants = self._epoch()
         history = self.history.plus(record)
@@ -118,8 +132,17 @@ class Trainer(Iterator[EpochRecord]):
         self.phase = next_phase(self.config, self.history, self.decision)
         if state is not None:
             self._go_on(state)
+        if self.finished:
+            self.branch.release()
         self._in_epoch = False
         return record
+
+    def _wait(self) -> None:
+        if awaited := self.awaited:
+            epoch, (_, who) = len(self.history) + 1, awaited
+            _LOG.warning("epoch %d is being trained by %s; waiting for it", epoch, who)
+            while self.awaited:
+                time.sleep(_POLL_SECONDS)
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""

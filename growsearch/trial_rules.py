@@ -38,7 +38,7 @@ def surprises(trial: Any) -> list[str]:
             f"and {trial.network} has no residuals: new sub-modules get the default initialization"
         )
     if trial.policy in choices.AUTOGROW:
-        first = scaled_interval(trial) * (1 if trial.policy == "periodic" else 2)
+        first = first_chance(trial)
         if first > trial.growing_epochs:
             notes.append(
                 f"the network never grows: its first chance is after {first} epochs, and "
@@ -196,6 +196,11 @@ def _complete_periodic(trial: Any, longest: int, usual: int) -> None:
 def scaled_interval(trial: Any) -> int:
     """AutoGrow's K in epochs of this trial: those of a part of the data are shorter."""
     return max(round(trial.interval / (trial.train_fraction or 1)), 1)
+
+
+def first_chance(trial: Any) -> int:
+    """Epochs after which AutoGrow may grow for the first time."""
+    return scaled_interval(trial) * (1 if trial.policy == "periodic" else 2)
 
 
 def _complete_growing(trial: Any) -> None:

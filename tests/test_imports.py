@@ -15,9 +15,10 @@ ORDER = [
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "initializers", "initializing", "lipschitz", "theory", "costs",
-    "train_state", "growth", "training", "epoch_keys", "epoch_store", "branch", "trainer",
+    "train_state", "growth", "training", "epoch_keys", "epoch_store", "claims", "branch", "trainer",
     "results", "pareto", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
-    "tuning.search_space", "tuning.sharing", "tuning.plan", "tuning.trial_queue",
+    "tuning.search_space", "tuning.sharing", "tuning.plan", "tuning.awaited",
+    "tuning.trial_queue",
     "tuning.trainable", "tuning.callbacks", "tuning.progress", "tuning.tuner",
     "commands", "cli",
 ]

@@ -1,10 +1,14 @@
 """One real search on Ray, looked at from all sides."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import fields, replace
+from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -17,7 +21,7 @@ from growsearch.config import TrialConfig
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
 from growsearch.history import EpochRecord, History
-from growsearch.results import config_of, read_info, read_study, summarize
+from growsearch.results import config_of, read_info, read_study, summarize, was_paid
 from growsearch.trainer import Trainer
 from growsearch.tuning.search_space import draw_trials, load_spaces
 from growsearch.tuning.trial_queue import TrialQueue
@@ -189,22 +193,37 @@ def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, conc
         )
 
 
-@pytest.mark.usefixtures("search")
-def test_a_search_whose_driver_was_killed_pays_for_what_is_missing(tmp_path):
-    (tmp_path / "grid.py").write_text(GRID.replace("100", "400") % 5)
-    store = EpochStore(str(tmp_path / "store"))
+def driver(*arguments):
+    """A search of its own, with a Ray of its own, at the same time as this process's."""
     command = [sys.executable, "-c", "from growsearch.cli import main; main()", "search"]
-    command += [f"{tmp_path}/grid.py", "--store", store.place, "--out", f"{tmp_path}/killed"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as driver:
-        while len(list(store.entries(RECORDS))) < 5 and driver.poll() is None:
-            time.sleep(0.05)
-        driver.kill()
-    before = len(list(store.entries(RECORDS)))
-    assert before >= 5
-    arguments = f"search {tmp_path}/grid.py --store {store.place} --out {tmp_path}/again"
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def until_remembered(store, epochs, process):
+    while len(list(store.entries(RECORDS))) < epochs and process.poll() is None:
+        time.sleep(0.05)
+    assert process.poll() is None
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """6 schedules of 6 epochs, 25 of them distinct."""
+    path = tmp_path / "grid.py"
+    path.write_text(GRID.replace("100", "400") % 5)
+    return path
+
+
+@pytest.mark.usefixtures("search")
+def test_a_search_whose_driver_was_killed_pays_for_what_is_missing(tmp_path, grid):
+    store = EpochStore(str(tmp_path / "store"))
+    with driver(grid, "--store", store.place, "--out", tmp_path / "killed") as killed:
+        until_remembered(store, 5, killed)
+        killed.kill()
+    arguments = f"search {grid} --store {store.place} --out {tmp_path}/again"
     assert main(arguments.split()) == 0
     study = read_study(tmp_path / "again")
     counts = count_epochs(study)
@@ -214,11 +233,61 @@ def test_a_search_whose_driver_was_killed_pays_for_what_is_missing(tmp_path):
     assert main(["store", "verify", store.place]) == 0
 
 
-def test_a_waiting_trial_takes_over_when_the_running_one_fails():
+@pytest.mark.parametrize("killed", [False, True], ids=["both end", "one is killed"])
+def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, grid, killed):
+    """What the killed one was training is trained by the other: nothing is lost, nobody hangs."""
+    store = EpochStore(str(tmp_path / "store"))
+    one, other = (driver(grid, "--store", store.place, "--out", tmp_path / n) for n in "ab")
+    with one, other:
+        if killed:
+            until_remembered(store, 12, other)
+            other.kill()
+    assert one.returncode == 0
+    study = read_study(tmp_path / "a")
+    counts = count_epochs(study)
+    trials = summarize(study)
+    assert (counts.nominal, counts.distinct) == (36, 25)
+    assert len(trials) == 6 and trials["status"].eq("completed").all()
+    others = was_paid(read_study(tmp_path / "b")).sum()
+    assert counts.paid + others == 25 or (killed and counts.paid + others < 25)
+
+
+@pytest.mark.usefixtures("search")
+def test_when_a_trials_actor_is_killed_another_takes_over_its_epochs(tmp_path, grid):
+    store = EpochStore(str(tmp_path / "store"))
+    before = actors()
+
+    def kill() -> None:
+        while not (running := actors() - before) or len(list(store.entries(RECORDS))) < 2:
+            time.sleep(0.02)
+        os.kill(min(running), signal.SIGKILL)
+
+    killer = Thread(target=kill)
+    killer.start()
+    arguments = f"search {grid} --store {store.place} --max-concurrent 1 --out {tmp_path}/study"
+    assert main(arguments.split()) == 1
+    killer.join()
+    study = read_study(tmp_path / "study")
+    counts = count_epochs(study)
+    assert counts.paid <= counts.distinct <= 25
+    assert sorted(summarize(study)["status"]) == ["completed"] * 5 + ["failed"]
+
+
+def actors():
+    """The processes of trials on this machine."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            if b"GrowingTrial" in path.read_bytes():
+                found.add(int(path.parent.name))
+    return found
+
+
+def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     first, second = (
         TrialConfig(policy="fixed", growth_epochs=g, epochs=6) for g in ((2, 4), (2, 5))
     )
-    queue = TrialQueue([second], options={"store": "somewhere"})
+    queue = TrialQueue([second], options={"store": str(tmp_path), "owner": "this search"})
     queue.running, queue.histories = {"a": first}, {"a": History()}
     assert queue._must_wait(second)
     queue.on_trial_complete("a", error=True)

@@ -36,9 +36,10 @@ class Dataset:
         """Channels, height, width."""
         return self.train.image_shape
 
+    @property
     def digest(self) -> str:
         """The same for the same splits, augmentation and normalization, on any host."""
-        parts = [split.digest() for split in (self.train, self.val, self.test)]
+        parts = [split.digest for split in (self.train, self.val, self.test)]
         return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":

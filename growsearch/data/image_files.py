@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ class ImageFiles(Split):
             "out of larger ones; leave it out"
         )
 
+    @cached_property
     def digest(self) -> str:
         """By the files' names and sizes: reading all of them would take too long."""
         digest = hashlib.sha256(self.labels.cpu().numpy().tobytes())
@@ -135,18 +137,23 @@ class _Pictures(data.Dataset[Tensor | InputError]):
             return error
 
 
-def _pixels(path: str, crop: np.ndarray | None) -> np.ndarray:
-    """uint8 [224, 224, 3]; InputError if the file cannot be read."""
+def read_picture(path: str | Path, remedy: str) -> "Image":
+    """In RGB; InputError with the remedy if the file cannot be read."""
     from PIL import Image
 
     try:
         # some of ImageNet's pictures have damaged EXIF data, of which Pillow warns
         with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
-            picture = file.convert("RGB")
+            return file.convert("RGB")
     except Exception as error:  # whatever Pillow makes of a damaged file
-        raise InputError(
-            f"{path} cannot be read ({one_line(error)}); get the file again or remove it"
-        ) from error
+        raise InputError(f"{path} cannot be read ({one_line(error)}); {remedy}") from error
+
+
+def _pixels(path: str, crop: np.ndarray | None) -> np.ndarray:
+    """uint8 [224, 224, 3]; InputError if the file cannot be read."""
+    from PIL import Image
+
+    picture = read_picture(path, "get the file again or remove it")
     if crop is None:
         return np.asarray(_centre(picture))
     picture = picture.crop(random_box(*picture.size, crop))

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,6 +38,7 @@ class Split(ABC):
     def padded(self, size: int) -> "Split":
         """In the middle of black images of `size` by `size` pixels; InputError if that is wrong."""
 
+    @property
     @abstractmethod
     def digest(self) -> str:
         """The same for the same images and labels, on any host."""
@@ -81,6 +83,7 @@ class Images(Split):
         margins = [left, size - width - left, top, size - height - top]
         return Images(F.pad(self.images, margins), self.labels)
 
+    @cached_property
     def digest(self) -> str:
         digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.images.dtype}".encode())
         for part in (self.images, self.labels):

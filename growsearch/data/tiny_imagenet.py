@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from growsearch.data.folders import cache_folder, given_folder
+from growsearch.data.image_files import read_picture
 from growsearch.data.images import Images
-from growsearch.errors import InputError, one_line
+from growsearch.errors import InputError
 
 FOLDER = "tiny-imagenet-200"
 CLASSES, TRAIN_PER_CLASS, VAL_PER_CLASS = 200, 500, 50
@@ -96,13 +97,7 @@ def _read(files: list[tuple[Path, int]]) -> Images:
 
 def _pixels(path: Path) -> Tensor:
     """uint8 [3, 64, 64]; the three are equal where the file is grey."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            pixels = np.array(file.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # what Pillow raises for files cut short or not images
-        raise InputError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
+    pixels = np.array(read_picture(path, _AGAIN))
     if pixels.shape != (SIDE, SIDE, 3):
         height, width, _ = pixels.shape
         raise InputError(f"{path} has {height}x{width} pixels, not {SIDE}x{SIDE}; {_AGAIN}")

@@ -6,6 +6,7 @@ from typing import Any
 from growsearch.choices import AUTOGROW, LIPGROW, NETWORKS
 from growsearch.config import TrialConfig
 from growsearch.history import EpochRecord
+from growsearch.trial_rules import first_chance
 from growsearch.tuning.sharing import Path, root_of
 
 _BLANK: dict[str, Any] = {f.name: 0 for f in fields(EpochRecord)} | {
@@ -56,7 +57,7 @@ def _known_epochs(config: TrialConfig) -> int:
         assert config.window and config.reserve
         return config.window + 1
     if config.policy in AUTOGROW:
-        return config.interval_epochs * (1 if config.policy == "periodic" else 2)
+        return first_chance(config)
     if config.initializer == "adam" and config.growth_epochs:
         return config.growth_epochs[0]
     return config.epochs

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from growsearch.config import TrialConfig
-from growsearch.terminal import STATUS_STYLE, megas, percent, short
+from growsearch.terminal import STATUS_STYLE, megas, percent, short, show_notes
+from growsearch.tuning.awaited import AWAITS
 
 FINISHED_SHOWN = 8
 
@@ -32,6 +33,7 @@ class SearchProgress(tune.Callback):
         self.configs: dict[str, TrialConfig] = {}
         self.ended: list[str] = []
         self.epochs = 0
+        self.returned = 0
         self.started = time.monotonic()
         self.live: Live | None = None
 
@@ -39,8 +41,7 @@ class SearchProgress(tune.Callback):
         # made here and not before: the Tuner pickles its callbacks, and a Live holds a lock
         self.started = time.monotonic()
         self.console = Console()
-        for note in self.notes:
-            self.console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
+        show_notes(self.console, self.notes)
         if self.console.is_terminal:
             self.live = Live(
                 get_renderable=self._render, console=self.console, refresh_per_second=4
@@ -50,16 +51,21 @@ class SearchProgress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        if AWAITS in result:
+            self.returned += 1
+            self.epochs -= self.latest.pop(trial.trial_id, {}).get("epoch", 0)
+            return
         if trial.trial_id not in self.configs:
             self.configs[trial.trial_id] = TrialConfig.from_flat(trial.config["trial"])
-        self.total = max(self.total, len(trials))
+        self.total = max(self.total, len(trials) - self.returned)
         self.latest[trial.trial_id] = result
         self.epochs += 1
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._end(trial.trial_id)
+        if trial.trial_id in self.latest:
+            self._end(trial.trial_id)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from growsearch.choices import DATA, GROWING
 from growsearch.config import TrialConfig
 from growsearch.decisions import Grow, completes, next_phase
 from growsearch.growth_policies import decide
@@ -9,10 +10,9 @@ from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
 from growsearch.lr_schedules import learning_rate
 
 _ROOT = (
-    "dataset", "data_dir", "split", "train_size", "train_fraction", "image_size", "network",
-    "architecture", "bn_gamma_init", "batch_size", "weight_decay", "seed", "device",
+    *DATA, "network", "architecture", "bn_gamma_init", "batch_size", "weight_decay", "seed",
+    "device",
 )  # fmt: skip
-_GROWTH = ("initializer", "scaling", "placement", "momentum_on_growth")
 
 
 def growth_order(config: TrialConfig) -> tuple[object, ...]:
@@ -50,7 +50,7 @@ class Path:
         self.grew = None
         if isinstance(decision, Grow):
             self.architecture = str(decision.architecture)
-            options = (str(getattr(self.config, name)) for name in _GROWTH)
+            options = (str(getattr(self.config, name)) for name in GROWING)
             self.grew = (self.architecture, *options)
             history = History((*history[:-1], replace(record, grew=True)))
         self.history = history

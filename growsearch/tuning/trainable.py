@@ -11,6 +11,7 @@ from ray import tune
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.trainer import Trainer
+from growsearch.tuning.awaited import AWAITS
 
 STATE_FILE = "state.pt"
 
@@ -19,7 +20,8 @@ class GrowingTrial(tune.Trainable):
     """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
 
     Tune's configuration is {"trial": the fields of a TrialConfig}, and with an epoch store its
-    place as "store" and "keep_states".
+    place as "store", "keep_states", and the "owner" of its claims there, which is the search. If
+    another search trains the next epoch, the trial ends with {"awaits": its key}, to start again.
     """
 
     trainer: Trainer
@@ -31,15 +33,20 @@ class GrowingTrial(tune.Trainable):
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
-        store = EpochStore(config["store"]) if "store" in config else None
+        store = EpochStore(config["store"], config["owner"]) if "store" in config else None
+        self.awaits = False
         self.trainer = Trainer(trial, store=store, keep_states=config.get("keep_states", "forks"))
 
     def step(self) -> dict[str, Any]:
+        if awaited := self.trainer.awaited:
+            self.awaits = True
+            return {AWAITS: awaited[0], "done": True}
         record = next(self.trainer)
         return {**asdict(record), "done": self.trainer.finished}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
+        if not self.awaits:
+            self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         self.trainer = Trainer.load(Path(checkpoint) / STATE_FILE)

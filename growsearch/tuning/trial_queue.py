@@ -1,8 +1,8 @@
 """The trials of a search: those that were drawn, and those that follow from how they ended."""
 
 import copy
+import time
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any
 
 from ray.tune.experiment import Experiment, Trial
@@ -10,10 +10,10 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from growsearch.baselines import from_scratch
 from growsearch.config import TrialConfig
-from growsearch.history import EpochRecord, History
+from growsearch.epoch_store import EpochStore
+from growsearch.history import History, record_among
+from growsearch.tuning.awaited import AWAITS, Awaited
 from growsearch.tuning.sharing import Follower
-
-_RECORD_FIELDS = [f.name for f in fields(EpochRecord)]
 
 
 class TrialQueue(BasicVariantGenerator):
@@ -21,8 +21,9 @@ class TrialQueue(BasicVariantGenerator):
 
     With `from_scratch`, each network that a completed trial has grown to joins the queue as a trial
     from scratch, once. With `options["store"]`, a trial waits, without an actor, while a running
-    one trains epochs that it would train as well; it takes over if that one dies. Nothing waits
-    for a trial that waits, so something always runs.
+    one trains epochs that it would train as well; it takes over if that one dies. So does a trial
+    whose next epoch another search trains, and others may wait for it. Nothing waits for a trial
+    that waits for one of this search, so something always runs, here or there.
     """
 
     def __init__(
@@ -33,10 +34,17 @@ class TrialQueue(BasicVariantGenerator):
         self.waiting = list(drawn)
         self.from_scratch = from_scratch
         self.options = options or {}
+        self.store: EpochStore | None = None
+        if "store" in self.options:
+            self.store = EpochStore(self.options["store"], self.options["owner"])
         self.known = {config.digest for config in self.waiting}
         self.running: dict[str, TrialConfig] = {}
+        self.awaited: dict[str, Awaited] = {}
+        self.returned = 0
+        """Trials that have come back to wait; they start again as others for Tune."""
         self.histories: dict[str, History] = {}
         self.followers: dict[tuple[str, str], Follower] = {}
+        self._next_look = 0.0
 
     def add_configurations(self, experiments: Any) -> None:
         """Tune's experiment, of which each trial is one."""
@@ -44,12 +52,13 @@ class TrialQueue(BasicVariantGenerator):
 
     @property
     def total_samples(self) -> int:
-        return len(self.waiting) + self._total_samples
+        return len(self.waiting) + self._total_samples - self.returned
 
     def is_finished(self) -> bool:
         return not self.waiting
 
     def next_trial(self) -> Trial | None:
+        self._look_around()
         config = next((c for c in self.waiting if not self._must_wait(c)), None)
         if config is None:
             return None
@@ -67,28 +76,50 @@ class TrialQueue(BasicVariantGenerator):
         self.histories[trial.trial_id] = History()
         return trial
 
-    def _must_wait(self, config: TrialConfig) -> bool:
-        if "store" not in self.options:
-            return False
-        return any(self._follows(config, trial_id) for trial_id in self.running)
+    def _look_around(self) -> None:
+        """See what other searches have trained meanwhile, at most twice a second."""
+        if self.store is None or time.monotonic() < self._next_look:
+            return
+        for trial_id, awaited in list(self.awaited.items()):
+            if awaited.update(self.store):
+                self.histories[trial_id] = awaited.history
+            else:
+                del self.awaited[trial_id]
+                self._forget(trial_id)
+        self._next_look = time.monotonic() + 0.5
 
-    def _follows(self, config: TrialConfig, trial_id: str) -> bool:
+    def _forget(self, trial_id: str) -> None:
+        """Nobody follows the trial any more."""
+        self.histories.pop(trial_id, None)
+        self.followers = {pair: f for pair, f in self.followers.items() if pair[1] != trial_id}
+
+    def _must_wait(self, config: TrialConfig) -> bool:
+        if self.store is None:
+            return False
+        leaders = self.running | {i: awaited.config for i, awaited in self.awaited.items()}
+        return any(self._follows(config, i, leader) for i, leader in leaders.items())
+
+    def _follows(self, config: TrialConfig, trial_id: str, leader: TrialConfig) -> bool:
         pair = (config.digest, trial_id)
         if pair not in self.followers:
-            self.followers[pair] = Follower(config, self.running[trial_id])
+            self.followers[pair] = Follower(config, leader)
         return self.followers[pair].update(self.histories[trial_id])
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        record = EpochRecord(**{name: result[name] for name in _RECORD_FIELDS})
-        self.histories[trial_id] = self.histories[trial_id].plus(record)
+        if self.store is not None and AWAITS not in result:
+            self.histories[trial_id] = self.histories[trial_id].plus(record_among(result))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         super().on_trial_complete(trial_id, result, error)
         config = self.running.pop(trial_id, None)
-        self.histories.pop(trial_id, None)
-        self.followers = {pair: f for pair, f in self.followers.items() if pair[1] != trial_id}
+        if result is not None and AWAITS in result and config is not None:
+            self.awaited[trial_id] = Awaited(config, self.histories[trial_id], result[AWAITS])
+            self.waiting.insert(0, config)
+            self.returned += 1
+            return
+        self._forget(trial_id)
         completed = result is not None and result.get("status") == "completed" and not error
         if not (completed and config and self.from_scratch and config.policy != "none"):
             return

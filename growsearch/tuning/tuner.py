@@ -4,10 +4,12 @@ import logging
 import math
 import os
 import socket
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.choices import DATA
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore
@@ -67,7 +69,8 @@ def run_search(
     drawn = draw_trials(spaces, trials, search_seed)
     sharing = {}
     if store is not None:
-        sharing = {"store": EpochStore(store).place, "keep_states": keep_states}
+        place = EpochStore(store).place
+        sharing = {"store": place, "keep_states": keep_states, "owner": uuid.uuid4().hex}
         drawn.sort(key=growth_order)
     _check_data(drawn)
     ray, tune = _start_ray()
@@ -140,7 +143,8 @@ def _check_shares(cpus: int, gpus: float | None, max_concurrent: int | None) -> 
 
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
-    options = ("dataset", "data_dir", "split", "train_size", "train_fraction", "image_size")
+    # the batch size decides whether a last batch is too small
+    options = (*DATA, "batch_size")
     different = {tuple(getattr(config, name) for name in options): config for config in drawn}
     for config in different.values():
         load_trial_dataset(config)

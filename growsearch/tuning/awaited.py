@@ -1,0 +1,44 @@
+"""A trial that waits, without an actor, for an epoch that another search is training."""
+
+from growsearch.architecture import Architecture
+from growsearch.branch import remembered
+from growsearch.claims import holder
+from growsearch.config import TrialConfig
+from growsearch.epoch_keys import epoch_key, growth_key
+from growsearch.epoch_store import EpochStore
+from growsearch.history import History
+from growsearch.lr_schedules import learning_rate
+from growsearch.tuning.sharing import Path
+
+AWAITS = "awaits"
+"""In the result with which such a trial leaves its actor: the key of the epoch."""
+
+
+class Awaited:
+    """The way of the trial of `config` through the store, from `history` on to the epoch `key`."""
+
+    def __init__(self, config: TrialConfig, history: History, key: str) -> None:
+        self.config = config
+        self.history = history
+        self.path = Path(config)
+        for record in history:
+            self.path.extend(record)
+        self.before = history[-1].key if history else None
+        self.key = key
+
+    def update(self, store: EpochStore) -> bool:
+        """Whether it still has to wait: its next epoch is neither remembered nor free."""
+        while epoch := remembered(store, self.key):
+            record, _ = epoch
+            self.history = self.history.plus(record)
+            self.path.extend(record)
+            if self.path.ended:
+                return False
+            self.before, self.key = self.key, self._next_key()
+        return holder(store, self.key, self.before) is not None
+
+    def _next_key(self) -> str:
+        path, parent = self.path, self.key
+        if path.grew:
+            parent = growth_key(parent, self.config, Architecture(path.architecture))
+        return epoch_key(parent, path.phase, learning_rate(self.config, path.history, path.phase))

@@ -1,0 +1,147 @@
+"""Two processes over one store do not train the same epoch at the same time, and none waits on."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from growsearch import claims
+from growsearch.claims import CLAIMS, Claim, holder
+from growsearch.config import TrialConfig
+from growsearch.epoch_store import EpochStore, entry_path
+from growsearch.results import read_study, was_paid
+from growsearch.trainer import Trainer
+
+KEY, NEXT = "ab" * 16, "cd" * 16
+SOME = TrialConfig(policy="fixed", growth_epochs=(3, 6), train_size=400, epochs=9, lr=0.1)
+
+
+@pytest.fixture
+def place(tmp_path):
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def ours(place):
+    return EpochStore(place, "ours")
+
+
+@pytest.fixture
+def theirs(place):
+    return EpochStore(place, "theirs")
+
+
+def claims_in(place):
+    return [path for path, _, files in os.walk(f"{place}/{CLAIMS}") if files]
+
+
+def aged(place, seconds):
+    path = f"{place}/{entry_path(CLAIMS, KEY)}"
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def test_a_claim_is_seen_by_others_until_it_moves_on_or_ends(place, ours, theirs):
+    claim = Claim(ours)
+    assert claim.move(KEY)
+    assert holder(ours, KEY) is None
+    assert f"process {os.getpid()}" in holder(theirs, KEY)
+    assert holder(theirs, NEXT) is None
+    assert holder(theirs, NEXT, before=KEY)  # on its way there
+    claim.move(NEXT)
+    assert holder(theirs, KEY) is None and holder(theirs, NEXT)
+    claim.release()
+    assert holder(theirs, NEXT) is None
+    claim.move(KEY)
+    del claim
+    assert claims_in(place) == []
+
+
+def test_the_first_of_two_has_it(ours, theirs):
+    first, second = Claim(ours), Claim(theirs)
+    assert first.move(KEY)
+    assert not second.move(KEY)
+    assert second.move(NEXT)
+    first.release()
+    assert second.move(KEY)
+
+
+def test_a_claim_that_its_owner_has_left_is_taken_over(ours):
+    left, other = Claim(ours), Claim(ours)
+    assert left.move(KEY) and other.move(KEY)
+
+
+def test_a_claim_lapses_unless_it_is_renewed(place, ours, theirs, monkeypatch):
+    claim = Claim(ours)
+    claim.move(KEY)
+    aged(place, claims.LIFETIME - 5)
+    assert holder(theirs, KEY)
+    aged(place, claims.LIFETIME + 5)
+    assert holder(theirs, KEY) is None
+    monkeypatch.setattr(claims, "LIFETIME", 0.8)
+    claim = Claim(ours)
+    claim.move(NEXT)
+    for _ in range(8):
+        time.sleep(0.2)
+        assert holder(theirs, NEXT)
+    claim.rest()
+    time.sleep(1)
+    assert holder(theirs, NEXT) is None
+
+
+def test_half_a_claim_counts_until_it_lapses(place, ours, theirs):
+    Claim(ours).move(KEY)
+    path = f"{place}/{entry_path(CLAIMS, KEY)}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write("[")
+    assert holder(theirs, KEY)
+    aged(place, claims.LIFETIME + 5)
+    assert holder(theirs, KEY) is None
+
+
+def test_a_killed_process_claims_nothing(place, theirs):
+    code = (
+        "import os, signal\n"
+        "from growsearch.claims import Claim\n"
+        "from growsearch.epoch_store import EpochStore\n"
+        f"claim = Claim(EpochStore({place!r}))\n"
+        f"claim.move({KEY!r})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert claims_in(place)
+    assert holder(theirs, KEY) is None
+    assert claims_in(place) == []
+
+
+def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, theirs):
+    trainer = Trainer(SOME, store=ours)
+    other = Trainer(SOME, store=theirs)
+    assert other.awaited is None
+    other.branch.release()
+    next(trainer)
+    assert next(other).reused
+    key, who = other.awaited
+    assert "process" in who
+    next(trainer)
+    assert trainer.branch.keys[1] == key
+    records = [*trainer.history, *trainer]
+    assert other.awaited is None
+    assert [r.reused for r in other] == [True] * 8
+    assert list(other.history) == records
+    assert claims_in(place) == []
+
+
+def test_two_processes_share_one_trial_and_train_each_of_its_epochs_once(tmp_path, place):
+    """They start together and take about as long to start as to train."""
+    options = "train --policy fixed --growth-epochs 5 10 --epochs 15 --lr 0.1 --store"
+    command = [sys.executable, "-c", "from growsearch.cli import main; main()", *options.split()]
+    both = [subprocess.Popen([*command, place, "--out", f"{tmp_path}/{name}"]) for name in "ab"]
+    assert [process.wait() for process in both] == [0, 0]
+    one, other = studies = [read_study(tmp_path / name) for name in "ab"]
+    assert sum(was_paid(study).sum() for study in studies) == 15
+    columns = ["key", "train_loss", "val_loss", "lipschitz", "grew"]
+    pd.testing.assert_frame_equal(one[columns], other[columns], check_exact=True)
