@@ -95,11 +95,13 @@ class Branch:
         """The last epoch, which has just been trained."""
         if self.store is None:
             return
-        passed, self._passing = self._passing, self.tip
-        self.store.keep(self.tip, state.contents())
+        kept = self.store.keep(self.tip, state.contents())
         self.store.remember(self.tip, asdict(record) | {"lipschitz_by_layer": constants.by_layer})
-        if passed is not None and self.kept != "all":
-            self.store.drop(passed)
+        if kept:
+            if self._passing is not None and self.kept != "all":
+                self.store.drop(self._passing)
+            self._passing = self.tip
+        self.store.trim()
         if self._claim is not None:
             self._claim.rest()
 

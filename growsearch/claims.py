@@ -139,5 +139,5 @@ class _Sign:
         except FileExistsError:
             return False
         except OSError:  # a full disk, say: an epoch may be trained twice
-            return True
+            self.store.remove(path)
         return True

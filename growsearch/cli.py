@@ -110,6 +110,10 @@ def _add_store_options(parser: argparse.ArgumentParser) -> None:
         help="which states of the network stay in the store: all, those where trials part and the "
         "last, or the last (default: forks)",
     )  # fmt: skip
+    parser.add_argument(
+        "--state-megabytes", type=float, metavar="X",
+        help="what they may take there; those of the earliest epochs go first (default: no limit)",
+    )  # fmt: skip
 
 
 def _add_trial_options(

@@ -40,9 +40,9 @@ def train(parsed: argparse.Namespace) -> int:
         raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
     store = None
     if parsed.store is not None:
-        from growsearch.epoch_store import EpochStore
+        from growsearch.epoch_store import EpochStore, in_bytes
 
-        store = EpochStore(parsed.store)
+        store = EpochStore(parsed.store, state_bytes=in_bytes(parsed.state_megabytes))
     trainer = Trainer(config, store=store, keep_states=parsed.keep_states)
     folder = create_study(
         parsed.out or _default_out("train"), command="train", searched=[], trials=1
@@ -84,6 +84,7 @@ def search(parsed: argparse.Namespace) -> int:
         from_scratch=parsed.from_scratch,
         store=parsed.store,
         keep_states=parsed.keep_states,
+        state_megabytes=parsed.state_megabytes,
     )
     for failure in end.failures:
         print(f"growsearch search: {failure}", file=sys.stderr)
@@ -118,11 +119,11 @@ def plan(parsed: argparse.Namespace) -> int:
 
 
 def store(parsed: argparse.Namespace) -> int:
-    from growsearch.epoch_store import RECORDS, STATES, collect, existing
+    from growsearch.epoch_store import RECORDS, STATES, collect, existing, in_bytes
 
     remembered = existing(parsed.place)
     if parsed.action == "gc":
-        dropped, size = collect(remembered, int(parsed.state_megabytes * 1e6))
+        dropped, size = collect(remembered, in_bytes(parsed.state_megabytes) or 0)
         print(f"removed {dropped:,} states, {size / 1e6:,.1f} MB")
         return 0
     damaged = []

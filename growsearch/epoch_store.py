@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import socket
 import uuid
@@ -35,13 +36,18 @@ _LOG = logging.getLogger("growsearch")
 class EpochStore:
     """The store at `place`: a folder, or an address such as s3://bucket/folder.
 
-    `owner` is who claims epochs here (see claims.py): a search, or by default this process.
+    `owner` is who claims epochs here (see claims.py): a search, or by default this process. Beyond
+    `state_bytes` of states it drops those of the earliest epochs, which are the soonest trained
+    again, whenever it has written a twentieth of that.
+
     Any number of processes may read and write it at once. What cannot be written (a full disk) or
     read (a damaged file, which is removed) is logged once and trained anew: a store never stops a
     trial. Raises InputError if there is no such filesystem.
     """
 
-    def __init__(self, place: str, owner: str | None = None) -> None:
+    def __init__(
+        self, place: str, owner: str | None = None, state_bytes: int | None = None
+    ) -> None:
         self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
         self.is_local = "://" not in place
         self.place = str(Path(place).resolve()) if self.is_local else place
@@ -57,6 +63,9 @@ class EpochStore:
                 "like s3://bucket/folder"
             ) from error
         self.files = fs.SubTreeFileSystem(path, base)
+        self.state_bytes = state_bytes
+        self._unweighed = math.inf
+        """Bytes of states written since the last look at what there is."""
         self._complained = False
 
     def has(self, kind: str, key: str) -> bool:
@@ -81,10 +90,18 @@ class EpochStore:
         )
         return contents
 
-    def keep(self, key: str, contents: dict[str, Any]) -> None:
+    def keep(self, key: str, contents: dict[str, Any]) -> bool:
+        """Whether the state is there now."""
         buffer = io.BytesIO()
         torch.save(contents, buffer)
-        self._write(STATES, key, buffer.getvalue())
+        self._unweighed += buffer.tell()
+        return self._write(STATES, key, buffer.getvalue())
+
+    def trim(self) -> None:
+        """Keep to `state_bytes`, if enough was written since the last time."""
+        if self.state_bytes is not None and self._unweighed > self.state_bytes / 20:
+            collect(self, self.state_bytes)
+            self._unweighed = 0
 
     def drop(self, key: str) -> None:
         """Forget the state of `key`, not its record."""
@@ -123,12 +140,12 @@ class EpochStore:
             self.remove(path)
         return content
 
-    def _write(self, kind: str, key: str, content: bytes) -> None:
+    def _write(self, kind: str, key: str, content: bytes) -> bool:
         path = entry_path(kind, key)
         unfinished = f"{_UNFINISHED}/{uuid.uuid4().hex}"
         try:
             if self.has(kind, key):
-                return
+                return True
             self.files.create_dir(_UNFINISHED, recursive=True)
             self.files.create_dir(path.rpartition("/")[0], recursive=True)
             with self.files.open_output_stream(unfinished) as file:
@@ -143,8 +160,8 @@ class EpochStore:
                 )  # fmt: skip
             self._complained = True
             self.remove(unfinished)
-        else:
-            self._complained = False
+            return False
+        return True
 
     def remove(self, path: str) -> None:
         """The file at `path`, if there is one."""
@@ -159,11 +176,17 @@ def existing(place: str) -> EpochStore:
     return EpochStore(place)
 
 
+def in_bytes(megabytes: float | None) -> int | None:
+    """Of the states that may stay; None if there is no limit. InputError if it is no size."""
+    if megabytes is not None and not 0 <= megabytes < math.inf:
+        raise InputError(f"state_megabytes={megabytes} is no size; give 0 or more")
+    return None if megabytes is None else int(megabytes * 1e6)
+
+
 def collect(store: EpochStore, budget: int) -> tuple[int, int]:
     """Drop states until the rest takes `budget` bytes: how many, and their bytes.
 
-    Those of the earliest epochs go first: they are the soonest trained again. What was never
-    finished, for an hour, goes as well.
+    Those of the earliest epochs go first. What was never finished, for an hour, goes as well.
     """
     states = []
     for entry in store.entries(STATES):

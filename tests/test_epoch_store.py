@@ -1,9 +1,12 @@
 """Epochs are trained once, and whoever remembers them notices nothing."""
 
 import logging
+import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,26 +163,55 @@ def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog,
     assert len(caplog.records) == 1
 
 
-def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, monkeypatch):
+@contextmanager
+def files_limited_to(size):
+    """Writing more fails in the middle of the file, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("room", ["none", "for records"])
+def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
-
-    class Full:
-        def __init__(self, files):
-            self.files = files
-
-        def __getattr__(self, name):
-            return getattr(self.files, name)
-
-        def open_output_stream(self, path):
-            raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(store, "files", Full(store.files))
-    with caplog.at_level(logging.WARNING, logger="growsearch"):
-        assert list(Trainer(config, store=store)) == list(Trainer(config))
+    begun = Trainer(config, store=store)
+    next(begun)
+    del begun
+    alone = list(Trainer(config))
+    with (
+        caplog.at_level(logging.WARNING, logger="growsearch"),
+        files_limited_to(0 if room == "none" else 20_000),
+    ):
+        assert list(Trainer(config, store=store)) == alone
     (told,) = caplog.records
-    assert "No space left on device" in told.message and "\n" not in told.message
-    monkeypatch.undo()
-    assert files(store, RECORDS) == files(store, STATES) == []
+    assert "File too large" in told.message and "\n" not in told.message
+    assert len(files(store, RECORDS)) == (1 if room == "none" else 7)
+    assert len(files(store, STATES)) == 1  # what was there before stays
+    assert not list(Path(store.place, "unfinished").iterdir())
+    assert list(Trainer(config, store=store)) == alone
+
+
+@pytest.mark.parametrize("keep_states", ["all", "forks"])
+def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_states):
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    sizes = EpochStore(str(tmp_path / "all"))
+    trainer = Trainer(config, store=sizes, keep_states="all")
+    list(trainer)
+    size = {entry.base_name: entry.size for entry in sizes.entries(STATES)}
+    budget = sum(size[key] for key in trainer.branch.keys[3:])
+    store = EpochStore(str(tmp_path / "store"), state_bytes=budget)
+    trainer = Trainer(config, store=store, keep_states=keep_states)
+    for _ in trainer:
+        assert sum(entry.size for entry in store.entries(STATES)) <= budget
+    kept = {entry.base_name for entry in store.entries(STATES)}
+    # three growing states: the forks fit
+    whole = {"all": trainer.branch.keys[3:], "forks": trainer.branch.keys[1::2]}
+    assert kept == set(whole[keep_states])
+    other = TrialConfig(policy="fixed", growth_epochs=(2, 3), **SHORT)
+    assert list(Trainer(other, store=store)) == list(Trainer(other))
 
 
 def test_nothing_unfinished_is_left_and_no_entry_is_seen_before_it_is_whole(store, tmp_path):

@@ -20,8 +20,9 @@ class GrowingTrial(tune.Trainable):
     """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
 
     Tune's configuration is {"trial": the fields of a TrialConfig}, and with an epoch store its
-    place as "store", "keep_states", and the "owner" of its claims there, which is the search. If
-    another search trains the next epoch, the trial ends with {"awaits": its key}, to start again.
+    place as "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search.
+    If another search trains the next epoch, the trial ends with {"awaits": its key}, to start
+    again.
     """
 
     trainer: Trainer
@@ -33,9 +34,12 @@ class GrowingTrial(tune.Trainable):
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
-        store = EpochStore(config["store"], config["owner"]) if "store" in config else None
         self.awaits = False
-        self.trainer = Trainer(trial, store=store, keep_states=config.get("keep_states", "forks"))
+        if "store" in config:
+            store = EpochStore(config["store"], config["owner"], config["state_bytes"])
+            self.trainer = Trainer(trial, store=store, keep_states=config["keep_states"])
+        else:
+            self.trainer = Trainer(trial)
 
     def step(self) -> dict[str, Any]:
         if awaited := self.trainer.awaited:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from growsearch.choices import DATA
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
-from growsearch.epoch_store import EpochStore
+from growsearch.epoch_store import EpochStore, in_bytes
 from growsearch.errors import InputError
 from growsearch.results import create_study
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
@@ -52,25 +52,30 @@ def run_search(
     from_scratch: bool = False,
     store: str | None = None,
     keep_states: str = "forks",
+    state_megabytes: float | None = None,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
     threads, and by default one GPU where the cluster has any. `from_scratch` adds a trial for each
-    network that a trial has grown to. With a `store` each distinct epoch is trained once, and
-    `keep_states` says which states stay there (see Branch). An interrupt (Ctrl-C) ends the search
-    with what it has.
+    network that a trial has grown to. With a `store` each distinct epoch is trained once;
+    `keep_states` (see Branch) and `state_megabytes` say which states stay there. An interrupt
+    (Ctrl-C) ends the search with what it has.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
     _check_shares(cpus_per_trial, gpus_per_trial, max_concurrent)
     spaces = load_spaces(space_file, overrides)
     drawn = draw_trials(spaces, trials, search_seed)
-    sharing = {}
+    sharing: dict[str, Any] = {}
     if store is not None:
-        place = EpochStore(store).place
-        sharing = {"store": place, "keep_states": keep_states, "owner": uuid.uuid4().hex}
+        sharing = {
+            "store": EpochStore(store).place,
+            "keep_states": keep_states,
+            "state_bytes": in_bytes(state_megabytes),
+            "owner": uuid.uuid4().hex,
+        }
         drawn.sort(key=growth_order)
     _check_data(drawn)
     ray, tune = _start_ray()
