@@ -54,7 +54,7 @@ def searches(epochs: int, folder: Path) -> None:
             alone = 0.0
             for stored in (False, True):
                 name = f"{number}-{concurrent}-{stored}"
-                store = str(folder / f"store-{name}") if stored else None
+                store = str(folder / f"store-{name}") if stored else "none"
                 started = time.perf_counter()
                 with contextlib.redirect_stdout(io.StringIO()):
                     run_search(path, folder / name, max_concurrent=concurrent, store=store)

@@ -1,7 +1,7 @@
 """A trial's path through an epoch store: which of its epochs are remembered, and how to go on."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+import uuid
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 
@@ -12,7 +12,7 @@ from growsearch.data import Dataset
 from growsearch.epoch_keys import epoch_key, growth_key
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.growth import go_on
-from growsearch.history import EpochRecord, History
+from growsearch.history import EpochRecord, History, with_tuples
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.train_state import TrainState
 from growsearch.training import lipschitz_details, retrain
@@ -39,6 +39,8 @@ class Branch:
     tip: str
     """What the next epoch hangs on: the root, the last epoch, or the growth after it."""
     kept: str = "forks"
+    by: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Who trains: epochs remembered from the same are not reused, only gone through again."""
 
     def __post_init__(self) -> None:
         self.keys: list[str] = []
@@ -82,12 +84,12 @@ class Branch:
         """The next epoch, if it is remembered; it is the last one from now on."""
         self.tip = epoch_key(self.tip, phase, lr)
         self.keys.append(self.tip)
-        known = remembered(self.store, self.tip) if self.store else None
+        known = remembered(self.store, self.tip, self.by) if self.store else None
         if known is None:
             return None
         record, constants = known
         details = lipschitz_details(constants, self.config)
-        return replace(record, phase=phase, reused=True, **details), constants
+        return replace(record, phase=phase, **details), constants
 
     def remember(
         self, record: EpochRecord, constants: LipschitzConstants, state: TrainState
@@ -96,7 +98,8 @@ class Branch:
         if self.store is None:
             return
         kept = self.store.keep(self.tip, state.contents())
-        self.store.remember(self.tip, asdict(record) | {"lipschitz_by_layer": constants.by_layer})
+        entry = asdict(record) | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
+        self.store.remember(self.tip, entry)
         if kept:
             if self._passing is not None and self.kept != "all":
                 self.store.drop(self._passing)
@@ -117,7 +120,7 @@ class Branch:
         if entry is None:
             return None
         seconds = record.seconds + entry["growth_seconds"]
-        return replace(record, grew=True, seconds=seconds, **_with_tuples(entry))
+        return replace(record, grew=True, seconds=seconds, **with_tuples(entry))
 
     def remember_growth(self, record: EpochRecord) -> None:
         if self.store is not None:
@@ -150,14 +153,11 @@ class Branch:
         return state
 
 
-def remembered(store: EpochStore, key: str) -> Measured | None:
-    """The epoch of `key`, as the trial that trained it recorded it."""
+def remembered(store: EpochStore, key: str, by: str) -> Measured | None:
+    """The epoch of `key`, as the trial that trained it recorded it; reused, if it is not `by`."""
     entry = store.record(key)
     if entry is None:
         return None
     constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
-    return EpochRecord(**_with_tuples(entry)), constants
-
-
-def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
+    reused = entry.pop("by") != by
+    return replace(EpochRecord(**with_tuples(entry)), reused=reused), constants

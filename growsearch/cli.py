@@ -51,26 +51,25 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--save-every", type=int, metavar="N", help="keep the state of every N-th epoch as well"
     )
-    _add_store_options(train)
+    _add_store_options(train, "nowhere")
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
     search.add_argument("space", help="a search-space file, like search_spaces/lipgrow.py")
     search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
-    search.add_argument("--cpus-per-trial", type=int, default=1, metavar="N", help="and threads")
-    search.add_argument(
-        "--gpus-per-trial", type=float, metavar="X", help="default: 1 where there are any"
-    )
-    search.add_argument("--max-concurrent", type=int, metavar="N", help="trials at one time")
-    search.add_argument(
-        "--from-scratch", action="store_true",
-        help="add a trial from scratch for each network that a trial has grown to",
-    )  # fmt: skip
-    _add_store_options(search)
+    _add_search_options(search)
+    _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
     _add_trial_options(
         search, "trial options, the same for all trials whatever the search space says"
     )
+
+    resume = commands.add_parser("resume", help="go on with a search that was interrupted")
+    resume.add_argument("study", help="the folder that --out named")
+    resume.add_argument(
+        "--extend", type=int, metavar="N", help="add so many trials, drawn from the same space"
+    )
+    _add_search_options(resume)
 
     plan = commands.add_parser(
         "plan", help="how many epochs a search with --store trains, before it does"
@@ -100,18 +99,46 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_store_options(parser: argparse.ArgumentParser) -> None:
+def _add_search_options(parser: argparse.ArgumentParser) -> None:
+    """Settings of a search; those not given are its defaults, or what it was started with."""
+    group = parser.add_argument_group("how the search runs")
+    for option, kind, metavar, text in (
+        ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
+        (
+            "--gpus-per-trial",
+            float,
+            "X",
+            "a share of one, or more (default: 1 where there are any)",
+        ),
+        ("--max-concurrent", int, "N", "trials at one time (default: as many as fit)"),
+        (
+            "--max-failures",
+            int,
+            "N",
+            "how often a trial goes on after its process died (default: 2)",
+        ),
+        ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
+    ):
+        group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    group.add_argument(
+        "--from-scratch", action="store_true", default=argparse.SUPPRESS,
+        help="add a trial from scratch for each network that a trial has grown to",
+    )  # fmt: skip
+
+
+def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--store", metavar="PLACE",
-        help="remember epochs in this folder or at this address (s3://...): each is trained once",
+        "--store", metavar="PLACE", default=argparse.SUPPRESS,
+        help="remember epochs in this folder or at this address (s3://...), where others share "
+        f"them: each is trained once (default: {default})",
     )  # fmt: skip
     parser.add_argument(
-        "--keep-states", choices=KEPT, metavar="|".join(KEPT), default="forks",
+        "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,
         help="which states of the network stay in the store: all, those where trials part and the "
         "last, or the last (default: forks)",
     )  # fmt: skip
     parser.add_argument(
-        "--state-megabytes", type=float, metavar="X",
+        "--state-megabytes", type=float, metavar="X", default=argparse.SUPPRESS,
         help="what they may take there; those of the earliest epochs go first (default: no limit)",
     )  # fmt: skip
 

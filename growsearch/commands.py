@@ -5,10 +5,13 @@ import sys
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.config import TrialConfig, check_field
 from growsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from growsearch.tuning.tuner import SearchEnd
 
 # Heavy imports are in the commands: train must not import ray.
 
@@ -38,12 +41,13 @@ def train(parsed: argparse.Namespace) -> int:
     every = parsed.save_every
     if every is not None and every < 1:
         raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
-    store = None
-    if parsed.store is not None:
+    given, store = vars(parsed), None
+    if "store" in given:
         from growsearch.epoch_store import EpochStore, in_bytes
 
-        store = EpochStore(parsed.store, state_bytes=in_bytes(parsed.state_megabytes))
-    trainer = Trainer(config, store=store, keep_states=parsed.keep_states)
+        megabytes = given.get("state_megabytes")
+        store = EpochStore(parsed.store, state_bytes=in_bytes(megabytes))
+    trainer = Trainer(config, store=store, keep_states=given.get("keep_states", "forks"))
     folder = create_study(
         parsed.out or _default_out("train"), command="train", searched=[], trials=1
     )
@@ -55,7 +59,7 @@ def train(parsed: argparse.Namespace) -> int:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
                 write_trial(folder, config.digest, config, trainer.history)
-                if not record.reused or trainer.finished:
+                if not trainer.recalled or trainer.finished:
                     trainer.save(folder / "state.pt")
                 if every and (record.epoch % every == 0 or trainer.finished):
                     trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
@@ -78,22 +82,35 @@ def search(parsed: argparse.Namespace) -> int:
         overrides=overrides,
         trials=parsed.trials,
         search_seed=parsed.search_seed,
-        cpus_per_trial=parsed.cpus_per_trial,
-        gpus_per_trial=parsed.gpus_per_trial,
-        max_concurrent=parsed.max_concurrent,
-        from_scratch=parsed.from_scratch,
-        store=parsed.store,
-        keep_states=parsed.keep_states,
-        state_megabytes=parsed.state_megabytes,
+        **_settings(parsed),
     )
+    return _show_end("search", out, end)
+
+
+def resume(parsed: argparse.Namespace) -> int:
+    from growsearch.tuning.tuner import resume_search
+
+    end = resume_search(parsed.study, parsed.extend, **_settings(parsed))
+    return _show_end("resume", parsed.study, end)
+
+
+def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The search's settings that were given."""
+    from growsearch.tuning.settings import SearchSettings
+
+    given = vars(parsed)
+    return {f.name: given[f.name] for f in fields(SearchSettings) if f.name in given}
+
+
+def _show_end(command: str, out: str, end: "SearchEnd") -> int:
     for failure in end.failures:
-        print(f"growsearch search: {failure}", file=sys.stderr)
+        print(f"growsearch {command}: {failure}", file=sys.stderr)
     if any(Path(out, "trials").glob("*.parquet")):
         _show_report(out)
     if end.unfinished:
         print(
-            f"growsearch search: interrupted: {end.unfinished} trials did not end; {out} has what "
-            "was trained",
+            f"growsearch {command}: interrupted: {end.unfinished} trials did not end; go on with "
+            f"growsearch resume {out}",
             file=sys.stderr,
         )
         return 130

@@ -82,6 +82,11 @@ def record_among(values: Mapping[str, Any]) -> EpochRecord:
     return EpochRecord(**{f.name: values[f.name] for f in fields(EpochRecord)})
 
 
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` of a record that were written down, where a tuple becomes a list."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
 class History(tuple[EpochRecord, ...]):
     """The records of a trial so far, in order; `plus` returns a longer one."""
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from growsearch import __version__
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError, one_line
-from growsearch.history import EpochRecord
+from growsearch.history import EpochRecord, History, with_tuples
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
@@ -154,20 +154,21 @@ def write_trial(
     shared = {"trial_id": trial_id}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
     rows = [shared | asdict(record) for record in records]
-    path = _trial_file(folder, trial_id)
+    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
     os.replace(unfinished, path)
     return path
 
 
-def forget_trial(folder: str | Path, trial_id: str) -> None:
-    """Remove the trial's file, if it has one."""
-    _trial_file(folder, trial_id).unlink(missing_ok=True)
-
-
-def _trial_file(folder: str | Path, trial_id: str) -> Path:
-    return Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
+def read_histories(folder: str | Path) -> dict[str, History]:
+    """The records of each trial in the study, as they were written."""
+    histories = {}
+    names = [f.name for f in fields(EpochRecord)]
+    for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
+        rows = pq.read_table(file, columns=names).to_pylist()
+        histories[file.stem] = History(EpochRecord(**with_tuples(row)) for row in rows)
+    return histories
 
 
 def read_study(folder: str | Path) -> "pd.DataFrame":

@@ -15,7 +15,10 @@ from growsearch.history import FINE_TUNING, INITIALIZING, EpochRecord, History, 
 if TYPE_CHECKING:
     import pandas as pd
 
-STATUS_STYLE = {"completed": "green", "diverged": "red", "failed": "red", "running": "cyan"}
+STATUS_STYLE = {
+    "completed": "green", "stopped": "yellow", "paused": "yellow", "diverged": "red",
+    "failed": "red", "running": "cyan",
+}  # fmt: skip
 _EPOCH_HEADER = (
     "epoch  architecture  parameters      lr  train loss  val loss  val acc %  test acc %"
     "  Lipschitz         PPE"

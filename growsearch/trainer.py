@@ -38,13 +38,14 @@ class Trainer(Iterator[EpochRecord]):
     Stopping early is to stop iterating. Equal configurations give equal records on one machine
     and number of threads. Epochs that the `store` remembers are not trained again: their records
     are what training would give, and the same trial started again goes on where it was killed.
-    `keep_states` says which states stay there; see Branch. `saved` is what `read_state` has read,
-    of a trial to go on with. Raises InputError if data or device are not there.
+    `keep_states` says which states stay there; see Branch. `name` is the trial's in its search:
+    what it trained before it was interrupted is its own, not reused. `saved` is what `read_state`
+    has read, of a trial to go on with. Raises InputError if data or device are not there.
     """
 
     def __init__(
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
-        saved: tuple[History, dict[str, Any]] | None = None,
+        name: str | None = None, saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.device = _device(config.device)
@@ -52,6 +53,8 @@ class Trainer(Iterator[EpochRecord]):
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
+        if store and name:
+            self.branch.by = f"{name} of {store.owner}"
         if saved is None:
             self._state = TrainState.initial(config, self.dataset, self.device)
         else:
@@ -60,6 +63,8 @@ class Trainer(Iterator[EpochRecord]):
             self.branch.follow(history, self._state.architecture)
         self.history, self.phase = self._state.history, self._state.phase
         self._in_epoch = False
+        self.recalled = False
+        """Whether the last epoch was remembered, not trained."""
         self.decision: Decision | None = None
         """What the policy decided after the last epoch."""
 
@@ -117,6 +122,7 @@ class Trainer(Iterator[EpochRecord]):
         self._wait()
         started = time.perf_counter()
         state, record, constants = self._epoch()
+        self.recalled = state is None
         history = self.history.plus(record)
         if record.status == "running" and completes(self.config, history):
             record = replace(record, status="completed")
@@ -126,7 +132,7 @@ class Trainer(Iterator[EpochRecord]):
             record = replace(record, decision=str(self.decision))
         if isinstance(self.decision, Grow):
             state, record = self._grown(state, record, constants, self.decision.architecture)
-        if not record.reused:
+        if not self.recalled:
             record = replace(record, seconds=time.perf_counter() - started)
         self.history = self.history.plus(record)
         self.phase = next_phase(self.config, self.history, self.decision)

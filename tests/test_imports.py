@@ -10,15 +10,16 @@ from conftest import ROOT
 # fmt: off
 ORDER = [
     "errors", "architecture", "options", "choices", "trial_rules", "config", "baselines", "history",
-    "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "randomness",
+    "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
     "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "initializers", "initializing", "lipschitz", "theory", "costs",
-    "train_state", "growth", "training", "epoch_keys", "epoch_store", "claims", "branch", "trainer",
+    "cost_bounds", "train_state", "growth", "training", "epoch_keys", "epoch_store", "claims",
+    "branch", "trainer",
     "results", "pareto", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
     "tuning.search_space", "tuning.sharing", "tuning.plan", "tuning.awaited",
-    "tuning.trial_queue",
+    "tuning.settings", "tuning.cluster", "tuning.ledger", "tuning.trial_queue",
     "tuning.trainable", "tuning.callbacks", "tuning.progress", "tuning.tuner",
     "commands", "cli",
 ]

@@ -13,6 +13,7 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 import pytest
+from ray.tune.experiment import Trial
 
 from growsearch.baselines import from_scratch
 from growsearch.cli import main
@@ -20,9 +21,10 @@ from growsearch.comparisons import found_networks
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
-from growsearch.history import EpochRecord, History
+from growsearch.history import EpochRecord
 from growsearch.results import config_of, read_info, read_study, summarize, was_paid
 from growsearch.trainer import Trainer
+from growsearch.tuning.ledger import Ledger
 from growsearch.tuning.search_space import draw_trials, load_spaces
 from growsearch.tuning.trial_queue import TrialQueue
 
@@ -110,11 +112,15 @@ def test_the_search_ends_with_its_report(search):
         assert (folder / "study" / name).stat().st_size > 0
 
 
-def test_the_final_networks_can_be_loaded(search):
+def test_the_final_networks_are_in_the_store(search):
     _, folder = search
-    states = sorted((folder / "study" / "tune").glob("*/checkpoint_*/state.pt"))
-    assert len(states) == 6
-    assert all(Trainer.load(path).finished for path in states)
+    store = EpochStore(str(folder / "study" / "epochs"))
+    for config in configs(folder):
+        trainer, alone = Trainer(config, store=store), Trainer(config)
+        assert all(record.reused for record in trainer)
+        list(alone)
+        weights = alone.state.network.state_dict()
+        assert str(trainer.state.network.state_dict()) == str(weights)
 
 
 AUTOGROW = """
@@ -194,8 +200,8 @@ def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, conc
 
 
 def driver(*arguments):
-    """A search of its own, with a Ray of its own, at the same time as this process's."""
-    command = [sys.executable, "-c", "from growsearch.cli import main; main()", "search"]
+    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
+    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     return subprocess.Popen(
         [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
@@ -203,8 +209,8 @@ def driver(*arguments):
     )  # fmt: skip
 
 
-def until_remembered(store, epochs, process):
-    while len(list(store.entries(RECORDS))) < epochs and process.poll() is None:
+def until_remembered(place, epochs, process):
+    while len(list(Path(place, RECORDS).glob("*/*"))) < epochs and process.poll() is None:
         time.sleep(0.05)
     assert process.poll() is None
 
@@ -217,30 +223,60 @@ def grid(tmp_path):
     return path
 
 
-@pytest.mark.usefixtures("search")
-def test_a_search_whose_driver_was_killed_pays_for_what_is_missing(tmp_path, grid):
-    store = EpochStore(str(tmp_path / "store"))
-    with driver(grid, "--store", store.place, "--out", tmp_path / "killed") as killed:
-        until_remembered(store, 5, killed)
+def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid, search):
+    """Killed early and late: no row twice, no trial lost, no epoch trained again."""
+    out = tmp_path / "study"
+    with driver("search", grid, "--from-scratch", "--out", out) as killed:
+        until_remembered(out / "epochs", 4, killed)
         killed.kill()
-    arguments = f"search {grid} --store {store.place} --out {tmp_path}/again"
-    assert main(arguments.split()) == 0
-    study = read_study(tmp_path / "again")
-    counts = count_epochs(study)
-    assert counts.distinct == 25
-    assert counts.paid < 25
-    assert summarize(study)["status"].eq("completed").all()
-    assert main(["store", "verify", store.place]) == 0
+    with driver("resume", out) as killed:
+        until_remembered(out / "epochs", 18, killed)
+        killed.kill()
+    ended = {n for n, t in Ledger.read(out).trials.items() if t.ended}
+    files = {n: (out / "trials" / f"{n}.parquet").stat().st_mtime_ns for n in ended}
+    assert main(["resume", str(out)]) == 0
+    assert main(["store", "verify", str(out / "epochs")]) == 0
+    study = read_study(out)
+    trials = summarize(study)
+    assert trials["status"].eq("completed").all()
+    assert study.groupby("trial_id")["epoch"].agg(list).eq([[1, 2, 3, 4, 5, 6]] * 7).all()
+    assert count_epochs(study).paid == count_epochs(study).distinct == 25 + 6
+    for name, written in files.items():
+        assert (out / "trials" / f"{name}.parquet").stat().st_mtime_ns == written
+    assert main(["search", str(grid), "--from-scratch", "--out", str(tmp_path / "whole")]) == 0
+    whole = read_study(tmp_path / "whole")
+    columns = ["trial_id", *RECORD]
+    pd.testing.assert_frame_equal(
+        study[columns].map(plain), whole[columns].map(plain), check_exact=True
+    )
+
+
+def test_a_search_that_has_ended_can_be_extended(search, capsys):
+    _, folder = search
+    study = str(folder / "study")
+    before = read_study(study)
+    assert main(["resume", study]) == 0
+    pd.testing.assert_frame_equal(read_study(study), before)
+    assert main(["resume", study, "--extend", "2"]) == 0
+    after = read_study(study)
+    assert after["trial_id"].nunique() == 8
+    assert len(summarize(after)["config/rtol"].unique()) == 8
+    old = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(old, before)
+    assert main(["resume", str(folder)]) == 2
+    assert "is not a study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["both end", "one is killed"])
 def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, grid, killed):
     """What the killed one was training is trained by the other: nothing is lost, nobody hangs."""
     store = EpochStore(str(tmp_path / "store"))
-    one, other = (driver(grid, "--store", store.place, "--out", tmp_path / n) for n in "ab")
+    one, other = (
+        driver("search", grid, "--store", store.place, "--out", tmp_path / n) for n in "ab"
+    )
     with one, other:
         if killed:
-            until_remembered(store, 12, other)
+            until_remembered(store.place, 12, other)
             other.kill()
     assert one.returncode == 0
     study = read_study(tmp_path / "a")
@@ -253,7 +289,8 @@ def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, gri
 
 
 @pytest.mark.usefixtures("search")
-def test_when_a_trials_actor_is_killed_another_takes_over_its_epochs(tmp_path, grid):
+@pytest.mark.parametrize("max_failures", [0, 1])
+def test_when_a_trials_actor_is_killed_it_or_another_goes_on(tmp_path, grid, max_failures, capsys):
     store = EpochStore(str(tmp_path / "store"))
     before = actors()
 
@@ -265,12 +302,20 @@ def test_when_a_trials_actor_is_killed_another_takes_over_its_epochs(tmp_path, g
     killer = Thread(target=kill)
     killer.start()
     arguments = f"search {grid} --store {store.place} --max-concurrent 1 --out {tmp_path}/study"
-    assert main(arguments.split()) == 1
+    code = main([*arguments.split(), "--max-failures", str(max_failures)])
     killer.join()
     study = read_study(tmp_path / "study")
-    counts = count_epochs(study)
-    assert counts.paid <= counts.distinct <= 25
-    assert sorted(summarize(study)["status"]) == ["completed"] * 5 + ["failed"]
+    counts, statuses = count_epochs(study), sorted(summarize(study)["status"])
+    if max_failures:
+        assert code == 0
+        assert statuses == ["completed"] * 6
+        assert counts.paid == counts.distinct == 25
+    else:
+        assert code == 1
+        assert statuses == ["completed"] * 5 + ["failed"]
+        assert counts.paid <= counts.distinct <= 25
+        err = capsys.readouterr().err
+        assert err.startswith("growsearch search: trial 0000") and err.count("\n") == 1
 
 
 def actors():
@@ -284,14 +329,16 @@ def actors():
 
 
 def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
+    ledger = Ledger(tmp_path)
     first, second = (
-        TrialConfig(policy="fixed", growth_epochs=g, epochs=6) for g in ((2, 4), (2, 5))
+        ledger.add(TrialConfig(policy="fixed", growth_epochs=g, epochs=6)) for g in ((2, 4), (2, 5))
     )
-    queue = TrialQueue([second], options={"store": str(tmp_path), "owner": "this search"})
-    queue.running, queue.histories = {"a": first}, {"a": History()}
-    assert queue._must_wait(second)
+    queue = TrialQueue(ledger, options={"store": str(tmp_path / "epochs"), "owner": "this search"})
+    queue.waiting.remove(first.name)
+    queue.running, queue.started = {"a": first}, {"a": Trial("t", stub=True)}
+    assert queue._must_wait(second.name)
     queue.on_trial_complete("a", error=True)
-    assert not queue._must_wait(second)
+    assert not queue._must_wait(second.name)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,7 @@ from growsearch.epoch_keys import epoch_key, growth_key
 from growsearch.epoch_store import EpochStore
 from growsearch.history import History
 from growsearch.lr_schedules import learning_rate
-from growsearch.tuning.sharing import Path
-
-AWAITS = "awaits"
-"""In the result with which such a trial leaves its actor: the key of the epoch."""
+from growsearch.trial_path import TrialPath
 
 
 class Awaited:
@@ -20,7 +17,7 @@ class Awaited:
     def __init__(self, config: TrialConfig, history: History, key: str) -> None:
         self.config = config
         self.history = history
-        self.path = Path(config)
+        self.path = TrialPath(config)
         for record in history:
             self.path.extend(record)
         self.before = history[-1].key if history else None
@@ -28,7 +25,7 @@ class Awaited:
 
     def update(self, store: EpochStore) -> bool:
         """Whether it still has to wait: its next epoch is neither remembered nor free."""
-        while epoch := remembered(store, self.key):
+        while epoch := remembered(store, self.key, by=""):
             record, _ = epoch
             self.history = self.history.plus(record)
             self.path.extend(record)

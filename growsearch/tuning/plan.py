@@ -1,18 +1,13 @@
 """How many epochs a search will train, before it trains any."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from growsearch.choices import AUTOGROW, LIPGROW, NETWORKS
+from growsearch.choices import AUTOGROW, LIPGROW
 from growsearch.config import TrialConfig
-from growsearch.history import EpochRecord
+from growsearch.trial_path import BLANK, TrialPath
 from growsearch.trial_rules import first_chance
-from growsearch.tuning.sharing import Path, root_of
-
-_BLANK: dict[str, Any] = {f.name: 0 for f in fields(EpochRecord)} | {
-    "lipschitz": 1.0, "lipschitz_subnetworks": (1.0,) * max(NETWORKS.values())
-}  # fmt: skip
-"""Of an epoch that no policy sees a reason in."""
+from growsearch.tuning.sharing import root_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +32,12 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
     places: dict[tuple[Any, ...], int] = {}
     unknown = longest = nominal = 0
     for config in drawn:
-        path, place = Path(config), places.setdefault(root_of(config), len(places))
+        path, place = TrialPath(config), places.setdefault(root_of(config), len(places))
         while not path.ended and len(path.history.trained) < _known_epochs(config):
             step = (place, path.next_epoch())
             known.add(step)
             place = places.setdefault(step, len(places))
-            path.extend(EpochRecord(**_BLANK))
+            path.extend(BLANK)
         epochs = len(path.history)
         rest = 0 if path.ended else config.epochs - len(path.history.trained)
         unknown += rest

@@ -12,28 +12,24 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from growsearch.config import TrialConfig
 from growsearch.terminal import STATUS_STYLE, megas, percent, short, show_notes
-from growsearch.tuning.awaited import AWAITS
+from growsearch.tuning.ledger import PAUSED, RUNNING, WAITING, Ledger, SearchTrial
 
 FINISHED_SHOWN = 8
 
 
 class SearchProgress(tune.Callback):
-    """Follows a search of `total` trials, and of those that follow from them.
+    """Follows the search of `ledger`.
 
-    `searched` are the fields that tell them apart, `notes` lines to be shown first.
+    `searched` are the fields that tell its trials apart, `notes` lines to be shown first.
     """
 
-    def __init__(self, total: int, searched: list[str], notes: Sequence[str] = ()) -> None:
-        self.total = total
+    def __init__(self, ledger: Ledger, searched: list[str], notes: Sequence[str] = ()) -> None:
+        self.ledger = ledger
         self.searched = searched
         self.notes = notes
-        self.latest: dict[str, dict[str, Any]] = {}
-        self.configs: dict[str, TrialConfig] = {}
-        self.ended: list[str] = []
-        self.epochs = 0
-        self.returned = 0
+        self.left: list[str] = []
+        """Trials that have ended or rest, the latest last."""
         self.started = time.monotonic()
         self.live: Live | None = None
 
@@ -48,59 +44,51 @@ class SearchProgress(tune.Callback):
             )
             self.live.start()
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        if AWAITS in result:
-            self.returned += 1
-            self.epochs -= self.latest.pop(trial.trial_id, {}).get("epoch", 0)
-            return
-        if trial.trial_id not in self.configs:
-            self.configs[trial.trial_id] = TrialConfig.from_flat(trial.config["trial"])
-        self.total = max(self.total, len(trials) - self.returned)
-        self.latest[trial.trial_id] = result
-        self.epochs += 1
-
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        if trial.trial_id in self.latest:
-            self._end(trial.trial_id)
+        self._left(trial)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._end(trial.trial_id, status="failed")
+        self._left(trial)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         if self.live is not None:
             self.live.stop()
 
-    def _end(self, trial_id: str, status: str | None = None) -> None:
-        self.ended.append(trial_id)
-        last = self.latest.setdefault(trial_id, {})
-        last["status"] = status or last.get("status", "completed")
+    def _left(self, tunes: Trial) -> None:
+        trial = self.ledger.trials[tunes.config["name"]]
+        if trial.status == WAITING and not trial.failures:
+            return  # for another search
+        self.left = [*(name for name in self.left if name != trial.name), trial.name]
         if self.live is None:
-            line = f"[{len(self.ended)}/{self.total}] trial {trial_id} {last['status']}"
-            if "epoch" in last:
+            line = f"[{self._ended()}/{len(self.ledger.trials)}] trial {trial.name} "
+            line += "goes on" if trial.status == WAITING else trial.status
+            if trial.history:
+                last = trial.history[-1]
                 line += (
-                    f": {last['architecture']} after {last['epoch']} epochs, validation "
-                    f"{percent(last['val_accuracy'])} %, PPE {megas(last['ppe'])}"
-                    f" ({self._searched(trial_id)})"
+                    f": {last.architecture} after {last.epoch} epochs, validation "
+                    f"{percent(last.val_accuracy)} %, PPE {megas(last.ppe)}"
+                    f" ({self._searched(trial)})"
                 )
+            line += f": {trial.reason}" if trial.reason else ""
             self.console.print(line, highlight=False, soft_wrap=True)
 
-    def _searched(self, trial_id: str) -> str:
-        if trial_id not in self.configs:
-            return ""
-        flat = self.configs[trial_id].to_flat()
+    def _ended(self) -> int:
+        return sum(trial.ended for trial in self.ledger.trials.values())
+
+    def _searched(self, trial: SearchTrial) -> str:
+        flat = trial.config.to_flat()
         return ", ".join(f"{name} {short(flat[name])}" for name in self.searched)
 
     def _render(self) -> RenderableType:
-        seconds = int(time.monotonic() - self.started)
+        seconds, trials = int(time.monotonic() - self.started), self.ledger.trials
+        epochs = sum(trial.history[-1].epoch for trial in trials.values() if trial.history)
         headline = Text.assemble(
-            (f"{len(self.ended)} of {self.total} trials", "bold"),
-            f"   {self.epochs} epochs   {seconds // 60}:{seconds % 60:02d}",
+            (f"{self._ended()} of {len(trials)} trials", "bold"),
+            f"   {epochs} epochs   {seconds // 60}:{seconds % 60:02d}",
         )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("trial", "status", "epochs", "architecture"):
@@ -108,25 +96,26 @@ class SearchProgress(tune.Callback):
         for column in ("val. acc.", "PPE"):
             table.add_column(column, justify="right")
         table.add_column(", ".join(self.searched), overflow="fold")
-        running = [trial_id for trial_id in self.latest if trial_id not in self.ended]
-        for trial_id in [*running, *reversed(self.ended[-FINISHED_SHOWN:])]:
-            last = self.latest[trial_id]
-            status = last.get("status", "running")
-            cells: list[RenderableType] = [trial_id, Text(status, STATUS_STYLE.get(status, ""))]
-            if "epoch" in last:
-                epochs = self.configs[trial_id].epochs
-                done = last["epoch"]
-                bar = ProgressBar(total=epochs, completed=done, width=16, complete_style="cyan")
+        running = self.ledger.with_status(RUNNING)
+        for trial in [*running, *(trials[n] for n in reversed(self.left[-FINISHED_SHOWN:]))]:
+            status = trial.status
+            cells: list[RenderableType] = [trial.name, Text(status, STATUS_STYLE.get(status, ""))]
+            if trial.history:
+                last = trial.history[-1]
+                total = trial.config.epochs
+                bar = ProgressBar(
+                    total=total, completed=last.epoch, width=16, complete_style="cyan"
+                )
                 cells += [
-                    bar if trial_id in running else f"{done}",
-                    last["architecture"],
-                    percent(last["val_accuracy"]),
-                    megas(last["ppe"]),
-                    self._searched(trial_id),
+                    bar if status == RUNNING else f"{last.epoch}",
+                    last.architecture,
+                    percent(last.val_accuracy),
+                    megas(last.ppe),
+                    self._searched(trial),
                 ]
             table.add_row(*cells)
-        waiting = self.total - len(self.ended) - len(running)
-        left_out = len(self.ended) - FINISHED_SHOWN
-        notes = [f"{waiting} trials wait"] if waiting else []
+        counts = {s: len(self.ledger.with_status(s)) for s in (WAITING, PAUSED)}
+        left_out = len(self.left) - FINISHED_SHOWN
+        notes = [f"{count} trials {status}" for status, count in counts.items() if count]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []
         return Group(headline, table, Text("; ".join(notes), "dim"))

@@ -1,13 +1,9 @@
 """Which trials would train the same epochs, so that only one of them does at a time."""
 
-from dataclasses import replace
-
-from growsearch.choices import DATA, GROWING
+from growsearch.choices import DATA
 from growsearch.config import TrialConfig
-from growsearch.decisions import Grow, completes, next_phase
-from growsearch.growth_policies import decide
-from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
-from growsearch.lr_schedules import learning_rate
+from growsearch.history import History
+from growsearch.trial_path import TrialPath
 
 _ROOT = (
     *DATA, "network", "architecture", "bn_gamma_init", "batch_size", "weight_decay", "seed",
@@ -28,46 +24,12 @@ def root_of(config: TrialConfig) -> tuple[object, ...]:
     return tuple(getattr(config, name) for name in _ROOT)
 
 
-class Path:
-    """A trial's way through the tree of epochs, as far as it is known."""
-
-    def __init__(self, config: TrialConfig) -> None:
-        self.config = config
-        self.history = History()
-        self.phase, self.architecture = TRAINING, config.architecture
-        self.grew: tuple[str, ...] | None = None
-        """The growth after the last epoch: to what, and how."""
-        self.ended = False
-
-    def extend(self, record: EpochRecord) -> None:
-        """One epoch more, of which another trial's `record` may tell: the policy is this one's."""
-        record = replace(
-            record, phase=self.phase, architecture=self.architecture, grew=False, status="running"
-        )
-        history = self.history.plus(record)
-        self.ended = completes(self.config, history)
-        decision = None if self.ended else decide(self.config, history)
-        self.grew = None
-        if isinstance(decision, Grow):
-            self.architecture = str(decision.architecture)
-            options = (str(getattr(self.config, name)) for name in GROWING)
-            self.grew = (self.architecture, *options)
-            history = History((*history[:-1], replace(record, grew=True)))
-        self.history = history
-        self.phase = next_phase(self.config, history, decision)
-
-    def next_epoch(self) -> tuple[object, ...]:
-        """What the next epoch adds to the last one; equal for trials that share it."""
-        lr = learning_rate(self.config, self.history, self.phase)
-        return self.grew, lr, self.phase == INITIALIZING
-
-
 class Follower:
     """Whether a waiting trial still goes the way of a running one."""
 
     def __init__(self, waiting: TrialConfig, running: TrialConfig) -> None:
         self.follows = root_of(waiting) == root_of(running)
-        self.waiting, self.running = Path(waiting), Path(running)
+        self.waiting, self.running = TrialPath(waiting), TrialPath(running)
 
     def update(self, known: History) -> bool:
         """Whether it does after `known`, all records of the running trial so far."""

@@ -1,5 +1,7 @@
 """A trial as a Ray actor: one Tune step is one epoch."""
 
+import os
+import threading
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ from ray import tune
 
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
+from growsearch.train_state import read_state
 from growsearch.trainer import Trainer
-from growsearch.tuning.awaited import AWAITS
+from growsearch.tuning.ledger import AWAITS, REMEMBERED
 
 STATE_FILE = "state.pt"
 
@@ -19,10 +22,12 @@ STATE_FILE = "state.pt"
 class GrowingTrial(tune.Trainable):
     """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
 
-    Tune's configuration is {"trial": the fields of a TrialConfig}, and with an epoch store its
-    place as "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search.
-    If another search trains the next epoch, the trial ends with {"awaits": its key}, to start
-    again.
+    Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
+    many epochs have been reported before, and are not again}, with an epoch store its place as
+    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; and the
+    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself. If
+    another search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
+    come before)}, to start again. Epochs that were remembered come with the next that is trained.
     """
 
     trainer: Trainer
@@ -30,31 +35,57 @@ class GrowingTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         assert self.trial_resources is not None
         torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
+        self._begin(config)
+
+    def _begin(self, config: dict[str, Any], **saved: Any) -> None:
         trial = TrialConfig.from_flat(config["trial"])
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
-        self.awaits = False
+        self.known, self.timeout = config["known"], config.get("epoch_timeout")
+        options: dict[str, Any] = {}
         if "store" in config:
             store = EpochStore(config["store"], config["owner"], config["state_bytes"])
-            self.trainer = Trainer(trial, store=store, keep_states=config["keep_states"])
-        else:
-            self.trainer = Trainer(trial)
+            options = {"store": store, "keep_states": config["keep_states"]}
+        self.trainer = Trainer(trial, name=config["name"], **options, **saved)
 
     def step(self) -> dict[str, Any]:
-        if awaited := self.trainer.awaited:
-            self.awaits = True
-            return {AWAITS: awaited[0], "done": True}
-        record = next(self.trainer)
-        return {**asdict(record), "done": self.trainer.finished}
+        remembered: list[dict[str, Any]] = []
+        while True:
+            if awaited := self.trainer.awaited:
+                leave = {AWAITS: (awaited[0], len(self.trainer.history)), "done": True}
+                return leave | {REMEMBERED: remembered}
+            with _Watchdog(self.timeout):
+                record = next(self.trainer)
+            if self.trainer.finished or not self.trainer.recalled:
+                done = {**asdict(record), "done": self.trainer.finished}
+                return done | {REMEMBERED: remembered}
+            if record.epoch > self.known:
+                remembered.append(asdict(record))
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        if not self.awaits:
-            self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
+        self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        self.trainer = Trainer.load(Path(checkpoint) / STATE_FILE)
+        _, history, contents = read_state(Path(checkpoint) / STATE_FILE)
+        self._begin(self.config, saved=(history, contents))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
+
+
+class _Watchdog:
+    """Ends this process if what it guards takes longer than so many seconds."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.timer = threading.Timer(seconds, os._exit, (1,)) if seconds else None
+
+    def __enter__(self) -> None:
+        if self.timer:
+            self.timer.daemon = True
+            self.timer.start()
+
+    def __exit__(self, *raised: object) -> None:
+        if self.timer:
+            self.timer.cancel()

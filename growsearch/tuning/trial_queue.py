@@ -1,48 +1,58 @@
-"""The trials of a search: those that were drawn, and those that follow from how they ended."""
+"""Which trial of a search starts next: what was drawn, what follows from it, what goes on."""
 
 import copy
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from growsearch.baselines import from_scratch
-from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
-from growsearch.history import History, record_among
-from growsearch.tuning.awaited import AWAITS, Awaited
-from growsearch.tuning.sharing import Follower
+from growsearch.history import History
+from growsearch.tuning.awaited import Awaited
+from growsearch.tuning.ledger import AWAITS, FAILED, PAUSED, RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.tuning.sharing import Follower, growth_order
 
 
 class TrialQueue(BasicVariantGenerator):
     """Tune's own generator of trials, given one configuration at a time.
 
-    With `from_scratch`, each network that a completed trial has grown to joins the queue as a trial
-    from scratch, once. With `options["store"]`, a trial waits, without an actor, while a running
-    one trains epochs that it would train as well; it takes over if that one dies. So does a trial
-    whose next epoch another search trains, and others may wait for it. Nothing waits for a trial
-    that waits for one of this search, so something always runs, here or there.
+    A trial may be several of Tune's, one after the other: whenever it has left its actor to rest,
+    it starts again as another, from its newest epoch in the store. It starts again when its actor
+    has failed, up to `max_failures` times. With `from_scratch`, each network that a completed trial
+    has grown to joins as a trial from scratch, once.
+
+    With `options["store"]`, a trial waits, without an actor, while a running one trains epochs that
+    it would train as well; it takes over if that one dies. So does a trial whose next epoch another
+    search trains, and others may wait for it. Nothing waits for a trial that waits for one of this
+    search, so something always runs, here or there.
     """
 
     def __init__(
-        self, drawn: Iterable[TrialConfig], max_concurrent: int | None = None,
-        from_scratch: bool = False, options: dict[str, Any] | None = None,
+        self, ledger: Ledger, *, max_concurrent: int | None = None, from_scratch: bool = False,
+        max_failures: int = 0, options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(max_concurrent=max_concurrent or 0)
-        self.waiting = list(drawn)
+        self.ledger = ledger
         self.from_scratch = from_scratch
+        self.max_failures = max_failures
         self.options = options or {}
         self.store: EpochStore | None = None
         if "store" in self.options:
             self.store = EpochStore(self.options["store"], self.options["owner"])
-        self.known = {config.digest for config in self.waiting}
-        self.running: dict[str, TrialConfig] = {}
+        self.waiting: list[str] = []
+        self.known = {trial.config.digest for trial in ledger.trials.values()}
+        for trial in list(ledger.trials.values()):
+            self._follow_up(trial)
+        self.waiting = [t.name for t in ledger.trials.values() if not t.ended]
+        if self.store:  # those that part later go on from what the earlier ones leave
+            self.waiting.sort(key=lambda name: growth_order(ledger.trials[name].config))
+        self.running: dict[str, SearchTrial] = {}
+        """By Tune's name."""
+        self.started: dict[str, Trial] = {}
         self.awaited: dict[str, Awaited] = {}
-        self.returned = 0
-        """Trials that have come back to wait; they start again as others for Tune."""
-        self.histories: dict[str, History] = {}
+        """By the trial's, as the next."""
         self.followers: dict[tuple[str, str], Follower] = {}
         self._next_look = 0.0
 
@@ -52,79 +62,102 @@ class TrialQueue(BasicVariantGenerator):
 
     @property
     def total_samples(self) -> int:
-        return len(self.waiting) + self._total_samples - self.returned
+        return len(self.waiting) + self._total_samples
 
     def is_finished(self) -> bool:
         return not self.waiting
 
     def next_trial(self) -> Trial | None:
-        self._look_around()
-        config = next((c for c in self.waiting if not self._must_wait(c)), None)
-        if config is None:
-            return None
         if self.max_concurrent and len(self.running) >= self.max_concurrent:
             return None
+        self._look_around()
+        name = next((name for name in self.waiting if not self._must_wait(name)), None)
+        if name is None:
+            return None
+        trial = self.ledger.trials[name]
         experiment = copy.copy(self.experiment)
-        trial_config = {"trial": config.to_flat(), **self.options}
-        experiment.spec = {**self.experiment.spec, "config": trial_config}
+        config = {"trial": trial.config.to_flat(), "name": name, "known": len(trial.history)}
+        experiment.spec = {**self.experiment.spec, "config": config | self.options}
         super().add_configurations([experiment])
         self._trial_iter = None  # its list was shorter
-        trial = super().next_trial()
-        assert trial is not None
-        self.waiting.remove(config)
-        self.running[trial.trial_id] = config
-        self.histories[trial.trial_id] = History()
-        return trial
+        started = super().next_trial()
+        assert started is not None
+        self.waiting.remove(name)
+        self.running[started.trial_id] = self.ledger.start(name)
+        self.started[started.trial_id] = started
+        return started
 
     def _look_around(self) -> None:
         """See what other searches have trained meanwhile, at most twice a second."""
         if self.store is None or time.monotonic() < self._next_look:
             return
-        for trial_id, awaited in list(self.awaited.items()):
-            if awaited.update(self.store):
-                self.histories[trial_id] = awaited.history
-            else:
-                del self.awaited[trial_id]
-                self._forget(trial_id)
+        for name, awaited in list(self.awaited.items()):
+            if not awaited.update(self.store):
+                del self.awaited[name]
+                self._lead_no_more(name)
         self._next_look = time.monotonic() + 0.5
 
-    def _forget(self, trial_id: str) -> None:
-        """Nobody follows the trial any more."""
-        self.histories.pop(trial_id, None)
-        self.followers = {pair: f for pair, f in self.followers.items() if pair[1] != trial_id}
+    def _lead_no_more(self, name: str) -> None:
+        self.followers = {pair: f for pair, f in self.followers.items() if pair[1] != name}
 
-    def _must_wait(self, config: TrialConfig) -> bool:
+    def _must_wait(self, name: str) -> bool:
         if self.store is None:
             return False
-        leaders = self.running | {i: awaited.config for i, awaited in self.awaited.items()}
-        return any(self._follows(config, i, leader) for i, leader in leaders.items())
+        leaders = [trial.name for trial in self.running.values()]
+        return any(self._follows(name, leader) for leader in (*leaders, *self.awaited))
 
-    def _follows(self, config: TrialConfig, trial_id: str, leader: TrialConfig) -> bool:
-        pair = (config.digest, trial_id)
+    def _follows(self, name: str, leader: str) -> bool:
+        trials, pair = self.ledger.trials, (name, leader)
         if pair not in self.followers:
-            self.followers[pair] = Follower(config, leader)
-        return self.followers[pair].update(self.histories[trial_id])
+            self.followers[pair] = Follower(trials[name].config, trials[leader].config)
+        known = trials[leader].history
+        if leader in self.awaited:
+            known = self.awaited[leader].history
+        return self.followers[pair].update(known)
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if self.store is not None and AWAITS not in result:
-            self.histories[trial_id] = self.histories[trial_id].plus(record_among(result))
+        self.ledger.enter(self.running[trial_id].name, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         super().on_trial_complete(trial_id, result, error)
-        config = self.running.pop(trial_id, None)
-        if result is not None and AWAITS in result and config is not None:
-            self.awaited[trial_id] = Awaited(config, self.histories[trial_id], result[AWAITS])
-            self.waiting.insert(0, config)
-            self.returned += 1
+        trial, tunes = self.running.pop(trial_id, None), self.started.pop(trial_id, None)
+        if trial is None or tunes is None:
             return
-        self._forget(trial_id)
-        completed = result is not None and result.get("status") == "completed" and not error
-        if not (completed and config and self.from_scratch and config.policy != "none"):
+        self._lead_no_more(trial.name)
+        if error and not trial.ended:
+            self._fail(trial, _reason(tunes))
+        elif result is not None:
+            self.ledger.enter(trial.name, result)
+        if result is not None and AWAITS in result:
+            key, n = result[AWAITS]
+            self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
+            trial.status = WAITING
+            self.waiting.insert(0, trial.name)
+        elif trial.status == RUNNING:  # stopped by one of Tune's own schedulers, or the budget
+            self.ledger.leave(trial.name, PAUSED, "stopped from outside")
+        self._follow_up(trial)
+        self.ledger.forget(trial.name)
+
+    def _fail(self, trial: SearchTrial, reason: str) -> None:
+        trial.failures += 1
+        again = trial.failures <= self.max_failures
+        self.ledger.leave(trial.name, WAITING if again else FAILED, reason)
+        if again:
+            self.waiting.insert(0, trial.name)
+
+    def _follow_up(self, trial: SearchTrial) -> None:
+        """What a completed trial has grown to, from scratch."""
+        if trial.status != "completed" or not self.from_scratch or trial.config.policy == "none":
             return
-        assert result is not None
-        scratch = from_scratch(config, result["architecture"])
+        scratch = from_scratch(trial.config, trial.history[-1].architecture)
         if scratch.digest not in self.known:
             self.known.add(scratch.digest)
-            self.waiting.append(scratch)
+            self.waiting.append(self.ledger.add(scratch).name)
+
+
+def _reason(trial: Trial) -> str:
+    """Why the actor failed: the last line of what Ray says."""
+    lines = str(trial.get_error() or "its process died").strip().splitlines()
+    return lines[-1].strip()

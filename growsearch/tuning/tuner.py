@@ -1,34 +1,21 @@
 """A search: check it, run its trials on Ray Tune, leave a study."""
 
-import logging
-import math
-import os
-import socket
-import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from growsearch.choices import DATA
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
 from growsearch.errors import InputError
-from growsearch.results import create_study
+from growsearch.results import create_study, read_info
+from growsearch.tuning.cluster import reserve, start_ray
+from growsearch.tuning.ledger import FAILED, Ledger
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
-from growsearch.tuning.sharing import growth_order
+from growsearch.tuning.settings import SearchSettings
 
-if TYPE_CHECKING:
-    from ray.tune import Result
-    from ray.tune.experiment import Trial
-
-_RAY_SETTINGS = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too
-    "RAY_AIR_NEW_OUTPUT": "0",  # its banner comes whatever the verbosity
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are written by StudyWriter
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
-}
+STORE_FOLDER, SPACE_FILE = "epochs", "space.py"
 
 
 @dataclass(frozen=True)
@@ -46,42 +33,24 @@ def run_search(
     overrides: dict[str, Any] | None = None,
     trials: int | None = None,
     search_seed: int = 0,
-    cpus_per_trial: int = 1,
-    gpus_per_trial: float | None = None,
-    max_concurrent: int | None = None,
-    from_scratch: bool = False,
-    store: str | None = None,
-    keep_states: str = "forks",
-    state_megabytes: float | None = None,
+    **settings: Any,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
-    included, and `search_seed` draws them. A trial gets `cpus_per_trial` cores, which are its
-    threads, and by default one GPU where the cluster has any. `from_scratch` adds a trial for each
-    network that a trial has grown to. With a `store` each distinct epoch is trained once;
-    `keep_states` (see Branch) and `state_megabytes` say which states stay there. An interrupt
-    (Ctrl-C) ends the search with what it has.
+    included, and `search_seed` draws them. `settings` are those of SearchSettings. An interrupt
+    (Ctrl-C) ends the search with what it has; `resume_search` goes on from there.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
-    _check_shares(cpus_per_trial, gpus_per_trial, max_concurrent)
+    options = SearchSettings(**settings)
     spaces = load_spaces(space_file, overrides)
     drawn = draw_trials(spaces, trials, search_seed)
-    sharing: dict[str, Any] = {}
-    if store is not None:
-        sharing = {
-            "store": EpochStore(store).place,
-            "keep_states": keep_states,
-            "state_bytes": in_bytes(state_megabytes),
-            "owner": uuid.uuid4().hex,
-        }
-        drawn.sort(key=growth_order)
-    _check_data(drawn)
-    ray, tune = _start_ray()
-    resources = _resources(ray.cluster_resources(), drawn, cpus_per_trial, gpus_per_trial)
+    if options.store not in (None, "none"):
+        options = replace(options, store=EpochStore(options.store).place)
+    resources = _check(drawn, options)
     searched = searched_fields(spaces)
-    if from_scratch and "policy" not in searched:
+    if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
     folder = create_study(
         out,
@@ -92,115 +61,93 @@ def run_search(
         trials=len(drawn),
         search_seed=search_seed,
         resources_per_trial=resources,
-        from_scratch=from_scratch,
-        **sharing,
-    )
+        settings=asdict(options),
+    ).resolve()
+    (folder / SPACE_FILE).write_text(Path(space_file).read_text())
+    ledger = Ledger(folder)
+    for config in drawn:
+        ledger.add(config)
+    return _run(ledger, searched, options, resources)
 
+
+def resume_search(folder: str | Path, extend: int | None = None, **changes: Any) -> SearchEnd:
+    """Go on with the search whose study is in `folder`, wherever it was interrupted.
+
+    Trials that have ended are not run again; the others go on from their newest epoch. `extend`
+    adds so many trials, drawn from the same space. `changes` are settings that are new. Raises
+    InputError if there is no such search, or what it needs is gone.
+    """
+    info = read_info(folder)
+    if "settings" not in info:
+        raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
+    folder = Path(folder).resolve()
+    options = SearchSettings(**info["settings"] | changes)
+    ledger = Ledger.read(folder)
+    if extend is not None:
+        spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
+        seed = info["search_seed"] + len(ledger.trials)
+        for config in draw_trials(spaces, extend, seed):
+            ledger.add(config)
+    resources = _check([t.config for t in ledger.trials.values()], options)
+    return _run(ledger, info["searched"], options, resources)
+
+
+def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
+    """What each trial reserves, if there are data and resources for all of them."""
+    # the batch size decides whether a last batch is too small
+    fields = (*DATA, "batch_size")
+    different = {tuple(getattr(config, name) for name in fields): config for config in drawn}
+    for config in different.values():
+        load_trial_dataset(config)
+    ray, _ = start_ray()
+    return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
+
+
+def _run(
+    ledger: Ledger, searched: list[str], options: SearchSettings, resources: dict[str, float]
+) -> SearchEnd:
     from growsearch.tuning.callbacks import StudyWriter
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import GrowingTrial
     from growsearch.tuning.trial_queue import TrialQueue
 
-    notes = list(dict.fromkeys(note for config in drawn for note in config.notes))
-    queue = TrialQueue(drawn, max_concurrent, from_scratch, sharing)
-    writer = StudyWriter(folder.resolve())
+    _, tune = start_ray()
+    notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
+    queue = TrialQueue(
+        ledger,
+        max_concurrent=options.max_concurrent,
+        from_scratch=options.from_scratch,
+        max_failures=options.max_failures,
+        options=_trial_options(ledger, options),
+    )
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
         param_space={"trial": {}},  # the queue has the trials
-        tune_config=tune.TuneConfig(
-            search_alg=queue,
-            reuse_actors=True,
-            trial_dirname_creator=_folder_name,
-        ),
+        tune_config=tune.TuneConfig(search_alg=queue, reuse_actors=True),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(folder.resolve()),
-            callbacks=[writer, SearchProgress(len(drawn), searched, notes)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=True),
+            storage_path=str(ledger.folder),
+            callbacks=[StudyWriter(ledger), SearchProgress(ledger, searched, list(notes))],
             verbose=0,
         ),
     )
-    results = tuner.fit()
+    if not queue.is_finished():
+        tuner.fit()
+    trials = ledger.trials.values()
     return SearchEnd(
-        failures=[_failure(result) for result in results if result.error],
-        unfinished=queue.total_samples - results.num_errors - len(writer.completed),
+        failures=[f"trial {t.name} failed: {t.reason}" for t in trials if t.status == FAILED],
+        unfinished=sum(not trial.ended for trial in trials),
     )
 
 
-def _failure(result: "Result") -> str:
-    """The error's last line; Tune keeps the rest of it in the trial's folder."""
-    reason = str(result.error).strip().splitlines()[-1]
-    return f"trial {Path(result.path).name} failed: {reason} (see {result.path}/error.txt)"
-
-
-def _folder_name(trial: "Trial") -> str:
-    return str(trial.trial_id)
-
-
-def _check_shares(cpus: int, gpus: float | None, max_concurrent: int | None) -> None:
-    if max_concurrent is not None and max_concurrent < 1:
-        raise InputError(f"max_concurrent={max_concurrent} is no number of trials; give 1 or more")
-    if cpus < 1:
-        raise InputError(f"cpus_per_trial={cpus} is no number of cores; give 1 or more")
-    if gpus is not None and not 0 <= gpus < math.inf:
-        raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
-
-
-def _check_data(drawn: list[TrialConfig]) -> None:
-    """Load each data set once, so that missing files are known before a trial starts."""
-    # the batch size decides whether a last batch is too small
-    options = (*DATA, "batch_size")
-    different = {tuple(getattr(config, name) for name in options): config for config in drawn}
-    for config in different.values():
-        load_trial_dataset(config)
-
-
-def _start_ray() -> tuple[Any, Any]:
-    """Ray, on the cluster that RAY_ADDRESS names or else on this machine, and Tune; both quiet."""
-    for variable, value in _RAY_SETTINGS.items():
-        os.environ.setdefault(variable, value)
-    import ray
-    from ray import tune
-
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told at the end
-    _check_cluster(os.environ.get("RAY_ADDRESS", ""))
-    if not ray.is_initialized():
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    return ray, tune
-
-
-def _check_cluster(address: str) -> None:
-    """InputError if nothing answers at host:port; Ray itself would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=10).close()
-        except OSError as error:
-            raise InputError(
-                f"RAY_ADDRESS={address!r} does not answer ({error}); start the cluster, or unset "
-                "it to search on this machine"
-            ) from error
-
-
-def _resources(
-    cluster: dict[str, float], drawn: list[TrialConfig], cpus: int, gpus: float | None
-) -> dict[str, float]:
-    """What each trial reserves; InputError if the cluster never has it."""
-    wants_gpu = any(config.device != "cpu" for config in drawn)
-    if gpus is None:
-        gpus = 1 if wants_gpu and cluster.get("GPU", 0) else 0
-    if gpus == 0 and any(config.device == "cuda" for config in drawn):
-        remedy = "set --gpus-per-trial above 0" if cluster.get("GPU") else "use auto or cpu"
-        raise InputError(f"device 'cuda' needs a GPU for each trial; {remedy}")
-    for option, wanted, kind in (("cpus", cpus, "CPU"), ("gpus", gpus, "GPU")):
-        available = cluster.get(kind, 0)
-        if wanted > available:
-            raise InputError(
-                f"{option}_per_trial={wanted:g} is more than the {available:g} {kind}s that Ray "
-                f"has; lower --{option}-per-trial"
-            )
-    return {"cpu": cpus, "gpu": gpus}
+def _trial_options(ledger: Ledger, options: SearchSettings) -> dict[str, Any]:
+    """What Tune's configuration says to each trial."""
+    general = {"epoch_timeout": options.epoch_timeout}
+    if options.store == "none":
+        return general
+    return general | {
+        "store": options.store or str(ledger.folder / STORE_FOLDER),
+        "keep_states": options.keep_states,
+        "state_bytes": in_bytes(options.state_megabytes),
+        "owner": options.owner,
+    }

@@ -1,0 +1,148 @@
+"""What a search knows of its trials: what they are, their epochs, and how they ended.
+
+    search.jsonl            a line for each trial that joins, and for each way one ends or rests
+    trials/<name>.parquet   its records, whole after each epoch
+
+Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
+at any instant.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord, History, record_among
+from growsearch.results import read_histories, write_trial
+
+AWAITS, REMEMBERED = "awaits", "remembered"
+"""In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
+key and how many come before; and the records of remembered epochs since its last result."""
+LOG_FILE = "search.jsonl"
+WAITING, RUNNING, PAUSED, FAILED = "waiting", "running", "paused", "failed"
+"""Of trials that have not come to an end of their own; "stopped", "completed", "diverged" have."""
+_TO_GO_ON = (WAITING, RUNNING, PAUSED)
+
+
+@dataclass
+class SearchTrial:
+    """A trial of the search, and where it stands."""
+
+    name: str
+    config: TrialConfig
+    history: History = field(default_factory=History)
+    status: str = WAITING
+    reason: str = ""
+    """Why it rests or ended, if it did not come to its end."""
+    failures: int = 0
+    """Of its actors, in this run of the search."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in _TO_GO_ON
+
+
+class Ledger:
+    """The trials of the search whose study is in `folder`, by name, in the order they joined."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trials: dict[str, SearchTrial] = {}
+        self.paid = {"param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
+        """Of the epochs that this search trained."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Ledger":
+        """The ledger of a search that was interrupted or has ended."""
+        ledger = cls(folder)
+        for line in _lines(folder / LOG_FILE):
+            if "config" in line:
+                trial = SearchTrial(line["trial"], TrialConfig.from_flat(line["config"]))
+                ledger.trials[trial.name] = trial
+            else:
+                trial = ledger.trials[line["trial"]]
+                trial.status, trial.reason = line["status"], line["reason"]
+        for name, history in read_histories(folder).items():
+            trial = ledger.trials[name]
+            if history[-1].status != RUNNING:
+                trial.status = history[-1].status
+            trial.history = history
+            for record in history:
+                ledger._count(trial, record)
+            ledger.forget(name)
+        return ledger
+
+    def add(self, config: TrialConfig) -> SearchTrial:
+        """A trial that joins the search."""
+        trial = SearchTrial(f"{len(self.trials):05d}", config)
+        self.trials[trial.name] = trial
+        self._log(trial=trial.name, config=config.to_flat())
+        return trial
+
+    def start(self, name: str) -> SearchTrial:
+        """The trial begins, or goes on."""
+        trial = self.trials[name]
+        trial.status, trial.reason = RUNNING, ""
+        if trial.history:
+            last = replace(trial.history[-1], status=RUNNING)
+            trial.history = History((*trial.history[:-1], last))
+        return trial
+
+    def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
+        """Write down the epochs of a trial's result that were not known; all at once."""
+        trial = self.trials[name]
+        records = [record_among(values) for values in result[REMEMBERED]]
+        if AWAITS not in result:
+            records.append(record_among(result))
+        new = [record for record in records if record.epoch > len(trial.history)]
+        trial.history = History((*trial.history, *new))
+        if records and trial.status == RUNNING:
+            trial.status = records[-1].status
+        if new:
+            for record in new:
+                self._count(trial, record)
+            self._write(trial)
+        return trial
+
+    def leave(self, name: str, status: str, reason: str) -> None:
+        """The trial rests or ends as `status` before its end, for `reason`."""
+        trial = self.trials[name]
+        trial.status, trial.reason = status, reason
+        if trial.history and status != WAITING:
+            last = replace(trial.history[-1], status=status)
+            trial.history = History((*trial.history[:-1], last))
+            self._write(trial)
+        self._log(trial=name, status=status, reason=reason)
+
+    def forget(self, name: str) -> None:
+        """Keep no more than the last record of a trial that has ended: searches are large."""
+        trial = self.trials[name]
+        if trial.ended:
+            trial.history = History(trial.history[-1:])
+
+    def with_status(self, *statuses: str) -> list[SearchTrial]:
+        return [trial for trial in self.trials.values() if trial.status in statuses]
+
+    def _count(self, trial: SearchTrial, record: EpochRecord) -> None:
+        if record.reused:
+            return
+        before = trial.history[record.epoch - 2].train_flops if record.epoch > 1 else 0.0
+        self.paid["param_epochs"] += record.parameters
+        self.paid["flops"] += record.train_flops - before
+        self.paid["seconds"] += record.seconds
+
+    def _write(self, trial: SearchTrial) -> None:
+        write_trial(self.folder, trial.name, trial.config, trial.history)
+
+    def _log(self, **line: Any) -> None:
+        with (self.folder / LOG_FILE).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Of a log whose last line may have been cut short by a kill."""
+    for line in path.read_text().splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
