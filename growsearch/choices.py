@@ -58,3 +58,7 @@ LIPSCHITZ_DETAILS = ("subnetworks", "blocks", "layers")
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")
+COSTS = ("ppe", "param_epochs", "flops", "seconds")
+"""What a search may call cost."""
+SCHEDULERS = ("none", "pareto", "asha", "median")
+SAMPLERS = ("tpe", "nsga2", "gp")

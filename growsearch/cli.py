@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import NoReturn
 
 from growsearch import __version__
-from growsearch.choices import KEPT
+from growsearch.choices import COSTS, KEPT, SAMPLERS, SCHEDULERS
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 
@@ -99,27 +99,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_SEARCH_OPTIONS = (
+    ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
+    ("--gpus-per-trial", float, "X", "a share of one, or more (default: 1 where there are any)"),
+    ("--max-concurrent", int, "N", "trials at one time (default: as many as fit)"),
+    ("--max-failures", int, "N", "how often a trial goes on after its process died (default: 2)"),
+    ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
+    ("--budget", str, "UNIT=X", "end when so many param_epochs, flops or seconds are paid, or "
+     "trials have begun, like param_epochs=5e7"),
+    ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
+     "cost and accuracy; asha and median, Tune's own, see accuracy alone (default: none)"),
+    ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
+     "(default: 0.1)"),
+    ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),
+    ("--audit", float, "X", "pareto: share of trials that run to their end whatever happens, to "
+     "calibrate and check the bound (default: 0.1)"),
+    ("--racing", float, "ETA", "pareto: at each step of cost one trial in ETA goes on, the others "
+     "pause until nothing else is left to do (default: off)"),
+    ("--sampler", str, "|".join(SAMPLERS), "Optuna draws the trials, and learns from how they end "
+     "(default: grid and random)"),
+)  # fmt: skip
+
+
 def _add_search_options(parser: argparse.ArgumentParser) -> None:
     """Settings of a search; those not given are its defaults, or what it was started with."""
     group = parser.add_argument_group("how the search runs")
-    for option, kind, metavar, text in (
-        ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
-        (
-            "--gpus-per-trial",
-            float,
-            "X",
-            "a share of one, or more (default: 1 where there are any)",
-        ),
-        ("--max-concurrent", int, "N", "trials at one time (default: as many as fit)"),
-        (
-            "--max-failures",
-            int,
-            "N",
-            "how often a trial goes on after its process died (default: 2)",
-        ),
-        ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
-    ):
+    for option, kind, metavar, text in _SEARCH_OPTIONS:
         group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    group.add_argument(
+        "--cost", nargs="+", dest="costs", metavar="|".join(COSTS), default=argparse.SUPPRESS,
+        help="what scheduler and sampler minimise, one or more (default: ppe)",
+    )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
         help="add a trial from scratch for each network that a trial has grown to",

@@ -8,7 +8,7 @@ fine-tuning before them, and more and larger epochs can only raise their mean.
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 from growsearch.architecture import Architecture
 from growsearch.choices import AUTOGROW
@@ -78,7 +78,7 @@ def sizes_of(config: TrialConfig) -> Size:
     shape, classes = _images(config.dataset, config.data_dir, config.split)
     if config.image_size is not None:
         shape = (shape[0], config.image_size, config.image_size)
-    return _sizes(config.network, shape, classes)
+    return partial(_size, config.network, shape, classes)
 
 
 @cache
@@ -88,10 +88,8 @@ def _images(dataset: str, data_dir: str | None, split: str) -> tuple[tuple[int, 
 
 
 @cache
-def _sizes(network: str, shape: tuple[int, int, int], classes: int) -> Size:
-    @cache
-    def size(architecture: str) -> tuple[int, int]:
-        built = build_network(network, Architecture(architecture), shape, classes, seed=0)
-        return count_parameters(built), count_macs(built, shape)
-
-    return size
+def _size(
+    network: str, shape: tuple[int, int, int], classes: int, architecture: str
+) -> tuple[int, int]:
+    built = build_network(network, Architecture(architecture), shape, classes, seed=0)
+    return count_parameters(built), count_macs(built, shape)

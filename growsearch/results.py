@@ -81,7 +81,8 @@ def _schema() -> pa.Schema:
         for f in fields(TrialConfig)
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
-    return pa.schema([trial_id, *record, *config], metadata={"growsearch": __version__})
+    reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
+    return pa.schema([trial_id, *record, reason, *config], metadata={"growsearch": __version__})
 
 
 SCHEMA = _schema()
@@ -148,10 +149,14 @@ def read_info(folder: str | Path) -> dict[str, Any]:
 
 
 def write_trial(
-    folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord]
-) -> Path:
-    """Write all of a trial's records so far, replacing its file at once."""
-    shared = {"trial_id": trial_id}
+    folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
+    reason: str | None = None,
+) -> Path:  # fmt: skip
+    """Write all of a trial's records so far, replacing its file at once.
+
+    `reason` is why it was stopped, rests, or failed.
+    """
+    shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
     rows = [shared | asdict(record) for record in records]
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"

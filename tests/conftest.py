@@ -87,3 +87,24 @@ def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
         if decision is not None:
             architecture, since = str(decision.architecture), 0
     return history
+
+
+_RECORDED = (
+    "epoch", "architecture", "parameters", "param_epochs", "ppe", "lipschitz", "grew", "seconds",
+    "lipschitz_subnetworks", "val_accuracy", "status",
+)  # fmt: skip
+
+
+def recorded(name):
+    """Configurations and histories of a study that was recorded before records had macs."""
+    from growsearch.cost_bounds import sizes_of
+    from growsearch.results import config_of, read_study
+
+    for _, rows in read_study(ROOT / "analysis/studies" / name).groupby("trial_id"):
+        config, flops, history = config_of(rows.iloc[0]), 0, []
+        for row in rows.to_dict("records"):
+            macs = sizes_of(config)(row["architecture"])[1]
+            flops += 6 * macs * 1437
+            known = {f: row[f] for f in _RECORDED} | {"macs": macs, "train_flops": flops}
+            history.append(record(**known))
+        yield config, History(history)

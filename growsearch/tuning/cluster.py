@@ -66,3 +66,11 @@ def reserve(
                 f"has; lower --{option}-per-trial"
             )
     return {"cpu": cpus, "gpu": gpus}
+
+
+def at_once(cluster: dict[str, float], resources: dict[str, float]) -> int:
+    """How many trials the cluster holds now."""
+    fits = [
+        int(cluster.get(kind.upper(), 0) / wanted) for kind, wanted in resources.items() if wanted
+    ]
+    return max(min(fits, default=1), 1)

@@ -1,6 +1,6 @@
 """What a search knows of its trials: what they are, their epochs, and how they ended.
 
-    search.jsonl            a line for each trial that joins, and for each way one ends or rests
+    search.jsonl            a line for each trial that joins, and when it rests or ends
     trials/<name>.parquet   its records, whole after each epoch
 
 Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
@@ -15,14 +15,16 @@ from typing import Any
 
 from growsearch.config import TrialConfig
 from growsearch.history import EpochRecord, History, record_among
+from growsearch.pareto_stopping import PAUSED
 from growsearch.results import read_histories, write_trial
 
 AWAITS, REMEMBERED = "awaits", "remembered"
 """In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
 key and how many come before; and the records of remembered epochs since its last result."""
 LOG_FILE = "search.jsonl"
-WAITING, RUNNING, PAUSED, FAILED = "waiting", "running", "paused", "failed"
-"""Of trials that have not come to an end of their own; "stopped", "completed", "diverged" have."""
+WAITING, RUNNING, FAILED = "waiting", "running", "failed"
+"""Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
+or "diverged"."""
 _TO_GO_ON = (WAITING, RUNNING, PAUSED)
 
 
@@ -50,8 +52,10 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.trials: dict[str, SearchTrial] = {}
-        self.paid = {"param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
+        self.paid = {"epochs": 0.0, "param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
         """Of the epochs that this search trained."""
+        self.ended: list[str] = []
+        """In the order in which they did."""
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
@@ -64,6 +68,8 @@ class Ledger:
             else:
                 trial = ledger.trials[line["trial"]]
                 trial.status, trial.reason = line["status"], line["reason"]
+                if trial.ended:
+                    ledger.ended.append(trial.name)
         for name, history in read_histories(folder).items():
             trial = ledger.trials[name]
             if history[-1].status != RUNNING:
@@ -74,9 +80,13 @@ class Ledger:
             ledger.forget(name)
         return ledger
 
+    @property
+    def next_name(self) -> str:
+        return f"{len(self.trials):05d}"
+
     def add(self, config: TrialConfig) -> SearchTrial:
         """A trial that joins the search."""
-        trial = SearchTrial(f"{len(self.trials):05d}", config)
+        trial = SearchTrial(self.next_name, config)
         self.trials[trial.name] = trial
         self._log(trial=trial.name, config=config.to_flat())
         return trial
@@ -104,6 +114,8 @@ class Ledger:
             for record in new:
                 self._count(trial, record)
             self._write(trial)
+            if trial.ended:
+                self._end(trial)
         return trial
 
     def leave(self, name: str, status: str, reason: str) -> None:
@@ -114,7 +126,12 @@ class Ledger:
             last = replace(trial.history[-1], status=status)
             trial.history = History((*trial.history[:-1], last))
             self._write(trial)
-        self._log(trial=name, status=status, reason=reason)
+        self._end(trial)
+
+    def _end(self, trial: SearchTrial) -> None:
+        if trial.ended:
+            self.ended.append(trial.name)
+        self._log(trial=trial.name, status=trial.status, reason=trial.reason)
 
     def forget(self, name: str) -> None:
         """Keep no more than the last record of a trial that has ended: searches are large."""
@@ -129,12 +146,13 @@ class Ledger:
         if record.reused:
             return
         before = trial.history[record.epoch - 2].train_flops if record.epoch > 1 else 0.0
+        self.paid["epochs"] += 1
         self.paid["param_epochs"] += record.parameters
         self.paid["flops"] += record.train_flops - before
         self.paid["seconds"] += record.seconds
 
     def _write(self, trial: SearchTrial) -> None:
-        write_trial(self.folder, trial.name, trial.config, trial.history)
+        write_trial(self.folder, trial.name, trial.config, trial.history, trial.reason or None)
 
     def _log(self, **line: Any) -> None:
         with (self.folder / LOG_FILE).open("a") as file:

@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
 from growsearch.terminal import STATUS_STYLE, megas, percent, short, show_notes
-from growsearch.tuning.ledger import PAUSED, RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.tuning.ledger import RUNNING, WAITING, Ledger, SearchTrial
 
 FINISHED_SHOWN = 8
 
@@ -21,11 +22,16 @@ FINISHED_SHOWN = 8
 class SearchProgress(tune.Callback):
     """Follows the search of `ledger`.
 
-    `searched` are the fields that tell its trials apart, `notes` lines to be shown first.
+    `searched` are the fields that tell its trials apart, `judge` knows the front if there is one,
+    and `notes` are lines to be shown first.
     """
 
-    def __init__(self, ledger: Ledger, searched: list[str], notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self, ledger: Ledger, searched: list[str], judge: ParetoStopping | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.ledger = ledger
+        self.judge = judge
         self.searched = searched
         self.notes = notes
         self.left: list[str] = []
@@ -79,6 +85,13 @@ class SearchProgress(tune.Callback):
     def _ended(self) -> int:
         return sum(trial.ended for trial in self.ledger.trials.values())
 
+    def _front(self) -> list[str]:
+        """How many are on the front, and its hypervolume."""
+        if self.judge is None or self.judge.hypervolume is None:
+            return []
+        members, history = self.judge.safe.front.members, self.judge.hypervolume.values
+        return [f"   front of {len(members)}, hypervolume {history[-1]:.3f}"]
+
     def _searched(self, trial: SearchTrial) -> str:
         flat = trial.config.to_flat()
         return ", ".join(f"{name} {short(flat[name])}" for name in self.searched)
@@ -88,7 +101,9 @@ class SearchProgress(tune.Callback):
         epochs = sum(trial.history[-1].epoch for trial in trials.values() if trial.history)
         headline = Text.assemble(
             (f"{self._ended()} of {len(trials)} trials", "bold"),
-            f"   {epochs} epochs   {seconds // 60}:{seconds % 60:02d}",
+            f"   {epochs} epochs, {self.ledger.paid['epochs']:.0f} paid   "
+            f"{seconds // 60}:{seconds % 60:02d}",
+            *self._front(),
         )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("trial", "status", "epochs", "architecture"):
@@ -114,7 +129,7 @@ class SearchProgress(tune.Callback):
                     self._searched(trial),
                 ]
             table.add_row(*cells)
-        counts = {s: len(self.ledger.with_status(s)) for s in (WAITING, PAUSED)}
+        counts = {s: len(self.ledger.with_status(s)) for s in (WAITING, PAUSED, STOPPED)}
         left_out = len(self.left) - FINISHED_SHOWN
         notes = [f"{count} trials {status}" for status, count in counts.items() if count]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []

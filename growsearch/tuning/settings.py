@@ -2,10 +2,13 @@
 
 import math
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from growsearch.choices import COSTS, SAMPLERS, SCHEDULERS
 from growsearch.epoch_store import in_bytes
 from growsearch.errors import InputError
+from growsearch.options import suggestion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,17 @@ class SearchSettings:
     """How often a trial starts again after its actor has failed."""
     epoch_timeout: float | None = None
     """Seconds after which an epoch counts as hanging, and its actor has failed."""
+    sampler: str | None = None
+    """tpe, nsga2 or gp: Optuna draws the trials; None: grid and random."""
+    scheduler: str = "none"
+    """pareto, which stops and pauses by ParetoStopping; asha or median, Tune's own; or none."""
+    costs: Sequence[str] = ("ppe",)
+    alpha: float = 0.1
+    delta: float = 0.0
+    audit: float = 0.1
+    racing: float | None = None
+    budget: str | None = None
+    """Like "param_epochs=5e7": see Budget."""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Names the search where epochs are claimed."""
 
@@ -46,6 +60,23 @@ class SearchSettings:
             raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
         if self.max_failures < 0:
             raise InputError(f"max_failures={self.max_failures} is no number; give 0 or more")
+        for name, value, known in (
+            ("sampler", self.sampler, SAMPLERS),
+            ("scheduler", self.scheduler, SCHEDULERS),
+            *(("cost", cost, COSTS) for cost in self.costs),
+        ):
+            if value is not None and value not in known:
+                raise InputError(f"unknown {name} {value!r}{suggestion(value, known)}")
+        if self.racing is not None and self.scheduler != "pareto":
+            raise InputError(
+                f"racing={self.racing:g} belongs to scheduler 'pareto', but scheduler is "
+                f"{self.scheduler!r}; leave racing out or choose 'pareto'"
+            )
+        if self.racing is not None and self.store == "none":
+            raise InputError(
+                f"racing={self.racing:g} pauses trials, which go on from a store; leave out store "
+                "'none'"
+            )
         if self.epoch_timeout is not None and not self.epoch_timeout > 0:
             raise InputError(
                 f"epoch_timeout={self.epoch_timeout} is no time; give seconds, above 0"

@@ -2,17 +2,25 @@
 
 import copy
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from growsearch.baselines import from_scratch
+from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.history import History
+from growsearch.pareto_stopping import PAUSED, STOPPED
 from growsearch.tuning.awaited import Awaited
-from growsearch.tuning.ledger import AWAITS, FAILED, PAUSED, RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.tuning.budget import Budget
+from growsearch.tuning.ledger import AWAITS, FAILED, RUNNING, WAITING, Ledger, SearchTrial
 from growsearch.tuning.sharing import Follower, growth_order
+
+if TYPE_CHECKING:
+    from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 
 class TrialQueue(BasicVariantGenerator):
@@ -23,6 +31,10 @@ class TrialQueue(BasicVariantGenerator):
     has failed, up to `max_failures` times. With `from_scratch`, each network that a completed trial
     has grown to joins as a trial from scratch, once.
 
+    A `sampler`, if given, draws trials while they are fewer than `trials`, and learns how they end.
+    Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
+    until the `budget` is spent.
+
     With `options["store"]`, a trial waits, without an actor, while a running one trains epochs that
     it would train as well; it takes over if that one dies. So does a trial whose next epoch another
     search trains, and others may wait for it. Nothing waits for a trial that waits for one of this
@@ -32,20 +44,28 @@ class TrialQueue(BasicVariantGenerator):
     def __init__(
         self, ledger: Ledger, *, max_concurrent: int | None = None, from_scratch: bool = False,
         max_failures: int = 0, options: dict[str, Any] | None = None,
+        sampler: "ParetoOptunaSearch | None" = None, trials: int = 0,
+        resume: Callable[[list[str]], str | None] | None = None, budget: Budget | None = None,
     ) -> None:  # fmt: skip
         super().__init__(max_concurrent=max_concurrent or 0)
         self.ledger = ledger
         self.from_scratch = from_scratch
         self.max_failures = max_failures
         self.options = options or {}
+        self.sampler, self.trials = sampler, trials
+        self.resume = resume
+        self.budget = budget or Budget(ledger, None)
         self.store: EpochStore | None = None
         if "store" in self.options:
             self.store = EpochStore(self.options["store"], self.options["owner"])
         self.waiting: list[str] = []
         self.known = {trial.config.digest for trial in ledger.trials.values()}
         for trial in list(ledger.trials.values()):
+            self._tell(trial)
             self._follow_up(trial)
-        self.waiting = [t.name for t in ledger.trials.values() if not t.ended]
+        self.waiting = [t.name for t in ledger.with_status(WAITING, RUNNING)]
+        if self.resume is None:
+            self.waiting += [t.name for t in ledger.with_status(PAUSED)]
         if self.store:  # those that part later go on from what the earlier ones leave
             self.waiting.sort(key=lambda name: growth_order(ledger.trials[name].config))
         self.running: dict[str, SearchTrial] = {}
@@ -65,13 +85,20 @@ class TrialQueue(BasicVariantGenerator):
         return len(self.waiting) + self._total_samples
 
     def is_finished(self) -> bool:
-        return not self.waiting
+        if self.budget.is_spent:
+            return True
+        may_go_on = self.resume is not None and self.ledger.with_status(PAUSED)
+        return not (self.waiting or self._to_draw() or may_go_on)
+
+    def _to_draw(self) -> int:
+        return self.trials - len(self.ledger.trials) if self.sampler else 0
 
     def next_trial(self) -> Trial | None:
         if self.max_concurrent and len(self.running) >= self.max_concurrent:
             return None
-        self._look_around()
-        name = next((name for name in self.waiting if not self._must_wait(name)), None)
+        if self.budget.is_spent:
+            return None
+        name = self._next_name()
         if name is None:
             return None
         trial = self.ledger.trials[name]
@@ -86,6 +113,22 @@ class TrialQueue(BasicVariantGenerator):
         self.running[started.trial_id] = self.ledger.start(name)
         self.started[started.trial_id] = started
         return started
+
+    def _next_name(self) -> str | None:
+        self._look_around()
+        for name in self.waiting:
+            if not self._must_wait(name):
+                return name
+        joins = None
+        if self.sampler and self._to_draw() > 0:
+            drawn = self.sampler.suggest(self.ledger.next_name)
+            joins = self.ledger.add(TrialConfig.from_flat(drawn)).name
+        elif self.resume is not None and not self.waiting:
+            joins = self.resume([trial.name for trial in self.ledger.with_status(PAUSED)])
+        if joins is None:
+            return None
+        self.waiting.append(joins)
+        return None if self._must_wait(joins) else joins
 
     def _look_around(self) -> None:
         """See what other searches have trained meanwhile, at most twice a second."""
@@ -135,8 +178,9 @@ class TrialQueue(BasicVariantGenerator):
             self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
             trial.status = WAITING
             self.waiting.insert(0, trial.name)
-        elif trial.status == RUNNING:  # stopped by one of Tune's own schedulers, or the budget
-            self.ledger.leave(trial.name, PAUSED, "stopped from outside")
+        elif trial.status == RUNNING:
+            self.ledger.leave(trial.name, STOPPED, "by Tune's scheduler")
+        self._tell(trial)
         self._follow_up(trial)
         self.ledger.forget(trial.name)
 
@@ -146,6 +190,16 @@ class TrialQueue(BasicVariantGenerator):
         self.ledger.leave(trial.name, WAITING if again else FAILED, reason)
         if again:
             self.waiting.insert(0, trial.name)
+
+    def _tell(self, trial: SearchTrial) -> None:
+        """The sampler how the trial has ended, if it has."""
+        if self.sampler is None or not trial.ended or trial.name not in self.sampler.configs:
+            return
+        result: dict[str, Any] = {}
+        if trial.history:
+            seconds = sum(record.seconds for record in trial.history)
+            result = asdict(trial.history[-1]) | {"seconds": seconds}
+        self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:
         """What a completed trial has grown to, from scratch."""

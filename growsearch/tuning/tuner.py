@@ -2,20 +2,25 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.choices import DATA
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
 from growsearch.errors import InputError
+from growsearch.pareto_stopping import ParetoStopping
 from growsearch.results import create_study, read_info
-from growsearch.tuning.cluster import reserve, start_ray
+from growsearch.tuning.budget import parse_budget
+from growsearch.tuning.cluster import at_once, reserve, start_ray
 from growsearch.tuning.ledger import FAILED, Ledger
-from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
+from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
 from growsearch.tuning.settings import SearchSettings
 
-STORE_FOLDER, SPACE_FILE = "epochs", "space.py"
+if TYPE_CHECKING:
+    from growsearch.tuning.optuna_search import ParetoOptunaSearch
+
+STORE_FOLDER, SPACE_FILE, OPTUNA_FILE = "epochs", "space.py", "optuna.db"
 
 
 @dataclass(frozen=True)
@@ -45,29 +50,32 @@ def run_search(
     """
     options = SearchSettings(**settings)
     spaces = load_spaces(space_file, overrides)
-    drawn = draw_trials(spaces, trials, search_seed)
+    drawn = checked = _drawn(spaces, trials, search_seed, options)
+    if options.sampler is not None:
+        checked = _sampler(spaces, options, search_seed).examples
     if options.store not in (None, "none"):
         options = replace(options, store=EpochStore(options.store).place)
-    resources = _check(drawn, options)
+    resources = _check(checked, options)
     searched = searched_fields(spaces)
     if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
+    text = Path(space_file).read_text()
     folder = create_study(
         out,
         command="search",
-        space=Path(space_file).read_text(),
+        space=text,
         overrides=overrides or {},
         searched=searched,
-        trials=len(drawn),
+        trials=trials or len(drawn),
         search_seed=search_seed,
         resources_per_trial=resources,
         settings=asdict(options),
     ).resolve()
-    (folder / SPACE_FILE).write_text(Path(space_file).read_text())
+    (folder / SPACE_FILE).write_text(text)
     ledger = Ledger(folder)
     for config in drawn:
         ledger.add(config)
-    return _run(ledger, searched, options, resources)
+    return _run(ledger, options, resources)
 
 
 def resume_search(folder: str | Path, extend: int | None = None, **changes: Any) -> SearchEnd:
@@ -85,58 +93,118 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
     ledger = Ledger.read(folder)
     if extend is not None:
         spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
-        seed = info["search_seed"] + len(ledger.trials)
-        for config in draw_trials(spaces, extend, seed):
+        for config in _drawn(spaces, extend, info["search_seed"] + len(ledger.trials), options):
             ledger.add(config)
-    resources = _check([t.config for t in ledger.trials.values()], options)
-    return _run(ledger, info["searched"], options, resources)
+    resources = _check([trial.config for trial in ledger.trials.values()], options)
+    return _run(ledger, options, resources, extend)
+
+
+def _drawn(
+    spaces: list[Space], trials: int | None, seed: int, options: SearchSettings
+) -> list[TrialConfig]:
+    """The trials that are known before any runs."""
+    if options.sampler is None:
+        return draw_trials(spaces, trials, seed)
+    if trials is None or trials < 1:
+        raise InputError(f"how many trials? sampler {options.sampler!r} draws any; give --trials")
+    return []
+
+
+def judge_of(options: SearchSettings, seed: int) -> ParetoStopping | None:
+    """What scheduler "pareto" decides by."""
+    if options.scheduler != "pareto":
+        return None
+    return ParetoStopping(
+        costs=options.costs,
+        alpha=options.alpha,
+        delta=options.delta,
+        audit=options.audit,
+        racing=options.racing,
+        seed=seed,
+    )
+
+
+def _sampler(
+    spaces: list[Space], options: SearchSettings, seed: int, folder: Path | None = None
+) -> "ParetoOptunaSearch":
+    from growsearch.tuning.optuna_search import ParetoOptunaSearch
+
+    assert options.sampler
+    return ParetoOptunaSearch(
+        spaces,
+        options.sampler,
+        costs=[{"flops": "train_flops"}.get(cost, cost) for cost in options.costs],
+        seed=seed,
+        storage=folder and folder / OPTUNA_FILE,
+    )
 
 
 def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
-    """What each trial reserves, if there are data and resources for all of them."""
+    """What each trial reserves, if there are data and resources for all and all settings can be."""
     # the batch size decides whether a last batch is too small
     fields = (*DATA, "batch_size")
     different = {tuple(getattr(config, name) for name in fields): config for config in drawn}
     for config in different.values():
         load_trial_dataset(config)
+    parse_budget(options.budget)
+    judge_of(options, seed=0)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def _run(
-    ledger: Ledger, searched: list[str], options: SearchSettings, resources: dict[str, float]
+    ledger: Ledger, options: SearchSettings, resources: dict[str, float], extend: int | None = None
 ) -> SearchEnd:
+    from growsearch.tuning.budget import Budget
     from growsearch.tuning.callbacks import StudyWriter
     from growsearch.tuning.progress import SearchProgress
+    from growsearch.tuning.schedulers import blind_spots, scheduler_of
     from growsearch.tuning.trainable import GrowingTrial
     from growsearch.tuning.trial_queue import TrialQueue
 
-    _, tune = start_ray()
-    notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
+    ray, tune = start_ray()
+    info = read_info(ledger.folder)
+    budget = Budget(ledger, parse_budget(options.budget))
+    judge = judge_of(options, info["search_seed"])
+    scheduler = scheduler_of(ledger, options, judge)
+    sampler, trials = None, 0
+    if options.sampler is not None:
+        spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
+        sampler = _sampler(spaces, options, info["search_seed"], ledger.folder)
+        trials = info["trials"] if extend is None else len(ledger.trials) + extend
     queue = TrialQueue(
         ledger,
-        max_concurrent=options.max_concurrent,
+        max_concurrent=options.max_concurrent or at_once(ray.cluster_resources(), resources),
         from_scratch=options.from_scratch,
         max_failures=options.max_failures,
         options=_trial_options(ledger, options),
+        sampler=sampler,
+        trials=trials,
+        resume=judge.next_to_resume if judge and judge.racing else None,
+        budget=budget,
     )
+    notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
         param_space={"trial": {}},  # the queue has the trials
-        tune_config=tune.TuneConfig(search_alg=queue, reuse_actors=True),
+        tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(ledger.folder),
-            callbacks=[StudyWriter(ledger), SearchProgress(ledger, searched, list(notes))],
+            stop=budget,
+            callbacks=[
+                StudyWriter(ledger),
+                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)]),
+            ],
             verbose=0,
         ),
     )
     if not queue.is_finished():
         tuner.fit()
-    trials = ledger.trials.values()
+    every = ledger.trials.values()
     return SearchEnd(
-        failures=[f"trial {t.name} failed: {t.reason}" for t in trials if t.status == FAILED],
-        unfinished=sum(not trial.ended for trial in trials),
+        failures=[f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED],
+        unfinished=0 if budget.is_spent else sum(not trial.ended for trial in every),
     )
 
 

@@ -1,0 +1,168 @@
+"""What the Pareto scheduler decides how fast, and what it buys with the store and a budget.
+
+    python benchmarks/scheduler.py              # the decisions: a minute
+    python benchmarks/scheduler.py --seeds 5    # and the searches: half an hour on two quiet cores
+
+Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before.
+
+Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, once whole and once
+with the scheduler, a store, and a third of the whole search's parameter-epochs as its budget; for
+each seed of trials and draws. Without scheduler and store the same trials, in the order of their
+names, would have paid every epoch: their records are the same to the last bit, so the whole
+search's are taken for that. Hypervolume is on the whole search's range of cost and accuracy.
+"""
+
+import argparse
+import contextlib
+import io
+import pickle
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from rich.progress import track
+
+from growsearch import TrialConfig, read_study, summarize
+from growsearch.epoch_tree import count_epochs
+from growsearch.history import EpochRecord, History
+from growsearch.hypervolume import Bounds, hypervolume
+from growsearch.pareto_stopping import ParetoStopping
+from growsearch.results import environment, was_paid
+from growsearch.trial_path import BLANK
+from growsearch.tuning.tuner import run_search
+
+EPOCHS, TRIALS = 20, 60
+SPACE = Path(__file__).parent.parent / "search_spaces" / "lipgrow.py"
+
+
+def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
+    """A trial that grows once, at random, with a saturating curve."""
+    grows = draw.randrange(1, EPOCHS - 1)
+    config = TrialConfig(policy="fixed", growth_epochs=(grows,), epochs=EPOCHS, lr=0.1)
+    height, steepness = draw.uniform(60, 100), draw.uniform(0.1, 0.6)
+    records: list[EpochRecord] = []
+    param_epochs = 0
+    for epoch in range(1, EPOCHS + 1):
+        parameters = 175_258 if epoch <= grows else 369_498
+        param_epochs += parameters
+        changes = {
+            "epoch": epoch, "param_epochs": param_epochs, "ppe": param_epochs / epoch,
+            "macs": parameters, "train_flops": 6.0 * param_epochs, "seconds": 1.0,
+            "parameters": parameters, "key": f"{draw.random()}", "reused": False,
+            "val_accuracy": height * (1 - 2.718 ** (-steepness * epoch)) + draw.gauss(0, 1),
+            "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
+            "status": "completed" if epoch == EPOCHS else "running", "phase": "training",
+        }  # fmt: skip
+        records.append(EpochRecord(**vars(BLANK) | changes))
+    return config, History(records)
+
+
+def decisions() -> None:
+    draw, judge, marks = random.Random(0), ParetoStopping(racing=3), (100, 1_000, 10_000)
+    print("trials before  a decision, median  99 %  of a kind: stop  pause  state a trial")
+    seconds: list[float] = []
+    counts = {"stopped": 0, "paused": 0}
+    for number in track(range(max(marks) + 1), transient=True):
+        if number in marks:
+            median = statistics.median(seconds) * 1e3
+            slowest = sorted(seconds)[int(len(seconds) * 0.99)] * 1e3
+            state = len(pickle.dumps(judge)) / number
+            print(
+                f"{number:13,}  {median:15.3f} ms  {slowest:.3f} ms  {counts['stopped']:8,}"
+                f"  {counts['paused']:5,}  {state:8.0f} B"
+            )
+            seconds.clear()
+        config, history = made_up(draw)
+        name = f"{number:05d}"
+        for epoch in range(1, EPOCHS):
+            started = time.perf_counter()
+            leaves = judge.verdict(name, config, History(history[:epoch]))
+            seconds.append(time.perf_counter() - started)
+            if leaves is not None:
+                counts[leaves[0]] += 1
+                break
+        else:
+            judge.ended(name, config, history)
+
+
+def searches(seeds: int, folder: Path) -> None:
+    print(
+        "\nseed  whole: epochs  distinct  paid M  hypervolume    with: trials whole, stopped,"
+        " paused  paid M  hypervolume  plain at as much  plain needs M for it"
+    )
+    gains, savings = [], []
+    for seed in range(seeds):
+        fields = {"dataset": "digits", "epochs": EPOCHS, "seed": seed}
+        common = {"overrides": fields, "trials": TRIALS, "search_seed": seed}
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_search(SPACE, folder / f"whole{seed}", **common)
+        whole = read_study(folder / f"whole{seed}")
+        third = whole["parameters"].sum() / 3
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_search(
+                SPACE, folder / f"with{seed}", **common, scheduler="pareto", racing=3.0,
+                budget=f"param_epochs={third}",
+            )  # fmt: skip
+        counts, paretos = count_epochs(whole), read_study(folder / f"with{seed}")
+        every, trials = summarize(whole), summarize(paretos)
+        done = every[every["status"] == "completed"]
+        scale = Bounds(
+            lowest_cost=done["ppe"].min(), highest_cost=done["ppe"].max(),
+            lowest_accuracy=done["val_accuracy"].min(), highest_accuracy=done["val_accuracy"].max(),
+        )  # fmt: skip
+        paid = float(paretos.loc[was_paid(paretos), "parameters"].sum())
+        plain = plainly(every, scale)
+        reached = volume(trials, scale)
+        at_paid = max((v for cost, v in plain if cost <= paid), default=0.0)
+        needed = next((cost for cost, v in plain if v >= reached), float("inf"))
+        statuses = trials["status"].value_counts()
+        print(
+            f"{seed:4d}  {counts.nominal:13,}  {counts.distinct:8,}"
+            f"  {whole['parameters'].sum() / 1e6:6.0f}  {plain[-1][1]:11.3f}    "
+            f"{statuses.get('completed', 0):18d}  {statuses.get('stopped', 0):7d}"
+            f"  {statuses.get('paused', 0):6d}  {paid / 1e6:6.0f}  {reached:11.3f}"
+            f"  {at_paid:16.3f}  {needed / 1e6:20.0f}",
+            flush=True,
+        )
+        gains.append(reached - at_paid)
+        savings.append(needed / paid)
+    if seeds > 1:
+        print(
+            f"\nhypervolume gained at equal cost: {statistics.mean(gains):.3f} ± "
+            f"{statistics.stdev(gains):.3f}; cost saved at equal hypervolume: "
+            f"{statistics.mean(savings):.2f} ± {statistics.stdev(savings):.2f} times"
+        )
+
+
+def plainly(trials: pd.DataFrame, scale: Bounds) -> list[tuple[float, float]]:
+    """Parameter-epochs paid and hypervolume after each trial, one after the other, none shared."""
+    ordered = trials.sort_values("trial_id")
+    costs = ordered["param_epochs"].cumsum()
+    return [(float(cost), volume(ordered.iloc[: n + 1], scale)) for n, cost in enumerate(costs)]
+
+
+def volume(trials: pd.DataFrame, scale: Bounds) -> float:
+    done = trials[trials["status"] == "completed"]
+    return hypervolume(zip(done["ppe"], done["val_accuracy"], strict=True), scale)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=0)
+    parsed = parser.parse_args()
+    made = environment()
+    print(
+        f"{made['hardware']['processor']}, {made['hardware']['cores']} cores, torch "
+        f"{made['versions']['torch']}, one thread a trial\n"
+    )
+    decisions()
+    if parsed.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            searches(parsed.seeds, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from growsearch.config import TrialConfig
+from growsearch.cost_bounds import CostBound, sizes_of
+from growsearch.history import EpochRecord, History
+from growsearch.hypervolume import Bounds, HypervolumeHistory
+from growsearch.racing import Racing, next_to_resume
+from growsearch.safe_stopping import SafeStopping, Standing
+
+STOPPED, PAUSED = "stopped", "paused"
+_SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
+    "ppe": lambda record: record.param_epochs,
+    "param_epochs": lambda record: record.param_epochs,
+    "flops": lambda record: record.train_flops,
+}
+"""What a trial's epochs so far cost to train, shared ones included, in the unit of a cost."""
+
+
+@dataclass
+class _Followed:
+    """A trial that has not ended."""
+
+    bound: CostBound
+    epochs: int = 0
+    best_accuracy: float = 0.0
+    curve: list[tuple[float, float]] = field(default_factory=list)
+    """Progress and accuracy by epoch."""
+
+
+class ParetoStopping:
+    """Judges trials by lower bounds of their final `costs`, and by validation accuracy.
+
+    The safe layer stops a trial that a completed one dominates whatever follows; see SafeStopping
+    for `alpha`, `delta` and `audit`. The racing layer, unless `racing` is None, lets one trial in
+    `racing` go on at each rung of cost and pauses the others; see Racing. Epochs that another trial
+    has trained are not raced: whoever shares them stands as well. Audited trials are not paused.
+    """
+
+    def __init__(
+        self, *, costs: Iterable[str] = ("ppe",), alpha: float = 0.1, delta: float = 0.0,
+        audit: float = 0.1, racing: float | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.costs = tuple(costs)
+        self.safe = SafeStopping(alpha=alpha, delta=delta, audit=audit, seed=seed)
+        self.racing = Racing(racing) if racing is not None else None
+        self.hypervolume: HypervolumeHistory | None = None
+        """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
+        self._followed: dict[str, _Followed] = {}
+
+    def verdict(self, name: str, config: TrialConfig, history: History) -> tuple[str, str] | None:
+        """STOPPED or PAUSED, and why, after the trial's last epoch; None if it goes on."""
+        trial, last = self._follow(name, config, history), history[-1]
+        stop = self.safe.verdict(self._standing(name, trial))
+        if stop is not None:
+            del self._followed[name]
+            return STOPPED, str(stop)
+        if self.racing is None or last.reused or self.safe.is_audited(name):
+            return None
+        spent = sum(r.seconds for r in history)
+        if self.costs[0] in _SPENT:
+            spent = _SPENT[self.costs[0]](last)
+        costs = trial.bound.costs(self.costs)
+        raced = self.racing.judge(name, last.epoch, spent, costs, last.val_accuracy)
+        if raced is None or not raced.pause:
+            return None
+        others = f"{raced.layer} fronts before it among {raced.trials} trials"
+        return PAUSED, f"at rung {raced.rung} of cost, with {others}"
+
+    def ended(self, name: str, config: TrialConfig, history: History) -> None:
+        """The trial has come to its end, completed or diverged."""
+        trial, last = self._follow(name, config, history), history[-1]
+        costs = trial.bound.costs(self.costs)
+        accuracy = last.val_accuracy if last.status == "completed" else None
+        self.safe.completed(name, costs, accuracy, trial.curve)
+        del self._followed[name]
+        if accuracy is None:
+            return
+        if self.hypervolume is None:
+            self.hypervolume = HypervolumeHistory(
+                Bounds(
+                    lowest_cost=costs[0] / 10, highest_cost=costs[0] * 10,
+                    lowest_accuracy=0, highest_accuracy=100,
+                )
+            )  # fmt: skip
+        self.hypervolume.add(costs[0], accuracy)
+
+    def know(self, name: str, config: TrialConfig, history: History) -> None:
+        """The trial's epochs of an earlier run, after which it was not judged."""
+        self._follow(name, config, history)
+
+    def next_to_resume(self, paused: Iterable[str]) -> str | None:
+        """Of the paused trials the one that promises most hypervolume."""
+        hopes = {name: self._hope(self._followed[name], name) for name in paused}
+        front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
+        costs = [cost for cost, _ in (*hopes.values(), *front)]
+        if not hopes:
+            return None
+        scale = Bounds(
+            lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=0,
+            highest_accuracy=100,
+        )  # fmt: skip
+        return next_to_resume(hopes, front, scale)
+
+    def _hope(self, trial: _Followed, name: str) -> tuple[float, float]:
+        """The least cost and the highest accuracy that the trial may come to."""
+        standing = self._standing(name, trial)
+        upper = self.safe.upper_accuracy(standing)
+        return standing.costs[0], trial.best_accuracy if upper is None else upper
+
+    def _standing(self, name: str, trial: _Followed) -> Standing:
+        costs = trial.bound.costs(self.costs)
+        return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
+
+    def _follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
+        if name not in self._followed:
+            self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
+        trial = self._followed[name]
+        for record in history[trial.epochs :]:
+            trial.bound.extend(record)
+            trial.best_accuracy = max(trial.best_accuracy, record.val_accuracy)
+            progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
+            trial.curve.append((progress, record.val_accuracy))
+            trial.epochs += 1
+        return trial

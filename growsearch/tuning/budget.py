@@ -1,0 +1,62 @@
+"""What a search may spend: a stopper for Tune, and the end of the queue."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune import Stopper
+
+from growsearch.errors import InputError
+from growsearch.options import suggestion
+from growsearch.pareto_stopping import PAUSED
+from growsearch.tuning.ledger import WAITING, Ledger
+
+UNITS = ("param_epochs", "flops", "seconds", "trials")
+
+
+def parse_budget(given: str | None) -> tuple[str, float] | None:
+    """A unit and how much of it, from like "param_epochs=5e7"; InputError for anything else."""
+    if given is None:
+        return None
+    unit, _, amount = given.partition("=")
+    if unit not in UNITS:
+        raise InputError(f"unknown budget {unit!r}{suggestion(unit, UNITS)}")
+    try:
+        value = float(amount)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise InputError(f"budget {given!r} is no amount; write it like {unit}=1e9")
+    return unit, value
+
+
+class Budget(Stopper):
+    """Ends a search that has trained as much as it may: what runs then pauses after its epoch.
+
+    Parameter-epochs, FLOPs and seconds are those that this search has paid, summed over trials;
+    trials are those that have begun, and they run to their end.
+    """
+
+    def __init__(self, ledger: Ledger, budget: tuple[str, float] | None) -> None:
+        self.ledger = ledger
+        self.budget = budget
+
+    def spent(self, unit: str) -> float:
+        if unit == "trials":
+            return sum(trial.status != WAITING for trial in self.ledger.trials.values())
+        return self.ledger.paid[unit]
+
+    @property
+    def is_spent(self) -> bool:
+        return self.budget is not None and self.spent(self.budget[0]) >= self.budget[1]
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        trial = self.ledger.enter(result["config"]["name"], result)
+        if not self.is_spent or self.budget is None or self.budget[0] == "trials" or trial.ended:
+            return False
+        unit, amount = self.budget
+        self.ledger.leave(trial.name, PAUSED, f"the budget of {amount:,.6g} {unit} is spent")
+        return True
+
+    def stop_all(self) -> bool:
+        return False

@@ -1,0 +1,349 @@
+"""Optuna as the source of a search's trials: samplers that learn the front from ended trials."""
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+from ray.tune.search.optuna import OptunaSearch
+from ray.tune.search.sample import (
+    Categorical,
+    Domain,
+    Float,
+    Function,
+    Integer,
+    LogUniform,
+    Quantized,
+    Uniform,
+)
+
+from growsearch.choices import SAMPLERS
+from growsearch.config import TrialConfig
+from growsearch.errors import InputError, one_line
+from growsearch.history import EpochRecord
+from growsearch.options import suggestion
+from growsearch.tuning.search_space import Space, searched_fields
+
+EXAMPLES = 32
+"""Configurations of each space that are drawn to check it."""
+
+_STATES = {
+    "completed": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "diverged": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+_NAME, _SEARCH = "name", "search"
+"""Attributes that Optuna keeps: of a trial, its name here; of the study, what it searches."""
+
+
+class ParetoOptunaSearch(OptunaSearch):
+    """Suggests trials of low costs and high accuracy, learning from how trials ended.
+
+    A suggestion is a point of one of `spaces` (see search_space.py) and a valid TrialConfig. Of
+    several spaces, Optuna's parameter "space" says which. A field is one parameter if all spaces
+    that search it draw it alike; else space 1's window is "1.window". Optuna has no grid: the
+    points of a tune.grid_search are a choice. Two suggestions may be equal.
+
+    The first `startup_trials`, also NSGA-II's population, are random. What samplers learn from:
+
+    - tpe: completed trials and, as bad ones, stopped and running ones; but while the completed are
+      less than a tenth of those and the stopped, some stopped count as good. Each field by itself,
+      also of several spaces.
+    - nsga2: completed trials. Of several spaces, only "space" and the fields that all of them draw
+      alike; others stay random.
+    - gp: completed and running trials; of several spaces, the same fields as nsga2. The slowest, a
+      second or so a suggestion.
+
+    With `storage`, a file, the study outlives the search: `optuna-dashboard sqlite:///FILE` shows
+    it, and a later search of the same spaces goes on with it, one at a time. Trials whose end was
+    not told are then `running`: `suggest` repeats them, `tell` ends them. Without `storage`, the
+    same seed and calls give the same suggestions.
+
+    Raises InputError for a space that Optuna cannot search, and if one of the `examples`, drawn at
+    random from each space, breaks a rule between fields.
+    """
+
+    def __init__(
+        self,
+        spaces: Sequence[Space],
+        sampler: str = "tpe",
+        *,
+        costs: Sequence[str] = ("ppe",),
+        accuracy: str = "val_accuracy",
+        seed: int = 0,
+        startup_trials: int = 10,
+        storage: str | Path | None = None,
+        study_name: str = "growsearch",
+    ) -> None:
+        self.objectives = [*costs, accuracy]
+        _check(sampler, self.objectives, seed, startup_trials)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._spaces = _optuna_spaces(spaces)
+        self.examples = _examples(self._spaces, seed)
+        super().__init__(
+            self._fields,
+            metric=self.objectives,
+            mode=["min"] * len(costs) + ["max"],
+            study_name=study_name,
+            storage=_open(storage) if storage is not None else None,
+        )
+        self.study = cast(optuna.Study, self._ot_study)
+        self.configs: dict[str, TrialConfig] = {}
+        """What was suggested, by name."""
+        self._numbers: dict[str, int] = {}
+        self._ended: set[str] = set()
+        self._paused: set[str] = set()
+        trials = self.study.get_trials()
+        self._take_over(trials)
+        # the seed alone would draw the trials again that are there
+        self.study.sampler = _sampler(sampler, seed, len(trials), startup_trials)
+
+    @property
+    def running(self) -> list[str]:
+        """Names of the trials that were suggested and have not ended, paused ones included."""
+        return [name for name in self.configs if name not in self._ended]
+
+    def suggest(self, trial_id: str) -> dict[str, Any]:
+        """The fields of the trial of this name, a new one unless the name is known.
+
+        Raises InputError if they break a rule; such a trial has failed.
+        """
+        if trial_id not in self.configs:
+            trial = self.study.ask()
+            try:
+                config = TrialConfig.from_flat(self._fields(trial))
+            except Exception:
+                self.study.tell(trial, state=TrialState.FAIL)
+                raise
+            # the name comes last: a trial that has one has all its parameters
+            trial.set_user_attr(_NAME, trial_id)
+            self.configs[trial_id], self._numbers[trial_id] = config, trial.number
+        return self.configs[trial_id].to_flat()
+
+    def tell(self, trial_id: str, how: str, result: Mapping[str, Any] | None = None) -> None:
+        """Tell how a trial ended: completed, stopped (early), diverged or failed; or is paused.
+
+        Only a completed one has objectives, those of its last `result`; without finite ones it has
+        failed. The first end counts.
+        """
+        if trial_id in self._ended:
+            return
+        if how == "paused":
+            self._paused.add(trial_id)
+            return
+        state, values = _STATES[how], None
+        if state is TrialState.COMPLETE:
+            values = _values(self.objectives, result or {})
+            state = state if values else TrialState.FAIL
+        self.study.tell(self._numbers[trial_id], values, state)
+        self._ended.add(trial_id)
+
+    def finish(self) -> None:
+        """The search is over: paused trials were stopped, running ones have failed."""
+        for name in self.running:
+            self.tell(name, "stopped" if name in self._paused else "failed")
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tune's word that a trial ended, and its last result: one still running was stopped."""
+        how = "failed" if error else (result or {}).get("status", "running")
+        self.tell(trial_id, "stopped" if how == "running" else how, result)
+
+    def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
+        """The fields of an Optuna trial, which draws its parameters if it has none yet."""
+        indices = range(len(self._spaces))
+        index = trial.suggest_categorical("space", indices) if len(indices) > 1 else 0
+        return _point(self._spaces[index], trial)
+
+    def _take_over(self, trials: list[FrozenTrial]) -> None:
+        """Know the trials of an earlier search; InputError if it searched something else."""
+        search = {"objectives": self.objectives, "spaces": [repr(s) for s in self._spaces]}
+        found = self.study.user_attrs.get(_SEARCH)
+        if found is None and not trials:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self.study.set_metric_names(self.objectives)
+            self.study.set_user_attr(_SEARCH, search)
+        elif found != search:
+            raise InputError(
+                f"study {self.study.study_name!r} is of other spaces or objectives; give another "
+                "study_name or storage"
+            )
+        for trial in trials:
+            name = trial.user_attrs.get(_NAME)
+            if name is not None:
+                config = TrialConfig.from_flat(self._fields(trial))
+                self.configs[name], self._numbers[name] = config, trial.number
+                if trial.state.is_finished():
+                    self._ended.add(name)
+            elif trial.state is TrialState.RUNNING:  # killed while it was drawn
+                self.study.tell(trial.number, state=TrialState.FAIL)
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """A searched field: Optuna's parameter, and how its value becomes the field's."""
+
+    name: str
+    distribution: CategoricalDistribution | FloatDistribution | IntDistribution
+    values: dict[Any, Any] | None = None
+    """Of a choice, by what Optuna calls them."""
+    q: float | None = None
+    """Round to multiples of it."""
+
+    def suggest(self, trial: Trial | FrozenTrial) -> Any:
+        drawn = self.distribution
+        if isinstance(drawn, CategoricalDistribution):
+            assert self.values is not None
+            return self.values[trial.suggest_categorical(self.name, drawn.choices)]
+        value: float
+        if isinstance(drawn, IntDistribution):
+            value = trial.suggest_int(
+                self.name, drawn.low, drawn.high, step=drawn.step, log=drawn.log
+            )
+        else:
+            value = trial.suggest_float(
+                self.name, drawn.low, drawn.high, step=drawn.step, log=drawn.log
+            )
+        return value if self.q is None else round(value / self.q) * self.q
+
+
+def _point(space: dict[str, Any], trial: Trial | FrozenTrial) -> dict[str, Any]:
+    return {
+        name: value.suggest(trial) if isinstance(value, _Parameter) else value
+        for name, value in space.items()
+    }
+
+
+def _examples(spaces: list[dict[str, Any]], seed: int) -> list[TrialConfig]:
+    study = optuna.create_study(sampler=RandomSampler(seed))
+    return [
+        TrialConfig.from_flat(_point(space, study.ask()))
+        for space in spaces
+        for _ in range(EXAMPLES)
+    ]
+
+
+def _optuna_spaces(spaces: Sequence[Space]) -> list[dict[str, Any]]:
+    """The spaces with a _Parameter for each Domain, of a name that has one meaning."""
+    names = searched_fields(list(spaces))
+    if not names:
+        raise InputError("the search space has nothing to search; use tune.uniform or tune.choice")
+    converted = [{name: _converted(name, v) for name, v in space.items()} for space in spaces]
+    for name in names:
+        uses = [space[name] for space in converted if isinstance(space.get(name), _Parameter)]
+        if any(use != uses[0] for use in uses):
+            for index, space in enumerate(converted):
+                if isinstance(space.get(name), _Parameter):
+                    space[name] = replace(space[name], name=f"{index}.{name}")
+    return converted
+
+
+def _converted(name: str, values: Any) -> Any:
+    """The _Parameter that stands for a Domain or a grid; other values as they are."""
+    if isinstance(values, dict) and set(values) == {"grid_search"}:
+        values = Categorical(values["grid_search"])
+    if not isinstance(values, Domain):
+        return values
+    if isinstance(values, Categorical):
+        return _choice(name, values.categories)
+    kind, q = values.get_sampler(), None
+    if isinstance(kind, Quantized):
+        q, kind = kind.q, kind.sampler
+    log = isinstance(kind, LogUniform)
+    if log or isinstance(kind, Uniform):
+        if isinstance(values, Float):
+            return _range(name, FloatDistribution, values.lower, values.upper, q, log)
+        if isinstance(values, Integer):
+            return _range(name, IntDistribution, *_whole_ends(name, values, q), q, log)
+    drawn_by = "tune.sample_from" if isinstance(values, Function) else "tune.randn"
+    raise InputError(
+        f"{name} is drawn by {drawn_by}, which Optuna cannot search; give it a range or a choice, "
+        "or write a list of spaces, one for each case"
+    )
+
+
+def _choice(name: str, values: list[Any]) -> _Parameter:
+    """Optuna takes plain values; it calls others, like lists, by their repr."""
+    plain = bool | int | float | str | None
+    named = {value if isinstance(value, plain) else repr(value): value for value in values}
+    return _Parameter(name, CategoricalDistribution(tuple(named)), named)
+
+
+def _range(name: str, kind: Any, low: float, high: float, q: float | None, log: bool) -> _Parameter:
+    if log:  # Optuna has no steps on a log scale
+        return _Parameter(name, kind(low, high, log=True), q=q)
+    return _Parameter(name, kind(low, high, step=q) if q else kind(low, high))
+
+
+def _whole_ends(name: str, values: Integer, q: Any) -> tuple[int, int]:
+    """The least and the largest value. Tune leaves out the upper end unless q is above 1."""
+    step = q or 1
+    low, high = -(-values.lower // step), (values.upper - (step == 1)) // step
+    if low > high:
+        raise InputError(
+            f"{name} is drawn from {values.lower} to {values.upper}, where no multiple of {q} is; "
+            "widen the range"
+        )
+    return low * step, high * step
+
+
+def _sampler(kind: str, seed: int, drawn: int, startup_trials: int) -> BaseSampler:
+    """The sampler for a study that has `drawn` trials: with `seed` alone it would repeat them."""
+    (state,) = np.random.SeedSequence((seed, drawn)).generate_state(1)
+    if kind == "tpe":
+        return TPESampler(seed=int(state), n_startup_trials=startup_trials)
+    if kind == "nsga2":
+        return NSGAIISampler(seed=int(state), population_size=startup_trials)
+    return GPSampler(
+        seed=int(state), n_startup_trials=startup_trials, warn_independent_sampling=False
+    )
+
+
+def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) -> None:
+    if sampler not in SAMPLERS:
+        raise InputError(f"unknown sampler {sampler!r}{suggestion(sampler, SAMPLERS)}")
+    # the test set is recorded, never used
+    known = [
+        f.name
+        for f in fields(EpochRecord)
+        if f.type in (int, float) and not f.name.startswith("test_")
+    ]
+    for name in objectives:
+        if name not in known:
+            raise InputError(f"unknown objective {name!r}{suggestion(name, known)}")
+    if len(set(objectives)) < max(len(objectives), 2):
+        raise InputError(
+            f"objectives {' '.join(objectives)} are not two; give a cost and an accuracy"
+        )
+    if seed < 0:
+        raise InputError(f"search_seed must be at least 0, but got {seed}")
+    if startup_trials < 2:
+        raise InputError(f"startup_trials must be at least 2, but got {startup_trials}")
+
+
+def _open(path: str | Path) -> optuna.storages.RDBStorage:
+    try:
+        return optuna.storages.RDBStorage(f"sqlite:///{Path(path).resolve()}")
+    except Exception as error:  # of SQLAlchemy, alembic or Optuna
+        raise InputError(
+            f"storage {str(path)!r} cannot be opened: {one_line(error)}; give a new file, or one "
+            "that a search has written"
+        ) from error
+
+
+def _values(names: list[str], result: Mapping[str, Any]) -> list[float] | None:
+    """Their values, or None if one is missing or not finite."""
+    values = [result.get(name) for name in names]
+    finite = [float(value) for value in values if value is not None and math.isfinite(value)]
+    return finite if len(finite) == len(names) else None

@@ -1,0 +1,50 @@
+"""The trial scheduler of a Pareto search: Tune's hooks around ParetoStopping."""
+
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from growsearch.pareto_stopping import ParetoStopping
+from growsearch.results import read_histories
+from growsearch.tuning.ledger import Ledger
+
+
+class ParetoScheduler(FIFOScheduler):
+    """Stops and pauses trials as `judge` says, and writes down why.
+
+    A paused trial leaves its actor like one that is stopped; the queue starts it again, from its
+    newest epoch in the store.
+    """
+
+    def __init__(self, ledger: Ledger, judge: ParetoStopping) -> None:
+        super().__init__()
+        self.ledger = ledger
+        self.judge = judge
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Know what an earlier run of the search has trained, in the order in which it ended."""
+        histories = read_histories(self.ledger.folder)
+        for name in (*self.ledger.ended, *histories):
+            trial = self.ledger.trials[name]
+            history = histories.pop(name, None)
+            if history is None:
+                continue
+            if trial.status in ("completed", "diverged"):
+                self.judge.ended(name, trial.config, history)
+            elif not trial.ended:
+                self.judge.know(name, trial.config, history)
+
+    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        entry = self.ledger.enter(trial.config["name"], result)
+        leaves = self.judge.verdict(entry.name, entry.config, entry.history)
+        if leaves is None:
+            return self.CONTINUE
+        self.ledger.leave(entry.name, *leaves)
+        return self.STOP
+
+    def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        entry = self.ledger.enter(trial.config["name"], result)
+        if entry.status in ("completed", "diverged"):
+            self.judge.ended(entry.name, entry.config, entry.history)

@@ -1,0 +1,83 @@
+"""What a trial costs at least, against what recorded trials came to cost."""
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+from conftest import WAYS_TO_GROW, recorded
+
+from growsearch.config import TrialConfig
+from growsearch.cost_bounds import CostBound, sizes_of
+from growsearch.trainer import Trainer
+
+COSTS = ("ppe", "param_epochs", "flops", "seconds")
+STUDIES = ["lipgrow_digits", "first_growth_digits", "growth_schedules_digits"]
+
+
+def bounds_of(config, history):
+    """After each epoch."""
+    bound, bounds = CostBound(config, sizes_of(config)), []
+    for epoch in history:
+        bound.extend(epoch)
+        bounds.append(bound.costs(COSTS))
+    return bounds
+
+
+def final(history):
+    last, seconds = history[-1], sum(epoch.seconds for epoch in history)
+    return last.ppe, last.param_epochs, last.train_flops, seconds
+
+
+def check(config, history):
+    bounds = bounds_of(config, history)
+    assert bounds[-1] == pytest.approx(final(history), rel=1e-12)
+    for before, after in pairwise(bounds):
+        assert all(a <= b * (1 + 1e-12) for a, b in zip(before, after, strict=True))
+    return bounds
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_bound_never_falls_and_is_the_cost_in_the_end(name):
+    for config, history in recorded(name):
+        if history[-1].status == "completed":
+            check(config, history)
+
+
+def test_a_fixed_schedules_cost_is_known_after_its_first_epoch():
+    for config, history in recorded("growth_schedules_digits"):
+        if config.policy in ("none", "fixed", "hand-tuned"):
+            first, *_ = bounds_of(config, history)
+            assert first[:3] == pytest.approx(final(history)[:3], rel=1e-12)
+
+
+def test_lipgrow_grows_before_its_end_at_the_latest():
+    """Depth 2-2-2 for 30 epochs would cost less than forced growths leave it."""
+    for config, history in recorded("lipgrow_digits"):
+        if config.policy != "lipschitz":
+            continue
+        (ppe, *_), *_ = bounds_of(config, history)
+        assert history[0].parameters < ppe <= history[-1].ppe
+
+
+@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+def test_it_holds_for_every_way_to_grow(fields):
+    config = TrialConfig(train_size=100, epochs=6, lr=0.1, **fields)
+    trainer = Trainer(config)
+    list(trainer)
+    bounds = check(config, trainer.history)
+    sums = [epoch.param_epochs for epoch in trainer.history]
+    assert all(bound[1] > sum_ for bound, sum_ in zip(bounds[:-1], sums[:-1], strict=True))
+
+
+def test_an_early_growth_raises_the_bound():
+    config = TrialConfig(rtol=1.2, window=1, reserve=2, max_architecture="4-4-4", epochs=8)
+    trainer = Trainer(dataclasses.replace(config, train_size=100, lr=0.1))
+    history = [next(trainer) for _ in range(3)]
+    rising = [
+        dataclasses.replace(epoch, lipschitz=factor, grew=False)
+        for epoch, factor in zip(history, (1.0, 1.1, 2.0), strict=True)
+    ]
+    flat, _, grown = (bound[0] for bound in bounds_of(config, rising))
+    small, large = (sizes_of(config)(name)[0] for name in ("2-2-2", "4-4-4"))
+    assert flat == pytest.approx((6 * small + 2 * large) / 8)
+    assert grown == pytest.approx((3 * small + 5 * large) / 8)

@@ -1,0 +1,122 @@
+"""Recorded trials, judged as if they were just trained."""
+
+from dataclasses import replace
+
+import pytest
+from conftest import recorded
+
+from growsearch.errors import InputError
+from growsearch.history import History
+from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
+
+
+@pytest.fixture(scope="module")
+def trials():
+    """39 schedules of 30 epochs that differ in when the network first grows."""
+    return {f"{i:05d}": t for i, t in enumerate(recorded("first_growth_digits"))}
+
+
+def search(trials, judge, workers=2, resume=False):
+    """Epoch by epoch, as a search would train them: what was decided, and epochs by trial."""
+    waiting, running, left = list(trials), {}, {}
+    while waiting or running or (resume and any(h == PAUSED for h, _ in left.values())):
+        while len(running) < workers and waiting:
+            name = waiting.pop(0)
+            running.setdefault(name, 0)
+        if len(running) < workers and resume:
+            paused = {name: why for name, why in left.items() if why[0] == PAUSED}
+            name = judge.next_to_resume(paused)
+            if name is not None:
+                running[name] = int(left.pop(name)[1])
+        for name, epochs in list(running.items()):
+            config, history = trials[name]
+            known = History(history[: epochs + 1])
+            running[name] = epochs + 1
+            if known[-1].status != "running":
+                judge.ended(name, config, known)
+                left[name] = (known[-1].status, epochs + 1)
+                del running[name]
+            elif leaves := judge.verdict(name, config, known):
+                how, why = leaves
+                left[name] = (how, epochs + 1 if how == PAUSED else why)
+                del running[name]
+    return left
+
+
+def front(outcomes):
+    """By brute force."""
+    return {
+        (cost, accuracy)
+        for cost, accuracy in outcomes
+        if not any(c <= cost and a >= accuracy and (c, a) != (cost, accuracy) for c, a in outcomes)
+    }
+
+
+def outcome(history):
+    return history[-1].ppe, history[-1].val_accuracy
+
+
+def test_what_is_stopped_names_a_completed_trial_that_is_cheaper(trials):
+    judge = ParetoStopping(seed=1)
+    left = search(trials, judge)
+    stopped = {name: why for name, (how, why) in left.items() if how == STOPPED}
+    assert stopped
+    for name, why in stopped.items():
+        assert not judge.safe.is_audited(name)
+        by = why.split()[3]
+        assert left[by][0] == "completed"
+        cheaper, dearer = (outcome(trials[n][1])[0] for n in (by, name))
+        assert cheaper <= dearer
+    assert len(left) == len(trials)
+
+
+def test_with_the_true_final_accuracy_the_front_is_that_of_the_full_search(trials):
+    judge = ParetoStopping()
+    judge.safe.upper = lambda standing: trials[standing.trial][1][-1].val_accuracy
+    for workers in (1, 2, 5):
+        left = search(trials, judge, workers)
+        done = [outcome(trials[n][1]) for n, (how, _) in left.items() if how == "completed"]
+        assert front(done) == front([outcome(history) for _, history in trials.values()])
+        assert sum(how == STOPPED for how, _ in left.values()) > 5
+        judge = ParetoStopping()
+        judge.safe.upper = lambda standing: trials[standing.trial][1][-1].val_accuracy
+
+
+def test_racing_pauses_and_every_paused_trial_goes_on_when_nothing_else_is_left(trials):
+    paused = search(trials, ParetoStopping(racing=3, alpha=0.01))
+    kinds = [how for how, _ in paused.values()]
+    assert kinds.count(PAUSED) > 10 and kinds.count("completed") > 2
+    whole = search(trials, ParetoStopping(racing=3, alpha=0.01), resume=True)
+    assert {how for how, _ in whole.values()} == {"completed"}
+    assert set(whole) == set(trials)
+
+
+def test_epochs_that_another_trial_has_trained_are_not_raced(trials):
+    shared = {
+        name: (config, History(replace(record, reused=True) for record in history))
+        for name, (config, history) in trials.items()
+    }
+    left = search(shared, ParetoStopping(racing=3, alpha=0.01))
+    assert {how for how, _ in left.values()} == {"completed"}
+
+
+def test_more_costs_are_all_to_be_undercut(trials):
+    one = search(trials, ParetoStopping(seed=1))
+    two = search(trials, ParetoStopping(costs=("ppe", "seconds"), seed=1))
+    stopped = [{n for n, (how, _) in left.items() if how == STOPPED} for left in (one, two)]
+    assert stopped[1] < stopped[0]  # a trial's seconds so far are a weak bound
+
+
+def test_the_hypervolume_grows_with_each_trial_that_adds_to_the_front(trials):
+    judge = ParetoStopping(alpha=0.01)
+    search(trials, judge)
+    values = judge.hypervolume.values
+    assert values == sorted(values)
+    assert 3 < len(set(values)) < len(values) == len(trials)
+
+
+def test_what_cannot_be_is_one_line():
+    for options in ({"alpha": 2}, {"racing": 1}, {"delta": -1}, {"audit": 3}):
+        with pytest.raises(InputError) as caught:
+            ParetoStopping(**options)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,477 @@
+import itertools
+import math
+import pickle
+import timeit
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from growsearch.errors import InputError
+from growsearch.safe_stopping import (
+    AccuracyBound,
+    Calibration,
+    Completed,
+    Front,
+    SafeStopping,
+    Standing,
+    Stop,
+)
+
+# Whole searches, simulated epoch by epoch.
+
+
+@dataclass(frozen=True)
+class Trial:
+    name: str
+    parameters: list[int]
+    accuracies: list[float]
+
+    @property
+    def epochs(self) -> int:
+        return len(self.parameters)
+
+    @property
+    def accuracy(self) -> float:
+        return self.accuracies[-1]
+
+    def lower_ppe(self, epoch: int) -> float:
+        """What it comes to if the network stays as it is: a network never shrinks."""
+        paid, now = sum(self.parameters[:epoch]), self.parameters[epoch - 1]
+        return (paid + now * (self.epochs - epoch)) / self.epochs
+
+    def lower_costs(self, epoch: int, costs: int) -> tuple[float, ...]:
+        """PPE, and where there are two the parameters in the end."""
+        return (self.lower_ppe(epoch), float(self.parameters[epoch - 1]))[:costs]
+
+    def costs(self, costs: int) -> tuple[float, ...]:
+        return self.lower_costs(self.epochs, costs)
+
+    def standing(self, epoch: int, costs: int = 1) -> Standing:
+        best = max(self.accuracies[:epoch])
+        lower = self.lower_costs(epoch, costs)
+        return Standing(self.name, epoch / self.epochs, best, lower)
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        return [(t / self.epochs, a) for t, a in enumerate(self.accuracies, start=1)]
+
+
+def search(trials, stopping, workers, pick, costs=1, exact=False, watch=None):
+    """The completed trials and, by name, the stops, where `pick` says whose epoch is next."""
+    waiting, running, completed, stopped = list(trials), [], [], {}
+    while waiting or running:
+        while waiting and len(running) < workers:
+            running.append([waiting.pop(0), 0])
+        slot = running[pick(len(running))]
+        slot[1] += 1
+        trial, epoch = slot
+        standing = trial.standing(epoch, costs)
+        if exact:
+            standing = replace(standing, costs=trial.costs(costs))
+        if epoch == trial.epochs:
+            assert stopping.verdict(standing) is None
+            stopping.completed(trial.name, trial.costs(costs), trial.accuracy, trial.curve)
+            completed.append(trial)
+            running.remove(slot)
+            continue
+        stop = stopping.verdict(standing)
+        if watch:
+            watch(standing, completed, stop)
+        if stop:
+            stopped[trial.name] = stop
+            running.remove(slot)
+    return completed, stopped
+
+
+@st.composite
+def searches(draw):
+    """Trials of few distinct values, so that ties are common, and how they are run."""
+    shapes = draw(
+        st.lists(
+            st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=1, max_size=5),
+            min_size=1,
+            max_size=10,
+        )
+    )
+    trials = [
+        Trial(
+            f"t{i}",
+            list(itertools.accumulate((growth for growth, _ in shape), initial=1))[1:],
+            [float(accuracy) for _, accuracy in shape],
+        )
+        for i, shape in enumerate(shapes)
+    ]
+    random = draw(st.randoms(use_true_random=False))
+    return trials, draw(st.integers(1, 6)), random.randrange
+
+
+def truth(trials, excess=0.0):
+    accuracies = {trial.name: trial.accuracy + excess for trial in trials}
+    return lambda standing: accuracies[standing.trial]
+
+
+def front_values(trials, costs):
+    """Of all pairs, those that no other is at least as good as everywhere and better somewhere."""
+    points = {(*trial.costs(costs), -trial.accuracy) for trial in trials}
+    return {
+        p
+        for p in points
+        if not any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)
+    }
+
+
+@pytest.mark.parametrize("costs", [1, 2])
+@settings(deadline=None)
+@given(searches(), st.booleans(), st.sampled_from([0.0, 0.5, 1.0]))
+def test_with_a_bound_that_is_never_wrong_the_front_stays_as_it_is(costs, drawn, exact, excess):
+    trials, workers, pick = drawn
+    stopping = SafeStopping(audit=0, upper=truth(trials, excess))
+    completed, _ = search(trials, stopping, workers, pick, costs, exact)
+    assert front_values(completed, costs) == front_values(trials, costs)
+    found = {(*m.costs, -m.accuracy) for m in stopping.front.members}
+    assert found == front_values(trials, costs)
+
+
+def dominators(standing, completed, least_accuracy):
+    """The completed trials that cost no more and reach an accuracy; their accuracies."""
+    costs = len(standing.costs)
+    return {
+        trial.name: trial.accuracy
+        for trial in completed
+        if all(c <= b for c, b in zip(trial.costs(costs), standing.costs, strict=True))
+        and trial.accuracy >= least_accuracy
+    }
+
+
+@pytest.mark.parametrize("costs", [1, 2])
+@settings(deadline=None)
+@given(searches(), st.sampled_from([0.0, 1.0, 2.5]))
+def test_a_trial_is_stopped_as_soon_as_a_completed_one_dominates_its_bounds(costs, drawn, delta):
+    """At each epoch of a search, against all completed trials."""
+    trials, workers, pick = drawn
+    upper = truth(trials, 0.5)
+
+    def watch(standing, completed, stop):
+        expected = dominators(standing, completed, upper(standing) - delta)
+        assert (stop is not None) == bool(expected)
+        if stop:
+            assert expected[stop.dominated_by.trial] == max(expected.values())
+
+    stopping = SafeStopping(audit=0, delta=delta, upper=upper)
+    search(trials, stopping, workers, pick, costs, watch=watch)
+
+
+@settings(deadline=None)
+@given(searches(), st.sampled_from([0.5, 1.0, 2.0]))
+def test_slack_costs_no_more_accuracy_than_itself(drawn, delta):
+    trials, workers, pick = drawn
+    stopping = SafeStopping(audit=0, delta=delta, upper=truth(trials))
+    completed, _ = search(trials, stopping, workers, pick)
+    for trial in trials:
+        affordable = [c.accuracy for c in completed if c.costs(1) <= trial.costs(1)]
+        assert max(affordable) >= trial.accuracy - delta
+
+
+def test_slack_stops_what_is_better_by_no_more():
+    trials = [Trial("a", [1, 1], [5, 5]), Trial("b", [1, 1], [5, 6]), Trial("c", [1, 1], [5, 7])]
+    stopping = SafeStopping(audit=0, delta=1, upper=truth(trials))
+    completed, stopped = search(trials, stopping, 1, lambda n: 0)
+    assert [trial.name for trial in completed] == ["a", "c"]
+    assert stopped == {"b": Stop("b", Completed("a", (1.0,), 5), (1.0,), 6.0, 1.0)}
+
+
+# The front.
+
+coordinates = st.integers(0, 6).map(float)
+
+
+@pytest.mark.parametrize("costs", [1, 2, 3])
+@settings(deadline=None)
+@given(st.data())
+def test_the_front_knows_the_most_accurate_trial_that_costs_no_more(costs, data):
+    points = st.tuples(st.tuples(*[coordinates] * costs), coordinates)
+    front, added = Front(), []
+    for i, (cost, accuracy) in enumerate(data.draw(st.lists(points, max_size=15))):
+        front.add(Completed(f"t{i}", cost, accuracy))
+        added.append(Completed(f"t{i}", cost, accuracy))
+        bound, least = data.draw(points)
+        affordable = [a for a in added if all(c <= b for c, b in zip(a.costs, bound, strict=True))]
+        best = max((a.accuracy for a in affordable), default=-1)
+        found = front.dominator(bound, least)
+        if best < least:
+            assert found is None
+        else:
+            assert found in affordable and found.accuracy == best
+    assert front.dominator((math.nan,) * costs, 0.0) is None
+    assert front.dominator((math.inf,) * costs, math.nan) is None
+
+
+# The calibrated bound.
+
+
+def simulated(rng, name="fresh", epochs=None) -> Trial:
+    """A noisy curve that growths throw back by up to 30 points for a while, then lift."""
+    epochs = epochs or int(rng.integers(20, 61))
+    u = np.arange(1, epochs + 1) / epochs
+    curve = rng.normal(86, 3) - rng.uniform(40, 70) * np.exp(-u / rng.uniform(0.03, 0.12))
+    parameters = np.full(epochs, rng.integers(100, 200))
+    for growth in rng.uniform(0.1, 0.7, rng.integers(1, 4)):
+        lift, dip = rng.uniform(0.3, 2), rng.uniform(5, 30)
+        since = u - growth
+        curve -= np.where(since < 0, lift, dip * np.exp(-since.clip(0) / 0.03))
+        parameters += np.where(since < 0, 0, rng.integers(50, 150))
+    curve = (curve + rng.normal(0, 0.5, epochs)).clip(5, 99.9)
+    return Trial(name, parameters.tolist(), curve.tolist())
+
+
+def uppers(bound: AccuracyBound, trial: Trial) -> list[float]:
+    """After each epoch but the last."""
+    standings = [trial.standing(epoch) for epoch in range(1, trial.epochs)]
+    return [bound.upper(s.progress, s.best_accuracy) for s in standings]
+
+
+def calibrated(rng, trials: int, alpha: float) -> AccuracyBound:
+    calibration = Calibration(alpha)
+    for trial in (simulated(rng) for _ in range(trials)):
+        calibration.learn(trial.curve, trial.accuracy)
+    assert calibration.bound
+    return calibration.bound
+
+
+@pytest.mark.parametrize(("trials", "alpha"), [(13, 0.1), (28, 0.2), (7, 0.5)])
+def test_the_bound_is_wrong_at_any_epoch_with_probability_alpha_at_most(trials, alpha):
+    """And little less: of n calibrating trials' scores, 1 / (n + 1) at most.
+
+    One fresh trial for each of 200 independent calibrations; within three binomial deviations.
+    """
+    rng, replays, wrong = np.random.default_rng(7), 200, 0
+    for _ in range(replays):
+        bound, fresh = calibrated(rng, trials, alpha), simulated(rng)
+        wrong += min(uppers(bound, fresh)) < fresh.accuracy
+    tolerance = 3 * math.sqrt(alpha * (1 - alpha) / replays)
+    calibrating = trials - trials // 3
+    assert alpha - 1 / (calibrating + 1) - tolerance <= wrong / replays <= alpha + tolerance
+
+
+def test_half_way_the_bound_leaves_less_than_half_of_what_100_percent_does():
+    rng, slack, trivial = np.random.default_rng(7), [], []
+    for _ in range(60):
+        bound, fresh = calibrated(rng, 28, 0.1), simulated(rng)
+        slack.append(uppers(bound, fresh)[fresh.epochs // 2 - 1] - fresh.accuracy)
+        trivial.append(100 - fresh.accuracy)
+    assert np.mean(slack) < np.mean(trivial) / 2
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 150), st.booleans()), min_size=3, max_size=30),
+    st.sampled_from([0.1, 0.2, 0.5, 0.8]),
+    st.integers(0, 2**32),
+)
+def test_all_calibrating_curves_but_a_share_of_alpha_stay_under_the_bound(shapes, alpha, seed):
+    """By counting, at every epoch of erratic and of rising curves of any length."""
+    rng, trials, calibration = np.random.default_rng(seed), [], Calibration(alpha)
+    for epochs, rising in shapes:
+        curve = rng.uniform(0, 100, epochs)
+        curve = (np.sort(curve) if rising else curve).tolist()
+        trials.append(Trial(f"t{len(trials)}", [1] * epochs, curve))
+        calibration.learn(trials[-1].curve, trials[-1].accuracy)
+    calibrating = [trial for i, trial in enumerate(trials, start=1) if i % 3]
+    assume(len(calibrating) >= 1 / alpha - 1)
+    over = 0
+    for trial in calibrating:
+        bounds = [*uppers(calibration.bound, trial), calibration.bound.upper(1.0, trial.accuracy)]
+        over += min(bounds) < trial.accuracy - 1e-9
+        assert bounds[-1] == trial.accuracy and max(bounds) <= 100
+    assert over <= (len(calibrating) + 1) * alpha - 1 + 1e-9
+
+
+@pytest.mark.parametrize(("alpha", "enough"), [(0.1, 13), (0.25, 4), (0.5, 3)])
+def test_nothing_is_stopped_before_enough_trials_have_calibrated(alpha, enough):
+    """1 / alpha - 1 of them, besides every third, although one completed could not be beaten."""
+    rng, stopping = np.random.default_rng(1), SafeStopping(alpha=alpha, audit=0)
+    for done in range(enough):
+        assert stopping.verdict(Standing("new", 0.9, 50.0, (1.0,))) is None
+        trial = simulated(rng)
+        stopping.completed(f"t{done}", (0.0,), 100.0, [*trial.curve[:-1], (1.0, 100.0)])
+    assert stopping.verdict(Standing("new", 0.9, 50.0, (1.0,)))
+
+
+def test_only_trials_that_could_not_have_been_stopped_calibrate():
+    rng, stopping = np.random.default_rng(2), SafeStopping(audit=0.5)
+    calibration = Calibration(0.1)
+    for i in range(60):
+        trial = simulated(rng, f"t{i}")
+        if calibration.bound is None or stopping.is_audited(trial.name):
+            calibration.learn(trial.curve, trial.accuracy)
+        stopping.completed(trial.name, trial.costs(1), trial.accuracy, trial.curve)
+        stopping.completed(f"diverged {i}", (0.0,), [None, math.nan][i % 2], trial.curve)
+        assert stopping.calibration.bound == calibration.bound
+    assert not any("diverged" in member.trial for member in stopping.front.members)
+
+
+def test_a_trial_keeps_the_bound_that_it_was_first_judged_by():
+    """Beside a search in which nothing calibrates meanwhile."""
+    rng, stopping = np.random.default_rng(3), SafeStopping(audit=0.5)
+    trials = [simulated(rng, f"t{i}") for i in range(200)]
+    for trial in trials[:20]:
+        stopping.completed(trial.name, (9e9,), trial.accuracy, trial.curve)
+    old = next(t for t in trials[20:] if not stopping.is_audited(t.name))
+    assert stopping.verdict(old.standing(1)) is None
+    undisturbed = pickle.loads(pickle.dumps(stopping))
+    for trial in trials[20:]:
+        if stopping.is_audited(trial.name):
+            stopping.completed(trial.name, (9e9,), trial.accuracy, trial.curve)
+    for one in (stopping, undisturbed):
+        one.completed("cheap", (0.0,), 100.0, [])
+    standing = old.standing(old.epochs - 1)
+    new = replace(standing, trial="new")
+    assert stopping.verdict(new).upper_accuracy != undisturbed.verdict(new).upper_accuracy
+    assert stopping.verdict(standing) == undisturbed.verdict(standing)
+
+
+# The audit, and what a scheduler needs.
+
+
+@settings(deadline=None)
+@given(searches(), st.sampled_from([0.0, 1.0]), st.integers(0, 99))
+def test_audited_trials_run_to_their_end_and_judge_a_bound_that_is_wrong(drawn, delta, seed):
+    """Against what had dominated each when it would have been stopped."""
+    trials, workers, pick = drawn
+    upper = truth(trials, -2.0)
+    stopping = SafeStopping(audit=0.5, delta=delta, seed=seed, upper=upper)
+    first = {}
+
+    def watch(standing, completed, stop):
+        found = dominators(standing, completed, upper(standing) - delta)
+        audited = stopping.is_audited(standing.trial)
+        assert (stop is not None) == (bool(found) and not audited)
+        if found and audited:
+            first.setdefault(standing.trial, max(found.values()))
+
+    completed, _ = search(trials, stopping, workers, pick, watch=watch)
+    accuracies = {trial.name: trial.accuracy for trial in completed}
+    assert stopping.judged == len(first)
+    assert stopping.false_stops == sum(accuracies[name] > first[name] + delta for name in first)
+
+
+def test_a_trial_that_would_have_been_stopped_and_diverges_judges_the_bound_right():
+    stopping = SafeStopping(audit=1, upper=lambda standing: 0.0)
+    stopping.completed("good", (1.0,), 90.0, [])
+    for name, accuracy in (("same", 90.0), ("better", 90.1), ("diverged", None), ("nan", math.nan)):
+        assert stopping.verdict(Standing(name, 0.5, 10.0, (1.0,))) is None
+        stopping.completed(name, (2.0,), accuracy, [])
+    assert (stopping.judged, stopping.false_stops) == (4, 1)
+
+
+def test_the_audit_draws_its_share_by_name_and_seed():
+    names = [f"f0745_{i:05}" for i in range(10_000)]
+    drawn = [SafeStopping(audit=0.1, seed=seed).is_audited for seed in (0, 0, 1)]
+    first, again, other = ({name for name in names if audited(name)} for audited in drawn)
+    assert first == again
+    deviation = math.sqrt(10_000 * 0.1 * 0.9)
+    assert abs(len(first) - 1000) < 4 * deviation
+    assert abs(len(first & other) - 100) < 4 * math.sqrt(10_000 * 0.01 * 0.99)
+    assert not any(map(SafeStopping(audit=0).is_audited, names))
+    assert all(map(SafeStopping(audit=1).is_audited, names))
+
+
+def test_the_audit_measures_how_many_stops_are_wrong():
+    """Wrong: of a trial better than what dominated it. Within four binomial deviations."""
+    rng, stops, wrong, judged, false = np.random.default_rng(5), 0, 0, 0, 0
+    for seed in range(20):
+        trials = [simulated(rng, f"t{i}") for i in range(80)]
+        accuracies = {trial.name: trial.accuracy for trial in trials}
+        stopping = SafeStopping(alpha=0.5, audit=0.2, seed=seed)
+        _, stopped = search(trials, stopping, 4, rng.integers)
+        stops += len(stopped)
+        wrong += sum(
+            accuracies[name] > stop.dominated_by.accuracy for name, stop in stopped.items()
+        )
+        judged += stopping.judged
+        false += stopping.false_stops
+    share = wrong / stops
+    assert abs(false / judged - share) <= 4 * math.sqrt(share * (1 - share) / judged)
+
+
+def on_the_front(completed: int) -> SafeStopping:
+    """After this many trials none of which dominates another: the most there is to remember."""
+    rng, stopping = np.random.default_rng(4), SafeStopping()
+    curves = [simulated(rng).curve for _ in range(50)]
+    for i in range(completed):
+        stopping.completed(f"f0745_{i:05}", (1e5 + i,), 40 + i / 200, curves[i % 50])
+    assert len(stopping.front.members) == completed
+    return stopping
+
+
+def test_at_10_000_trials_the_state_is_below_1_kb_a_trial_and_a_verdict_takes_below_1_ms():
+    def seconds(stopping):
+        standing = Standing("new", 0.9, 20.0, (1e5 + 60,))
+        assert stopping.verdict(standing)
+        return min(timeit.repeat(lambda: stopping.verdict(standing), number=50, repeat=40)) / 50
+
+    few, many = on_the_front(100), on_the_front(10_000)
+    assert seconds(many) < 1e-3
+    assert seconds(many) < 3 * seconds(few)  # log 10,000 is twice log 100
+    size = len(pickle.dumps(many))
+    names = [f"f0746_{i:05}" for i in range(100)]
+    assert not any(many.verdict(Standing(name, 0.5, 50.0, (0.0,))) for name in names)
+    assert size < len(pickle.dumps(many)) < 10_000 * 1000
+    for name in names[::2]:
+        assert many.verdict(Standing(name, 0.9, 20.0, (2e5,))) or many.is_audited(name)
+    for name in names:
+        if many.is_audited(name) or name in names[1::2]:
+            many.completed(name, (2e5,), None, [])
+    assert len(pickle.dumps(many)) == size
+
+
+def test_a_search_restored_after_every_epoch_goes_on_as_if_undisturbed():
+    def stops(restoring: bool):
+        rng, stopping, found = np.random.default_rng(6), SafeStopping(audit=0.2), []
+        for i in range(60):
+            trial = simulated(rng, f"t{i}", epochs=20)
+            for epoch in range(1, 21):
+                if restoring:
+                    stopping = pickle.loads(pickle.dumps(stopping))
+                if stop := stopping.verdict(trial.standing(epoch)):
+                    found.append(stop)
+                    break
+            else:
+                stopping.completed(trial.name, trial.costs(1), trial.accuracy, trial.curve)
+        return found, stopping.judged, stopping.front.members
+
+    undisturbed = stops(restoring=False)
+    assert undisturbed[0] and undisturbed[1]
+    assert stops(restoring=True) == undisturbed
+
+
+def test_a_stop_says_what_dominates_what():
+    good = Completed("00012", (0.21,), 91.2)
+    stop = Stop("00034", good, (0.24,), 90.8, 0.0)
+    assert str(stop) == "dominated by trial 00012 (cost 0.21 <= 0.24, accuracy 91.2 >= 90.8)"
+    two = replace(good, costs=(271_690.5, 3.0))
+    stop = Stop("00034", two, (300_000.0, 3.0), 91.5, 0.5)
+    assert str(stop) == (
+        "dominated by trial 00012 (cost 271,690 <= 300,000, cost 3 <= 3, "
+        "accuracy 91.2 >= 91.5 - 0.5)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"alpha": 0}, "alpha=0 is no probability between 0 and 1; give 0.1"),
+        ({"alpha": 1.0}, "alpha=1.0 is no probability"),
+        ({"alpha": math.nan}, "alpha=nan is no probability"),
+        ({"delta": -0.1}, "delta=-0.1 is no number of percentage points; give 0 or more"),
+        ({"delta": math.inf}, "delta=inf is no number"),
+        ({"audit": 1.1}, "audit=1.1 is no share of the trials; give 0 to 1"),
+        ({"audit": math.nan}, "audit=nan is no share"),
+    ],
+)
+def test_options_out_of_range_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        SafeStopping(**values)

@@ -1,0 +1,134 @@
+"""Searches on Ray whose trials stop, pause, and go on."""
+
+import json
+
+import optuna
+import pandas as pd
+import pytest
+
+from growsearch.cli import main
+from growsearch.epoch_tree import count_epochs
+from growsearch.results import read_study, summarize
+
+GRID = """
+from ray import tune
+
+param_space = {
+    "policy": "fixed", "growth_epochs": tune.grid_search([[n] for n in range(5, 11)]),
+    "epochs": 12, "train_size": 100, "lr": 0.1,
+}
+"""
+RANDOM = """
+from ray import tune
+
+param_space = {
+    "rtol": tune.uniform(1.0, 1.5), "window": tune.choice([1, 2]), "reserve": 1,
+    "epochs": 4, "train_size": 100, "lr": tune.loguniform(0.01, 0.1),
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("schedulers")
+    (folder / "grid.py").write_text(GRID)
+    (folder / "random.py").write_text(RANDOM)
+    assert main(["search", f"{folder}/grid.py", "--out", f"{folder}/whole"]) == 0
+    yield folder
+    import ray
+
+    ray.shutdown()
+
+
+def log(study):
+    return [json.loads(line) for line in (study / "search.jsonl").read_text().splitlines()]
+
+
+def statuses(study):
+    return summarize(read_study(study))["status"].tolist()
+
+
+def records(study):
+    columns = ["trial_id", "epoch", "key", "train_loss", "val_accuracy", "lipschitz", "grew"]
+    return read_study(study)[columns]
+
+
+def test_racing_trials_pause_and_go_on_to_the_records_of_the_undisturbed_search(folder):
+    """Of equal cost, and the smaller the learning rate the less accurate."""
+    space = folder / "rates.py"
+    rates = "tune.grid_search([0.1, 0.05, 1e-3, 1e-4, 1e-5, 1e-6])"
+    grid = GRID.replace("tune.grid_search([[n] for n in range(5, 11)])", "[8]")
+    space.write_text(grid.replace('"lr": 0.1', f'"lr": {rates}'))
+    assert main(["search", str(space), "--out", f"{folder}/rates"]) == 0
+    out = folder / "racing"
+    options = "--scheduler pareto --racing 2 --audit 0 --alpha 0.01"
+    assert main(["search", str(space), *options.split(), "--out", str(out)]) == 0
+    paused = [line for line in log(out) if line.get("status") == "paused"]
+    assert paused and all("at rung" in line["reason"] for line in paused)
+    assert statuses(out) == ["completed"] * 6
+    pd.testing.assert_frame_equal(records(out), records(folder / "rates"), check_exact=True)
+    assert count_epochs(read_study(out)).paid == 6 * 12
+
+
+def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, capsys):
+    out = folder / "budget"
+    whole = read_study(folder / "whole")
+    paid = whole.loc[~whole["reused"], "parameters"]
+    budget = paid.sum() / 2
+    search = ["search", f"{folder}/grid.py", "--out", str(out)]
+    assert main([*search, "--budget", f"param_epochs={budget}"]) == 0
+    study = read_study(out)
+    spent = study.loc[~study["reused"], "parameters"].sum()
+    assert budget <= spent <= budget + 2 * paid.max()  # an epoch each of two trials
+    assert set(statuses(out)) <= {"completed", "paused"} and "paused" in statuses(out)
+    assert main(["resume", str(out), "--budget", "trials=6"]) == 0
+    pd.testing.assert_frame_equal(records(out), records(folder / "whole"), check_exact=True)
+    capsys.readouterr()
+    assert main([*search, "--budget", "parameters=3"]) == 2
+    assert "unknown budget 'parameters'" in capsys.readouterr().err
+
+
+def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder):
+    """With a slack of 100 points that is whatever costs as much as a completed one."""
+    options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 0 --max-concurrent 1"
+    out = folder / "stopped"
+    seeds = folder / "seeds.py"
+    grid = GRID.replace("[[n] for n in range(5, 11)]", "[[8]]")
+    seeds.write_text(grid.replace('"lr"', '"seed": tune.grid_search([0, 1, 2, 3, 4]), "lr"'))
+    assert main(["search", str(seeds), *options.split(), "--out", str(out)]) == 0
+    assert statuses(out) == ["completed"] * 3 + ["stopped"] * 2
+    trials = summarize(read_study(out))
+    stopped = trials[trials["status"] == "stopped"]
+    assert stopped["epochs"].eq(1).all()
+    assert stopped["reason"].str.startswith("dominated by trial 0000").all()
+    assert trials.loc[trials["status"] == "completed", "reason"].isna().all()
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_optuna_draws_the_trials_and_learns_how_they_ended(folder, sampler):
+    out = folder / sampler
+    arguments = ["search", f"{folder}/random.py", "--sampler", sampler, "--out", str(out)]
+    assert main([*arguments, "--trials", "4"]) == 0
+    assert main(["resume", str(out), "--extend", "2"]) == 0
+    trials = summarize(read_study(out))
+    study = optuna.load_study(study_name="growsearch", storage=f"sqlite:///{out}/optuna.db")
+    told = {trial.user_attrs["name"]: trial for trial in study.trials}
+    assert set(told) == set(trials["trial_id"]) and len(told) == 6
+    for _, row in trials.iterrows():
+        trial = told[row["trial_id"]]
+        assert trial.state.name == "COMPLETE"
+        assert trial.values == [row["ppe"], row["val_accuracy"]]
+        assert trial.params["rtol"] == row["config/rtol"]
+
+
+def test_tunes_own_schedulers_say_what_they_are_blind_to(folder, capsys):
+    out = folder / "asha"
+    assert main(["search", f"{folder}/grid.py", "--scheduler", "asha", "--out", str(out)]) == 0
+    assert "blind to cost" in capsys.readouterr().out
+    assert set(statuses(out)) <= {"completed", "stopped"}
+
+
+def test_a_search_cannot_race_without_the_pareto_scheduler(folder, capsys):
+    arguments = ["search", f"{folder}/grid.py", "--racing", "3", "--out", f"{folder}/none"]
+    assert main(arguments) == 2
+    assert "racing=3 belongs to scheduler 'pareto'" in capsys.readouterr().err
