@@ -9,6 +9,7 @@ import pytest
 from growsearch.cli import main
 from growsearch.epoch_tree import count_epochs
 from growsearch.results import read_study, summarize
+from growsearch.tuning.ledger import only_writer
 
 GRID = """
 from ray import tune
@@ -132,3 +133,20 @@ def test_a_search_cannot_race_without_the_pareto_scheduler(folder, capsys):
     arguments = ["search", f"{folder}/grid.py", "--racing", "3", "--out", f"{folder}/none"]
     assert main(arguments) == 2
     assert "racing=3 belongs to scheduler 'pareto'" in capsys.readouterr().err
+
+
+def test_a_trial_that_hangs_fails_and_the_search_goes_on(folder, capsys):
+    """An epoch that takes longer than ten milliseconds hangs."""
+    out = folder / "hangs"
+    arguments = f"search {folder}/random.py --trials 2 --epoch-timeout 0.01 --max-failures 1"
+    assert main([*arguments.split(), "--out", str(out)]) == 1
+    assert [line["status"] for line in log(out) if "status" in line].count("failed") == 2
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 2 and all("failed:" in line for line in err)
+
+
+def test_two_processes_do_not_run_one_search(folder, capsys):
+    with only_writer(folder / "whole"):
+        assert main(["resume", f"{folder}/whole"]) == 2
+    assert "is running in another process" in capsys.readouterr().err
+    assert main(["resume", f"{folder}/whole"]) == 0

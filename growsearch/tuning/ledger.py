@@ -7,13 +7,16 @@ Both are on disk before anything is decided by them, so that `growsearch resume`
 at any instant.
 """
 
+import fcntl
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from growsearch.config import TrialConfig
+from growsearch.errors import InputError
 from growsearch.history import EpochRecord, History, record_among
 from growsearch.pareto_stopping import PAUSED
 from growsearch.results import read_histories, write_trial
@@ -157,6 +160,20 @@ class Ledger:
     def _log(self, **line: Any) -> None:
         with (self.folder / LOG_FILE).open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """While this process writes the study's ledger; InputError if another does."""
+    with (folder / "search.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"the search of {str(folder)!r} is running in another process; wait for its end, "
+                "or end it"
+            ) from error
+        yield
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from growsearch.pareto_stopping import ParetoStopping
 from growsearch.results import create_study, read_info
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, reserve, start_ray
-from growsearch.tuning.ledger import FAILED, Ledger
+from growsearch.tuning.ledger import FAILED, Ledger, only_writer
 from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
 from growsearch.tuning.settings import SearchSettings
 
@@ -72,10 +72,11 @@ def run_search(
         settings=asdict(options),
     ).resolve()
     (folder / SPACE_FILE).write_text(text)
-    ledger = Ledger(folder)
-    for config in drawn:
-        ledger.add(config)
-    return _run(ledger, options, resources)
+    with only_writer(folder):
+        ledger = Ledger(folder)
+        for config in drawn:
+            ledger.add(config)
+        return _run(ledger, options, resources)
 
 
 def resume_search(folder: str | Path, extend: int | None = None, **changes: Any) -> SearchEnd:
@@ -90,13 +91,15 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
     options = SearchSettings(**info["settings"] | changes)
-    ledger = Ledger.read(folder)
-    if extend is not None:
-        spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
-        for config in _drawn(spaces, extend, info["search_seed"] + len(ledger.trials), options):
-            ledger.add(config)
-    resources = _check([trial.config for trial in ledger.trials.values()], options)
-    return _run(ledger, options, resources, extend)
+    with only_writer(folder):
+        ledger = Ledger.read(folder)
+        if extend is not None:
+            spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
+            seed = info["search_seed"] + len(ledger.trials)
+            for config in _drawn(spaces, extend, seed, options):
+                ledger.add(config)
+        resources = _check([trial.config for trial in ledger.trials.values()], options)
+        return _run(ledger, options, resources, extend)
 
 
 def _drawn(
