@@ -37,11 +37,12 @@ class SearchProgress(tune.Callback):
         self.left: list[str] = []
         """Trials that have ended or rest, the latest last."""
         self.started = time.monotonic()
+        self.ended_before = 0
         self.live: Live | None = None
 
     def setup(self, *args: Any, **info: Any) -> None:
         # made here and not before: the Tuner pickles its callbacks, and a Live holds a lock
-        self.started = time.monotonic()
+        self.started, self.ended_before = time.monotonic(), self._ended()
         self.console = Console()
         show_notes(self.console, self.notes)
         if self.console.is_terminal:
@@ -85,6 +86,12 @@ class SearchProgress(tune.Callback):
     def _ended(self) -> int:
         return sum(trial.ended for trial in self.ledger.trials.values())
 
+    def _time_left(self, seconds: float) -> list[str]:
+        """If the trials that are left take as long as those that have ended since the start."""
+        ended = self._ended() - self.ended_before
+        rest = len(self.ledger.trials) - self._ended()
+        return [f", about {_clock(seconds * rest / ended)} left"] if ended and rest else []
+
     def _front(self) -> list[str]:
         """How many are on the front, and its hypervolume."""
         if self.judge is None or self.judge.hypervolume is None:
@@ -97,12 +104,13 @@ class SearchProgress(tune.Callback):
         return ", ".join(f"{name} {short(flat[name])}" for name in self.searched)
 
     def _render(self) -> RenderableType:
-        seconds, trials = int(time.monotonic() - self.started), self.ledger.trials
+        seconds, trials = time.monotonic() - self.started, self.ledger.trials
         epochs = sum(trial.history[-1].epoch for trial in trials.values() if trial.history)
         headline = Text.assemble(
             (f"{self._ended()} of {len(trials)} trials", "bold"),
-            f"   {epochs} epochs, {self.ledger.paid['epochs']:.0f} paid   "
-            f"{seconds // 60}:{seconds % 60:02d}",
+            f"   {epochs} epochs, {self.ledger.paid['epochs']:.0f} paid   ",
+            _clock(seconds),
+            *self._time_left(seconds),
             *self._front(),
         )
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -112,7 +120,8 @@ class SearchProgress(tune.Callback):
             table.add_column(column, justify="right")
         table.add_column(", ".join(self.searched), overflow="fold")
         running = self.ledger.with_status(RUNNING)
-        for trial in [*running, *(trials[n] for n in reversed(self.left[-FINISHED_SHOWN:]))]:
+        left = [trials[name] for name in self.left if trials[name].status != RUNNING]
+        for trial in [*running, *reversed(left[-FINISHED_SHOWN:])]:
             status = trial.status
             cells: list[RenderableType] = [trial.name, Text(status, STATUS_STYLE.get(status, ""))]
             if trial.history:
@@ -130,7 +139,12 @@ class SearchProgress(tune.Callback):
                 ]
             table.add_row(*cells)
         counts = {s: len(self.ledger.with_status(s)) for s in (WAITING, PAUSED, STOPPED)}
-        left_out = len(self.left) - FINISHED_SHOWN
+        left_out = len(left) - FINISHED_SHOWN
         notes = [f"{count} trials {status}" for status, count in counts.items() if count]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []
         return Group(headline, table, Text("; ".join(notes), "dim"))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"

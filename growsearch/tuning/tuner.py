@@ -144,15 +144,20 @@ def _sampler(
 
 def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
     """What each trial reserves, if there are data and resources for all and all settings can be."""
+    parse_budget(options.budget)
+    judge_of(options, seed=0)
+    _check_data(drawn)
+    ray, _ = start_ray()
+    return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
+
+
+def _check_data(drawn: list[TrialConfig]) -> None:
+    """Load each data set once, so that missing files are known before a trial starts."""
     # the batch size decides whether a last batch is too small
     fields = (*DATA, "batch_size")
     different = {tuple(getattr(config, name) for name in fields): config for config in drawn}
     for config in different.values():
         load_trial_dataset(config)
-    parse_budget(options.budget)
-    judge_of(options, seed=0)
-    ray, _ = start_ray()
-    return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def _run(
