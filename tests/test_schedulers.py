@@ -89,7 +89,7 @@ def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, capsy
     assert "unknown budget 'parameters'" in capsys.readouterr().err
 
 
-def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder):
+def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, capsys):
     """With a slack of 100 points that is whatever costs as much as a completed one."""
     options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 0 --max-concurrent 1"
     out = folder / "stopped"
@@ -98,6 +98,7 @@ def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder):
     seeds.write_text(grid.replace('"lr"', '"seed": tune.grid_search([0, 1, 2, 3, 4]), "lr"'))
     assert main(["search", str(seeds), *options.split(), "--out", str(out)]) == 0
     assert statuses(out) == ["completed"] * 3 + ["stopped"] * 2
+    assert "2 trials stopped, 0 paused; audit: 0 of 0" in capsys.readouterr().out
     trials = summarize(read_study(out))
     stopped = trials[trials["status"] == "stopped"]
     assert stopped["epochs"].eq(1).all()
@@ -150,3 +151,8 @@ def test_two_processes_do_not_run_one_search(folder, capsys):
         assert main(["resume", f"{folder}/whole"]) == 2
     assert "is running in another process" in capsys.readouterr().err
     assert main(["resume", f"{folder}/whole"]) == 0
+
+
+def test_a_grid_that_has_run_cannot_be_extended(folder, capsys):
+    assert main(["resume", f"{folder}/whole", "--extend", "6"]) == 2
+    assert "extend=6 adds no trial: the space is a grid" in capsys.readouterr().err

@@ -64,6 +64,14 @@ class SearchProgress(tune.Callback):
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         if self.live is not None:
             self.live.stop()
+        if self.judge is not None:
+            safe = self.judge.safe
+            self.console.print(
+                f"pareto   {len(self.ledger.with_status(STOPPED))} trials stopped, "
+                f"{len(self.ledger.with_status(PAUSED))} paused; audit: {safe.false_stops} of "
+                f"{safe.judged} that ran on would have been stopped wrongly",
+                highlight=False,
+            )
 
     def _left(self, tunes: Trial) -> None:
         trial = self.ledger.trials[tunes.config["name"]]

@@ -96,7 +96,14 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
         if extend is not None:
             spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
-            for config in _drawn(spaces, extend, seed, options):
+            known = {trial.config for trial in ledger.trials.values()}
+            new = [c for c in _drawn(spaces, extend, seed, options) if c not in known]
+            if not new and options.sampler is None:
+                raise InputError(
+                    f"extend={extend} adds no trial: the space is a grid, whose points are all in "
+                    "this search; start another one over a finer grid, with --store to share epochs"
+                )
+            for config in new:
                 ledger.add(config)
         resources = _check([trial.config for trial in ledger.trials.values()], options)
         return _run(ledger, options, resources, extend)
