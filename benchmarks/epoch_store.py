@@ -23,11 +23,11 @@ from statistics import median
 from typing import Any
 
 import torch
+from heading import heading
 
 from growsearch import Trainer, TrialConfig, read_study
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
-from growsearch.results import environment
 from growsearch.tuning.tuner import run_search
 
 SPACES = {
@@ -122,11 +122,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--entries", type=int, default=0)
     parsed = parser.parse_args()
-    made = environment()
-    print(
-        f"{made['hardware']['processor']}, {made['hardware']['cores']} cores, torch "
-        f"{made['versions']['torch']}, one thread a trial\n"
-    )
+    print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         searches(parsed.epochs, Path(folder))

@@ -17,10 +17,10 @@ from multiprocessing import get_context
 from statistics import median
 
 import torch
+from heading import heading
 
 from growsearch import Architecture, Trainer, TrialConfig
 from growsearch.data import load_dataset
-from growsearch.results import environment
 
 TRAIN_SIZE, BATCH = 512, 128
 STEPS = TRAIN_SIZE // BATCH
@@ -99,12 +99,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
-    quick, made = parsed.quick, environment()
+    quick = parsed.quick
     load_dataset("fashion-mnist")  # missing files are known before the long part
-    print(
-        f"{made['hardware']['processor']}, {parsed.threads} threads, torch "
-        f"{made['versions']['torch']}\n"
-    )
+    print(f"{heading(f'{parsed.threads} threads')}\n")
     grow_to(blocks=3 if quick else 42, shown=1 if quick else 7)
     growth_against_epoch(["1-1-1"] if quick else ["1-1-1", "3-3-3", "7-7-7", "14-14-14"])
 

@@ -12,12 +12,12 @@ import time
 from statistics import median
 
 import torch
+from heading import heading
 
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.lipschitz import lipschitz_constants
 from growsearch.networks import GrowableNetwork, build_network
-from growsearch.results import environment
 from growsearch.trainer import Trainer
 
 
@@ -27,11 +27,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
-    made = environment()
-    print(
-        f"{made['hardware']['processor']}, {parsed.threads} threads, torch "
-        f"{made['versions']['torch']}; medians of {parsed.epochs - 1} warm epochs, 5 calls"
-    )
+    made = heading(f"{parsed.threads} threads")
+    print(f"{made}; medians of {parsed.epochs - 1} warm epochs, 5 calls")
     print("\nnetwork    training s   Lipschitz s, first   then   share of training, then")
     for n in (3, 8, 12):
         show_share(n, parsed.epochs)

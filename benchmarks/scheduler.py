@@ -15,6 +15,7 @@ search's are taken for that. Hypervolume is on the whole search's range of cost 
 import argparse
 import contextlib
 import io
+import os
 import pickle
 import random
 import statistics
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from heading import heading
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
@@ -30,7 +32,7 @@ from growsearch.epoch_tree import count_epochs
 from growsearch.history import EpochRecord, History
 from growsearch.hypervolume import Bounds, hypervolume
 from growsearch.pareto_stopping import ParetoStopping
-from growsearch.results import environment, was_paid
+from growsearch.results import was_paid
 from growsearch.trial_path import BLANK
 from growsearch.tuning.tuner import run_search
 
@@ -153,11 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=0)
     parsed = parser.parse_args()
-    made = environment()
-    print(
-        f"{made['hardware']['processor']}, {made['hardware']['cores']} cores, torch "
-        f"{made['versions']['torch']}, one thread a trial\n"
-    )
+    print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
     decisions()
     if parsed.seeds:
         with tempfile.TemporaryDirectory() as folder:

@@ -75,16 +75,11 @@ class CostBound:
 
 def sizes_of(config: TrialConfig) -> Size:
     """The sizes of the networks that the trial may have."""
-    shape, classes = _images(config.dataset, config.data_dir, config.split)
+    dataset = load_dataset(config.dataset, config.data_dir, config.split)
+    shape = dataset.image_shape
     if config.image_size is not None:
         shape = (shape[0], config.image_size, config.image_size)
-    return partial(_size, config.network, shape, classes)
-
-
-@cache
-def _images(dataset: str, data_dir: str | None, split: str) -> tuple[tuple[int, int, int], int]:
-    made = load_dataset(dataset, data_dir, split)
-    return made.image_shape, made.classes
+    return partial(_size, config.network, shape, dataset.classes)
 
 
 @cache

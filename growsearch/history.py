@@ -1,7 +1,7 @@
 """What happened: one record an epoch, never changed afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 TRAINING, INITIALIZING, FINE_TUNING = "training", "initializing", "fine-tuning"
@@ -94,6 +94,10 @@ class History(tuple[EpochRecord, ...]):
 
     def plus(self, record: EpochRecord) -> "History":
         return History((*self, record))
+
+    def revised(self, **changes: Any) -> "History":
+        """With its last record changed."""
+        return History((*self[:-1], replace(self[-1], **changes)))
 
     @property
     def growth_epochs(self) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from growsearch.config import TrialConfig
@@ -52,7 +52,7 @@ class ParetoStopping:
 
     def verdict(self, name: str, config: TrialConfig, history: History) -> tuple[str, str] | None:
         """STOPPED or PAUSED, and why, after the trial's last epoch; None if it goes on."""
-        trial, last = self._follow(name, config, history), history[-1]
+        trial, last = self.follow(name, config, history), history[-1]
         stop = self.safe.verdict(self._standing(name, trial))
         if stop is not None:
             del self._followed[name]
@@ -71,7 +71,7 @@ class ParetoStopping:
 
     def ended(self, name: str, config: TrialConfig, history: History) -> None:
         """The trial has come to its end, completed or diverged."""
-        trial, last = self._follow(name, config, history), history[-1]
+        trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
         accuracy = last.val_accuracy if last.status == "completed" else None
         self.safe.completed(name, costs, accuracy, trial.curve)
@@ -79,30 +79,17 @@ class ParetoStopping:
         if accuracy is None:
             return
         if self.hypervolume is None:
-            self.hypervolume = HypervolumeHistory(
-                Bounds(
-                    lowest_cost=costs[0] / 10, highest_cost=costs[0] * 10,
-                    lowest_accuracy=0, highest_accuracy=100,
-                )
-            )  # fmt: skip
+            self.hypervolume = HypervolumeHistory(_scale(costs[:1]))
         self.hypervolume.add(costs[0], accuracy)
-
-    def know(self, name: str, config: TrialConfig, history: History) -> None:
-        """The trial's epochs of an earlier run, after which it was not judged."""
-        self._follow(name, config, history)
 
     def next_to_resume(self, paused: Iterable[str]) -> str | None:
         """Of the paused trials the one that promises most hypervolume."""
         hopes = {name: self._hope(self._followed[name], name) for name in paused}
         front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
-        costs = [cost for cost, _ in (*hopes.values(), *front)]
         if not hopes:
             return None
-        scale = Bounds(
-            lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=0,
-            highest_accuracy=100,
-        )  # fmt: skip
-        return next_to_resume(hopes, front, scale)
+        costs = [cost for cost, _ in (*hopes.values(), *front)]
+        return next_to_resume(hopes, front, _scale(costs))
 
     def _hope(self, trial: _Followed, name: str) -> tuple[float, float]:
         """The least cost and the highest accuracy that the trial may come to."""
@@ -114,7 +101,8 @@ class ParetoStopping:
         costs = trial.bound.costs(self.costs)
         return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
 
-    def _follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
+    def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
+        """Know the trial's epochs, without a verdict."""
         if name not in self._followed:
             self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
         trial = self._followed[name]
@@ -125,3 +113,11 @@ class ParetoStopping:
             trial.curve.append((progress, record.val_accuracy))
             trial.epochs += 1
         return trial
+
+
+def _scale(costs: Sequence[float]) -> Bounds:
+    """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
+    return Bounds(
+        lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=0,
+        highest_accuracy=100,
+    )  # fmt: skip

@@ -43,7 +43,7 @@ class TrialPath:
             self.architecture = str(decision.architecture)
             options = (str(getattr(self.config, name)) for name in GROWING)
             self.grew = (self.architecture, *options)
-            history = History((*history[:-1], replace(record, grew=True)))
+            history = history.revised(grew=True)
         self.history = history
         self.phase = next_phase(self.config, history, decision)
 

@@ -22,7 +22,7 @@ ORDER = [
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",
     "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.ledger", "tuning.budget",
     "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.schedulers",
-    "tuning.trainable", "tuning.callbacks", "tuning.progress", "tuning.tuner",
+    "tuning.trainable", "tuning.progress", "tuning.tuner",
     "commands", "cli",
 ]
 # fmt: on

@@ -34,7 +34,8 @@ class Budget(Stopper):
     """Ends a search that has trained as much as it may: what runs then pauses after its epoch.
 
     Parameter-epochs, FLOPs and seconds are those that this search has paid, summed over trials;
-    trials are those that have begun, and they run to their end.
+    trials are those that have begun, and they run to their end. Of all of Tune's hooks a stopper
+    is the first to see a result, and sees each: so it is here that results enter the ledger.
     """
 
     def __init__(self, ledger: Ledger, budget: tuple[str, float] | None) -> None:

@@ -11,7 +11,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,7 @@ class Ledger:
         trial = self.trials[name]
         trial.status, trial.reason = RUNNING, ""
         if trial.history:
-            last = replace(trial.history[-1], status=RUNNING)
-            trial.history = History((*trial.history[:-1], last))
+            trial.history = trial.history.revised(status=RUNNING)
         return trial
 
     def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
@@ -126,8 +125,7 @@ class Ledger:
         trial = self.trials[name]
         trial.status, trial.reason = status, reason
         if trial.history and status != WAITING:
-            last = replace(trial.history[-1], status=status)
-            trial.history = History((*trial.history[:-1], last))
+            trial.history = trial.history.revised(status=status)
             self._write(trial)
         self._end(trial)
 

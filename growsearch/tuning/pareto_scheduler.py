@@ -34,10 +34,10 @@ class ParetoScheduler(FIFOScheduler):
             if trial.status in ("completed", "diverged"):
                 self.judge.ended(name, trial.config, history)
             elif not trial.ended:
-                self.judge.know(name, trial.config, history)
+                self.judge.follow(name, trial.config, history)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        entry = self.ledger.enter(trial.config["name"], result)
+        entry = self.ledger.trials[trial.config["name"]]
         leaves = self.judge.verdict(entry.name, entry.config, entry.history)
         if leaves is None:
             return self.CONTINUE
@@ -45,6 +45,6 @@ class ParetoScheduler(FIFOScheduler):
         return self.STOP
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        entry = self.ledger.enter(trial.config["name"], result)
+        entry = self.ledger.trials[trial.config["name"]]
         if entry.status in ("completed", "diverged"):
             self.judge.ended(entry.name, entry.config, entry.history)

@@ -3,7 +3,6 @@
 import os
 import threading
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -12,15 +11,13 @@ from ray import tune
 
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
-from growsearch.train_state import read_state
 from growsearch.trainer import Trainer
 from growsearch.tuning.ledger import AWAITS, REMEMBERED
 
-STATE_FILE = "state.pt"
-
 
 class GrowingTrial(tune.Trainable):
-    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial.
+    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial, and what a
+    trial goes on from is in the epoch store, not in a checkpoint of Tune's.
 
     Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
     many epochs have been reported before, and are not again}, with an epoch store its place as
@@ -35,19 +32,16 @@ class GrowingTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         assert self.trial_resources is not None
         torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
-        self._begin(config)
-
-    def _begin(self, config: dict[str, Any], **saved: Any) -> None:
         trial = TrialConfig.from_flat(config["trial"])
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
-        self.known, self.timeout = config["known"], config.get("epoch_timeout")
+        self.known, self.timeout = config["known"], config["epoch_timeout"]
         options: dict[str, Any] = {}
         if "store" in config:
             store = EpochStore(config["store"], config["owner"], config["state_bytes"])
             options = {"store": store, "keep_states": config["keep_states"]}
-        self.trainer = Trainer(trial, name=config["name"], **options, **saved)
+        self.trainer = Trainer(trial, name=config["name"], **options)
 
     def step(self) -> dict[str, Any]:
         remembered: list[dict[str, Any]] = []
@@ -62,13 +56,6 @@ class GrowingTrial(tune.Trainable):
                 return done | {REMEMBERED: remembered}
             if record.epoch > self.known:
                 remembered.append(asdict(record))
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        self.trainer.save(Path(checkpoint_dir) / STATE_FILE)
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        _, history, contents = read_state(Path(checkpoint) / STATE_FILE)
-        self._begin(self.config, saved=(history, contents))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)

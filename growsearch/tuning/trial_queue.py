@@ -158,9 +158,6 @@ class TrialQueue(BasicVariantGenerator):
             known = self.awaited[leader].history
         return self.followers[pair].update(known)
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.ledger.enter(self.running[trial_id].name, result)
-
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
@@ -171,8 +168,6 @@ class TrialQueue(BasicVariantGenerator):
         self._lead_no_more(trial.name)
         if error and not trial.ended:
             self._fail(trial, _reason(tunes))
-        elif result is not None:
-            self.ledger.enter(trial.name, result)
         if result is not None and AWAITS in result:
             key, n = result[AWAITS]
             self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)

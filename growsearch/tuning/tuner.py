@@ -171,7 +171,6 @@ def _run(
     ledger: Ledger, options: SearchSettings, resources: dict[str, float], extend: int | None = None
 ) -> SearchEnd:
     from growsearch.tuning.budget import Budget
-    from growsearch.tuning.callbacks import StudyWriter
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.schedulers import blind_spots, scheduler_of
     from growsearch.tuning.trainable import GrowingTrial
@@ -207,9 +206,9 @@ def _run(
             name="tune",
             storage_path=str(ledger.folder),
             stop=budget,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                StudyWriter(ledger),
-                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)]),
+                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)])
             ],
             verbose=0,
         ),
