@@ -148,9 +148,9 @@ def store(parsed: argparse.Namespace) -> int:
         count = size = 0
         for entry in remembered.entries(kind):
             count, size = count + 1, size + entry.size
-            if parsed.action == "verify" and not remembered.is_whole(entry.path):
-                damaged.append(entry.path)
-        print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB")
+        print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB", flush=True)
+        if parsed.action == "verify":
+            damaged += remembered.damaged(kind)
     for path in damaged:
         print(f"damaged  {path}")
     return 1 if damaged else 0

@@ -19,10 +19,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import torch
 from pyarrow import fs
 
 from growsearch.errors import InputError, one_line
@@ -85,6 +86,8 @@ class EpochStore:
         content = self._read(STATES, key)
         if content is None:
             return None
+        import torch
+
         contents: dict[str, Any] = torch.load(
             io.BytesIO(content), map_location="cpu", weights_only=True
         )
@@ -92,6 +95,8 @@ class EpochStore:
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:
         """Whether the state is there now."""
+        import torch
+
         buffer = io.BytesIO()
         torch.save(contents, buffer)
         self._unweighed += buffer.tell()
@@ -110,8 +115,20 @@ class EpochStore:
     def entries(self, kind: str) -> Iterator[fs.FileInfo]:
         """The files of `kind`, RECORDS or STATES, a folder at a time."""
         for prefix in range(256):
-            folder = fs.FileSelector(f"{kind}/{prefix:02x}", allow_not_found=True)
-            yield from self.files.get_file_info(folder)
+            yield from self._folder(kind, prefix)
+
+    def _folder(self, kind: str, prefix: int) -> list[fs.FileInfo]:
+        folder = fs.FileSelector(f"{kind}/{prefix:02x}", allow_not_found=True)
+        return self.files.get_file_info(folder)
+
+    def damaged(self, kind: str) -> list[str]:
+        """The files of `kind` that are not as they were written.
+
+        Read by several processes to a core, since a disk has the next file ready only if asked.
+        """
+        with get_context("spawn").Pool(4 * (os.cpu_count() or 1)) as pool:
+            found = pool.imap(partial(_damaged, self.place, kind), range(256))
+            return [path for paths in found for path in paths]
 
     def sweep(self) -> None:
         """Remove what killed processes have left unfinished."""
@@ -121,9 +138,12 @@ class EpochStore:
                 self.remove(entry.path)
 
     def is_whole(self, path: str) -> bool:
-        """Whether the file of an entry is as it was written."""
-        with self.files.open_input_file(path) as file:
-            return _content(file.read()) is not None
+        """Whether the file of an entry is as it was written, if it still is there."""
+        try:
+            with self.files.open_input_file(path) as file:
+                return _content(file.read()) is not None
+        except FileNotFoundError:  # collected meanwhile
+            return True
 
     def _read(self, kind: str, key: str) -> bytes | None:
         path = entry_path(kind, key)
@@ -201,6 +221,12 @@ def collect(store: EpochStore, budget: int) -> tuple[int, int]:
         dropped, freed = dropped + 1, freed + size
     store.sweep()
     return dropped, freed
+
+
+def _damaged(place: str, kind: str, prefix: int) -> list[str]:
+    store = EpochStore(place)
+    paths = (entry.path for entry in store._folder(kind, prefix))
+    return [path for path in paths if not store.is_whole(path)]
 
 
 def entry_path(kind: str, key: str) -> str:
