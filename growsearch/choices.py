@@ -60,5 +60,7 @@ KEPT = ("all", "forks", "last")
 DEVICES = ("auto", "cpu", "cuda")
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 """What a search may call cost."""
-SCHEDULERS = ("none", "pareto", "asha", "median")
+SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
+PAUSING = ("hyperband", "pbt")
+"""Those of Tune's that pause trials."""
 SAMPLERS = ("tpe", "nsga2", "gp")

@@ -108,7 +108,8 @@ _SEARCH_OPTIONS = (
     ("--budget", str, "UNIT=X", "end when so many param_epochs, flops or seconds are paid, or "
      "trials have begun, like param_epochs=5e7"),
     ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
-     "cost and accuracy; asha and median, Tune's own, see accuracy alone (default: none)"),
+     "cost and accuracy; Tune's own see accuracy alone, of which pbt varies the learning rate "
+     "(default: none)"),
     ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
      "(default: 0.1)"),
     ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),

@@ -11,6 +11,7 @@ from math import cos, pi
 from growsearch.choices import AUTOGROW
 from growsearch.config import TrialConfig
 from growsearch.history import FINE_TUNING, INITIALIZING, History
+from growsearch.lr_changes import largest_lr
 
 LR_MIN = 0.001
 """Where the cosines end, or at `lr` if that is less; LipGrow's program ends here."""
@@ -23,8 +24,9 @@ IMAGENET_STAIRS = (Fraction(1, 3), Fraction(2, 3))
 
 def learning_rate(config: TrialConfig, history: History, phase: str) -> float:
     """The learning rate of the epoch that follows `history`, in `phase`."""
-    history, lr = history.trained, config.lr
+    history = history.trained
     epoch, epochs = len(history), config.growing_epochs
+    lr = largest_lr(config.lr, config.lr_changes, epoch)
     if phase == INITIALIZING and config.initializer == "adam":
         return ADAM_LR
     if phase == FINE_TUNING:

@@ -8,6 +8,7 @@ from typing import Any
 from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
+from growsearch.lr_changes import LrChange
 
 
 def complete(trial: Any) -> None:
@@ -129,7 +130,8 @@ def _complete_scheduled(trial: Any) -> None:
 
 def _check_rising(trial: Any, name: str, reason: str) -> None:
     given = getattr(trial, name)
-    if list(given) != sorted(set(given)) or given[-1] >= trial.epochs:
+    epochs = [LrChange(item).epoch if isinstance(item, str) else item for item in given]
+    if epochs != sorted(set(epochs)) or epochs[-1] >= trial.epochs:
         raise InputError(
             f"{name} {' '.join(map(str, given))} must rise and end before the last of "
             f"epochs={trial.epochs}: {reason}"
@@ -242,6 +244,8 @@ def _check_clonable(trial: Any) -> None:
 
 
 def _complete_lr_epochs(trial: Any) -> None:
+    if trial.lr_changes:
+        _check_rising(trial, "lr_changes", "nothing is trained after the last")
     if trial.lr_schedule == "staircase" and trial.policy.startswith("lipschitz"):
         raise InputError(
             "lr_schedule 'staircase' starts anew at growths or intervals known beforehand, which "

@@ -171,6 +171,9 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
             ["'1-1-1-1' has 4", "basic3resnet has 3"],
         ),
         ({"policy": "periodic", "initializer": "clone"}, ["'1-1-1'", "start from 2-2-2"]),
+        ({"lr_changes": "0.05"}, ["lr_changes: '0.05'", "like 10:0.05"]),
+        ({"lr_changes": ["10:0.05", "5:0.1"]}, ["lr_changes 10:0.05 5:0.1", "must rise"]),
+        ({"lr_changes": "30:0.05", "epochs": 30}, ["lr_changes 30:0.05", "epochs=30"]),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_value_and_remedy(fields, names):
@@ -209,6 +212,10 @@ configs = st.one_of(
         growth_epochs=st.sets(st.integers(1, 163), min_size=1, max_size=4).map(sorted),
     ),
     st.builds(TrialConfig, policy=st.just("none"), lr=st.floats(1e-6, 1)),
+    st.builds(
+        TrialConfig,
+        lr_changes=st.floats(1e-6, 1).map(lambda lr: (f"7:{lr}", "12:0.5")),
+    ),
     st.builds(
         TrialConfig,
         policy=st.sampled_from(["periodic", "convergent"]),

@@ -9,7 +9,8 @@ from conftest import ROOT
 
 # fmt: off
 ORDER = [
-    "errors", "architecture", "options", "choices", "trial_rules", "config", "baselines", "history",
+    "errors", "architecture", "options", "choices", "lr_changes", "trial_rules", "config",
+    "baselines", "history",
     "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
     "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
@@ -21,7 +22,7 @@ ORDER = [
     "pareto_stopping", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",
     "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.ledger", "tuning.budget",
-    "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.schedulers",
+    "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.population", "tuning.schedulers",
     "tuning.trainable", "tuning.progress", "tuning.tuner",
     "commands", "cli",
 ]

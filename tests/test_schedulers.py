@@ -1,15 +1,17 @@
 """Searches on Ray whose trials stop, pause, and go on."""
 
 import json
+from dataclasses import replace
 
 import optuna
 import pandas as pd
 import pytest
 
+from growsearch import Trainer
 from growsearch.cli import main
 from growsearch.epoch_tree import count_epochs
 from growsearch.results import read_study, summarize
-from growsearch.tuning.ledger import only_writer
+from growsearch.tuning.ledger import Ledger, only_writer
 
 GRID = """
 from ray import tune
@@ -121,6 +123,48 @@ def test_optuna_draws_the_trials_and_learns_how_they_ended(folder, sampler):
         assert trial.state.name == "COMPLETE"
         assert trial.values == [row["ppe"], row["val_accuracy"]]
         assert trial.params["rtol"] == row["config/rtol"]
+
+
+def test_hyperband_pauses_trials_that_go_on_to_the_records_of_the_undisturbed_search(folder):
+    out = folder / "hyperband"
+    search = ["search", f"{folder}/rates.py", "--scheduler", "hyperband", "--out", str(out)]
+    assert main(search) == 0
+    paused = [line for line in log(out) if line.get("status") == "paused"]
+    assert any(line["reason"] == "until its bracket has come as far" for line in paused)
+    assert {"completed"} < set(statuses(out)) <= {"completed", "stopped"}
+    undisturbed, found = records(folder / "rates"), records(out)
+    reached = set(zip(found["trial_id"], found["epoch"], strict=True))
+    pairs = zip(undisturbed["trial_id"], undisturbed["epoch"], strict=True)
+    expected = undisturbed[[pair in reached for pair in pairs]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_a_population_replaces_its_worst_by_trials_that_train_alone_to_the_same(folder):
+    out = folder / "population"
+    space = folder / "wide.py"
+    space.write_text((folder / "rates.py").read_text().replace("0.05, 1e-3, 1e-4, 1e-5,", ""))
+    assert main(["search", str(space), "--scheduler", "pbt", "--out", str(out)]) == 0
+    trials, study = summarize(read_study(out)), read_study(out)
+    joined = trials[trials["config/lr_changes"].notna()]
+    replaced = trials[trials["status"] == "stopped"]
+    assert len(joined) == len(replaced) > 0
+    reasons = " ".join(replaced["reason"])
+    assert all(f"for trial {name}, which goes on from" in reasons for name in joined["trial_id"])
+    assert count_epochs(study).paid == count_epochs(study).distinct
+    ledger = Ledger.read(out)
+    last = ledger.trials[joined["trial_id"].iloc[-1]]
+    alone = list(Trainer(replace(last.config, device="cpu")))
+    mine = study[study["trial_id"] == last.name]
+    assert mine["val_accuracy"].tolist() == [r.val_accuracy for r in alone][: len(mine)]
+    assert mine["lr"].tolist() == [r.lr for r in alone][: len(mine)]
+
+
+def test_schedulers_that_cannot_do_what_is_asked_say_so(folder, capsys):
+    search = ["search", f"{folder}/random.py", "--out", f"{folder}/no", "--trials", "2"]
+    assert main([*search, "--scheduler", "pbt", "--sampler", "tpe"]) == 2
+    assert "'pbt' draws trials itself" in capsys.readouterr().err
+    assert main([*search, "--scheduler", "hyperband", "--store", "none"]) == 2
+    assert "scheduler 'hyperband' pauses trials" in capsys.readouterr().err
 
 
 def test_tunes_own_schedulers_say_what_they_are_blind_to(folder, capsys):

@@ -9,7 +9,7 @@ from ray.tune import Stopper
 from growsearch.errors import InputError
 from growsearch.options import suggestion
 from growsearch.pareto_stopping import PAUSED
-from growsearch.tuning.ledger import WAITING, Ledger
+from growsearch.tuning.ledger import RUNNING, WAITING, Ledger
 
 UNITS = ("param_epochs", "flops", "seconds", "trials")
 
@@ -60,4 +60,5 @@ class Budget(Stopper):
         return True
 
     def stop_all(self) -> bool:
-        return False
+        """Whether nothing is left to do but to go on with what Tune has paused."""
+        return self.is_spent and not self.ledger.with_status(RUNNING)

@@ -110,7 +110,7 @@ class Ledger:
             records.append(record_among(result))
         new = [record for record in records if record.epoch > len(trial.history)]
         trial.history = History((*trial.history, *new))
-        if records and trial.status == RUNNING:
+        if records and not trial.ended:
             trial.status = records[-1].status
         if new:
             for record in new:

@@ -2,35 +2,65 @@
 
 from typing import Any
 
-from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
+    AsyncHyperBandScheduler,
+    HyperBandScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
 
-from growsearch.pareto_stopping import ParetoStopping
+from growsearch.pareto_stopping import PAUSED, ParetoStopping
 from growsearch.racing import GRACE
 from growsearch.tuning.ledger import Ledger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
+from growsearch.tuning.population import PopulationBased
 from growsearch.tuning.settings import SearchSettings
+from growsearch.tuning.trial_queue import TrialQueue
+
+_ACCURACY: dict[str, Any] = {"time_attr": "epoch", "metric": "val_accuracy", "mode": "max"}
 
 
 def scheduler_of(
-    ledger: Ledger, options: SearchSettings, judge: ParetoStopping | None
+    queue: TrialQueue, options: SearchSettings, judge: ParetoStopping | None
 ) -> TrialScheduler | None:
     """The scheduler that the settings name; None for Tune's first in, first out."""
     if judge is not None:
-        return ParetoScheduler(ledger, judge)
-    accuracy: dict[str, Any] = {"time_attr": "epoch", "metric": "val_accuracy", "mode": "max"}
-    if options.scheduler == "asha":
-        longest = max((t.config.epochs for t in ledger.trials.values()), default=100)
-        return AsyncHyperBandScheduler(**accuracy, grace_period=GRACE, max_t=longest)
-    if options.scheduler == "median":
-        return MedianStoppingRule(**accuracy, grace_period=GRACE)
-    return None
+        return ParetoScheduler(queue.ledger, judge)
+    longest = max((t.config.epochs for t in queue.ledger.trials.values()), default=100)
+    match options.scheduler:
+        case "asha":
+            return AsyncHyperBandScheduler(**_ACCURACY, grace_period=GRACE, max_t=longest)
+        case "median":
+            return MedianStoppingRule(**_ACCURACY, grace_period=GRACE)
+        case "hyperband":
+            return HyperBand(queue.ledger, longest)
+        case "pbt":
+            return PopulationBased(queue, interval=max(longest // 10, 1), **_ACCURACY)
+        case _:
+            return None
 
 
 def blind_spots(options: SearchSettings) -> list[str]:
     """What the chosen scheduler does not see."""
-    if options.scheduler not in ("asha", "median"):
+    if options.scheduler in ("none", "pareto"):
         return []
     return [
         f"scheduler {options.scheduler!r} compares validation accuracy at equal epochs: it is "
         "blind to cost, and to what a network gains when it has grown"
     ]
+
+
+class HyperBand(HyperBandScheduler):
+    """Tune's, which pauses trials itself: the ledger knows."""
+
+    def __init__(self, ledger: Ledger, epochs: int) -> None:
+        super().__init__(**_ACCURACY, max_t=epochs)
+        self.ledger = ledger
+
+    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(controller, trial, result)
+        if decision == TrialScheduler.PAUSE:
+            reason = "until its bracket has come as far"
+            self.ledger.leave(trial.config["name"], PAUSED, reason)
+        return decision

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from growsearch.choices import COSTS, SAMPLERS, SCHEDULERS
+from growsearch.choices import COSTS, PAUSING, SAMPLERS, SCHEDULERS
 from growsearch.epoch_store import in_bytes
 from growsearch.errors import InputError
 from growsearch.options import suggestion
@@ -34,7 +34,8 @@ class SearchSettings:
     sampler: str | None = None
     """tpe, nsga2 or gp: Optuna draws the trials; None: grid and random."""
     scheduler: str = "none"
-    """pareto, which stops and pauses by ParetoStopping; asha or median, Tune's own; or none."""
+    """pareto, which stops and pauses by ParetoStopping; Tune's own asha, median, hyperband or pbt;
+    or none."""
     costs: Sequence[str] = ("ppe",)
     alpha: float = 0.1
     delta: float = 0.0
@@ -72,10 +73,22 @@ class SearchSettings:
                 f"racing={self.racing:g} belongs to scheduler 'pareto', but scheduler is "
                 f"{self.scheduler!r}; leave racing out or choose 'pareto'"
             )
-        if self.racing is not None and self.store == "none":
+        pauses = f"racing={self.racing:g}" if self.racing is not None else ""
+        if self.scheduler in PAUSING:
+            pauses = f"scheduler {self.scheduler!r}"
+        if pauses and self.store == "none":
             raise InputError(
-                f"racing={self.racing:g} pauses trials, which go on from a store; leave out store "
-                "'none'"
+                f"{pauses} pauses trials, which go on from a store; leave out store 'none'"
+            )
+        if self.scheduler in PAUSING and self.max_concurrent is not None:
+            raise InputError(
+                f"max_concurrent={self.max_concurrent} cannot be with scheduler "
+                f"{self.scheduler!r}, which has Tune start trials; set cpus_per_trial instead"
+            )
+        if self.scheduler == "pbt" and self.sampler is not None:
+            raise InputError(
+                f"scheduler 'pbt' draws trials itself, and so does sampler {self.sampler!r}; leave "
+                "one of them out"
             )
         if self.epoch_timeout is not None and not self.epoch_timeout > 0:
             raise InputError(

@@ -57,6 +57,12 @@ class GrowingTrial(tune.Trainable):
             if record.epoch > self.known:
                 remembered.append(asdict(record))
 
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        return {}  # for Tune's own schedulers that pause
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        pass
+
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True

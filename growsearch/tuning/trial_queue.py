@@ -1,6 +1,7 @@
 """Which trial of a search starts next: what was drawn, what follows from it, what goes on."""
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,6 +36,8 @@ class TrialQueue(BasicVariantGenerator):
     Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
     until the `budget` is spent.
 
+    With `max_concurrent` infinite, Tune has them all, for a scheduler of its own that pauses them.
+
     With `options["store"]`, a trial waits, without an actor, while a running one trains epochs that
     it would train as well; it takes over if that one dies. So does a trial whose next epoch another
     search trains, and others may wait for it. Nothing waits for a trial that waits for one of this
@@ -42,13 +45,14 @@ class TrialQueue(BasicVariantGenerator):
     """
 
     def __init__(
-        self, ledger: Ledger, *, max_concurrent: int | None = None, from_scratch: bool = False,
+        self, ledger: Ledger, *, max_concurrent: float = math.inf, from_scratch: bool = False,
         max_failures: int = 0, options: dict[str, Any] | None = None,
         sampler: "ParetoOptunaSearch | None" = None, trials: int = 0,
         resume: Callable[[list[str]], str | None] | None = None, budget: Budget | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(max_concurrent=max_concurrent or 0)
+        super().__init__()
         self.ledger = ledger
+        self.at_once = max_concurrent
         self.from_scratch = from_scratch
         self.max_failures = max_failures
         self.options = options or {}
@@ -94,9 +98,7 @@ class TrialQueue(BasicVariantGenerator):
         return self.trials - len(self.ledger.trials) if self.sampler else 0
 
     def next_trial(self) -> Trial | None:
-        if self.max_concurrent and len(self.running) >= self.max_concurrent:
-            return None
-        if self.budget.is_spent:
+        if self.budget.is_spent or len(self.running) >= self.at_once:
             return None
         name = self._next_name()
         if name is None:
@@ -110,9 +112,17 @@ class TrialQueue(BasicVariantGenerator):
         started = super().next_trial()
         assert started is not None
         self.waiting.remove(name)
-        self.running[started.trial_id] = self.ledger.start(name)
+        self.running[started.trial_id] = trial
+        if math.isfinite(self.at_once):  # otherwise Tune has it wait for an actor
+            self.ledger.start(name)
         self.started[started.trial_id] = started
         return started
+
+    def join(self, config: TrialConfig) -> str:
+        """The name of a trial that joins the search, and starts next."""
+        trial = self.ledger.add(config)
+        self.waiting.insert(0, trial.name)
+        return trial.name
 
     def _next_name(self) -> str | None:
         self._look_around()
@@ -146,8 +156,8 @@ class TrialQueue(BasicVariantGenerator):
     def _must_wait(self, name: str) -> bool:
         if self.store is None:
             return False
-        leaders = [trial.name for trial in self.running.values()]
-        return any(self._follows(name, leader) for leader in (*leaders, *self.awaited))
+        leads = [t.name for k, t in self.running.items() if self.started[k].status != Trial.PAUSED]
+        return any(self._follows(name, leader) for leader in (*leads, *self.awaited))
 
     def _follows(self, name: str, leader: str) -> bool:
         trials, pair = self.ledger.trials, (name, leader)
@@ -173,7 +183,7 @@ class TrialQueue(BasicVariantGenerator):
             self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
             trial.status = WAITING
             self.waiting.insert(0, trial.name)
-        elif trial.status == RUNNING:
+        elif trial.status == RUNNING or (tunes.status == Trial.PAUSED and not self.budget.is_spent):
             self.ledger.leave(trial.name, STOPPED, "by Tune's scheduler")
         self._tell(trial)
         self._follow_up(trial)

@@ -1,10 +1,11 @@
 """A search: check it, run its trials on Ray Tune, leave a study."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from growsearch.choices import DATA
+from growsearch.choices import DATA, PAUSING
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
@@ -180,7 +181,9 @@ def _run(
     info = read_info(ledger.folder)
     budget = Budget(ledger, parse_budget(options.budget))
     judge = judge_of(options, info["search_seed"])
-    scheduler = scheduler_of(ledger, options, judge)
+    concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
+    if options.scheduler in PAUSING:
+        concurrent = math.inf
     sampler, trials = None, 0
     if options.sampler is not None:
         spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
@@ -188,7 +191,7 @@ def _run(
         trials = info["trials"] if extend is None else len(ledger.trials) + extend
     queue = TrialQueue(
         ledger,
-        max_concurrent=options.max_concurrent or at_once(ray.cluster_resources(), resources),
+        max_concurrent=concurrent,
         from_scratch=options.from_scratch,
         max_failures=options.max_failures,
         options=_trial_options(ledger, options),
@@ -197,6 +200,7 @@ def _run(
         resume=judge.next_to_resume if judge and judge.racing else None,
         budget=budget,
     )
+    scheduler = scheduler_of(queue, options, judge)
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),

@@ -1,0 +1,60 @@
+"""Population based training of the learning rate (Jaderberg et al. 2017), on one metric."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
+
+from growsearch.lr_changes import LrChange, largest_lr
+from growsearch.pareto_stopping import PAUSED, STOPPED
+from growsearch.tuning.trial_queue import TrialQueue
+
+FACTORS = (0.8, 1.2)
+
+
+class PopulationBased(PopulationBasedTraining):
+    """Tune's, whose exploit is another trial.
+
+    Every `interval` epochs, a trial among the worst quarter ends. In its place one of the best
+    quarter's joins the search anew, with all of its epochs so far, which the store remembers, and
+    with FACTORS of its learning rate for those to come. So each trial is what its configuration
+    says, and gives the same records alone.
+
+    Trials of the population take turns, an interval each.
+    """
+
+    def __init__(self, queue: TrialQueue, *, interval: int, **metric: Any) -> None:
+        super().__init__(perturbation_interval=interval, custom_explore_fn=dict, **metric)
+        self.queue, self.ledger = queue, queue.ledger
+
+    def on_trial_add(self, controller: Any, trial: Trial) -> None:
+        super().on_trial_add(controller, trial)
+        config = self.ledger.trials[trial.config["name"]].config
+        joined = [LrChange(change).epoch for change in config.lr_changes or ()]
+        self._trial_state[trial].last_perturbation_time = max(*joined, trial.config["known"], 0)
+
+    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision: str = super().on_trial_result(controller, trial, result)
+        entry = self.ledger.trials[trial.config["name"]]
+        if entry.status == STOPPED:
+            return TrialScheduler.STOP
+        if decision == TrialScheduler.PAUSE:
+            self.ledger.leave(entry.name, PAUSED, "while others of the population take their turn")
+        return decision
+
+    def _checkpoint_or_exploit(
+        self, trial: Trial, controller: Any, upper: list[Trial], lower: list[Trial]
+    ) -> None:
+        if trial not in lower:
+            return
+        worse = self.ledger.trials[trial.config["name"]]
+        draw = random.Random(f"{worse.config.seed}/{worse.name}/{len(worse.history)}")
+        better = self.ledger.trials[draw.choice(upper).config["name"]]
+        config, epoch = better.config, len(better.history.trained)
+        lr = draw.choice(FACTORS) * largest_lr(config.lr, config.lr_changes, epoch)
+        changes = (*(config.lr_changes or ()), f"{epoch}:{lr}")
+        new = self.queue.join(replace(config, lr_changes=changes))
+        reason = f"for trial {new}, which goes on from trial {better.name} with lr {lr:.4g}"
+        self.ledger.leave(worse.name, STOPPED, reason)
