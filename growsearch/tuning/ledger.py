@@ -1,6 +1,7 @@
 """What a search knows of its trials: what they are, their epochs, and how they ended.
 
-    search.jsonl            a line for each trial that joins, and when it rests or ends
+    search.jsonl            a line for each trial that joins, for each result, and when it rests or
+                            ends; in the order in which all that happened
     trials/<name>.parquet   its records, whole after each epoch
 
 Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
@@ -48,6 +49,10 @@ class SearchTrial:
     def ended(self) -> bool:
         return self.status not in _TO_GO_ON
 
+    @property
+    def at_its_end(self) -> bool:
+        return self.status in ("completed", "diverged")
+
 
 class Ledger:
     """The trials of the search whose study is in `folder`, by name, in the order they joined."""
@@ -57,8 +62,6 @@ class Ledger:
         self.trials: dict[str, SearchTrial] = {}
         self.paid = {"epochs": 0.0, "param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
         """Of the epochs that this search trained."""
-        self.ended: list[str] = []
-        """In the order in which they did."""
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
@@ -70,9 +73,7 @@ class Ledger:
                 ledger.trials[trial.name] = trial
             else:
                 trial = ledger.trials[line["trial"]]
-                trial.status, trial.reason = line["status"], line["reason"]
-                if trial.ended:
-                    ledger.ended.append(trial.name)
+                trial.status, trial.reason = line.get("status", RUNNING), line.get("reason", "")
         for name, history in read_histories(folder).items():
             trial = ledger.trials[name]
             if history[-1].status != RUNNING:
@@ -82,6 +83,12 @@ class Ledger:
                 ledger._count(trial, record)
             ledger.forget(name)
         return ledger
+
+    def results(self) -> Iterator[tuple[str, int]]:
+        """Of which trial results came, and how many of its epochs were known then, in order."""
+        for line in _lines(self.folder / LOG_FILE):
+            if "epochs" in line:
+                yield line["trial"], line["epochs"]
 
     @property
     def next_name(self) -> str:
@@ -116,8 +123,9 @@ class Ledger:
             for record in new:
                 self._count(trial, record)
             self._write(trial)
+            self._log(trial=name, epochs=len(trial.history))
             if trial.ended:
-                self._end(trial)
+                self._log_status(trial)
         return trial
 
     def leave(self, name: str, status: str, reason: str) -> None:
@@ -127,11 +135,9 @@ class Ledger:
         if trial.history and status != WAITING:
             trial.history = trial.history.revised(status=status)
             self._write(trial)
-        self._end(trial)
+        self._log_status(trial)
 
-    def _end(self, trial: SearchTrial) -> None:
-        if trial.ended:
-            self.ended.append(trial.name)
+    def _log_status(self, trial: SearchTrial) -> None:
         self._log(trial=trial.name, status=trial.status, reason=trial.reason)
 
     def forget(self, name: str) -> None:

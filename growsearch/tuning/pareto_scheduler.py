@@ -5,6 +5,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from growsearch.history import History
 from growsearch.pareto_stopping import ParetoStopping
 from growsearch.results import read_histories
 from growsearch.tuning.ledger import Ledger
@@ -24,14 +25,17 @@ class ParetoScheduler(FIFOScheduler):
         self._take_over()
 
     def _take_over(self) -> None:
-        """Know what an earlier run of the search has trained, in the order in which it ended."""
+        """Judge once more what an earlier run of the search has judged, in the same order."""
         histories = read_histories(self.ledger.folder)
-        for name in (*self.ledger.ended, *histories):
+        for name, epochs in self.ledger.results():
+            trial, history = self.ledger.trials[name], histories[name]
+            if epochs < len(history) or not trial.at_its_end:
+                self.judge.verdict(name, trial.config, History(history[:epochs]))
+            elif histories.pop(name):
+                self.judge.ended(name, trial.config, history)
+        for name, history in histories.items():
             trial = self.ledger.trials[name]
-            history = histories.pop(name, None)
-            if history is None:
-                continue
-            if trial.status in ("completed", "diverged"):
+            if trial.at_its_end:  # killed before it was told
                 self.judge.ended(name, trial.config, history)
             elif not trial.ended:
                 self.judge.follow(name, trial.config, history)
@@ -46,5 +50,5 @@ class ParetoScheduler(FIFOScheduler):
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         entry = self.ledger.trials[trial.config["name"]]
-        if entry.status in ("completed", "diverged"):
+        if entry.at_its_end:
             self.judge.ended(entry.name, entry.config, entry.history)
