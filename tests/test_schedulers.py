@@ -119,7 +119,9 @@ def test_the_files_tell_what_the_audit_told(folder, capsys):
     assert main(["search", f"{folder}/seeds.py", *options.split(), "--out", str(out)]) == 0
     assert "0 trials stopped, 0 paused; audit: 0 of 2" in capsys.readouterr().out
     assert statuses(out) == ["completed"] * 5
-    trials = summarize(read_study(out))
+    study = read_study(out)
+    assert len(study) == 5 * 12
+    trials = summarize(study)
     assert trials["dominated_by"].notna().sum() == 2
     assert audit(trials) == Audit(judged=2, wrong=0)
 
