@@ -21,6 +21,8 @@ SCHEDULE_COLORS = {
     "vanilla": "#475569", "sampled": MUTED, "hand-tuned": "#b45309", "lipgrow": ACCENT
 }  # fmt: skip
 POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
+_CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
+"""A marker whose corner is up and left."""
 LABELS = {
     "ppe": "PPE (parameters per epoch)",
     "param_epochs": "parameter-epochs",
@@ -37,7 +39,12 @@ LABELS = {
 def front_figure(
     trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy", title: str = ""
 ) -> Figure:
-    """Accuracy against cost of `summarize`'s trials, the front joined and labelled with depths."""
+    """Accuracy against cost of `summarize`'s trials, the front joined and labelled with growths.
+
+    Stopped trials stand at their bounds, if these are of `cost` and `accuracy`: all that they could
+    have come to lies down and right of there. Paused ones stand at their last epoch. The axes are
+    of the completed trials; hollow marks at the edge lie beyond it.
+    """
     optimal = is_pareto_optimal(trials, cost, accuracy)
     front = trials[optimal].sort_values(cost)
     others = trials[~optimal & (trials["status"] == "completed")]
@@ -54,11 +61,41 @@ def front_figure(
             (trial[cost], trial[accuracy]), xytext=(7, -12), textcoords="offset points",
             fontsize=8, color="#475569",
         )  # fmt: skip
+    stopped = trials.reindex(columns=[f"bound/{cost}", f"bound/{accuracy}"])
+    paused = trials[[cost, accuracy]]
+    _scatter_uncompleted(
+        axes, stopped[trials["status"] == "stopped"], label="stopped, at its bounds",
+        marker=_CORNER, color="#b45309",
+    )  # fmt: skip
+    _scatter_uncompleted(
+        axes, paused[trials["status"] == "paused"], label="paused", marker="s", color="#2563eb"
+    )
     axes.set_xlabel(LABELS.get(cost, cost))
     axes.set_ylabel(LABELS.get(accuracy, accuracy))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
     return figure
+
+
+def _scatter_uncompleted(
+    axes: Axes, table: pd.DataFrame, *, marker: Any, color: str, label: str
+) -> None:
+    """Beside what is in `axes`, whose limits stay; what lies beyond them is hollow at the edge."""
+    points = table.dropna().to_numpy(dtype=float)
+    if not len(points):
+        return
+    limits = np.array([axes.get_xlim(), axes.get_ylim()])
+    shown = np.clip(points, *limits.T)
+    beyond = (shown != points).any(axis=1)
+    order = np.argsort(beyond, kind="stable")  # the legend has the first one's mark
+    (x, y), hollow = shown[order].T, beyond[order]
+    axes.scatter(
+        x, y, s=46, marker=marker, label=label, clip_on=False, zorder=2,
+        facecolors=["white" if h else color for h in hollow],
+        edgecolors=[color if h else "white" for h in hollow],
+    )  # fmt: skip
+    axes.set_xlim(*limits[0])
+    axes.set_ylim(*limits[1])
 
 
 def growth_timing_figure(table: pd.DataFrame, title: str = "") -> Figure:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from growsearch.config import TrialConfig
 from growsearch.cost_bounds import CostBound, sizes_of
 from growsearch.history import EpochRecord, History
 from growsearch.hypervolume import Bounds, HypervolumeHistory
 from growsearch.racing import Racing, next_to_resume
-from growsearch.safe_stopping import SafeStopping, Standing
+from growsearch.safe_stopping import SafeStopping, Standing, Stop
 
 STOPPED, PAUSED = "stopped", "paused"
 _SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
@@ -17,6 +18,19 @@ _SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
     "flops": lambda record: record.train_flops,
 }
 """What a trial's epochs so far cost to train, shared ones included, in the unit of a cost."""
+
+_COLUMNS = {"flops": "train_flops"}
+"""What costs are called in results, if not the same."""
+
+
+class Leaving(NamedTuple):
+    """How a trial leaves the search, for good or not."""
+
+    status: str
+    """STOPPED or PAUSED."""
+    reason: str
+    stop: Mapping[str, object] = {}
+    """If stopped: who dominates it, and the bounds, as the columns of results."""
 
 
 @dataclass
@@ -50,13 +64,13 @@ class ParetoStopping:
         """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
         self._followed: dict[str, _Followed] = {}
 
-    def verdict(self, name: str, config: TrialConfig, history: History) -> tuple[str, str] | None:
-        """STOPPED or PAUSED, and why, after the trial's last epoch; None if it goes on."""
+    def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
+        """Whether and why the trial leaves after its last epoch; None if it goes on."""
         trial, last = self.follow(name, config, history), history[-1]
         stop = self.safe.verdict(self._standing(name, trial))
         if stop is not None:
             del self._followed[name]
-            return STOPPED, str(stop)
+            return Leaving(STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
         spent = sum(r.seconds for r in history)
@@ -67,20 +81,36 @@ class ParetoStopping:
         if raced is None or not raced.pause:
             return None
         others = f"{raced.layer} fronts before it among {raced.trials} trials"
-        return PAUSED, f"at rung {raced.rung} of cost, with {others}"
+        return Leaving(PAUSED, f"at rung {raced.rung} of cost, with {others}")
 
-    def ended(self, name: str, config: TrialConfig, history: History) -> None:
-        """The trial has come to its end, completed or diverged."""
+    def ended(self, name: str, config: TrialConfig, history: History) -> Mapping[str, object]:
+        """The trial has come to its end, completed or diverged.
+
+        Returns why it would have been stopped but for the audit, as in Leaving; or nothing.
+        """
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
         accuracy = last.val_accuracy if last.status == "completed" else None
+        stop = self.safe.unheeded(name)
         self.safe.completed(name, costs, accuracy, trial.curve)
         del self._followed[name]
-        if accuracy is None:
-            return
+        if accuracy is not None:
+            self._add_to_front(costs[0], accuracy)
+        return self._columns(stop) if stop else {}
+
+    def _add_to_front(self, cost: float, accuracy: float) -> None:
         if self.hypervolume is None:
-            self.hypervolume = HypervolumeHistory(_scale(costs[:1]))
-        self.hypervolume.add(costs[0], accuracy)
+            self.hypervolume = HypervolumeHistory(_scale([cost]))
+        self.hypervolume.add(cost, accuracy)
+
+    def _columns(self, stop: Stop) -> dict[str, object]:
+        names = [_COLUMNS.get(cost, cost) for cost in self.costs]
+        bounds = dict(zip(names, stop.lower_costs, strict=True)) | {
+            "val_accuracy": stop.upper_accuracy
+        }
+        return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {
+            f"bound/{name}": bound for name, bound in bounds.items()
+        }
 
     def next_to_resume(self, paused: Iterable[str]) -> str | None:
         """Of the paused trials the one that promises most hypervolume."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from growsearch.comparisons import found_networks
 from growsearch.epoch_tree import EpochCounts, count_epochs, epoch_tree
 from growsearch.figures import front_figure
+from growsearch.outcomes import audit, count_outcomes
 from growsearch.pareto import is_pareto_optimal, pareto_front
 from growsearch.results import SCHEMA, read_info, read_study, summarize
 
@@ -77,6 +78,8 @@ def _page(
         "seconds": study["seconds"].sum(),
         "trials": _trials(study, trials),
         "counts": asdict(count_epochs(study)),
+        "outcomes": count_outcomes(trials),
+        "audit": asdict(audit(trials)) if _was_audited(info) else None,
         "tree": epoch_tree(study).to_dict("records"),
     }
     # "<" is escaped so that no text in the data can end the script element
@@ -87,6 +90,10 @@ def _page(
         .replace("{{plotly}}", get_plotlyjs())
         .replace("{{data}}", text)
     )
+
+
+def _was_audited(info: dict[str, Any]) -> bool:
+    return info.get("settings", {}).get("scheduler") == "pareto"
 
 
 def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -7,7 +7,7 @@ columns named as Tune's are, config/<field>. Units are in the schema's metadata.
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -63,6 +63,17 @@ _UNITS = {
     "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
     "status": (pa.string(), "", "running, or how the trial ended here"),
 }
+_STOP = {
+    "dominated_by": (pa.string(), "", "the completed trial for which this one was stopped"),
+    "slack": (pa.float64(), "percentage points", "by which that one may be less accurate"),
+    "bound/ppe": (pa.float64(), "parameters per epoch", "the least that it could end with"),
+    "bound/param_epochs": (pa.float64(), "parameters * epochs", "the same"),
+    "bound/train_flops": (pa.float64(), "FLOPs", "the same"),
+    "bound/seconds": (pa.float64(), "s", "the same"),
+    "bound/val_accuracy": (pa.float64(), "percent", "the most that it could end with"),
+}
+"""Why a trial was stopped, or an audited one, which runs on, would have been. Bounds of those costs
+only by which trials were compared."""
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
@@ -82,7 +93,10 @@ def _schema() -> pa.Schema:
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
     reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
-    return pa.schema([trial_id, *record, reason, *config], metadata={"growsearch": __version__})
+    stop = [column(name, *described) for name, described in _STOP.items()]
+    return pa.schema(
+        [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}
+    )
 
 
 SCHEMA = _schema()
@@ -150,13 +164,15 @@ def read_info(folder: str | Path) -> dict[str, Any]:
 
 def write_trial(
     folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
-    reason: str | None = None,
+    reason: str | None = None, stop: Mapping[str, object] | None = None,
 ) -> Path:  # fmt: skip
     """Write all of a trial's records so far, replacing its file at once.
 
-    `reason` is why it was stopped, rests, or failed.
+    `reason` is why it was stopped, rests, or failed; `stop` has the columns from dominated_by to
+    bound/val_accuracy.
     """
     shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
+    shared |= stop or {}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
     rows = [shared | asdict(record) for record in records]
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"

@@ -223,6 +223,10 @@ class SafeStopping:
         self._bounds.pop(trial, None)
         return stop
 
+    def unheeded(self, trial: str) -> Stop | None:
+        """Why an audited trial would have been stopped first, until it is over."""
+        return self._unheeded.get(trial)
+
     def upper_accuracy(self, standing: Standing) -> float | None:
         """The bound that the trial is judged by; None before calibration allows one."""
         if self.upper is not None:

@@ -8,6 +8,7 @@ from conftest import recorded
 from growsearch.errors import InputError
 from growsearch.history import History
 from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
+from growsearch.results import SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def search(trials, judge, workers=2, resume=False):
                 left[name] = (known[-1].status, epochs + 1)
                 del running[name]
             elif leaves := judge.verdict(name, config, known):
-                how, why = leaves
+                how, why, _ = leaves
                 left[name] = (how, epochs + 1 if how == PAUSED else why)
                 del running[name]
     return left
@@ -68,6 +69,46 @@ def test_what_is_stopped_names_a_completed_trial_that_is_cheaper(trials):
         cheaper, dearer = (outcome(trials[n][1])[0] for n in (by, name))
         assert cheaper <= dearer
     assert len(left) == len(trials)
+
+
+def test_a_stop_is_recorded_with_bounds_of_what_the_trial_would_have_come_to(trials):
+    judge, stops = ParetoStopping(costs=("flops", "ppe"), seed=1), {}
+    verdict = judge.verdict
+
+    def seen(name, *given):
+        leaves = verdict(name, *given)
+        if leaves:
+            stops[name] = leaves.stop
+        return leaves
+
+    judge.verdict = seen
+    search(trials, judge)
+    assert stops
+    for name, stop in stops.items():
+        final, other = trials[name][1][-1], trials[stop["dominated_by"]][1][-1]
+        for cost in ("train_flops", "ppe"):
+            # sums of the same terms in another order
+            assert stop[f"bound/{cost}"] <= getattr(final, cost) * (1 + 1e-12)
+            assert getattr(other, cost) <= stop[f"bound/{cost}"] * (1 + 1e-12)
+        assert other.val_accuracy >= stop["bound/val_accuracy"] - stop["slack"]
+        assert set(stop) <= set(SCHEMA.names)
+
+
+def test_a_trial_that_the_audit_kept_has_the_record_of_its_stop(trials):
+    judge, kept = ParetoStopping(audit=1), []
+    ended = judge.ended
+
+    def seen(name, *given):
+        if stop := ended(name, *given):
+            kept.append((name, stop))
+        return stop
+
+    judge.ended = seen
+    search(trials, judge)
+    assert len(kept) == judge.safe.judged > 5
+    for name, stop in kept:
+        other = trials[stop["dominated_by"]][1][-1]
+        assert other.ppe <= stop["bound/ppe"] <= trials[name][1][-1].ppe * (1 + 1e-12)
 
 
 def test_with_the_true_final_accuracy_the_front_is_that_of_the_full_search(trials):

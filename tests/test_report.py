@@ -69,6 +69,67 @@ def test_results_of_the_papers_split_say_so(study):
     assert "the paper's split" in page_data(write_report(study).page.read_text())["title"]
 
 
+@pytest.fixture
+def stopped_study(study):
+    """Beside `study`'s trials: what a Pareto search stopped, paused, and audited, and how."""
+    stop = {"dominated_by": "two", "slack": 0.0}
+    in_ppe = stop | {"bound/ppe": 250.0, "bound/val_accuracy": 94.5}
+    in_flops = stop | {"bound/train_flops": 250.0, "bound/val_accuracy": 94.5}
+    for name, status, accuracy, stop in (
+        ("five", "stopped", 60.0, in_ppe),
+        ("six", "stopped", 60.0, in_ppe | {"bound/ppe": 900.0, "bound/val_accuracy": 80.0}),
+        ("seven", "stopped", 60.0, in_flops),
+        ("eight", "paused", 50.0, {}),
+        ("nine", "completed", 94.2, in_ppe),
+        ("ten", "completed", 94.8, in_ppe | {"dominated_by": "three"}),
+        ("eleven", "diverged", float("nan"), in_ppe),
+    ):
+        last = record(1, ppe=250.0, val_accuracy=accuracy, status=status)
+        write_trial(study, name, TrialConfig(), [last], "why" if stop else None, stop)
+    info = json.loads((study / "study.json").read_text())
+    info["settings"] = {"scheduler": "pareto"}
+    (study / "study.json").write_text(json.dumps(info))
+    return study
+
+
+def test_the_page_has_what_stopped_a_trial_as_numbers(stopped_study):
+    data = page_data(write_report(stopped_study).page.read_text())
+    trials = {trial["trial_id"]: trial for trial in data["trials"]}
+    five, seven, one = trials["five"], trials["seven"], trials["one"]
+    assert (five["dominated_by"], five["bound/ppe"], five["bound/val_accuracy"]) == (
+        "two",
+        250,
+        94.5,
+    )
+    assert seven["bound/ppe"] is None and seven["bound/train_flops"] == 250
+    assert one["dominated_by"] is None and one["bound/ppe"] is None
+    assert data["outcomes"] == {"completed": 5, "stopped": 3, "paused": 1, "diverged": 2}
+    # nine stayed below the 95 % of "two", ten exceeded the 94 % of "three", eleven has none
+    assert data["audit"] == {"judged": 3, "wrong": 1}
+
+
+def test_a_study_without_the_pareto_scheduler_has_no_audit(study):
+    data = page_data(write_report(study).page.read_text())
+    assert data["audit"] is None
+    assert data["outcomes"] == {"completed": 3, "diverged": 1}
+
+
+def test_the_figure_has_stopped_trials_at_their_bounds_and_keeps_the_axes(stopped_study):
+    trials = summarize(read_study(stopped_study))
+    completed = front_figure(trials[trials["status"] == "completed"]).axes[0]
+    axes = front_figure(trials).axes[0]
+    *_, stopped, paused = axes.collections
+    (left, right), (bottom, top) = limits = axes.get_xlim(), axes.get_ylim()
+    assert limits == (completed.get_xlim(), completed.get_ylim())
+    assert left < 100 < 300 < right < 900 and 50 < bottom < 90 < 95 < top
+    assert stopped.get_offsets().tolist() == [[250, 94.5], [right, bottom]]
+    assert paused.get_offsets().tolist() == [[250, bottom]]
+    inside, beyond = stopped.get_facecolors()
+    assert beyond.tolist() == [1, 1, 1, 1] != inside.tolist()
+    by_seconds = front_figure(trials, cost="seconds").axes[0]
+    assert "stopped, at its bounds" not in {c.get_label() for c in by_seconds.collections}
+
+
 def test_picture_and_table_show_the_same_front(study):
     report = write_report(study)
     assert report.picture.read_bytes().startswith(b"\x89PNG")

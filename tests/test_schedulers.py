@@ -10,6 +10,7 @@ import pytest
 from growsearch import Trainer
 from growsearch.cli import main
 from growsearch.epoch_tree import count_epochs
+from growsearch.outcomes import Audit, audit
 from growsearch.results import read_study, summarize
 from growsearch.tuning.ledger import Ledger, only_writer
 
@@ -105,7 +106,26 @@ def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, capsys):
     stopped = trials[trials["status"] == "stopped"]
     assert stopped["epochs"].eq(1).all()
     assert stopped["reason"].str.startswith("dominated by trial 0000").all()
-    assert trials.loc[trials["status"] == "completed", "reason"].isna().all()
+    completed = trials[trials["status"] == "completed"]
+    assert completed[["reason", "dominated_by"]].isna().all(axis=None)
+    assert stopped["dominated_by"].isin(completed["trial_id"]).all()
+    # one schedule: all cost the same, and it is known from the first epoch
+    assert stopped["bound/ppe"].tolist() == pytest.approx([completed["ppe"].iloc[0]] * 2)
+    assert stopped["bound/val_accuracy"].between(0, 100).all()
+
+
+def test_the_files_tell_what_the_audit_told(folder, capsys):
+    """All trials are audited; once three have calibrated the bound, a slack of 100 stops all."""
+    options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 1 --max-concurrent 1"
+    out = folder / "audited"
+    assert main(["search", f"{folder}/seeds.py", *options.split(), "--out", str(out)]) == 0
+    assert "0 trials stopped, 0 paused; audit: 0 of 2" in capsys.readouterr().out
+    assert statuses(out) == ["completed"] * 5
+    study = read_study(out)
+    assert len(study) == 5 * 12
+    trials = summarize(study)
+    assert trials["dominated_by"].notna().sum() == 2
+    assert audit(trials) == Audit(judged=2, wrong=0)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])

@@ -42,6 +42,8 @@ class SearchTrial:
     status: str = WAITING
     reason: str = ""
     """Why it rests or ended, if it did not come to its end."""
+    stop: Mapping[str, object] = field(default_factory=dict)
+    """Which trial dominates it, by which bounds: columns of results."""
     failures: int = 0
     """Of its actors, in this run of the search."""
 
@@ -128,14 +130,22 @@ class Ledger:
                 self._log_status(trial)
         return trial
 
-    def leave(self, name: str, status: str, reason: str) -> None:
-        """The trial rests or ends as `status` before its end, for `reason`."""
+    def leave(
+        self, name: str, status: str, reason: str, stop: Mapping[str, object] | None = None
+    ) -> None:
+        """The trial rests or ends as `status` before its end, for `reason`; see write_trial."""
         trial = self.trials[name]
-        trial.status, trial.reason = status, reason
+        trial.status, trial.reason, trial.stop = status, reason, stop or {}
         if trial.history and status != WAITING:
             trial.history = trial.history.revised(status=status)
             self._write(trial)
         self._log_status(trial)
+
+    def audited(self, name: str, stop: Mapping[str, object]) -> None:
+        """The trial has ended, and would have been stopped but for the audit."""
+        trial = self.trials[name]
+        trial.stop = stop
+        self._write(trial)
 
     def _log_status(self, trial: SearchTrial) -> None:
         self._log(trial=trial.name, status=trial.status, reason=trial.reason)
@@ -159,7 +169,9 @@ class Ledger:
         self.paid["seconds"] += record.seconds
 
     def _write(self, trial: SearchTrial) -> None:
-        write_trial(self.folder, trial.name, trial.config, trial.history, trial.reason or None)
+        write_trial(
+            self.folder, trial.name, trial.config, trial.history, trial.reason or None, trial.stop
+        )
 
     def _log(self, **line: Any) -> None:
         with (self.folder / LOG_FILE).open("a") as file:

@@ -51,4 +51,6 @@ class ParetoScheduler(FIFOScheduler):
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         entry = self.ledger.trials[trial.config["name"]]
         if entry.at_its_end:
-            self.judge.ended(entry.name, entry.config, entry.history)
+            stop = self.judge.ended(entry.name, entry.config, entry.history)
+            if stop:
+                self.ledger.audited(entry.name, stop)
