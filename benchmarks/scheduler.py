@@ -1,9 +1,14 @@
 """What the Pareto scheduler decides how fast, and what it buys with the store and a budget.
 
     python benchmarks/scheduler.py              # the decisions: a minute
+    python benchmarks/scheduler.py --driver     # what a search takes outside training: 8 minutes
     python benchmarks/scheduler.py --seeds 5    # and the searches: half an hour on two quiet cores
 
 Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before.
+
+Driver: what growsearch's hooks add to Tune's time for a result, on the same curves; the share of
+two workers' time that is not an epoch's, by the difference of two searches that differ in length,
+so without starting Ray; and that time for each trial of a search of many short ones.
 
 Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, once whole and once
 with the scheduler, a store, and a third of the whole search's parameter-epochs as its budget; for
@@ -22,18 +27,23 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 from heading import heading
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
+from growsearch.data import load_dataset
 from growsearch.epoch_tree import count_epochs
 from growsearch.history import EpochRecord, History
 from growsearch.hypervolume import Bounds, hypervolume
 from growsearch.pareto_stopping import ParetoStopping
-from growsearch.results import was_paid
+from growsearch.results import create_study, was_paid, write_trial
 from growsearch.trial_path import BLANK
+from growsearch.tuning.budget import Budget
+from growsearch.tuning.ledger import REMEMBERED, Ledger
+from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.tuner import run_search
 
 EPOCHS, TRIALS = 20, 60
@@ -57,6 +67,8 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
             "val_accuracy": height * (1 - 2.718 ** (-steepness * epoch)) + draw.gauss(0, 1),
             "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
             "status": "completed" if epoch == EPOCHS else "running", "phase": "training",
+            "decision": None, "lipschitz_blocks": None, "lipschitz_layers": None,
+            "functional_difference": None, "temporal_error": None, "temporal_bound": None,
         }  # fmt: skip
         records.append(EpochRecord(**vars(BLANK) | changes))
     return config, History(records)
@@ -88,6 +100,72 @@ def decisions() -> None:
                 break
         else:
             judge.ended(name, config, history)
+
+
+def hooks(folder: Path) -> None:
+    load_dataset("digits")
+    draw = random.Random(0)
+    ledger = Ledger(create_study(folder / "hooks", command="search"))
+    budget = Budget(ledger, ("param_epochs", 1e30))
+    scheduler = ParetoScheduler(ledger, ParetoStopping(racing=3))
+    results, started = 0, time.perf_counter()
+    for _ in range(500):
+        config, history = made_up(draw)
+        name = ledger.add(config).name
+        ledger.start(name)
+        tunes = SimpleNamespace(config={"name": name})
+        for record in history:
+            result = vars(record) | {REMEMBERED: [], "config": tunes.config}
+            results += 1
+            budget(name, result)
+            if record.epoch == EPOCHS:
+                scheduler.on_trial_complete(None, tunes, result)
+            elif scheduler.on_trial_result(None, tunes, result) == scheduler.STOP:
+                break
+        ledger.forget(name)
+    took = (time.perf_counter() - started) / results
+    started = time.perf_counter()
+    for _ in range(20):
+        write_trial(folder / "hooks", "one", config, history)
+    table = (time.perf_counter() - started) / 20
+    print(
+        f"\ngrowsearch's hooks take {took * 1e3:.2f} ms a result, with the tables of {results:,} "
+        f"results of 500 trials; a table of {EPOCHS} epochs takes {table * 1e3:.1f} ms, and each "
+        "running trial's is written every third second at most"
+    )
+
+
+def driver(folder: Path) -> None:
+    space = folder / "space.py"
+    space.write_text(
+        'from ray import tune\n\nparam_space = {"policy": "none", "lr": 0.1, '
+        '"seed": tune.grid_search(list(range(200)))}\n'
+    )
+    print("\ntrials  epochs  an epoch, median  wall, s  in epochs, worker s  outside")
+    taken = {}
+    for trials, epochs, size in ((2, 20, 700), (2, 120, 700), (200, 2, 128)):
+        text = space.read_text().replace("range(200)", f"range({trials})")
+        (folder / "part.py").write_text(text)
+        out = folder / f"driver-{trials}-{epochs}"
+        started = time.perf_counter()
+        with contextlib.redirect_stdout(io.StringIO()):
+            run_search(
+                folder / "part.py", out, overrides={"epochs": epochs, "train_size": size},
+                max_concurrent=2,
+            )  # fmt: skip
+        wall = time.perf_counter() - started
+        seconds = read_study(out)["seconds"]
+        taken[epochs] = wall, seconds.sum()
+        print(
+            f"{trials:6d}  {epochs:6d}  {seconds.median():14.2f} s  {wall:7.1f}"
+            f"  {seconds.sum():19.1f}  {2 * wall - seconds.sum():7.1f}"
+        )
+    wall, seconds = (taken[120][i] - taken[20][i] for i in (0, 1))
+    wall200, seconds200 = taken[2]
+    print(
+        f"outside epochs: {1 - seconds / (2 * wall):.1%} of two workers' time for 100 epochs more, "
+        f"and {wall200 / 200 - seconds200 / 400:.2f} s of the search's for each of 200 trials"
+    )
 
 
 def searches(seeds: int, folder: Path) -> None:
@@ -153,12 +231,16 @@ def volume(trials: pd.DataFrame, scale: Bounds) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--driver", action="store_true")
     parser.add_argument("--seeds", type=int, default=0)
     parsed = parser.parse_args()
     print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
-    decisions()
-    if parsed.seeds:
-        with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
+        decisions()
+        hooks(Path(folder))
+        if parsed.driver:
+            driver(Path(folder))
+        if parsed.seeds:
             searches(parsed.seeds, Path(folder))
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -174,7 +174,7 @@ def write_trial(
     shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
     shared |= stop or {}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
-    rows = [shared | asdict(record) for record in records]
+    rows = [shared | vars(record) for record in records]
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)

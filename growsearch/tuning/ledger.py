@@ -2,7 +2,8 @@
 
     search.jsonl            a line for each trial that joins, for each result, and when it rests or
                             ends; in the order in which all that happened
-    trials/<name>.parquet   its records, whole after each epoch
+    trials/<name>.parquet   its records, but for those of the last SECONDS_BEHIND: these are in the
+                            lines of their results
 
 Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
 at any instant.
@@ -10,6 +11,7 @@ at any instant.
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from typing import Any
 
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
-from growsearch.history import EpochRecord, History, record_among
+from growsearch.history import EpochRecord, History, record_among, with_tuples
 from growsearch.pareto_stopping import PAUSED
 from growsearch.results import read_histories, write_trial
 
@@ -26,6 +28,8 @@ AWAITS, REMEMBERED = "awaits", "remembered"
 """In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
 key and how many come before; and the records of remembered epochs since its last result."""
 LOG_FILE = "search.jsonl"
+SECONDS_BEHIND = 3
+"""Writing a table takes milliseconds, as long as some epochs."""
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 """Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
 or "diverged"."""
@@ -61,22 +65,27 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        (folder / LOG_FILE).touch()
         self.trials: dict[str, SearchTrial] = {}
         self.paid = {"epochs": 0.0, "param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
         """Of the epochs that this search trained."""
+        self._written: dict[str, float] = {}
+        """When each trial's table was, or when it began; of those that may run."""
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
         """The ledger of a search that was interrupted or has ended."""
         ledger = cls(folder)
-        for line in _lines(folder / LOG_FILE):
+        with (folder / LOG_FILE).open("r+b") as file:  # a kill may have cut its last line short
+            file.truncate(file.read().rfind(b"\n") + 1)
+        for line in ledger._lines():
             if "config" in line:
                 trial = SearchTrial(line["trial"], TrialConfig.from_flat(line["config"]))
                 ledger.trials[trial.name] = trial
             else:
                 trial = ledger.trials[line["trial"]]
                 trial.status, trial.reason = line.get("status", RUNNING), line.get("reason", "")
-        for name, history in read_histories(folder).items():
+        for name, history in ledger.read_histories().items():
             trial = ledger.trials[name]
             if history[-1].status != RUNNING:
                 trial.status = history[-1].status
@@ -88,9 +97,24 @@ class Ledger:
 
     def results(self) -> Iterator[tuple[str, int]]:
         """Of which trial results came, and how many of its epochs were known then, in order."""
-        for line in _lines(self.folder / LOG_FILE):
+        for line in self._lines():
             if "epochs" in line:
                 yield line["trial"], line["epochs"]
+
+    def read_histories(self) -> dict[str, History]:
+        """All records of each trial that has any, from the disk."""
+        histories = read_histories(self.folder)
+        for line in self._lines():
+            known = histories.get(line["trial"], History())
+            records = [EpochRecord(**with_tuples(r)) for r in line.get("records", [])]
+            new = [record for record in records if record.epoch > len(known)]
+            if new:
+                histories[line["trial"]] = History((*known, *new))
+        return histories
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with (self.folder / LOG_FILE).open() as file:
+            yield from map(json.loads, file)
 
     @property
     def next_name(self) -> str:
@@ -107,6 +131,7 @@ class Ledger:
         """The trial begins, or goes on."""
         trial = self.trials[name]
         trial.status, trial.reason = RUNNING, ""
+        self._written[name] = time.monotonic()
         if trial.history:
             trial.history = trial.history.revised(status=RUNNING)
         return trial
@@ -124,8 +149,13 @@ class Ledger:
         if new:
             for record in new:
                 self._count(trial, record)
-            self._write(trial)
-            self._log(trial=name, epochs=len(trial.history))
+            line: dict[str, Any] = {"trial": name, "epochs": len(trial.history)}
+            behind = time.monotonic() - self._written.setdefault(name, time.monotonic())
+            if trial.ended or behind >= SECONDS_BEHIND:
+                self._write(trial)
+            else:
+                line["records"] = [vars(record) for record in new]
+            self._log(**line)
             if trial.ended:
                 self._log_status(trial)
         return trial
@@ -155,6 +185,13 @@ class Ledger:
         trial = self.trials[name]
         if trial.ended:
             trial.history = History(trial.history[-1:])
+            self._written.pop(name, None)
+
+    def close(self) -> None:
+        """Bring the tables up to date."""
+        for trial in self.with_status(RUNNING):
+            if trial.history:
+                self._write(trial)
 
     def with_status(self, *statuses: str) -> list[SearchTrial]:
         return [trial for trial in self.trials.values() if trial.status in statuses]
@@ -172,6 +209,7 @@ class Ledger:
         write_trial(
             self.folder, trial.name, trial.config, trial.history, trial.reason or None, trial.stop
         )
+        self._written[trial.name] = time.monotonic()
 
     def _log(self, **line: Any) -> None:
         with (self.folder / LOG_FILE).open("a") as file:
@@ -190,10 +228,3 @@ def only_writer(folder: Path) -> Iterator[None]:
                 "or end it"
             ) from error
         yield
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Of a log whose last line may have been cut short by a kill."""
-    for line in path.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)

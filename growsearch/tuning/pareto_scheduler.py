@@ -7,7 +7,6 @@ from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.history import History
 from growsearch.pareto_stopping import ParetoStopping
-from growsearch.results import read_histories
 from growsearch.tuning.ledger import Ledger
 
 
@@ -26,7 +25,7 @@ class ParetoScheduler(FIFOScheduler):
 
     def _take_over(self) -> None:
         """Judge once more what an earlier run of the search has judged, in the same order."""
-        histories = read_histories(self.ledger.folder)
+        histories = self.ledger.read_histories()
         for name, epochs in self.ledger.results():
             trial, history = self.ledger.trials[name], histories[name]
             if epochs < len(history) or not trial.at_its_end:

@@ -218,7 +218,10 @@ def _run(
         ),
     )
     if not queue.is_finished():
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            ledger.close()
     every = ledger.trials.values()
     return SearchEnd(
         failures=[f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED],
