@@ -60,6 +60,8 @@ KEPT = ("all", "forks", "last")
 DEVICES = ("auto", "cpu", "cuda")
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 """What a search may call cost."""
+METRICS = {"val_accuracy": (0.0, 100.0), "val_loss": (-10.0, 0.0)}
+"""What a search may call accuracy, and its range; a loss is taken negative."""
 SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
 PAUSING = ("hyperband", "pbt")
 """Those of Tune's that pause trials."""

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import NoReturn
 
 from growsearch import __version__
-from growsearch.choices import COSTS, KEPT, SAMPLERS, SCHEDULERS
+from growsearch.choices import COSTS, KEPT, METRICS, SAMPLERS, SCHEDULERS
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 
@@ -110,6 +110,8 @@ _SEARCH_OPTIONS = (
     ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
      "cost and accuracy; Tune's own see accuracy alone, of which pbt varies the learning rate "
      "(default: none)"),
+    ("--metric", str, "|".join(METRICS), "what scheduler and sampler take for accuracy (default: "
+     "val_accuracy)"),
     ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
      "(default: 0.1)"),
     ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),

@@ -25,7 +25,9 @@ class Audit:
 def audit(trials: pd.DataFrame) -> Audit:
     """From `summarize`'s table."""
     kept = trials[trials["status"].isin(["completed", "diverged"]) & trials["dominated_by"].notna()]
-    accuracies = trials.set_index("trial_id")["val_accuracy"]
-    rival = accuracies.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
-    wrong = (kept["status"] == "completed") & (kept["val_accuracy"] > rival)
+    by_loss = kept["bound/val_loss"].notna().any()
+    accuracies = -trials["val_loss"] if by_loss else trials["val_accuracy"]
+    named = accuracies.set_axis(trials["trial_id"])
+    rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
+    wrong = (kept["status"] == "completed") & (accuracies[kept.index] > rival)
     return Audit(len(kept), int(wrong.sum()))

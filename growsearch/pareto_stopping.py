@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
+from growsearch.choices import METRICS
 from growsearch.config import TrialConfig
 from growsearch.cost_bounds import CostBound, sizes_of
 from growsearch.history import EpochRecord, History
@@ -39,13 +41,13 @@ class _Followed:
 
     bound: CostBound
     epochs: int = 0
-    best_accuracy: float = 0.0
+    best_accuracy: float = -inf
     curve: list[tuple[float, float]] = field(default_factory=list)
     """Progress and accuracy by epoch."""
 
 
 class ParetoStopping:
-    """Judges trials by lower bounds of their final `costs`, and by validation accuracy.
+    """Judges trials by lower bounds of their final `costs`, and by their accuracy, a `metric`.
 
     The safe layer stops a trial that a completed one dominates whatever follows; see SafeStopping
     for `alpha`, `delta` and `audit`. The racing layer, unless `racing` is None, lets one trial in
@@ -56,9 +58,13 @@ class ParetoStopping:
     def __init__(
         self, *, costs: Iterable[str] = ("ppe",), alpha: float = 0.1, delta: float = 0.0,
         audit: float = 0.1, racing: float | None = None, seed: int = 0,
+        metric: str = "val_accuracy",
     ) -> None:  # fmt: skip
-        self.costs = tuple(costs)
-        self.safe = SafeStopping(alpha=alpha, delta=delta, audit=audit, seed=seed)
+        self.costs, self.metric = tuple(costs), metric
+        self.safe = SafeStopping(
+            alpha=alpha, delta=delta, audit=audit, seed=seed, most=METRICS[metric][1],
+            accuracy="accuracy" if metric == "val_accuracy" else f"-{metric}",
+        )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
         """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
@@ -77,7 +83,7 @@ class ParetoStopping:
         if self.costs[0] in _SPENT:
             spent = _SPENT[self.costs[0]](last)
         costs = trial.bound.costs(self.costs)
-        raced = self.racing.judge(name, last.epoch, spent, costs, last.val_accuracy)
+        raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
         if raced is None or not raced.pause:
             return None
         others = f"{raced.layer} fronts before it among {raced.trials} trials"
@@ -90,7 +96,7 @@ class ParetoStopping:
         """
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
-        accuracy = last.val_accuracy if last.status == "completed" else None
+        accuracy = self._accuracy(last) if last.status == "completed" else None
         stop = self.safe.unheeded(name)
         self.safe.completed(name, costs, accuracy, trial.curve)
         del self._followed[name]
@@ -100,14 +106,13 @@ class ParetoStopping:
 
     def _add_to_front(self, cost: float, accuracy: float) -> None:
         if self.hypervolume is None:
-            self.hypervolume = HypervolumeHistory(_scale([cost]))
+            self.hypervolume = HypervolumeHistory(self._scale([cost]))
         self.hypervolume.add(cost, accuracy)
 
     def _columns(self, stop: Stop) -> dict[str, object]:
         names = [_COLUMNS.get(cost, cost) for cost in self.costs]
-        bounds = dict(zip(names, stop.lower_costs, strict=True)) | {
-            "val_accuracy": stop.upper_accuracy
-        }
+        upper = stop.upper_accuracy if self.metric == "val_accuracy" else -stop.upper_accuracy
+        bounds = dict(zip(names, stop.lower_costs, strict=True)) | {self.metric: upper}
         return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {
             f"bound/{name}": bound for name, bound in bounds.items()
         }
@@ -119,7 +124,7 @@ class ParetoStopping:
         if not hopes:
             return None
         costs = [cost for cost, _ in (*hopes.values(), *front)]
-        return next_to_resume(hopes, front, _scale(costs))
+        return next_to_resume(hopes, front, self._scale(costs))
 
     def _hope(self, trial: _Followed, name: str) -> tuple[float, float]:
         """The least cost and the highest accuracy that the trial may come to."""
@@ -138,16 +143,19 @@ class ParetoStopping:
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
-            trial.best_accuracy = max(trial.best_accuracy, record.val_accuracy)
+            trial.best_accuracy = max(trial.best_accuracy, self._accuracy(record))
             progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
-            trial.curve.append((progress, record.val_accuracy))
+            trial.curve.append((progress, self._accuracy(record)))
             trial.epochs += 1
         return trial
 
+    def _accuracy(self, record: EpochRecord) -> float:
+        return record.val_accuracy if self.metric == "val_accuracy" else -record.val_loss
 
-def _scale(costs: Sequence[float]) -> Bounds:
-    """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
-    return Bounds(
-        lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=0,
-        highest_accuracy=100,
-    )  # fmt: skip
+    def _scale(self, costs: Sequence[float]) -> Bounds:
+        """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
+        lowest, highest = METRICS[self.metric]
+        return Bounds(
+            lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=lowest,
+            highest_accuracy=highest,
+        )  # fmt: skip

@@ -71,6 +71,7 @@ _STOP = {
     "bound/train_flops": (pa.float64(), "FLOPs", "the same"),
     "bound/seconds": (pa.float64(), "s", "the same"),
     "bound/val_accuracy": (pa.float64(), "percent", "the most that it could end with"),
+    "bound/val_loss": (pa.float64(), "nats", "the least, if trials were compared by it"),
 }
 """Why a trial was stopped, or an audited one, which runs on, would have been. Bounds of those costs
 only by which trials were compared."""
@@ -169,7 +170,7 @@ def write_trial(
     """Write all of a trial's records so far, replacing its file at once.
 
     `reason` is why it was stopped, rests, or failed; `stop` has the columns from dominated_by to
-    bound/val_accuracy.
+    bound/val_loss.
     """
     shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
     shared |= stop or {}

@@ -65,13 +65,15 @@ class Stop:
     lower_costs: tuple[float, ...]
     upper_accuracy: float
     delta: float
+    accuracy: str = "accuracy"
+    """What it is called."""
 
     def __str__(self) -> str:
         other = self.dominated_by
         costs = zip(other.costs, self.lower_costs, strict=True)
         parts = [f"cost {cost:,.6g} <= {lower:,.6g}" for cost, lower in costs]
         slack = f" - {self.delta:g}" if self.delta else ""
-        parts.append(f"accuracy {other.accuracy:.4g} >= {self.upper_accuracy:.4g}{slack}")
+        parts.append(f"{self.accuracy} {other.accuracy:.4g} >= {self.upper_accuracy:.4g}{slack}")
         return f"dominated by trial {other.trial} ({', '.join(parts)})"
 
 
@@ -116,11 +118,12 @@ def _covers(trial: Completed, costs: tuple[float, ...], accuracy: float) -> bool
 class AccuracyBound:
     gains: tuple[float, ...]
     """By cell of progress: how far the final accuracy exceeds the best so far at most."""
+    most: float = 100.0
 
     def upper(self, progress: float, best_accuracy: float) -> float:
         """An upper bound of the final accuracy, percent."""
         gain = self.gains[_cell(progress)] if progress < 1 else 0.0
-        return min(100.0, best_accuracy + gain)
+        return min(self.most, best_accuracy + gain)
 
 
 class Calibration:
@@ -133,13 +136,13 @@ class Calibration:
     exact score under any later g and s needs. InputError if alpha is not between 0 and 1.
     """
 
-    def __init__(self, alpha: float) -> None:
+    def __init__(self, alpha: float, most: float = 100.0) -> None:
         if not 0 < alpha < 1:
             raise InputError(
                 f"alpha={alpha} is no probability between 0 and 1; give 0.1 if one bound in ten "
                 "may be wrong"
             )
-        self.alpha = alpha
+        self.alpha, self.most = alpha, most
         self.bound: AccuracyBound | None = None
         self._gains = np.empty((0, CELLS))
 
@@ -165,7 +168,7 @@ class Calibration:
         scale = np.maximum(self._gains[fits].std(axis=0), LEAST_SCALE)
         scores = ((self._gains[~fits] - centre) / scale).max(axis=1)
         quantile = np.partition(scores, rank - 1)[rank - 1]
-        return AccuracyBound(tuple((centre + quantile * scale).tolist()))
+        return AccuracyBound(tuple((centre + quantile * scale).tolist()), self.most)
 
 
 def _cell(progress: float) -> int:
@@ -176,7 +179,8 @@ class SafeStopping:
     """Which trials to stop, by the rule above: the same calls in the same order, the same answers.
 
     A share `audit` of the trials, drawn by name and seed, always runs to its end, to calibrate the
-    bound and to judge it. `upper`, if given, is the bound instead. InputError for an alpha, delta
+    bound and to judge it. `upper`, if given, is the bound instead. What is called `accuracy` is
+    `most` at most: it may be a loss, taken negative. InputError for an alpha, delta
     or audit out of range.
     """
 
@@ -187,6 +191,8 @@ class SafeStopping:
         delta: float = 0.0,
         audit: float = 0.1,
         seed: int = 0,
+        accuracy: str = "accuracy",
+        most: float = 100.0,
         upper: Callable[[Standing], float] | None = None,
     ) -> None:
         if not 0 <= delta < math.inf:
@@ -195,7 +201,8 @@ class SafeStopping:
             raise InputError(f"audit={audit} is no share of the trials; give 0 to 1")
         self.delta, self.audit, self.seed, self.upper = delta, audit, seed, upper
         self.front = Front()
-        self.calibration = Calibration(alpha)
+        self.accuracy = accuracy
+        self.calibration = Calibration(alpha, most)
         self.judged = 0
         """Audited trials that are over and would have been stopped."""
         self.false_stops = 0
@@ -216,7 +223,7 @@ class SafeStopping:
         dominator = self.front.dominator(standing.costs, upper - self.delta)
         if dominator is None:
             return None
-        stop = Stop(trial, dominator, standing.costs, upper, self.delta)
+        stop = Stop(trial, dominator, standing.costs, upper, self.delta, self.accuracy)
         if self.is_audited(trial):
             self._unheeded.setdefault(trial, stop)
             return None

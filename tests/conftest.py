@@ -91,7 +91,7 @@ def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
 
 _RECORDED = (
     "epoch", "architecture", "parameters", "param_epochs", "ppe", "lipschitz", "grew", "seconds",
-    "lipschitz_subnetworks", "val_accuracy", "status",
+    "lipschitz_subnetworks", "val_accuracy", "val_loss", "status",
 )  # fmt: skip
 
 

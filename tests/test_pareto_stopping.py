@@ -161,3 +161,19 @@ def test_what_cannot_be_is_one_line():
         with pytest.raises(InputError) as caught:
             ParetoStopping(**options)
         assert "\n" not in str(caught.value)
+
+
+def test_by_loss_what_is_stopped_has_a_cheaper_rival_of_no_more_loss_than_it_may_come_to(trials):
+    judge = ParetoStopping(seed=1, metric="val_loss", alpha=0.2)
+    left = search(trials, judge)
+    assert {how for how, _ in left.values()} == {"completed", STOPPED}
+    losses = {n: h[-1].val_loss for n, (_, h) in trials.items() if left[n][0] == "completed"}
+    for name, (how, why) in left.items():
+        if how == STOPPED:
+            assert why.startswith("dominated by trial ") and "-val_loss -" in why
+            by, least = why.split()[3], -float(why.split()[-1].rstrip(")"))
+            assert losses[by] <= least + 1e-3  # written with four digits
+            assert outcome(trials[by][1])[0] <= outcome(trials[name][1])[0]
+    members = [(m.costs[0], -m.accuracy) for m in judge.safe.front.members]
+    ran = [(trials[n][1][-1].ppe, -loss) for n, loss in losses.items()]
+    assert set(members) == {(cost, -worth) for cost, worth in front(ran)}

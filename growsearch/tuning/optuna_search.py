@@ -92,7 +92,7 @@ class ParetoOptunaSearch(OptunaSearch):
         super().__init__(
             self._fields,
             metric=self.objectives,
-            mode=["min"] * len(costs) + ["max"],
+            mode=["min"] * len(costs) + ["min" if accuracy == "val_loss" else "max"],
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )

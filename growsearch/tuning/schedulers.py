@@ -18,8 +18,6 @@ from growsearch.tuning.population import PopulationBased
 from growsearch.tuning.settings import SearchSettings
 from growsearch.tuning.trial_queue import TrialQueue
 
-_ACCURACY: dict[str, Any] = {"time_attr": "epoch", "metric": "val_accuracy", "mode": "max"}
-
 
 def scheduler_of(
     queue: TrialQueue, options: SearchSettings, judge: ParetoStopping | None
@@ -28,15 +26,20 @@ def scheduler_of(
     if judge is not None:
         return ParetoScheduler(queue.ledger, judge)
     longest = max((t.config.epochs for t in queue.ledger.trials.values()), default=100)
+    accuracy: dict[str, Any] = {
+        "time_attr": "epoch",
+        "metric": options.metric,
+        "mode": "min" if options.metric == "val_loss" else "max",
+    }
     match options.scheduler:
         case "asha":
-            return AsyncHyperBandScheduler(**_ACCURACY, grace_period=GRACE, max_t=longest)
+            return AsyncHyperBandScheduler(**accuracy, grace_period=GRACE, max_t=longest)
         case "median":
-            return MedianStoppingRule(**_ACCURACY, grace_period=GRACE)
+            return MedianStoppingRule(**accuracy, grace_period=GRACE)
         case "hyperband":
-            return HyperBand(queue.ledger, longest)
+            return HyperBand(queue.ledger, max_t=longest, **accuracy)
         case "pbt":
-            return PopulationBased(queue, interval=max(longest // 10, 1), **_ACCURACY)
+            return PopulationBased(queue, interval=max(longest // 10, 1), **accuracy)
         case _:
             return None
 
@@ -46,7 +49,7 @@ def blind_spots(options: SearchSettings) -> list[str]:
     if options.scheduler in ("none", "pareto"):
         return []
     return [
-        f"scheduler {options.scheduler!r} compares validation accuracy at equal epochs: it is "
+        f"scheduler {options.scheduler!r} compares {options.metric} at equal epochs: it is "
         "blind to cost, and to what a network gains when it has grown"
     ]
 
@@ -54,8 +57,8 @@ def blind_spots(options: SearchSettings) -> list[str]:
 class HyperBand(HyperBandScheduler):
     """Tune's, which pauses trials itself: the ledger knows."""
 
-    def __init__(self, ledger: Ledger, epochs: int) -> None:
-        super().__init__(**_ACCURACY, max_t=epochs)
+    def __init__(self, ledger: Ledger, **options: Any) -> None:
+        super().__init__(**options)
         self.ledger = ledger
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from growsearch.choices import COSTS, PAUSING, SAMPLERS, SCHEDULERS
+from growsearch.choices import COSTS, METRICS, PAUSING, SAMPLERS, SCHEDULERS
 from growsearch.epoch_store import in_bytes
 from growsearch.errors import InputError
 from growsearch.options import suggestion
@@ -37,6 +37,8 @@ class SearchSettings:
     """pareto, which stops and pauses by ParetoStopping; Tune's own asha, median, hyperband or pbt;
     or none."""
     costs: Sequence[str] = ("ppe",)
+    metric: str = "val_accuracy"
+    """What accuracy is: that, or val_loss."""
     alpha: float = 0.1
     delta: float = 0.0
     audit: float = 0.1
@@ -64,6 +66,7 @@ class SearchSettings:
         for name, value, known in (
             ("sampler", self.sampler, SAMPLERS),
             ("scheduler", self.scheduler, SCHEDULERS),
+            ("metric", self.metric, tuple(METRICS)),
             *(("cost", cost, COSTS) for cost in self.costs),
         ):
             if value is not None and value not in known:

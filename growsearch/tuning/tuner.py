@@ -132,6 +132,7 @@ def judge_of(options: SearchSettings, seed: int) -> ParetoStopping | None:
         audit=options.audit,
         racing=options.racing,
         seed=seed,
+        metric=options.metric,
     )
 
 
@@ -145,6 +146,7 @@ def _sampler(
         spaces,
         options.sampler,
         costs=[{"flops": "train_flops"}.get(cost, cost) for cost in options.costs],
+        accuracy=options.metric,
         seed=seed,
         storage=folder and folder / OPTUNA_FILE,
     )
