@@ -62,3 +62,5 @@ COSTS = ("ppe", "param_epochs", "flops", "seconds")
 """What a search may call cost."""
 SCHEDULERS = ("none", "pareto", "asha", "median")
 SAMPLERS = ("tpe", "nsga2", "gp")
+LOGS = ("tensorboard", "mlflow", "wandb")
+"""What else a search may be told to."""

@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +112,19 @@ def recorded(name):
             known = {f: row[f] for f in _RECORDED} | {"macs": macs, "train_flops": flops}
             history.append(record(**known))
         yield config, History(history)
+
+
+def driver(*arguments):
+    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
+    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def until_remembered(place, epochs, process):
+    while len(list(Path(place, "records").glob("*/*"))) < epochs and process.poll() is None:
+        time.sleep(0.05)
+    assert process.poll() is None

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -13,6 +11,7 @@ from threading import Thread
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import driver, until_remembered
 from ray.tune.experiment import Trial
 
 from growsearch.baselines import from_scratch
@@ -197,22 +196,6 @@ def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, conc
         pd.testing.assert_frame_equal(
             alone.map(plain), shared.map(plain), check_exact=True, check_dtype=False
         )
-
-
-def driver(*arguments):
-    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
-    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    return subprocess.Popen(
-        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def until_remembered(place, epochs, process):
-    while len(list(Path(place, RECORDS).glob("*/*"))) < epochs and process.poll() is None:
-        time.sleep(0.05)
-    assert process.poll() is None
 
 
 @pytest.fixture
