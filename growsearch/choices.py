@@ -66,3 +66,5 @@ SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
 PAUSING = ("hyperband", "pbt")
 """Those of Tune's that pause trials."""
 SAMPLERS = ("tpe", "nsga2", "gp")
+LOGS = ("tensorboard", "mlflow", "wandb")
+"""What else a search may be told to."""

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import NoReturn
 
 from growsearch import __version__
-from growsearch.choices import COSTS, KEPT, METRICS, SAMPLERS, SCHEDULERS
+from growsearch.choices import COSTS, KEPT, LOGS, METRICS, SAMPLERS, SCHEDULERS
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError
 
@@ -132,6 +132,10 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cost", nargs="+", dest="costs", metavar="|".join(COSTS), default=argparse.SUPPRESS,
         help="what scheduler and sampler minimise, one or more (default: ppe)",
+    )  # fmt: skip
+    group.add_argument(
+        "--log", nargs="+", metavar="|".join(LOGS), default=argparse.SUPPRESS,
+        help="tell each epoch to one or more of them as well, through Tune",
     )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,

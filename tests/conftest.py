@@ -1,6 +1,13 @@
 import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,3 +115,38 @@ def recorded(name):
             known = {f: row[f] for f in _RECORDED} | {"macs": macs, "train_flops": flops}
             history.append(record(**known))
         yield config, History(history)
+
+
+def driver(*arguments):
+    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
+    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def until_remembered(place, epochs, process):
+    while len(list(Path(place, "records").glob("*/*"))) < epochs and process.poll() is None:
+        time.sleep(0.05)
+    assert process.poll() is None
+
+
+def plain(value):
+    """A parquet list is a numpy array in pandas, a tuple in a record; hexadecimals are exact."""
+    is_list = isinstance(value, tuple | np.ndarray)
+    return " ".join(float(item).hex() for item in value) if is_list else value
+
+
+RECORD = [f.name for f in fields(EpochRecord) if f.compare]
+
+
+def actors():
+    """The processes of trials on this machine."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            if b"GrowingTrial" in path.read_bytes():
+                found.add(int(path.parent.name))
+    return found

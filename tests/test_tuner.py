@@ -2,17 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from contextlib import suppress
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 from threading import Thread
 
-import numpy as np
 import pandas as pd
 import pytest
+from conftest import RECORD, actors, driver, plain, until_remembered
 from ray.tune.experiment import Trial
 
 from growsearch.baselines import from_scratch
@@ -21,7 +17,6 @@ from growsearch.comparisons import found_networks
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
-from growsearch.history import EpochRecord
 from growsearch.results import config_of, read_info, read_study, summarize, was_paid
 from growsearch.trainer import Trainer
 from growsearch.tuning.ledger import Ledger
@@ -40,15 +35,6 @@ param_space = {
     "seed": tune.sample_from(lambda spec: random.randrange(1000)),
 }
 """
-
-
-def plain(value):
-    """A parquet list is a numpy array in pandas, a tuple in a record; hexadecimals are exact."""
-    is_list = isinstance(value, tuple | np.ndarray)
-    return " ".join(float(item).hex() for item in value) if is_list else value
-
-
-RECORD = [f.name for f in fields(EpochRecord) if f.compare]
 
 
 @pytest.fixture(scope="module")
@@ -199,22 +185,6 @@ def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, conc
         )
 
 
-def driver(*arguments):
-    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
-    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    return subprocess.Popen(
-        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def until_remembered(place, epochs, process):
-    while len(list(Path(place, RECORDS).glob("*/*"))) < epochs and process.poll() is None:
-        time.sleep(0.05)
-    assert process.poll() is None
-
-
 @pytest.fixture
 def grid(tmp_path):
     """6 schedules of 6 epochs, 25 of them distinct."""
@@ -316,16 +286,6 @@ def test_when_a_trials_actor_is_killed_it_or_another_goes_on(tmp_path, grid, max
         assert counts.paid <= counts.distinct <= 25
         err = capsys.readouterr().err
         assert err.startswith("growsearch search: trial 0000") and err.count("\n") == 1
-
-
-def actors():
-    """The processes of trials on this machine."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has just ended
-            if b"GrowingTrial" in path.read_bytes():
-                found.add(int(path.parent.name))
-    return found
 
 
 def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from growsearch.choices import COSTS, METRICS, PAUSING, SAMPLERS, SCHEDULERS
+from growsearch.choices import COSTS, LOGS, METRICS, PAUSING, SAMPLERS, SCHEDULERS
 from growsearch.epoch_store import in_bytes
 from growsearch.errors import InputError
 from growsearch.options import suggestion
@@ -45,6 +45,8 @@ class SearchSettings:
     racing: float | None = None
     budget: str | None = None
     """Like "param_epochs=5e7": see Budget."""
+    log: Sequence[str] = ()
+    """tensorboard, mlflow, wandb: which of them are told of each epoch."""
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Names the search where epochs are claimed."""
 
@@ -68,6 +70,7 @@ class SearchSettings:
             ("scheduler", self.scheduler, SCHEDULERS),
             ("metric", self.metric, tuple(METRICS)),
             *(("cost", cost, COSTS) for cost in self.costs),
+            *(("log", log, LOGS) for log in self.log),
         ):
             if value is not None and value not in known:
                 raise InputError(f"unknown {name} {value!r}{suggestion(value, known)}")

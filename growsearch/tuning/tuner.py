@@ -15,6 +15,7 @@ from growsearch.results import create_study, read_info
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, reserve, start_ray
 from growsearch.tuning.ledger import FAILED, Ledger, only_writer
+from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
 from growsearch.tuning.settings import SearchSettings
 
@@ -156,6 +157,7 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
     """What each trial reserves, if there are data and resources for all and all settings can be."""
     parse_budget(options.budget)
     judge_of(options, seed=0)
+    check_logs(options.log)
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -177,6 +179,7 @@ def _run(
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.schedulers import blind_spots, scheduler_of
     from growsearch.tuning.trainable import GrowingTrial
+    from growsearch.tuning.trial_log import TrialLog
     from growsearch.tuning.trial_queue import TrialQueue
 
     ray, tune = start_ray()
@@ -203,6 +206,7 @@ def _run(
         budget=budget,
     )
     scheduler = scheduler_of(queue, options, judge)
+    logs = [TrialLog(name, ledger, options.owner) for name in dict.fromkeys(options.log)]
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(GrowingTrial, resources),
@@ -214,7 +218,8 @@ def _run(
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)])
+                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)]),
+                *logs,
             ],
             verbose=0,
         ),
@@ -224,6 +229,10 @@ def _run(
             tuner.fit()
         finally:
             ledger.close()
+    else:
+        for log in logs:  # one may be new, or have failed before
+            log.setup()
+            log.on_experiment_end([])
     every = ledger.trials.values()
     return SearchEnd(
         failures=[f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED],

@@ -1,0 +1,122 @@
+"""A search told to TensorBoard, MLflow or W&B while it runs: a run a trial, a step an epoch."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from growsearch.errors import InputError, one_line
+from growsearch.history import History
+from growsearch.tuning.ledger import FAILED, Ledger
+from growsearch.tuning.logs import LOGS_BY_NAME, Log, Run
+
+_LOG = logging.getLogger("growsearch")
+
+
+class TrialLog(tune.Callback):
+    """Follows the search of `ledger` and feeds the log called `name`.
+
+    A trial may be several of Tune's, and a result several epochs: so Tune's own callback hears of
+    both from here. Which trials are in the log to their end is kept in the study; the others, also
+    what was trained before the log was asked for, are logged anew when a search goes on. A log that
+    fails is left, and made up for then. Raises InputError if it cannot start.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, owner: str) -> None:
+        self.name = name
+        self.ledger = ledger
+        self.owner = owner
+        self.marks = ledger.folder / f"{name}.logged"
+        self.runs: dict[str, Run] = {}
+        """Those that are open, by their trials' names."""
+        self.steps: dict[str, int] = {}
+        """How many epochs of each trial are in the log."""
+        self.failed = False
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        # made here and not before: the Tuner pickles its callbacks
+        try:
+            self.log: Log = LOGS_BY_NAME[self.name](self.ledger.folder, self.owner)
+        except Exception as error:  # whatever servers and logins come to
+            raise InputError(
+                f"log {self.name!r} cannot start ({one_line(error)}); mend its "
+                "settings and go on with growsearch resume"
+            ) from error
+        self._try(self._take_over)
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._try(self._open, trial.config["name"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        entry = self.ledger.trials[trial.config["name"]]
+        self._try(self._follow, entry.name, entry.history)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._try(self._left, trial.config["name"])
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self._try(self._left, trial.config["name"])
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        self._try(self._close)
+
+    def _try(self, work: Callable[..., object], *arguments: Any) -> None:
+        if self.failed:
+            return
+        try:
+            work(*arguments)
+        except Exception as error:
+            self.failed = True
+            _LOG.warning(
+                "log %r has failed (%s); growsearch resume makes up for it",
+                self.name,
+                one_line(error),
+            )
+
+    def _take_over(self) -> None:
+        """Log what earlier processes have trained, but not logged to its end."""
+        complete = set(self.marks.read_text().split()) if self.marks.exists() else set()
+        for name, history in self.ledger.read_histories().items():
+            if name not in complete:
+                self.log.forget(self.log.run(self.ledger.trials[name]))
+                self._follow(name, history)
+                self._left(name)
+
+    def _open(self, name: str) -> Run:
+        if name not in self.runs:
+            self.runs[name] = self.log.run(self.ledger.trials[name])
+            self.log.start(self.runs[name])
+        return self.runs[name]
+
+    def _follow(self, name: str, history: History) -> None:
+        run, known = self._open(name), self.steps.get(name, 0)
+        for record in history:
+            if record.epoch > known:
+                self.log.step(run, record)
+                self.steps[name] = record.epoch
+
+    def _left(self, name: str) -> None:
+        """The trial has left its actor, perhaps to go on with another."""
+        trial = self.ledger.trials[name]
+        if not trial.ended:
+            if name in self.runs and self.log.rest(self.runs[name]):
+                del self.runs[name]
+            return
+        self.log.end(self._open(name), failed=trial.status == FAILED)
+        del self.runs[name]
+        with self.marks.open("a") as file:
+            file.write(f"{name}\n")
+
+    def _close(self) -> None:
+        self.log.close(list(self.runs.values()))
+        self.runs.clear()

@@ -1,0 +1,103 @@
+"""A cluster of two nodes on this machine, of which one is lost while a trial trains there."""
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import pandas as pd
+import pytest
+from conftest import RECORD, actors, plain
+
+from growsearch.cli import main
+from growsearch.results import config_of, read_histories, read_study, summarize
+from growsearch.trainer import Trainer
+
+SPACE = """
+from ray import tune
+
+param_space = {
+    "policy": "fixed", "growth_epochs": [6], "epochs": 12, "train_size": 600,
+    "lr": tune.grid_search([0.1, 0.05]),
+}
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A head and a node that hold a trial each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.shutdown()
+    # apart from other clusters on this machine, and short: sockets lie in it
+    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    cluster.add_node(num_cpus=1)
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+    shutil.rmtree(folder)
+
+
+def raylet_of(node):
+    return node.all_processes["raylet"][0].process.pid
+
+
+def trials_on(node):
+    """The processes of trials whose parent is the node's raylet."""
+    raylet, found = raylet_of(node), set()
+    for pid in actors():
+        with suppress(OSError):  # it has just ended
+            state = Path(f"/proc/{pid}/stat").read_text()
+            if int(state.rpartition(")")[2].split()[1]) == raylet:
+                found.add(pid)
+    return found
+
+
+def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(cluster, tmp_path):
+    (lost,) = cluster.worker_nodes
+    (tmp_path / "space.py").write_text(SPACE)
+    out, before = tmp_path / "study", {}
+
+    def lose() -> None:
+        while not (
+            trials_on(lost)
+            and len(known := read_histories(out)) == 2
+            and all(len(history) >= 2 for history in known.values())
+        ):
+            time.sleep(0.02)
+        before.update(known)
+        for process in (raylet_of(lost), *trials_on(lost)):
+            os.kill(process, signal.SIGKILL)
+        cluster.remove_node(lost, allow_graceful=False)
+
+    loser = Thread(target=lose)
+    loser.start()
+    code = main(["search", str(tmp_path / "space.py"), "--out", str(out)])
+    loser.join()
+    assert code == 0
+    study = read_study(out)
+    trials = summarize(study)
+    assert trials["status"].tolist() == ["completed"] * 2
+    log = [json.loads(line) for line in (out / "search.jsonl").read_text().splitlines()]
+    (rest,) = [line for line in log if line.get("status") == "waiting"]
+    assert rest["trial"] in before
+    for name, rows in study.groupby("trial_id"):
+        assert rows["epoch"].tolist() == list(range(1, 13))
+        seconds = [record.seconds for record in before[name]]
+        assert rows["seconds"].tolist()[: len(seconds)] == seconds  # not trained again
+        alone = pd.DataFrame([vars(record) for record in Trainer(config_of(rows.iloc[0]))])
+        pd.testing.assert_frame_equal(
+            alone[RECORD].map(plain), rows[RECORD].reset_index(drop=True).map(plain),
+            check_exact=True, check_dtype=False,
+        )  # fmt: skip
