@@ -35,7 +35,7 @@ def run_epoch(
     """
     network, history = state.network, state.history
     started = time.perf_counter()
-    train_loss, train_accuracy = _train(state, lr, config, dataset)
+    train_loss, train_accuracy = train_epoch(state, lr, config, dataset)
     trained = time.perf_counter()
     val_loss, val_accuracy = evaluate(network, dataset, dataset.val)
     test_accuracy = val_accuracy
@@ -90,7 +90,7 @@ def run_epoch(
 
 def retrain(state: TrainState, lr: float, config: TrialConfig, dataset: Dataset) -> None:
     """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
-    _train(state, lr, config, dataset)
+    train_epoch(state, lr, config, dataset)
     _lipschitz(state, config, dataset)  # its vectors are part of the state
 
 
@@ -142,10 +142,13 @@ def evaluate(network: GrowableNetwork, dataset: Dataset, split: Split) -> tuple[
     return _mean_loss_and_percent(total, len(split))
 
 
-def _train(
+def train_epoch(
     state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
-    """One pass over the training images; mean loss and accuracy in percent while training."""
+    """One pass over the training images; mean loss and accuracy in percent while training.
+
+    The only training loop. The state's history is left as it was.
+    """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:
         group["lr"] = lr
