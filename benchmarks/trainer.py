@@ -5,7 +5,8 @@
 
 The bare step is forward, backward and optimizer step of the same network on tensors already in
 place. The usual loop is a DataLoader with two workers, torchvision's transforms image by image, and
-float32. Each pair trains the same number of images, one after the other, first the one and then
+float32. The trainer computes in what --precision auto comes to here, and so does the bare step;
+the last table compares it with itself in float32. Each pair trains the same number of images, one after the other, first the one and then
 the other in turn; what is shown is the median of the pairs' ratios, their least and their largest.
 """
 
@@ -26,7 +27,9 @@ from torchvision import transforms
 
 from growsearch import Trainer, TrialConfig
 from growsearch.data import Images
+from growsearch.machine import bfloat16_instructions
 from growsearch.networks import build_network
+from growsearch.precision import autocast, auto_precision, bfloat16_speedup
 from growsearch.train_state import MOMENTUM, new_optimizer
 from growsearch.training import train_epoch
 
@@ -35,9 +38,11 @@ HEAD = "images/s                           trainer  {:>14}   ratio   least  larg
 Run = Callable[[], None]
 
 
-def config_of(depth: int, size: int, batches: int, dataset: str) -> TrialConfig:
+def config_of(
+    depth: int, size: int, batches: int, dataset: str, precision: str = "auto"
+) -> TrialConfig:
     return TrialConfig(
-        dataset=dataset, image_size=size, architecture="-".join([str(depth)] * 3),
+        dataset=dataset, image_size=size, precision=precision, architecture="-".join([str(depth)] * 3),
         policy="none", train_size=BATCH * batches, batch_size=BATCH, lr=LR, epochs=1000,
     )  # fmt: skip
 
@@ -61,7 +66,9 @@ def bare_steps(trainer: Trainer, batches: int) -> Run:
 
     def run() -> None:
         for _ in range(batches):
-            loss = F.cross_entropy(network(images), batch.labels)
+            with autocast(trainer.config.precision, trainer.device):
+                logits = network(images)
+            loss = F.cross_entropy(logits, batch.labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -159,6 +166,15 @@ def against_bare(depths: list[int], sizes: list[int], dataset: str, pairs: int) 
             show(f"{trainer.config.architecture}, {size}x{size}", batches, *times)
 
 
+def against_float32(size: int, dataset: str, pairs: int, batches: int) -> None:
+    print("\n" + HEAD.format("in float32"))
+    (own, _), (other, _) = (
+        own_epoch(config_of(3, size, batches, dataset, precision))
+        for precision in ("bfloat16", "float32")
+    )
+    show(f"3-3-3, {size}x{size}, bfloat16", batches, *compared(own, other, pairs))
+
+
 def against_usual(size: int, dataset: str, pairs: int, batches: int) -> None:
     print("\n" + HEAD.format("usual loop"))
     own, trainer = own_epoch(config_of(3, size, batches, dataset))
@@ -173,13 +189,20 @@ def main() -> None:
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     pairs = 1 if parsed.quick else parsed.pairs
-    print(f"{heading(f'{parsed.threads} threads')}, batches of {BATCH}, pairs: {pairs}\n")
+    print(f"{heading(f'{parsed.threads} threads')}, batches of {BATCH}, pairs: {pairs}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    instructions = " ".join(bfloat16_instructions()) or "none"
+    print(f"instructions for bfloat16: {instructions}; precision auto is {auto_precision(device)}")
+    if device.type == "cpu":
+        print(f"its measurement: bfloat16 is {bfloat16_speedup():.2f} times as fast\n")
     if parsed.quick:
         against_bare([2], [8], "digits", pairs)
         against_usual(8, "digits", pairs, batches=4)
+        against_float32(8, "digits", pairs, batches=4)
         return
     against_bare([2, 4, 6, 8, 10, 12], [28, 32], "fashion-mnist", pairs)
     against_usual(28, "fashion-mnist", pairs, batches=40)
+    against_float32(28, "fashion-mnist", pairs, batches=8)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ LIPSCHITZ_DETAILS = ("subnetworks", "blocks", "layers")
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 """What a search may call cost."""
 SCHEDULERS = ("none", "pareto", "asha", "median")

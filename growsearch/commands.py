@@ -58,7 +58,7 @@ def train(parsed: argparse.Namespace) -> int:
     try:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
-                write_trial(folder, config.digest, config, trainer.history)
+                write_trial(folder, config.digest, trainer.config, trainer.history)
                 if not trainer.recalled or trainer.finished:
                     trainer.save(folder / "state.pt")
                 if every and (record.epoch % every == 0 or trainer.finished):

@@ -49,6 +49,9 @@ class EpochRecord:
     """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
     key: str
     """What the epoch depends on, hashed: trials that share it share all epochs so far."""
+    precision: str = "float32"
+    """What it was trained and evaluated in; the default is that of records from before there was
+    a choice."""
     reused: bool = field(compare=False)
     """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float

@@ -22,6 +22,7 @@ from growsearch.growth_policies import decide
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import learning_rate
+from growsearch.precision import auto_precision
 from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
 
@@ -47,8 +48,13 @@ class Trainer(Iterator[EpochRecord]):
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
         name: str | None = None, saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
-        self.config = config
         self.device = _device(config.device)
+        if config.precision == "auto":
+            before = saved[0] if saved else ()
+            decided = before[-1].precision if before else auto_precision(self.device)
+            config = replace(config, precision=decided)
+        self.config = config
+        """Its precision is not auto: that is decided."""
         dataset = load_trial_dataset(config)
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from growsearch.history import EpochRecord, History
 
 ROOT = Path(__file__).parent.parent
 
+os.environ["GROWSEARCH_PRECISION"] = "float32"  # on any machine, and in processes started from here
 
 WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},

@@ -21,9 +21,10 @@ class GrowingTrial(tune.Trainable):
 
     Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
     many epochs have been reported before, and are not again}, with an epoch store its place as
-    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; and the
-    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself. If
-    another search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
+    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; the
+    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself; and the
+    "auto_precision", what precision "auto" comes to, if the search has decided that. If another
+    search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
     come before)}, to start again. Epochs that were remembered come with the next that is trained.
     """
 
@@ -36,6 +37,8 @@ class GrowingTrial(tune.Trainable):
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
+        if trial.precision == "auto" and config["auto_precision"]:
+            trial = replace(trial, precision=config["auto_precision"])
         self.known, self.timeout = config["known"], config["epoch_timeout"]
         options: dict[str, Any] = {}
         if "store" in config:
