@@ -5,9 +5,10 @@
 
 The bare step is forward, backward and optimizer step of the same network on tensors already in
 place. The usual loop is a DataLoader with two workers, torchvision's transforms image by image, and
-float32. The trainer computes in what --precision auto comes to here, and so does the bare step;
-the last table compares it with itself in float32. Each pair trains the same number of images, one after the other, first the one and then
-the other in turn; what is shown is the median of the pairs' ratios, their least and their largest.
+float32. The trainer computes in what --precision auto comes to here, and so does the bare step; the
+last table compares the trainer with itself in float32. Each pair trains the same number of images,
+one after the other, first the one and then the other in turn; what is shown is the median of the
+pairs' ratios, their least and their largest.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from growsearch import Trainer, TrialConfig
 from growsearch.data import Images
 from growsearch.machine import bfloat16_instructions
 from growsearch.networks import build_network
-from growsearch.precision import autocast, auto_precision, bfloat16_speedup
+from growsearch.precision import auto_precision, autocast, bfloat16_speedup
 from growsearch.train_state import MOMENTUM, new_optimizer
 from growsearch.training import train_epoch
 
@@ -42,8 +43,9 @@ def config_of(
     depth: int, size: int, batches: int, dataset: str, precision: str = "auto"
 ) -> TrialConfig:
     return TrialConfig(
-        dataset=dataset, image_size=size, precision=precision, architecture="-".join([str(depth)] * 3),
-        policy="none", train_size=BATCH * batches, batch_size=BATCH, lr=LR, epochs=1000,
+        dataset=dataset, image_size=size, architecture="-".join([str(depth)] * 3),
+        precision=precision, policy="none", train_size=BATCH * batches, batch_size=BATCH,
+        lr=LR, epochs=1000,
     )  # fmt: skip
 
 

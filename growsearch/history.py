@@ -35,7 +35,7 @@ class EpochRecord:
     grew: bool
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
-    """Wall time of the epoch: training, evaluation, Lipschitz constants, and growth."""
+    """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
     status: str
     """running, or how the trial ended here: completed, diverged, failed."""
 
@@ -70,6 +70,8 @@ class EpochRecord:
     lipschitz_seconds: float = field(compare=False)
     growth_seconds: float = field(compare=False)
     """Of making the grown network; 0 if it did not grow."""
+    store_seconds: float = field(default=0.0, compare=False)
+    """Of this trial's reading and writing in the epoch store, also where the epoch is reused."""
     grown_val_loss: float | None
     """Validation loss just after the growth; `val_loss` is the one just before. This and the
     following are None if the network did not grow."""

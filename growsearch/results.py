@@ -63,6 +63,7 @@ _UNITS = {
     "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
     "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
     "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
+    "store_seconds": (pa.float64(), "s", "wall time in the epoch store, of a reused epoch too"),
     "status": (pa.string(), "", "running, or how the trial ended here"),
 }
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}

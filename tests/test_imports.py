@@ -17,7 +17,7 @@ ORDER = [
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "precision", "initializers", "initializing", "lipschitz", "theory",
     "costs", "cost_bounds", "train_state", "growth", "training", "epoch_keys", "epoch_store",
-    "claims", "branch", "trainer",
+    "claims", "branch", "devices", "trainer",
     "results", "pareto", "safe_stopping", "hypervolume", "epsilon_net", "racing",
     "pareto_stopping", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",

@@ -21,9 +21,10 @@ from growsearch.history import EpochRecord, History, record_among
 from growsearch.pareto_stopping import PAUSED
 from growsearch.results import read_histories, write_trial
 
-AWAITS, REMEMBERED = "awaits", "remembered"
+AWAITS, REMEMBERED, REASON = "awaits", "remembered", "reason"
 """In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
-key and how many come before; and the records of remembered epochs since its last result."""
+key and how many come before; the records of remembered epochs since its last result; and why the
+trial failed, if it did."""
 LOG_FILE = "search.jsonl"
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 """Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
@@ -112,6 +113,7 @@ class Ledger:
         trial.history = History((*trial.history, *new))
         if records and trial.status == RUNNING:
             trial.status = records[-1].status
+            trial.reason = result.get(REASON) or ""
         if new:
             for record in new:
                 self._count(trial, record)

@@ -12,7 +12,7 @@ from ray import tune
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import AWAITS, REMEMBERED
+from growsearch.tuning.ledger import AWAITS, REASON, REMEMBERED
 
 
 class GrowingTrial(tune.Trainable):
@@ -56,7 +56,7 @@ class GrowingTrial(tune.Trainable):
                 record = next(self.trainer)
             if self.trainer.finished or not self.trainer.recalled:
                 done = {**asdict(record), "done": self.trainer.finished}
-                return done | {REMEMBERED: remembered}
+                return done | {REMEMBERED: remembered, REASON: self.trainer.reason}
             if record.epoch > self.known:
                 remembered.append(asdict(record))
 
