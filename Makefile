@@ -1,11 +1,11 @@
-# make demo | test | check | ...: each sets up its own environment in .venv first.
+# make demo | test | lint | benchmark: each sets up its own environment in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint benchmark clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -25,6 +25,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+benchmark: $(VENV)/installed
+	$(BIN)/python benchmarks/trainer.py --quick
 
 clean:
 	rm -rf $(VENV)

@@ -58,6 +58,7 @@ LIPSCHITZ_DETAILS = ("subnetworks", "blocks", "layers")
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 """What a search may call cost."""
 METRICS = {"val_accuracy": (0.0, 100.0), "val_loss": (-10.0, 0.0)}

@@ -165,6 +165,10 @@ class TrialConfig:
     device: str = option(
         "auto", str, "auto takes the GPU where there is one", choices=choices.DEVICES
     )
+    precision: str = option(
+        "auto", str, "numbers to train and evaluate in; auto takes bfloat16 where a measurement, "
+        "once for each machine, finds it faster", choices=choices.PRECISIONS,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         trial = SimpleNamespace(**{n: check_field(n, getattr(self, n)) for n in field_names()})

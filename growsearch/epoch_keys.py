@@ -18,15 +18,17 @@ from growsearch.choices import GROWING
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.history import INITIALIZING, EpochRecord
+from growsearch.machine import bfloat16_instructions
 
-NUMERICS = 1
+NUMERICS = 2
 """To be raised by a change of this program that changes what an epoch comes to."""
 
 
 def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
     """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
 
-    What a record has is in it too: one of another version does not stand in for it.
+    The configuration's precision must not be auto. What a record has is in it too: one of another
+    version does not stand in for it.
     """
     return _hashed(
         numerics=NUMERICS,
@@ -38,7 +40,7 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
         batch_size=config.batch_size,
         weight_decay=config.weight_decay,
         seed=config.seed,
-        **_arithmetic(device),
+        **_arithmetic(config.precision, device),
     )
 
 
@@ -61,11 +63,14 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     )
 
 
-def _arithmetic(device: torch.device) -> dict[str, Any]:
+def _arithmetic(precision: str, device: torch.device) -> dict[str, Any]:
     """What decides the last bits of sums and products."""
-    made: dict[str, Any] = {"torch": torch.__version__, "precision": "float32"}
+    assert precision != "auto"
+    made: dict[str, Any] = {"torch": torch.__version__, "precision": precision}
     if device.type == "cuda":
         return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+    if precision == "bfloat16":
+        made["instructions"] = bfloat16_instructions()
     capability = torch.backends.cpu.get_cpu_capability()
     return made | {"device": f"cpu {capability}", "threads": torch.get_num_threads()}
 

@@ -35,7 +35,7 @@ class EpochRecord:
     grew: bool
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
-    """Wall time of the epoch: training, evaluation, Lipschitz constants, and growth."""
+    """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
     status: str
     """running, or how the trial ended here: completed, diverged, failed."""
 
@@ -49,6 +49,9 @@ class EpochRecord:
     """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
     key: str
     """What the epoch depends on, hashed: trials that share it share all epochs so far."""
+    precision: str = "float32"
+    """What it was trained and evaluated in; the default is that of records from before there was
+    a choice."""
     reused: bool = field(compare=False)
     """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float
@@ -67,6 +70,8 @@ class EpochRecord:
     lipschitz_seconds: float = field(compare=False)
     growth_seconds: float = field(compare=False)
     """Of making the grown network; 0 if it did not grow."""
+    store_seconds: float = field(default=0.0, compare=False)
+    """Of this trial's reading and writing in the epoch store, also where the epoch is reused."""
     grown_val_loss: float | None
     """Validation loss just after the growth; `val_loss` is the one just before. This and the
     following are None if the network did not grow."""

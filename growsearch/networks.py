@@ -56,7 +56,9 @@ class GrowableNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits [batch, classes]."""
-        return self.classifier(self.head(self.features(images)).mean(dim=(2, 3)))
+        x = self.head(self.features(images)).to(self.classifier.weight.dtype).mean(dim=(2, 3))
+        with torch.autocast(x.device.type, enabled=False):  # in bfloat16 the largest two may tie
+            return self.classifier(x)
 
 
 def _small_stem(channels: int, width: int) -> nn.Module:

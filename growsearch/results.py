@@ -22,6 +22,7 @@ from growsearch import __version__
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError, one_line
 from growsearch.history import EpochRecord, History, with_tuples
+from growsearch.machine import processor
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
@@ -38,6 +39,7 @@ _UNITS = {
     "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
     "decision": (pa.string(), "", "to grow or to fine-tune after the epoch, and why"),
     "key": (pa.string(), "", "of what the epoch depends on: trials that share it share the epoch"),
+    "precision": (pa.string(), "", "trained and evaluated in float32 or bfloat16"),
     "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
@@ -61,6 +63,7 @@ _UNITS = {
     "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
     "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
     "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
+    "store_seconds": (pa.float64(), "s", "wall time in the epoch store, of a reused epoch too"),
     "status": (pa.string(), "", "running, or how the trial ended here"),
 }
 _STOP = {
@@ -130,18 +133,10 @@ def environment() -> dict[str, Any]:
         "versions": versions | {package: version(package) for package in ("torch", "numpy")},
         "hardware": {
             "machine": platform.machine(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
         },
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
 
 
 def read_info(folder: str | Path) -> dict[str, Any]:
@@ -188,7 +183,8 @@ def read_histories(folder: str | Path) -> dict[str, History]:
     histories = {}
     names = [f.name for f in fields(EpochRecord)]
     for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
-        rows = pq.read_table(file, columns=names).to_pylist()
+        there = set(pq.read_schema(file).names)  # an older growsearch had fewer
+        rows = pq.read_table(file, columns=[name for name in names if name in there]).to_pylist()
         histories[file.stem] = History(EpochRecord(**with_tuples(row)) for row in rows)
     return histories
 

@@ -3,25 +3,26 @@
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from growsearch.architecture import Architecture
 from growsearch.branch import Branch
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
+from growsearch.devices import device_of
 from growsearch.epoch_keys import root_key
 from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
+from growsearch.errors import InputError, is_out_of_memory
 from growsearch.growth import go_on
 from growsearch.growth_policies import decide
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import learning_rate
+from growsearch.precision import auto_precision
 from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
 
@@ -41,14 +42,22 @@ class Trainer(Iterator[EpochRecord]):
     `keep_states` says which states stay there; see Branch. `name` is the trial's in its search:
     what it trained before it was interrupted is its own, not reused. `saved` is what `read_state`
     has read, of a trial to go on with. Raises InputError if data or device are not there.
+
+    A growth for which memory does not suffice ends the trial as failed, for `reason`; the epoch
+    before it is whole, and in the store it is one to go on from.
     """
 
     def __init__(
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
         name: str | None = None, saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
+        self.device = device_of(config.device)
+        if config.precision == "auto":
+            before = saved[0] if saved else ()
+            decided = before[-1].precision if before else auto_precision(self.device)
+            config = replace(config, precision=decided)
         self.config = config
-        self.device = _device(config.device)
+        """Its precision is not auto: that is decided."""
         dataset = load_trial_dataset(config)
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)
@@ -67,6 +76,9 @@ class Trainer(Iterator[EpochRecord]):
         """Whether the last epoch was remembered, not trained."""
         self.decision: Decision | None = None
         """What the policy decided after the last epoch."""
+        self.reason: str | None = None
+        """Why the trial failed, if it did."""
+        self._store_seconds = 0.0
 
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
@@ -120,7 +132,7 @@ class Trainer(Iterator[EpochRecord]):
             raise StopIteration
         self._check_between_epochs()
         self._wait()
-        started = time.perf_counter()
+        started, self._store_seconds = time.perf_counter(), 0.0
         state, record, constants = self._epoch()
         self.recalled = state is None
         history = self.history.plus(record)
@@ -131,7 +143,14 @@ class Trainer(Iterator[EpochRecord]):
             self.branch.fork()
             record = replace(record, decision=str(self.decision))
         if isinstance(self.decision, Grow):
-            state, record = self._grown(state, record, constants, self.decision.architecture)
+            try:
+                state, record = self._grown(state, record, constants, self.decision.architecture)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.reason = f"out of memory at growth to {self.decision.architecture}"
+                record, self.decision = replace(record, status="failed"), None
+        record = replace(record, store_seconds=self._store_seconds)
         if not self.recalled:
             record = replace(record, seconds=time.perf_counter() - started)
         self.history = self.history.plus(record)
@@ -153,14 +172,16 @@ class Trainer(Iterator[EpochRecord]):
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
         lr = learning_rate(self.config, self.history, self.phase)
-        remembered = self.branch.recall(self.phase, lr)
+        with self._in_store():
+            remembered = self.branch.recall(self.phase, lr)
         if remembered is not None:
             return None, *remembered
         state = self.state
         self._in_epoch = True
         record, constants = run_epoch(state, lr, self.config, self.dataset)
         record = replace(record, key=self.branch.tip)
-        self.branch.remember(record, constants, state)
+        with self._in_store():
+            self.branch.remember(record, constants, state)
         return state, record, constants
 
     def _grown(
@@ -168,7 +189,8 @@ class Trainer(Iterator[EpochRecord]):
         architecture: Architecture,
     ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
         """The growth after `record`'s epoch, likewise."""
-        known = self.branch.recall_growth(record, architecture)
+        with self._in_store():
+            known = self.branch.recall_growth(record, architecture)
         if state is None and known is not None:
             return None, known
         if state is None:
@@ -176,16 +198,13 @@ class Trainer(Iterator[EpochRecord]):
         state, record = run_growth(
             state, record, constants, architecture, self.config, self.dataset
         )
-        self.branch.remember_growth(record)
+        with self._in_store():
+            self.branch.remember_growth(record)
         return state, record
 
-
-def _device(name: str) -> torch.device:
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise InputError("device 'cuda' was asked for, but torch finds none; use auto or cpu")
-    if name == "cpu" or not available:
-        return torch.device("cpu")
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    return torch.device("cuda")
+    @contextmanager
+    def _in_store(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        if self.branch.store is not None:
+            self._store_seconds += time.perf_counter() - started

@@ -19,6 +19,7 @@ from growsearch.history import INITIALIZING, EpochRecord
 from growsearch.initializing import only_new_blocks
 from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
 from growsearch.networks import GrowableNetwork
+from growsearch.precision import autocast
 from growsearch.theory import measure_growth
 from growsearch.train_state import TrainState
 
@@ -35,12 +36,12 @@ def run_epoch(
     """
     network, history = state.network, state.history
     started = time.perf_counter()
-    train_loss, train_accuracy = _train(state, lr, config, dataset)
+    train_loss, train_accuracy = train_epoch(state, lr, config, dataset)
     trained = time.perf_counter()
-    val_loss, val_accuracy = evaluate(network, dataset, dataset.val)
+    val_loss, val_accuracy = evaluate(network, dataset, dataset.val, config.precision)
     test_accuracy = val_accuracy
     if dataset.test is not dataset.val:
-        _, test_accuracy = evaluate(network, dataset, dataset.test)
+        _, test_accuracy = evaluate(network, dataset, dataset.test, config.precision)
     evaluated = time.perf_counter()
     constants = _lipschitz(state, config, dataset)
     measured = time.perf_counter()
@@ -71,6 +72,7 @@ def run_epoch(
         macs=macs,
         decision=None,
         key="",
+        precision=config.precision,
         reused=False,
         train_flops=train_flops,
         lipschitz_subnetworks=constants.subnetworks,
@@ -90,7 +92,7 @@ def run_epoch(
 
 def retrain(state: TrainState, lr: float, config: TrialConfig, dataset: Dataset) -> None:
     """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
-    _train(state, lr, config, dataset)
+    train_epoch(state, lr, config, dataset)
     _lipschitz(state, config, dataset)  # its vectors are part of the state
 
 
@@ -116,7 +118,7 @@ def run_growth(
     done = time.perf_counter()
     images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
     measures = measure_growth(state.network, grown.network, constants, images)
-    val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val)
+    val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val, config.precision)
     return grown, replace(
         record,
         grew=True,
@@ -131,21 +133,27 @@ def run_growth(
 
 
 @torch.no_grad()
-def evaluate(network: GrowableNetwork, dataset: Dataset, split: Split) -> tuple[float, float]:
+def evaluate(
+    network: GrowableNetwork, dataset: Dataset, split: Split, precision: str
+) -> tuple[float, float]:
     """Mean loss and accuracy in percent."""
     network.eval()
     total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
     for batch in dataset.evaluation_batches(split, EVALUATION_BATCH):
-        logits = network(batch.images)
+        with autocast(precision, batch.images.device):
+            logits = network(batch.images)
         total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
         total[1] += (logits.argmax(dim=1) == batch.labels).sum()
     return _mean_loss_and_percent(total, len(split))
 
 
-def _train(
+def train_epoch(
     state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
-    """One pass over the training images; mean loss and accuracy in percent while training."""
+    """One pass over the training images; mean loss and accuracy in percent while training.
+
+    The only training loop. The state's history is left as it was.
+    """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:
         group["lr"] = lr
@@ -155,7 +163,8 @@ def _train(
     total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
     with only_new_blocks(network, state.history, config) if apart else nullcontext():
         for batch in dataset.training_batches(config.batch_size, config.seed, epoch):
-            logits = network(batch.images)
+            with autocast(config.precision, batch.images.device):
+                logits = network(batch.images)
             loss = F.cross_entropy(logits, batch.labels)
             optimizer.zero_grad()
             loss.backward()

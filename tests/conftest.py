@@ -16,6 +16,7 @@ from growsearch.history import EpochRecord, History
 
 ROOT = Path(__file__).parent.parent
 
+os.environ["GROWSEARCH_PRECISION"] = "float32"  # on any machine, and in processes started from here
 
 WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},

@@ -71,7 +71,7 @@ def test_a_trial_records_its_growths_just_before_and_just_after():
     trainer = Trainer(config)
     next(trainer)
     grew = next(trainer)
-    just_after = evaluate(trainer.state.network, trainer.dataset, trainer.dataset.val)
+    just_after = evaluate(trainer.state.network, trainer.dataset, trainer.dataset.val, "float32")
     assert (grew.grown_val_loss, grew.grown_val_accuracy) == just_after
     assert grew.grown_val_loss != grew.val_loss
     assert len(grew.temporal_error) == len(grew.temporal_bound) == 3

@@ -10,6 +10,7 @@ import torch
 from conftest import WAYS_TO_GROW
 
 from growsearch.config import TrialConfig
+from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
 from growsearch.lr_schedules import adaptive_cosine
 from growsearch.trainer import Trainer
@@ -92,7 +93,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
         next(trainer)
     trainer.save(tmp_path / "state.pt")
     restored = Trainer.load(tmp_path / "state.pt")
-    assert restored.config == config
+    assert restored.config == replace(config, precision="float32")
     assert list(restored.history) == records[:stop_after]
     assert list(restored) == records[stop_after:]
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
@@ -282,6 +283,7 @@ def test_wall_times_are_of_the_parts(undisturbed):
     for record in records:
         parts = record.train_seconds + record.eval_seconds + record.lipschitz_seconds
         assert 0 < parts + record.growth_seconds <= record.seconds
+        assert record.store_seconds == 0
         assert (record.growth_seconds > 0) == record.grew
 
 
@@ -344,3 +346,54 @@ def test_cuda_where_there_is_none_is_an_error_with_the_remedy(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"'cuda' .* use auto or cpu"):
         Trainer(TrialConfig(device="cuda"))
+
+
+def test_time_in_the_store_is_apart_from_training_and_told_of_reused_epochs_too(tmp_path):
+    config = TrialConfig(train_size=200, epochs=3, lr=0.1, policy="fixed", growth_epochs=2)
+    trained = list(Trainer(config, store=EpochStore(str(tmp_path))))
+    for r in trained:
+        others = r.train_seconds + r.eval_seconds + r.lipschitz_seconds + r.growth_seconds
+        assert r.store_seconds > 0
+        assert others + r.store_seconds <= r.seconds
+    reused = list(Trainer(config, store=EpochStore(str(tmp_path))))
+    assert all(record.reused and record.store_seconds > 0 for record in reused)
+    assert [r.train_seconds for r in reused] == [r.train_seconds for r in trained]
+
+
+GROWS_TOO_FAR = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from growsearch import Trainer, TrialConfig
+from growsearch.epoch_store import EpochStore
+config = TrialConfig(
+    train_size=200, epochs=4, lr=0.1, policy="fixed", growth_epochs=2, initializer="default",
+    growth_architectures="2-2-2000",
+)
+trainer = Trainer(config, store=EpochStore(sys.argv[1]))
+print(next(trainer).status, trainer.reason)
+there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (there + 2**28, resource.RLIM_INFINITY))
+print(next(trainer).status, trainer.reason)
+print(list(trainer))
+trainer.save(sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
+def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path):
+    """2,000 blocks take 600 MB, of which the process has 256."""
+    store, saved = str(tmp_path / "epochs"), str(tmp_path / "state.pt")
+    command = [sys.executable, "-c", GROWS_TOO_FAR, store, saved]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == [
+        "running None", "failed out of memory at growth to 2-2-2000", "[]"
+    ]  # fmt: skip
+    failed = Trainer.load(saved)
+    assert (failed.history[-1].status, failed.finished) == ("failed", True)
+    modest = replace(failed.config, growth_architectures="2-2-3")
+    straight = list(Trainer(modest))
+    again = list(Trainer(modest, store=EpochStore(store)))
+    assert [record.reused for record in again] == [True, True, False, False]
+    assert [replace(record, key="") for record in again] == [
+        replace(record, key="") for record in straight
+    ]

@@ -24,9 +24,10 @@ from growsearch.history import EpochRecord, History, record_among, with_tuples
 from growsearch.pareto_stopping import PAUSED
 from growsearch.results import read_histories, write_trial
 
-AWAITS, REMEMBERED = "awaits", "remembered"
+AWAITS, REMEMBERED, REASON = "awaits", "remembered", "reason"
 """In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
-key and how many come before; and the records of remembered epochs since its last result."""
+key and how many come before; the records of remembered epochs since its last result; and why the
+trial failed, if it did."""
 LOG_FILE = "search.jsonl"
 SECONDS_BEHIND = 3
 """Writing a table takes milliseconds, as long as some epochs."""
@@ -146,6 +147,7 @@ class Ledger:
         trial.history = History((*trial.history, *new))
         if records and not trial.ended:
             trial.status = records[-1].status
+            trial.reason = result.get(REASON) or ""
         if new:
             for record in new:
                 self._count(trial, record)

@@ -29,6 +29,8 @@ class SearchSettings:
     state_megabytes: float | None = None
     max_failures: int = 2
     """How often a trial starts again after its actor has failed."""
+    auto_precision: str | None = None
+    """What precision "auto" comes to in this search, on all hosts; None: what it does on each."""
     epoch_timeout: float | None = None
     """Seconds after which an epoch counts as hanging, and its actor has failed."""
     sampler: str | None = None

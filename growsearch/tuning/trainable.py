@@ -12,7 +12,7 @@ from ray import tune
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import AWAITS, REMEMBERED
+from growsearch.tuning.ledger import AWAITS, REASON, REMEMBERED
 
 
 class GrowingTrial(tune.Trainable):
@@ -21,9 +21,10 @@ class GrowingTrial(tune.Trainable):
 
     Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
     many epochs have been reported before, and are not again}, with an epoch store its place as
-    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; and the
-    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself. If
-    another search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
+    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; the
+    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself; and the
+    "auto_precision", what precision "auto" comes to, if the search has decided that. If another
+    search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
     come before)}, to start again. Epochs that were remembered come with the next that is trained.
     """
 
@@ -36,6 +37,8 @@ class GrowingTrial(tune.Trainable):
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = replace(trial, device="cpu")
+        if trial.precision == "auto" and config["auto_precision"]:
+            trial = replace(trial, precision=config["auto_precision"])
         self.known, self.timeout = config["known"], config["epoch_timeout"]
         options: dict[str, Any] = {}
         if "store" in config:
@@ -53,7 +56,7 @@ class GrowingTrial(tune.Trainable):
                 record = next(self.trainer)
             if self.trainer.finished or not self.trainer.recalled:
                 done = {**asdict(record), "done": self.trainer.finished}
-                return done | {REMEMBERED: remembered}
+                return done | {REMEMBERED: remembered, REASON: self.trainer.reason}
             if record.epoch > self.known:
                 remembered.append(asdict(record))
 

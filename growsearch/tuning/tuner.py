@@ -5,12 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from growsearch.choices import DATA, PAUSING
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
 from growsearch.errors import InputError
 from growsearch.pareto_stopping import ParetoStopping
+from growsearch.precision import auto_precision
 from growsearch.results import create_study, read_info
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, reserve, start_ray
@@ -58,6 +61,9 @@ def run_search(
     if options.store not in (None, "none"):
         options = replace(options, store=EpochStore(options.store).place)
     resources = _check(checked, options)
+    if options.auto_precision is None and not resources["gpu"]:
+        # decided once: a noisy measurement must not part equal trials on different hosts
+        options = replace(options, auto_precision=auto_precision(torch.device("cpu")))
     searched = searched_fields(spaces)
     if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
@@ -242,7 +248,7 @@ def _run(
 
 def _trial_options(ledger: Ledger, options: SearchSettings) -> dict[str, Any]:
     """What Tune's configuration says to each trial."""
-    general = {"epoch_timeout": options.epoch_timeout}
+    general = {"epoch_timeout": options.epoch_timeout, "auto_precision": options.auto_precision}
     if options.store == "none":
         return general
     return general | {

@@ -1,0 +1,100 @@
+"""The numbers that a trial trains and evaluates in: float32, or bfloat16 where that is faster.
+
+bfloat16 is torch's autocast: convolutions and what follows them. Weights, their gradients and
+momentum, statistics and logits stay float32, and so do growth and Lipschitz constants, which never
+enter it.
+"""
+
+import hashlib
+import math
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional as F
+
+from growsearch.architecture import Architecture
+from growsearch.choices import PRECISIONS
+from growsearch.data.folders import cache_folder
+from growsearch.errors import InputError
+from growsearch.machine import bfloat16_instructions, processor
+from growsearch.networks import build_network
+from growsearch.options import suggestion
+
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+VARIABLE = "GROWSEARCH_PRECISION"
+_WORTH = 1.15
+"""bfloat16 must be so many times as fast: with the instructions it is 1.5 times and more, without
+them slower than float32, so that noise does not decide."""
+_SECONDS = 0.7
+"""That measuring takes."""
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """Within it, networks compute in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BFLOAT16)
+
+
+def auto_precision(device: torch.device) -> str:
+    """What precision "auto" comes to on `device`, the same in every process of a machine.
+
+    On a CPU it is measured once for its processor and torch's version, and remembered in the cache
+    folder, so that equal trials stay equal; the environment's GROWSEARCH_PRECISION stands in for
+    that. On a GPU it is bfloat16 from compute capability 8 on, which has the instructions.
+    """
+    if given := os.environ.get(VARIABLE):
+        if given not in PRECISIONS[1:]:
+            raise InputError(f"unknown {VARIABLE} {given!r}{suggestion(given, PRECISIONS[1:])}")
+        return given
+    if device.type == "cuda":
+        return BFLOAT16 if torch.cuda.get_device_capability(device) >= (8, 0) else FLOAT32
+    kind = f"{processor()} {bfloat16_instructions()} torch {torch.__version__}"
+    name = hashlib.sha256(kind.encode()).hexdigest()[:16]
+    return _remembered(cache_folder() / "precision" / name)
+
+
+def _remembered(answer: Path) -> str:
+    """What the file says, or else what is measured, which it says from then on."""
+    try:
+        found = answer.read_text()
+    except OSError:
+        found = ""
+    if found in PRECISIONS[1:]:
+        return found
+    measured = BFLOAT16 if bfloat16_speedup() > _WORTH else FLOAT32
+    mine = answer.with_name(f"{answer.name}.{os.getpid()}")
+    try:
+        answer.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text(measured)
+        mine.replace(answer)
+    except OSError:  # a read-only home: each process measures, and the margin must do
+        return measured
+    return measured
+
+
+def bfloat16_speedup(seconds: float = _SECONDS) -> float:
+    """How many times as fast a small network's forward and backward pass is in bfloat16.
+
+    In processor time of one thread, so that a busy machine does not count; the fastest of those
+    that so many seconds allow, taken in turn.
+    """
+    threads, cpu = torch.get_num_threads(), torch.device("cpu")
+    network = build_network("basic3resnet", Architecture("1-1-1"), (1, 28, 28), 10, seed=0)
+    network.to(memory_format=torch.channels_last)
+    images, labels = torch.full((16, 1, 28, 28), 0.5), torch.arange(16) % 10
+    fastest = {FLOAT32: math.inf, BFLOAT16: math.inf}
+    until, rounds = time.perf_counter() + seconds, 0
+    torch.set_num_threads(1)
+    try:
+        while rounds < 3 or time.perf_counter() < until:  # the first ones prepare the kernels
+            for precision in fastest:
+                started = time.process_time()
+                with autocast(precision, cpu):
+                    logits = network(images)
+                F.cross_entropy(logits, labels).backward()
+                fastest[precision] = min(fastest[precision], time.process_time() - started)
+            rounds += 1
+    finally:
+        torch.set_num_threads(threads)
+    return fastest[FLOAT32] / fastest[BFLOAT16]

@@ -1,0 +1,21 @@
+from dataclasses import asdict
+
+from conftest import record
+
+from growsearch.config import TrialConfig
+from growsearch.tuning.ledger import FAILED, REASON, REMEMBERED, Ledger
+
+
+def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path):
+    """Its actor has not: nothing starts it again, in this run or in the next."""
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    name = ledger.add(TrialConfig()).name
+    ledger.start(name)
+    reason = "out of memory at growth to 8-8-8"
+    last = record(2, status="failed")
+    ledger.enter(name, asdict(last) | {REMEMBERED: [asdict(record(1))], REASON: reason})
+    for known in (ledger, Ledger.read(tmp_path)):
+        trial = known.trials[name]
+        assert (trial.status, trial.reason, trial.ended) == (FAILED, reason, True)
+        assert trial.history[-1] == last
