@@ -20,10 +20,9 @@ ORDER = [
     "results", "pareto", "safe_stopping", "hypervolume", "epsilon_net", "racing",
     "pareto_stopping", "comparisons", "epoch_tree", "landscape", "figures", "report", "terminal",
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",
-    "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.ledger", "tuning.logs",
-    "tuning.trial_log", "tuning.budget",
-    "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.schedulers",
-    "tuning.trainable", "tuning.progress", "tuning.tuner",
+    "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.shared_data", "tuning.ledger",
+    "tuning.budget", "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.schedulers",
+    "tuning.trainable", "tuning.progress", "tuning.logs", "tuning.trial_log", "tuning.tuner",
     "commands", "cli",
 ]
 # fmt: on
