@@ -11,7 +11,7 @@ from typing import Any
 from growsearch.architecture import Architecture
 from growsearch.branch import Branch
 from growsearch.config import TrialConfig
-from growsearch.data import load_trial_dataset
+from growsearch.data import Dataset, load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
 from growsearch.devices import device_of
 from growsearch.epoch_keys import root_key
@@ -40,8 +40,9 @@ class Trainer(Iterator[EpochRecord]):
     and number of threads. Epochs that the `store` remembers are not trained again: their records
     are what training would give, and the same trial started again goes on where it was killed.
     `keep_states` says which states stay there; see Branch. `name` is the trial's in its search:
-    what it trained before it was interrupted is its own, not reused. `saved` is what `read_state`
-    has read, of a trial to go on with. Raises InputError if data or device are not there.
+    what it trained before it was interrupted is its own, not reused. `dataset` is the whole data
+    set, if it is loaded already. `saved` is what `read_state` has read, of a trial to go on with.
+    Raises InputError if data or device are not there.
 
     A growth for which memory does not suffice ends the trial as failed, for `reason`; the epoch
     before it is whole, and in the store it is one to go on from.
@@ -49,7 +50,8 @@ class Trainer(Iterator[EpochRecord]):
 
     def __init__(
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
-        name: str | None = None, saved: tuple[History, dict[str, Any]] | None = None,
+        name: str | None = None, dataset: Dataset | None = None,
+        saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         self.device = device_of(config.device)
         if config.precision == "auto":
@@ -58,7 +60,7 @@ class Trainer(Iterator[EpochRecord]):
             config = replace(config, precision=decided)
         self.config = config
         """Its precision is not auto: that is decided."""
-        dataset = load_trial_dataset(config)
+        dataset = load_trial_dataset(config, dataset)
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)

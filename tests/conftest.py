@@ -148,6 +148,7 @@ def actors():
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it has just ended
-            if b"GrowingTrial" in path.read_bytes():
+            command = path.read_bytes()
+            if b"GrowingTrial" in command or b"ResourceTrainable" in command:  # when it trains
                 found.add(int(path.parent.name))
     return found

@@ -22,10 +22,10 @@ ORDER = [
     "pareto_stopping", "comparisons", "outcomes", "epoch_tree", "landscape", "figures", "report",
     "terminal",
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",
-    "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.ledger", "tuning.logs",
-    "tuning.trial_log", "tuning.budget",
-    "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.population", "tuning.schedulers",
-    "tuning.trainable", "tuning.progress", "tuning.tuner",
+    "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.shared_data", "tuning.ledger",
+    "tuning.budget", "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.population",
+    "tuning.schedulers", "tuning.trainable", "tuning.progress", "tuning.logs", "tuning.trial_log",
+    "tuning.tuner",
     "commands", "cli",
 ]
 # fmt: on

@@ -1,11 +1,14 @@
 """Labelled images: what a split can do, and a split in memory."""
 
 import hashlib
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -61,6 +64,10 @@ class Images(Split):
     images: Tensor
     labels: Tensor
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By arrays, which Ray's processes on one node share: read-only, as nothing here writes."""
+        return _of_arrays, (self.images.cpu().numpy(), self.labels.cpu().numpy())
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         channels, height, width = self.images.shape[1:]
@@ -114,3 +121,8 @@ class Images(Split):
             if spec.rotation:
                 images = rotated(images, turns[chosen])
             yield Images(images, batch.labels)
+
+
+def _of_arrays(images: np.ndarray, labels: np.ndarray) -> Images:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that they are read-only
+        return Images(torch.from_numpy(images), torch.from_numpy(labels))

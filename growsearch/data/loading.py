@@ -51,9 +51,13 @@ SPECS = {
 each image's own, which is less than that of all pixels."""
 
 
-def load_trial_dataset(config: TrialConfig) -> Dataset:
-    """What a trial trains on: the data set, its part and its size of images; see `load_dataset`."""
-    dataset = load_dataset(config.dataset, config.data_dir, config.split)
+def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> Dataset:
+    """What a trial trains on: the data set, its part and its size of images; see `load_dataset`.
+
+    `dataset` is the whole of it, if it is loaded already.
+    """
+    if dataset is None:
+        dataset = load_dataset(config.dataset, config.data_dir, config.split)
     size = config.train_size
     if config.train_fraction is not None:
         size = max(round(config.train_fraction * len(dataset.train)), 1)

@@ -13,6 +13,7 @@ from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.trainer import Trainer
 from growsearch.tuning.ledger import AWAITS, REASON, REMEMBERED
+from growsearch.tuning.shared_data import Datasets, data_key
 
 
 class GrowingTrial(tune.Trainable):
@@ -26,11 +27,12 @@ class GrowingTrial(tune.Trainable):
     "auto_precision", what precision "auto" comes to, if the search has decided that. If another
     search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
     come before)}, to start again. Epochs that were remembered come with the next that is trained.
+    Data sets that are not in `datasets` are loaded here.
     """
 
     trainer: Trainer
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], datasets: Datasets | None = None) -> None:
         assert self.trial_resources is not None
         torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
         trial = TrialConfig.from_flat(config["trial"])
@@ -40,10 +42,10 @@ class GrowingTrial(tune.Trainable):
         if trial.precision == "auto" and config["auto_precision"]:
             trial = replace(trial, precision=config["auto_precision"])
         self.known, self.timeout = config["known"], config["epoch_timeout"]
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"dataset": (datasets or {}).get(data_key(trial))}
         if "store" in config:
             store = EpochStore(config["store"], config["owner"], config["state_bytes"])
-            options = {"store": store, "keep_states": config["keep_states"]}
+            options |= {"store": store, "keep_states": config["keep_states"]}
         self.trainer = Trainer(trial, name=config["name"], **options)
 
     def step(self) -> dict[str, Any]:

@@ -184,6 +184,7 @@ def _run(
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.schedulers import blind_spots, scheduler_of
+    from growsearch.tuning.shared_data import shared_datasets
     from growsearch.tuning.trainable import GrowingTrial
     from growsearch.tuning.trial_log import TrialLog
     from growsearch.tuning.trial_queue import TrialQueue
@@ -196,9 +197,11 @@ def _run(
     if options.scheduler in PAUSING:
         concurrent = math.inf
     sampler, trials = None, 0
+    expected = [trial.config for trial in ledger.trials.values()]
     if options.sampler is not None:
         spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
         sampler = _sampler(spaces, options, info["search_seed"], ledger.folder)
+        expected += sampler.examples
         trials = info["trials"] if extend is None else len(ledger.trials) + extend
     queue = TrialQueue(
         ledger,
@@ -215,7 +218,9 @@ def _run(
     logs = [TrialLog(name, ledger, options.owner) for name in dict.fromkeys(options.log)]
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
-        tune.with_resources(GrowingTrial, resources),
+        tune.with_resources(
+            tune.with_parameters(GrowingTrial, datasets=shared_datasets(expected)), resources
+        ),
         param_space={"trial": {}},  # the queue has the trials
         tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(
