@@ -58,7 +58,7 @@ def train(parsed: argparse.Namespace) -> int:
     try:
         with EpochDisplay(console, config.epochs) as display:
             for record in trainer:
-                write_trial(folder, config.digest, trainer.config, trainer.history, trainer.reason)
+                write_trial(folder, config.digest, trainer.config, trainer.history)
                 if not trainer.recalled or trainer.finished:
                     trainer.save(folder / "state.pt")
                 if every and (record.epoch % every == 0 or trainer.finished):
@@ -69,6 +69,7 @@ def train(parsed: argparse.Namespace) -> int:
             console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
             console.print(f"results        {folder}", highlight=False, soft_wrap=True)
     if trainer.reason is not None:
+        write_trial(folder, config.digest, trainer.config, trainer.history, trainer.reason)
         print(f"growsearch train: failed: {trainer.reason}", file=sys.stderr)
         return 1
     return 0

@@ -44,8 +44,8 @@ class Trainer(Iterator[EpochRecord]):
     set, if it is loaded already. `saved` is what `read_state` has read, of a trial to go on with.
     Raises InputError if data or device are not there.
 
-    A growth for which memory does not suffice ends the trial as failed, for `reason`; the epoch
-    before it is whole, and in the store it is one to go on from.
+    A growth for which memory does not suffice, at once or in the next epoch, ends the trial as
+    failed, for `reason`; the epoch before it is whole, and in the store it is one to go on from.
     """
 
     def __init__(
@@ -135,7 +135,15 @@ class Trainer(Iterator[EpochRecord]):
         self._check_between_epochs()
         self._wait()
         started, self._store_seconds = time.perf_counter(), 0.0
-        state, record, constants = self._epoch()
+        try:
+            state, record, constants = self._epoch()
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and self.history and self.history[-1].grew):
+                raise
+            self.reason = _out_of_memory(self._next_architecture)
+            self.history = self.history.revised(status="failed")
+            self.branch.release()
+            raise StopIteration from error
         self.recalled = state is None
         history = self.history.plus(record)
         if record.status == "running" and completes(self.config, history):
@@ -150,7 +158,7 @@ class Trainer(Iterator[EpochRecord]):
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self.reason = f"out of memory at growth to {self.decision.architecture}"
+                self.reason = _out_of_memory(self.decision.architecture)
                 record, self.decision = replace(record, status="failed"), None
         record = replace(record, store_seconds=self._store_seconds)
         if not self.recalled:
@@ -163,6 +171,13 @@ class Trainer(Iterator[EpochRecord]):
             self.branch.release()
         self._in_epoch = False
         return record
+
+    @property
+    def _next_architecture(self) -> Architecture:
+        """Of the next epoch, whether or not the network is there yet."""
+        if isinstance(self.decision, Grow):
+            return self.decision.architecture
+        return self._state.architecture
 
     def _wait(self) -> None:
         if awaited := self.awaited:
@@ -210,3 +225,7 @@ class Trainer(Iterator[EpochRecord]):
         yield
         if self.branch.store is not None:
             self._store_seconds += time.perf_counter() - started
+
+
+def _out_of_memory(architecture: Architecture) -> str:
+    return f"out of memory at growth to {architecture}"

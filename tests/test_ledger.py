@@ -19,3 +19,17 @@ def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path
         trial = known.trials[name]
         assert (trial.status, trial.reason, trial.ended) == (FAILED, reason, True)
         assert trial.history[-1] == last
+
+
+def test_so_has_one_whose_last_epoch_was_known_before_memory_ran_out(tmp_path):
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    name = ledger.add(TrialConfig()).name
+    ledger.start(name)
+    ledger.enter(name, asdict(record(1)) | {REMEMBERED: [], REASON: None})
+    reason = "out of memory at growth to 8-8-8"
+    ledger.enter(name, asdict(record(1, status="failed")) | {REMEMBERED: [], REASON: reason})
+    for known in (ledger, Ledger.read(tmp_path)):
+        trial = known.trials[name]
+        assert (trial.status, trial.reason, len(trial.history)) == (FAILED, reason, 1)
+        assert (trial.history[-1].status, known.paid["epochs"]) == ("failed", 1)

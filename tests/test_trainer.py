@@ -397,3 +397,32 @@ def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path
     assert [replace(record, key="") for record in again] == [
         replace(record, key="") for record in straight
     ]
+
+
+TRAINS_TOO_MUCH = """
+import resource, sys, torch
+torch.set_num_threads(1)
+from growsearch import Trainer, TrialConfig
+trainer = Trainer(TrialConfig(
+    train_size=200, epochs=4, lr=0.1, policy="fixed", growth_epochs=1, initializer="default",
+    growth_architectures="2-2-300",
+))
+print(next(trainer).status)
+trainer.save(sys.argv[1])
+there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (there + 2**26, resource.RLIM_INFINITY))
+print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reason)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
+def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
+    """Gradients of 300 blocks take 89 MB, of which the process has 64."""
+    command = [sys.executable, "-c", TRAINS_TOO_MUCH, str(tmp_path / "state.pt")]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == [
+        "running", "[] failed True out of memory at growth to 2-2-300"
+    ]  # fmt: skip
+    saved = Trainer.load(tmp_path / "state.pt")
+    assert (saved.history[-1].grew, saved.finished) == (True, False)
+    assert str(saved.state.architecture) == "2-2-300"

@@ -90,6 +90,8 @@ def test_the_study_says_how_it_was_made(search):
     assert (info["trials"], info["search_seed"]) == (6, 3)
     assert info["resources_per_trial"] == {"cpu": 1, "gpu": 0}
     assert info["versions"]["torch"]
+    assert info["settings"]["auto_precision"] == "float32"
+    assert set(read_study(folder / "study")["precision"]) == {"float32"}
 
 
 def test_the_search_ends_with_its_report(search):

@@ -138,7 +138,10 @@ class Ledger:
         return trial
 
     def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
-        """Write down the epochs of a trial's result that were not known; all at once."""
+        """Write down the epochs of a trial's result that were not known, all at once.
+
+        One that is known is repeated if it turned out to be the last, before memory ran out.
+        """
         trial = self.trials[name]
         records = [record_among(values) for values in result[REMEMBERED]]
         if AWAITS not in result:
@@ -148,7 +151,9 @@ class Ledger:
         if records and not trial.ended:
             trial.status = records[-1].status
             trial.reason = result.get(REASON) or ""
-        if new:
+        if trial.status == FAILED:
+            trial.history = trial.history.revised(status=FAILED)
+        if new or trial.status == FAILED:
             for record in new:
                 self._count(trial, record)
             line: dict[str, Any] = {"trial": name, "epochs": len(trial.history)}

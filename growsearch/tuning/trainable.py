@@ -55,7 +55,9 @@ class GrowingTrial(tune.Trainable):
                 leave = {AWAITS: (awaited[0], len(self.trainer.history)), "done": True}
                 return leave | {REMEMBERED: remembered}
             with _Watchdog(self.timeout):
-                record = next(self.trainer)
+                trained = next(self.trainer, None)
+            # memory that runs out after a growth ends the trial with the epoch before
+            record = trained or self.trainer.history[-1]
             if self.trainer.finished or not self.trainer.recalled:
                 done = {**asdict(record), "done": self.trainer.finished}
                 return done | {REMEMBERED: remembered, REASON: self.trainer.reason}
