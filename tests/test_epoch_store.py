@@ -257,7 +257,7 @@ def test_a_remembered_trial_loads_and_trains_nothing(store, monkeypatch):
     def never(*_):
         raise AssertionError("trained or loaded")
 
-    monkeypatch.setattr(training, "_train", never)
+    monkeypatch.setattr(training, "train_epoch", never)
     monkeypatch.setattr(EpochStore, "state", never)
     assert all(reused(Trainer(config, store=store)))
 
