@@ -1,6 +1,6 @@
 """How fast the trainer trains: against the bare step, and against the usual PyTorch loop.
 
-    python benchmarks/trainer.py            # about twenty minutes on two cores
+    python benchmarks/trainer.py            # half an hour on two quiet cores
     python benchmarks/trainer.py --quick    # the smallest form, on the digits, in seconds
 
 The bare step is forward, backward and optimizer step of the same network on tensors already in
