@@ -7,8 +7,8 @@
 Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before.
 
 Driver: what growsearch's hooks add to Tune's time for a result, on the same curves; the share of
-two workers' time that is not an epoch's, by the difference of two searches that differ in length,
-so without starting Ray; and that time for each trial of a search of many short ones.
+two workers' time that is not an epoch's, by the difference of two searches that differ in length;
+and that time for each trial of a search of many short ones.
 
 Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, once whole and once
 with the scheduler, a store, and a third of the whole search's parameter-epochs as its budget; for
@@ -68,6 +68,7 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
             "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
             "status": "completed" if epoch == EPOCHS else "running", "phase": "training",
             "decision": None, "lipschitz_blocks": None, "lipschitz_layers": None,
+            "precision": "float32",
             "functional_difference": None, "temporal_error": None, "temporal_bound": None,
         }  # fmt: skip
         records.append(EpochRecord(**vars(BLANK) | changes))
@@ -143,16 +144,22 @@ def driver(folder: Path) -> None:
     )
     print("\ntrials  epochs  an epoch, median  wall, s  in epochs, worker s  outside")
     taken = {}
-    for trials, epochs, size in ((2, 20, 700), (2, 120, 700), (200, 2, 128)):
+    longer = {"architecture": "4-4-4", "train_size": 1100}
+    short = {"architecture": "2-2-2", "train_size": 128}
+    for trials, epochs, fields in (
+        (2, 1, short),
+        (2, 20, longer),
+        (2, 120, longer),
+        (200, 2, short),
+    ):
         text = space.read_text().replace("range(200)", f"range({trials})")
         (folder / "part.py").write_text(text)
         out = folder / f"driver-{trials}-{epochs}"
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
             run_search(
-                folder / "part.py", out, overrides={"epochs": epochs, "train_size": size},
-                max_concurrent=2,
-            )  # fmt: skip
+                folder / "part.py", out, overrides=fields | {"epochs": epochs}, max_concurrent=2
+            )
         wall = time.perf_counter() - started
         seconds = read_study(out)["seconds"]
         taken[epochs] = wall, seconds.sum()

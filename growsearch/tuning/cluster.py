@@ -12,6 +12,7 @@ _RAY_SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too
     "RAY_AIR_NEW_OUTPUT": "0",  # its banner comes whatever the verbosity
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are written by the ledger
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # a search goes on from its ledger, not from Tune's state
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
 }
