@@ -54,7 +54,7 @@ class PopulationBased(PopulationBasedTraining):
         better = self.ledger.trials[draw.choice(upper).config["name"]]
         config, epoch = better.config, len(better.history.trained)
         lr = draw.choice(FACTORS) * largest_lr(config.lr, config.lr_changes, epoch)
-        changes = (*(config.lr_changes or ()), f"{epoch}:{lr}")
+        changes = (*(config.lr_changes or ()), f"{epoch}:{lr:.6g}")
         new = self.queue.join(replace(config, lr_changes=changes))
         reason = f"for trial {new}, which goes on from trial {better.name} with lr {lr:.4g}"
         self.ledger.leave(worse.name, STOPPED, reason)

@@ -67,6 +67,8 @@ def run_search(
     searched = searched_fields(spaces)
     if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
+    if options.scheduler == "pbt":
+        searched.append("lr_changes")
     text = Path(space_file).read_text()
     folder = create_study(
         out,
