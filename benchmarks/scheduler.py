@@ -1,14 +1,15 @@
 """What the Pareto scheduler decides how fast, and what it buys with the store and a budget.
 
-    python benchmarks/scheduler.py              # the decisions: a minute
-    python benchmarks/scheduler.py --driver     # what a search takes outside training: 8 minutes
+    python benchmarks/scheduler.py              # decisions and hooks: a minute
+    python benchmarks/scheduler.py --driver     # and what a search takes outside training: three
     python benchmarks/scheduler.py --seeds 5    # and the searches: half an hour on two quiet cores
 
 Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before.
 
-Driver: what growsearch's hooks add to Tune's time for a result, on the same curves; the share of
-two workers' time that is not an epoch's, by the difference of two searches that differ in length;
-and that time for each trial of a search of many short ones.
+Hooks: what they add to Tune's time for a result, on the same curves.
+
+Driver: the share of two workers' time that is not an epoch's, by the difference of two searches
+that differ in length; and that time for each trial of a search of many short ones.
 
 Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, once whole and once
 with the scheduler, a store, and a third of the whole search's parameter-epochs as its budget; for
@@ -26,8 +27,10 @@ import random
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 from heading import heading
@@ -60,18 +63,15 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
     for epoch in range(1, EPOCHS + 1):
         parameters = 175_258 if epoch <= grows else 369_498
         param_epochs += parameters
-        changes = {
+        changes: dict[str, Any] = {
             "epoch": epoch, "param_epochs": param_epochs, "ppe": param_epochs / epoch,
             "macs": parameters, "train_flops": 6.0 * param_epochs, "seconds": 1.0,
-            "parameters": parameters, "key": f"{draw.random()}", "reused": False,
+            "parameters": parameters, "key": f"{draw.random()}",
             "val_accuracy": height * (1 - 2.718 ** (-steepness * epoch)) + draw.gauss(0, 1),
             "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
             "status": "completed" if epoch == EPOCHS else "running", "phase": "training",
-            "decision": None, "lipschitz_blocks": None, "lipschitz_layers": None,
-            "precision": "float32",
-            "functional_difference": None, "temporal_error": None, "temporal_bound": None,
         }  # fmt: skip
-        records.append(EpochRecord(**vars(BLANK) | changes))
+        records.append(replace(BLANK, **changes))
     return config, History(records)
 
 
@@ -138,10 +138,6 @@ def hooks(folder: Path) -> None:
 
 def driver(folder: Path) -> None:
     space = folder / "space.py"
-    space.write_text(
-        'from ray import tune\n\nparam_space = {"policy": "none", "lr": 0.1, '
-        '"seed": tune.grid_search(list(range(200)))}\n'
-    )
     print("\ntrials  epochs  an epoch, median  wall, s  in epochs, worker s  outside")
     taken = {}
     longer = {"architecture": "4-4-4", "train_size": 1100}
@@ -152,14 +148,14 @@ def driver(folder: Path) -> None:
         (2, 120, longer),
         (200, 2, short),
     ):
-        text = space.read_text().replace("range(200)", f"range({trials})")
-        (folder / "part.py").write_text(text)
+        space.write_text(
+            'from ray import tune\n\nparam_space = {"policy": "none", "lr": 0.1, '
+            f'"seed": tune.grid_search(list(range({trials})))}}\n'
+        )
         out = folder / f"driver-{trials}-{epochs}"
         started = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()):
-            run_search(
-                folder / "part.py", out, overrides=fields | {"epochs": epochs}, max_concurrent=2
-            )
+            run_search(space, out, overrides=fields | {"epochs": epochs}, max_concurrent=2)
         wall = time.perf_counter() - started
         seconds = read_study(out)["seconds"]
         taken[epochs] = wall, seconds.sum()

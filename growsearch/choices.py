@@ -59,10 +59,13 @@ KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
-COSTS = ("ppe", "param_epochs", "flops", "seconds")
-"""What a search may call cost."""
+COSTS = {
+    "ppe": "ppe", "param_epochs": "param_epochs", "flops": "train_flops", "seconds": "seconds"
+}  # fmt: skip
+"""What a search may call cost, and its column in results."""
 METRICS = {"val_accuracy": (0.0, 100.0), "val_loss": (-10.0, 0.0)}
 """What a search may call accuracy, and its range; a loss is taken negative."""
+LOSSES = ("val_loss",)
 SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
 PAUSING = ("hyperband", "pbt")
 """Those of Tune's that pause trials."""

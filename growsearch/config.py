@@ -10,7 +10,7 @@ from typing import Any
 from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-from growsearch.lr_changes import LrChange
+from growsearch.lr_changes import parse_lr_change
 from growsearch.options import check_option, option, suggestion
 from growsearch.trial_rules import complete, scaled_interval, surprises
 
@@ -151,7 +151,7 @@ class TrialConfig:
     )  # fmt: skip
     lr_changes: tuple[str, ...] | None = option(
         None, str, "another largest learning rate after an epoch, like 10:0.05; what scheduler pbt "
-        "searches for", parse=LrChange, many=True,
+        "searches for", parse=parse_lr_change, many=True,
     )  # fmt: skip
     weight_decay: float = option(
         None, float, "L2 penalty on all parameters", least=0,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from growsearch.choices import LOSSES, METRICS
+
 ORDER = ("completed", "stopped", "paused", "diverged", "failed", "running")
 
 
@@ -25,8 +27,8 @@ class Audit:
 def audit(trials: pd.DataFrame) -> Audit:
     """From `summarize`'s table."""
     kept = trials[trials["status"].isin(["completed", "diverged"]) & trials["dominated_by"].notna()]
-    by_loss = kept["bound/val_loss"].notna().any()
-    accuracies = -trials["val_loss"] if by_loss else trials["val_accuracy"]
+    metric = next((m for m in METRICS if kept[f"bound/{m}"].notna().any()), "val_accuracy")
+    accuracies = trials[metric] * (-1 if metric in LOSSES else 1)
     named = accuracies.set_axis(trials["trial_id"])
     rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
     wrong = (kept["status"] == "completed") & (accuracies[kept.index] > rival)

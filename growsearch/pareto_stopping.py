@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from growsearch.choices import METRICS
+from growsearch.choices import COSTS, LOSSES, METRICS
 from growsearch.config import TrialConfig
 from growsearch.cost_bounds import CostBound, sizes_of
 from growsearch.history import EpochRecord, History
@@ -20,9 +20,6 @@ _SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
     "flops": lambda record: record.train_flops,
 }
 """What a trial's epochs so far cost to train, shared ones included, in the unit of a cost."""
-
-_COLUMNS = {"flops": "train_flops"}
-"""What costs are called in results, if not the same."""
 
 
 class Leaving(NamedTuple):
@@ -61,9 +58,10 @@ class ParetoStopping:
         metric: str = "val_accuracy",
     ) -> None:  # fmt: skip
         self.costs, self.metric = tuple(costs), metric
+        self._sign = -1 if metric in LOSSES else 1
         self.safe = SafeStopping(
             alpha=alpha, delta=delta, audit=audit, seed=seed, most=METRICS[metric][1],
-            accuracy="accuracy" if metric == "val_accuracy" else f"-{metric}",
+            accuracy=f"-{metric}" if metric in LOSSES else "accuracy",
         )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
@@ -110,9 +108,9 @@ class ParetoStopping:
         self.hypervolume.add(cost, accuracy)
 
     def _columns(self, stop: Stop) -> dict[str, object]:
-        names = [_COLUMNS.get(cost, cost) for cost in self.costs]
-        upper = stop.upper_accuracy if self.metric == "val_accuracy" else -stop.upper_accuracy
-        bounds = dict(zip(names, stop.lower_costs, strict=True)) | {self.metric: upper}
+        names = [COSTS[cost] for cost in self.costs]
+        bounds = dict(zip(names, stop.lower_costs, strict=True))
+        bounds[self.metric] = self._sign * stop.upper_accuracy
         return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {
             f"bound/{name}": bound for name, bound in bounds.items()
         }
@@ -150,7 +148,8 @@ class ParetoStopping:
         return trial
 
     def _accuracy(self, record: EpochRecord) -> float:
-        return record.val_accuracy if self.metric == "val_accuracy" else -record.val_loss
+        accuracy: float = self._sign * getattr(record, self.metric)
+        return accuracy
 
     def _scale(self, costs: Sequence[float]) -> Bounds:
         """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""

@@ -1,6 +1,6 @@
 """A trial's way as its policy sees it: what it does next after the epochs known so far."""
 
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from growsearch.choices import GROWING, NETWORKS
@@ -10,7 +10,11 @@ from growsearch.growth_policies import decide
 from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
 from growsearch.lr_schedules import learning_rate
 
-_NOTHING: dict[str, Any] = {f.name: 0 for f in fields(EpochRecord)}
+_NOTHING: dict[str, Any] = {
+    f.name: f.type() if isinstance(f.type, type) else None
+    for f in fields(EpochRecord)
+    if f.default is MISSING
+}
 BLANK = EpochRecord(
     **_NOTHING
     | {"lipschitz": 1e-30, "lipschitz_subnetworks": (1e-30,) * max(NETWORKS.values())}

@@ -3,12 +3,13 @@
 A trial is here whatever has TrialConfig's fields as attributes, each checked alone.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-from growsearch.lr_changes import LrChange
+from growsearch.lr_changes import parse_lr_change
 
 
 def complete(trial: Any) -> None:
@@ -108,7 +109,9 @@ def _complete_scheduled(trial: Any) -> None:
         _default(trial, "growth_epochs", (_proportion(trial, 60), _proportion(trial, 110)))
     if not trial.growth_epochs:
         raise InputError("policy 'fixed' needs growth_epochs: give one or more, like 60 110")
-    _check_rising(trial, "growth_epochs", "a network grows after an epoch and trains on")
+    _check_rising(
+        trial, "growth_epochs", trial.growth_epochs, "a network grows after an epoch and trains on"
+    )
     seed, times = Architecture(trial.architecture), len(trial.growth_epochs)
     doubled = tuple(str(seed.doubled(k + 1)) for k in range(times))
     trial.growth_architectures = trial.growth_architectures or doubled
@@ -128,13 +131,11 @@ def _complete_scheduled(trial: Any) -> None:
         before = after
 
 
-def _check_rising(trial: Any, name: str, reason: str) -> None:
-    given = getattr(trial, name)
-    epochs = [LrChange(item).epoch if isinstance(item, str) else item for item in given]
-    if epochs != sorted(set(epochs)) or epochs[-1] >= trial.epochs:
+def _check_rising(trial: Any, name: str, epochs: Sequence[int], reason: str) -> None:
+    if list(epochs) != sorted(set(epochs)) or epochs[-1] >= trial.epochs:
+        given = " ".join(map(str, getattr(trial, name)))
         raise InputError(
-            f"{name} {' '.join(map(str, given))} must rise and end before the last of "
-            f"epochs={trial.epochs}: {reason}"
+            f"{name} {given} must rise and end before the last of epochs={trial.epochs}: {reason}"
         )
 
 
@@ -245,7 +246,8 @@ def _check_clonable(trial: Any) -> None:
 
 def _complete_lr_epochs(trial: Any) -> None:
     if trial.lr_changes:
-        _check_rising(trial, "lr_changes", "nothing is trained after the last")
+        epochs = [parse_lr_change(change).epoch for change in trial.lr_changes]
+        _check_rising(trial, "lr_changes", epochs, "nothing is trained after the last")
     if trial.lr_schedule == "staircase" and trial.policy.startswith("lipschitz"):
         raise InputError(
             "lr_schedule 'staircase' starts anew at growths or intervals known beforehand, which "
@@ -261,7 +263,7 @@ def _complete_lr_epochs(trial: Any) -> None:
                 f"lr_schedule {trial.lr_schedule!r} needs lr_epochs, the epochs after which the "
                 "learning rate changes: give one or more, like 60 110"
             )
-        _check_rising(trial, "lr_epochs", "nothing is trained after the last")
+        _check_rising(trial, "lr_epochs", trial.lr_epochs, "nothing is trained after the last")
     elif trial.lr_epochs is not None:
         raise InputError(
             f"lr_epochs={_said(trial.lr_epochs)} belongs to lr_schedule 'cosine-restarts' or "

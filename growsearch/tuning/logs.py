@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,20 +14,6 @@ from typing import Any
 from growsearch.errors import InputError
 from growsearch.history import EpochRecord
 from growsearch.tuning.ledger import SearchTrial
-
-_PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
-
-
-def check_logs(names: Sequence[str]) -> None:
-    """InputError if the package of one is missing."""
-    for name in names:
-        package = _PACKAGES[name]
-        spec = find_spec(package)
-        if spec is None or spec.origin is None:  # W&B leaves a folder of its name where it runs
-            raise InputError(
-                f"log {name!r} needs the package {package}, which is not installed; pip install "
-                f"'growsearch[{name}]'"
-            )
 
 
 class Run:
@@ -52,6 +38,8 @@ class Run:
 class Log(ABC):
     """One of Tune's callbacks, for the search of `owner` whose study is in `folder`."""
 
+    package: str
+    """What it needs installed."""
     callback: Any
     """Tune's; it takes a Run for a trial."""
 
@@ -94,6 +82,8 @@ def scalars(record: EpochRecord) -> dict[str, float]:
 class TensorBoard(Log):
     """Event files in a folder for each trial below the study's folder "tensorboard"."""
 
+    package = "tensorboardX"
+
     def __init__(self, folder: Path, owner: str) -> None:
         from ray.tune.logger import TBXLoggerCallback
 
@@ -125,6 +115,8 @@ class MLflow(Log):
     """Runs of an experiment that is named as the study, in the study's mlflow.db or where
     MLFLOW_TRACKING_URI says.
     """
+
+    package = "mlflow"
 
     def __init__(self, folder: Path, owner: str) -> None:
         import mlflow
@@ -162,6 +154,8 @@ class WandB(Log):
     study's folder "wandb" for `wandb sync`. They end with the search if not before.
     """
 
+    package = "wandb"
+
     def __init__(self, folder: Path, owner: str) -> None:
         import wandb
         from ray.air.integrations.wandb import WandbLoggerCallback
@@ -187,6 +181,16 @@ class WandB(Log):
         self.callback.on_experiment_end([])  # waits for what is being sent
 
 
-LOGS_BY_NAME: dict[str, Callable[[Path, str], Log]] = {
-    "tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB
-}  # fmt: skip
+LOGS_BY_NAME: dict[str, type[Log]] = {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
+
+
+def check_logs(names: Sequence[str]) -> None:
+    """InputError if the package of one is missing."""
+    for name in names:
+        package = LOGS_BY_NAME[name].package
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:  # W&B leaves a folder of its name where it runs
+            raise InputError(
+                f"log {name!r} needs the package {package}, which is not installed; pip install "
+                f"'growsearch[{name}]'"
+            )

@@ -25,7 +25,7 @@ from ray.tune.search.sample import (
     Uniform,
 )
 
-from growsearch.choices import SAMPLERS
+from growsearch.choices import LOSSES, SAMPLERS
 from growsearch.config import TrialConfig
 from growsearch.errors import InputError, one_line
 from growsearch.history import EpochRecord
@@ -92,7 +92,7 @@ class ParetoOptunaSearch(OptunaSearch):
         super().__init__(
             self._fields,
             metric=self.objectives,
-            mode=["min"] * len(costs) + ["min" if accuracy == "val_loss" else "max"],
+            mode=["min"] * len(costs) + ["min" if accuracy in LOSSES else "max"],
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
-from growsearch.lr_changes import LrChange, largest_lr
+from growsearch.lr_changes import largest_lr, parse_lr_change
 from growsearch.pareto_stopping import PAUSED, STOPPED
 from growsearch.tuning.trial_queue import TrialQueue
 
@@ -32,7 +32,7 @@ class PopulationBased(PopulationBasedTraining):
     def on_trial_add(self, controller: Any, trial: Trial) -> None:
         super().on_trial_add(controller, trial)
         config = self.ledger.trials[trial.config["name"]].config
-        joined = [LrChange(change).epoch for change in config.lr_changes or ()]
+        joined = [parse_lr_change(change).epoch for change in config.lr_changes or ()]
         self._trial_state[trial].last_perturbation_time = max(*joined, trial.config["known"], 0)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from growsearch.choices import LOSSES
 from growsearch.pareto_stopping import PAUSED, ParetoStopping
 from growsearch.racing import GRACE
 from growsearch.tuning.ledger import Ledger
@@ -29,7 +30,7 @@ def scheduler_of(
     accuracy: dict[str, Any] = {
         "time_attr": "epoch",
         "metric": options.metric,
-        "mode": "min" if options.metric == "val_loss" else "max",
+        "mode": "min" if options.metric in LOSSES else "max",
     }
     match options.scheduler:
         case "asha":

@@ -71,7 +71,7 @@ class SearchSettings:
             ("sampler", self.sampler, SAMPLERS),
             ("scheduler", self.scheduler, SCHEDULERS),
             ("metric", self.metric, tuple(METRICS)),
-            *(("cost", cost, COSTS) for cost in self.costs),
+            *(("cost", cost, tuple(COSTS)) for cost in self.costs),
             *(("log", log, LOGS) for log in self.log),
         ):
             if value is not None and value not in known:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from growsearch.choices import DATA, PAUSING
+from growsearch.choices import COSTS, DATA, PAUSING
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
@@ -154,7 +154,7 @@ def _sampler(
     return ParetoOptunaSearch(
         spaces,
         options.sampler,
-        costs=[{"flops": "train_flops"}.get(cost, cost) for cost in options.costs],
+        costs=[COSTS[cost] for cost in options.costs],
         accuracy=options.metric,
         seed=seed,
         storage=folder and folder / OPTUNA_FILE,
