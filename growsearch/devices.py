@@ -1,4 +1,7 @@
-"""Where a trial trains."""
+"""Where a trial trains, and how long that takes there."""
+
+import time
+from typing import Any
 
 import torch
 
@@ -15,3 +18,26 @@ def device_of(name: str) -> torch.device:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda")
+
+
+class Stopwatch:
+    """Times work on `device` piece by piece, in seconds; on a GPU in its own, by events."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._last = self._now()
+
+    def lap(self) -> float:
+        """Of what was begun since the last call, or since the start. Waits until it is done."""
+        last, self._last = self._last, self._now()
+        if isinstance(last, torch.cuda.Event):
+            self._last.synchronize()
+            return last.elapsed_time(self._last) / 1000
+        return self._last - last
+
+    def _now(self) -> Any:
+        if self.device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event

@@ -13,6 +13,7 @@ from growsearch.blocks import StepSize
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.errors import InputError, one_line
+from growsearch.gradients import Gradients, gradients_on
 from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
 from growsearch.initializing import apart_parameters
 from growsearch.lr_schedules import ADAM_LR
@@ -35,6 +36,11 @@ class TrainState:
     history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
     """Singular vectors of the blocks' convolutions, by name; see lipschitz.py."""
+    gradients: Gradients = field(init=False)
+    """Of the whole network."""
+
+    def __post_init__(self) -> None:
+        self.gradients = gradients_on(next(self.network.parameters()).device)
 
     @property
     def architecture(self) -> Architecture:
@@ -138,5 +144,9 @@ def _step_size(scaling: str | None, step: float) -> StepSize:
 def new_optimizer(config: TrialConfig, network: GrowableNetwork) -> torch.optim.SGD:
     """SGD with momentum and with weight decay on all parameters (LipGrow, section 5.2)."""
     return torch.optim.SGD(
-        network.parameters(), lr=config.lr, momentum=MOMENTUM, weight_decay=config.weight_decay
+        network.parameters(),
+        lr=config.lr,
+        momentum=MOMENTUM,
+        weight_decay=config.weight_decay,
+        foreach=True,  # the same bits in less time, on CPUs too
     )

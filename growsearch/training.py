@@ -1,7 +1,6 @@
 """What one epoch, and one growth, does to a training state, and what is measured of it."""
 
 import math
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,8 @@ from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
 from growsearch.costs import FLOPS_PER_MAC, count_macs, count_parameters
 from growsearch.data import Dataset, Split
+from growsearch.devices import Stopwatch
+from growsearch.gradients import eager_gradients
 from growsearch.growth import grow
 from growsearch.history import INITIALIZING, EpochRecord
 from growsearch.initializing import only_new_blocks
@@ -35,16 +36,16 @@ def run_epoch(
     is left as it was.
     """
     network, history = state.network, state.history
-    started = time.perf_counter()
+    watch = Stopwatch(dataset.train.labels.device)
     train_loss, train_accuracy = train_epoch(state, lr, config, dataset)
-    trained = time.perf_counter()
+    train_seconds = watch.lap()
     val_loss, val_accuracy = evaluate(network, dataset, dataset.val, config.precision)
     test_accuracy = val_accuracy
     if dataset.test is not dataset.val:
         _, test_accuracy = evaluate(network, dataset, dataset.test, config.precision)
-    evaluated = time.perf_counter()
+    eval_seconds = watch.lap()
     constants = _lipschitz(state, config, dataset)
-    measured = time.perf_counter()
+    lipschitz_seconds = watch.lap()
     epoch = len(history) + 1
     parameters = count_parameters(network)
     param_epochs = parameters + (history[-1].param_epochs if history else 0)
@@ -65,7 +66,7 @@ def run_epoch(
         test_accuracy=test_accuracy,
         lipschitz=constants.mean,
         grew=False,
-        seconds=measured - started,
+        seconds=train_seconds + eval_seconds + lipschitz_seconds,
         status="running" if finite else "diverged",
         phase=state.phase,
         train_accuracy=train_accuracy,
@@ -77,9 +78,9 @@ def run_epoch(
         train_flops=train_flops,
         lipschitz_subnetworks=constants.subnetworks,
         **lipschitz_details(constants, config),
-        train_seconds=trained - started,
-        eval_seconds=evaluated - trained,
-        lipschitz_seconds=measured - evaluated,
+        train_seconds=train_seconds,
+        eval_seconds=eval_seconds,
+        lipschitz_seconds=lipschitz_seconds,
         growth_seconds=0.0,
         grown_val_loss=None,
         grown_val_accuracy=None,
@@ -113,9 +114,9 @@ def run_growth(
 
     `constants` are the Lipschitz constants of `state` as it is.
     """
-    started = time.perf_counter()
+    watch = Stopwatch(dataset.train.labels.device)
     grown = grow(state, architecture, config, dataset, record.epoch)
-    done = time.perf_counter()
+    growth_seconds = watch.lap()
     images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
     measures = measure_growth(state.network, grown.network, constants, images)
     val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val, config.precision)
@@ -127,8 +128,8 @@ def run_growth(
         temporal_error=measures.temporal_error,
         functional_difference=measures.functional_difference,
         temporal_bound=measures.temporal_bound,
-        growth_seconds=done - started,
-        eval_seconds=record.eval_seconds + time.perf_counter() - done,
+        growth_seconds=growth_seconds,
+        eval_seconds=record.eval_seconds + watch.lap(),
     )
 
 
@@ -159,17 +160,14 @@ def train_epoch(
         group["lr"] = lr
     network.train()
     apart = state.phase == INITIALIZING
+    gradients = eager_gradients if apart else state.gradients
     epoch = len(state.history) + 1
     total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
     with only_new_blocks(network, state.history, config) if apart else nullcontext():
         for batch in dataset.training_batches(config.batch_size, config.seed, epoch):
-            with autocast(config.precision, batch.images.device):
-                logits = network(batch.images)
-            loss = F.cross_entropy(logits, batch.labels)
-            optimizer.zero_grad()
-            loss.backward()
+            loss, logits = gradients(network, batch, config.precision)
             optimizer.step()
-            total[0] += loss.detach() * len(batch)
+            total[0] += loss * len(batch)
             total[1] += (logits.argmax(dim=1) == batch.labels).sum()
     return _mean_loss_and_percent(total, len(dataset.train))
 

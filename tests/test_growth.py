@@ -1,8 +1,10 @@
 import gc
+import json
 import weakref
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from growsearch.architecture import Architecture
 from growsearch.config import TrialConfig
@@ -71,3 +73,25 @@ def test_a_seed_of_one_block_cannot_be_cloned(small):
     trainer.state.network.architecture = Architecture("1-1-1")
     with pytest.raises(InputError, match="start from at least 2 blocks"):
         grown(trainer, "2-2-2")
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"initializer": "default", "momentum_on_growth": "carry"}, {"momentum_on_growth": "carry"}
+])  # fmt: skip
+def test_growing_allocates_one_copy_of_the_new_state(small, options, tmp_path):
+    """By what torch's profiler sees allocated and freed; the copy and its largest tensor at most."""
+    trainer = Trainer(TrialConfig(**small, **options))
+    next(trainer)
+    assert trainer.state.architecture == Architecture("2-2-2")
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        state = grown(trainer, "2-2-40")
+    seen.export_chrome_trace(str(tmp_path / "trace.json"))
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    now = most = 0
+    for event in sorted((e for e in events if e["name"] == "[memory]"), key=lambda e: e["ts"]):
+        now += event["args"]["Bytes"]
+        most = max(most, now)
+    momenta = [m for s in state.optimizer.state.values() for m in s.values() if m is not None]
+    tensors = [*state.network.state_dict().values(), *state.lipschitz_vectors.values(), *momenta]
+    sizes = [tensor.nbytes for tensor in tensors]
+    assert sum(sizes) <= now <= most <= sum(sizes) + max(sizes)

@@ -10,14 +10,14 @@ from conftest import ROOT
 # fmt: off
 ORDER = [
     "errors", "architecture", "options", "choices", "lr_changes", "trial_rules", "config",
-    "baselines", "history", "machine",
+    "baselines", "history", "machine", "devices",
     "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
     "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
     "data.imagenet", "data.loading", "data",
     "blocks", "networks", "precision", "initializers", "initializing", "lipschitz", "theory",
-    "costs", "cost_bounds", "train_state", "growth", "training", "epoch_keys", "epoch_store",
-    "claims", "branch", "devices", "trainer",
+    "costs", "cost_bounds", "gradients", "train_state", "growth", "training", "epoch_keys",
+    "epoch_store", "claims", "branch", "trainer",
     "results", "pareto", "safe_stopping", "hypervolume", "epsilon_net", "racing",
     "pareto_stopping", "comparisons", "outcomes", "epoch_tree", "landscape", "figures", "report",
     "terminal",
