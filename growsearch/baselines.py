@@ -5,7 +5,7 @@ from growsearch.config import TrialConfig
 
 _SAME = (
     *DATA, "network", "bn_gamma_init", "batch_size", "lr", "weight_decay", "seed",
-    "record_lipschitz", "device", "precision",
+    "record_lipschitz", "device", "precision", "compile",
 )  # fmt: skip
 
 

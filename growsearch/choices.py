@@ -59,6 +59,7 @@ KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
+COMPILE = ("auto", "on", "off")
 COSTS = {
     "ppe": "ppe", "param_epochs": "param_epochs", "flops": "train_flops", "seconds": "seconds"
 }  # fmt: skip

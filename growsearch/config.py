@@ -169,6 +169,10 @@ class TrialConfig:
         "auto", str, "numbers to train and evaluate in; auto takes bfloat16 where a measurement, "
         "once for each machine, finds it faster", choices=choices.PRECISIONS,
     )  # fmt: skip
+    compile: str = option(
+        "auto", str, "whether training steps are compiled, block by block (torch.compile); auto "
+        "does not: nowhere has it been measured to be faster yet", choices=choices.COMPILE,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         trial = SimpleNamespace(**{n: check_field(n, getattr(self, n)) for n in field_names()})

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from growsearch.compiling import as_written
+
 FLOPS_PER_MAC = 6
 """Of training: two a multiply-accumulate, and a backward pass costs twice a forward one."""
 
@@ -14,6 +16,7 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@as_written()
 @torch.no_grad()
 def count_macs(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
     """Multiply-accumulates of convolutions and linear layers for one image.

@@ -40,7 +40,7 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
         batch_size=config.batch_size,
         weight_decay=config.weight_decay,
         seed=config.seed,
-        **_arithmetic(config.precision, device),
+        **_arithmetic(config, device),
     )
 
 
@@ -63,13 +63,15 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     )
 
 
-def _arithmetic(precision: str, device: torch.device) -> dict[str, Any]:
+def _arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
     """What decides the last bits of sums and products."""
-    assert precision != "auto"
-    made: dict[str, Any] = {"torch": torch.__version__, "precision": precision}
+    assert config.precision != "auto"
+    made: dict[str, Any] = {"torch": torch.__version__, "precision": config.precision}
+    if config.compile == "on":
+        made["compiled"] = True
     if device.type == "cuda":
         return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
-    if precision == "bfloat16":
+    if config.precision == "bfloat16":
         made["instructions"] = bfloat16_instructions()
     capability = torch.backends.cpu.get_cpu_capability()
     return made | {"device": f"cpu {capability}", "threads": torch.get_num_threads()}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from growsearch.blocks import Block, ResidualBlock
+from growsearch.compiling import as_written
 from growsearch.initializers import clone_sources
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.networks import GrowableNetwork
@@ -30,6 +31,7 @@ class GrowthMeasures:
     """Theorem 3's upper bound of the temporal error, with suprema taken over the images."""
 
 
+@as_written()
 @torch.no_grad()
 def measure_growth(
     old: GrowableNetwork, grown: GrowableNetwork, constants: LipschitzConstants, images: Tensor

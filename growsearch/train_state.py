@@ -10,6 +10,7 @@ from torch import Tensor
 
 from growsearch.architecture import Architecture
 from growsearch.blocks import StepSize
+from growsearch.compiling import compile_blocks
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.errors import InputError, one_line
@@ -131,7 +132,10 @@ def new_network(
         bn_gamma_init=config.bn_gamma_init,
     )  # fmt: skip
     # channels-last convolutions are the faster ones, on CPUs too
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if config.compile == "on":
+        compile_blocks(network)
+    return network
 
 
 def _step_size(scaling: str | None, step: float) -> StepSize:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from growsearch.architecture import Architecture
+from growsearch.compiling import as_written
 from growsearch.config import TrialConfig
 from growsearch.costs import FLOPS_PER_MAC, count_macs, count_parameters
 from growsearch.data import Dataset, Split
@@ -133,6 +134,7 @@ def run_growth(
     )
 
 
+@as_written()
 @torch.no_grad()
 def evaluate(
     network: GrowableNetwork, dataset: Dataset, split: Split, precision: str

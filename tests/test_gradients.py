@@ -1,5 +1,5 @@
-"""Replayed gradients: as a CUDA graph where there is a GPU, and everywhere as a stand-in, which like
-a graph reads and writes the same tensors each time.
+"""Replayed gradients: as a CUDA graph where there is a GPU, and everywhere as a stand-in, which
+reads and writes the same tensors each time, as a graph does.
 """
 
 import pytest

@@ -7,7 +7,7 @@ from growsearch.trial_path import TrialPath
 
 _ROOT = (
     *DATA, "network", "architecture", "bn_gamma_init", "batch_size", "weight_decay", "seed",
-    "device", "precision",
+    "device", "precision", "compile",
 )  # fmt: skip
 
 

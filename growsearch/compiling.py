@@ -1,0 +1,43 @@
+"""Training steps by torch.compile, block by block: what serves one serves all of its shape."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import torch
+
+from growsearch.errors import InputError
+from growsearch.networks import GrowableNetwork
+
+SHAPES = 256
+"""Of blocks and batches that are compiled, before torch would go on without."""
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Within it nothing compiled is used: to evaluate is not worth compiling networks once more."""
+    if "torch._dynamo" in sys.modules:  # which takes seconds to load, and compiles
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        yield
+
+
+def compile_blocks(network: GrowableNetwork) -> None:
+    """Compile each block when it is first trained, anew for each shape of its input.
+
+    Sizes are never symbolic: what a batch came to would depend on the batches before. Raises
+    InputError where there is no compiler.
+    """
+    given = os.environ.get("CXX")
+    if not any(map(shutil.which, [given] if given else ["g++", "clang++"])):
+        raise InputError(
+            f"compile 'on' needs a C++ compiler, but {given or 'g++'} is not installed; install "
+            "it, or use compile 'off'"
+        )
+    torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
+    for block in chain.from_iterable(network.blocks):
+        block.compile(dynamic=False)
