@@ -1,21 +1,29 @@
 """How fast the trainer trains: against the bare step, and against the usual PyTorch loop.
 
     python benchmarks/trainer.py            # half an hour on two quiet cores
-    python benchmarks/trainer.py --quick    # the smallest form, on the digits, in seconds
+    python benchmarks/trainer.py --quick    # the smallest form, on the digits, in a minute
+    python benchmarks/trainer.py --seeds 5  # instead: accuracies by precision; an hour likewise
 
 The bare step is forward, backward and optimizer step of the same network on tensors already in
-place. The usual loop is a DataLoader with two workers, torchvision's transforms image by image, and
-float32. The trainer computes in what --precision auto comes to here, and so does the bare step; the
-last table compares the trainer with itself in float32. Each pair trains the same number of images,
-one after the other, first the one and then the other in turn; what is shown is the median of the
-pairs' ratios, their least and their largest.
+place, on a GPU as one CUDA graph. The usual loop is a DataLoader with two workers, torchvision's
+transforms image by image, and float32. The trainer computes in what --precision auto comes to here,
+and so does the bare step; the next tables compare the trainer with itself in float32, with its
+steps compiled, and several of it at once, each a process, with one alone. On a GPU the last one has
+what it takes to be deterministic. Each pair trains the same number of images, one after the other,
+first the one and then the other in turn; what is shown is the median of the pairs' ratios, their
+least and their largest.
+
+Accuracies are of 3-3-3 on 5,000 Fashion-MNIST images, 20 epochs with a cosine learning rate.
 """
 
 import argparse
 import copy
+import multiprocessing
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import mean, median, stdev
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +36,7 @@ from torchvision import transforms
 
 from growsearch import Trainer, TrialConfig
 from growsearch.data import Images
+from growsearch.gradients import cuda_graph
 from growsearch.machine import bfloat16_instructions
 from growsearch.networks import build_network
 from growsearch.precision import auto_precision, autocast, bfloat16_speedup
@@ -59,21 +68,32 @@ def own_epoch(config: TrialConfig) -> tuple[Run, Trainer]:
     return run, trainer
 
 
-def bare_steps(trainer: Trainer, batches: int) -> Run:
+def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Run:
     """As many steps of the trainer's network on one batch that lies ready."""
     network = copy.deepcopy(trainer.state.network).train()
     optimizer = new_optimizer(trainer.config, network)
     batch = next(trainer.dataset.training_batches(BATCH, seed=0, epoch=1))
     images = batch.images.contiguous(memory_format=torch.channels_last)
 
+    def step() -> tuple[Tensor, Tensor]:
+        with autocast(trainer.config.precision, trainer.device):
+            logits = network(images)
+        loss = F.cross_entropy(logits, batch.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), logits
+
+    loss, launch = torch.zeros(()), step
+    if trainer.device.type == "cuda":
+        torch.backends.cudnn.deterministic = deterministic
+        torch.backends.cudnn.benchmark = not deterministic
+        (loss, _), launch = cuda_graph(step)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+
     def run() -> None:
         for _ in range(batches):
-            with autocast(trainer.config.precision, trainer.device):
-                logits = network(images)
-            loss = F.cross_entropy(logits, batch.labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            launch()
         loss.item()  # a GPU has done them all
 
     return run
@@ -183,20 +203,65 @@ def against_usual(size: int, dataset: str, pairs: int, batches: int) -> None:
     show(f"3-3-3, {size}x{size}", batches, *compared(own, usual_loop(trainer), pairs))
 
 
-def accuracies(seeds: int, epochs: int) -> None:
-    """Of full trials on the digits, which grow twice, in both precisions."""
-    print(f"\nvalidation accuracy (%) after {epochs} epochs on the digits, hand-tuned growth")
-    print("precision      mean  deviation  by seed")
+def against_compiled(size: int, dataset: str, pairs: int, batches: int) -> None:
+    print("\n" + HEAD.format("not compiled"))
+    config = config_of(3, size, batches, dataset)
+    (own, _), (other, _) = own_epoch(replace(config, compile="on")), own_epoch(config)
+    took = seconds(own)
+    show(f"3-3-3, {size}x{size}, compiled", batches, *compared(own, other, pairs))
+    print(f"its first epoch, in which it was compiled, took {took:.0f} s")
+
+
+def at_once(size: int, dataset: str, batches: int, trials: int) -> None:
+    """Images a second of so many processes, each a trial, and of one."""
+    print(f"\ntrials at once, 3-3-3, {size}x{size}: images/s of all together")
+    alone = 0.0
+    for n in sorted({1, trials}):
+        together = multiprocessing.get_context("spawn")
+        ready, results = together.Barrier(n), together.SimpleQueue()
+        arguments = (config_of(3, size, batches, dataset), ready, results)
+        processes = [together.Process(target=_one_of, args=arguments) for _ in range(n)]
+        for process in processes:
+            process.start()
+        images = sum(BATCH * batches / results.get() for _ in processes)
+        for process in processes:
+            process.join()
+        alone = alone or images
+        print(f"{n:2d}  {images:12.0f}  {images / alone:6.3f} times that of one", flush=True)
+
+
+def _one_of(config: TrialConfig, ready: Any, results: Any) -> None:
+    torch.set_num_threads(1)
+    run, _ = own_epoch(config)
+    run()
+    ready.wait()
+    results.put(median(seconds(run) for _ in range(5)))
+
+
+def price_of_determinism(size: int, dataset: str, pairs: int, batches: int) -> None:
+    print("\nbare step, images/s           deterministic        whatever is fastest   ratio")
+    trainer = Trainer(config_of(3, size, batches, dataset))
+    kinds = [bare_steps(trainer, batches, deterministic) for deterministic in (True, False)]
+    show(f"3-3-3, {size}x{size}", batches, *compared(*kinds, pairs))
+
+
+def accuracies(seeds: int) -> None:
+    print("\naccuracy (%) of the last epoch")
+    print("precision  images        mean  deviation  by seed")
     for precision in ("float32", "bfloat16"):
-        found = []
+        found: dict[str, list[float]] = {"validation": [], "test": []}
         for seed in range(seeds):
             trial = TrialConfig(
-                policy="hand-tuned", epochs=epochs, lr=0.1, seed=seed, precision=precision
-            )
+                dataset="fashion-mnist", train_size=5000, architecture="3-3-3", policy="none",
+                epochs=20, lr=0.1, lr_schedule="cosine", seed=seed, precision=precision,
+            )  # fmt: skip
             *_, last = Trainer(trial)
-            found.append(last.val_accuracy)
-        listed = "  ".join(f"{accuracy:.2f}" for accuracy in found)
-        print(f"{precision:<12} {mean(found):6.2f}  {stdev(found):9.2f}  {listed}", flush=True)
+            found["validation"].append(last.val_accuracy)
+            found["test"].append(last.test_accuracy)
+        for images, values in found.items():
+            listed = "  ".join(f"{value:.2f}" for value in values)
+            figures = f"{mean(values):6.2f}  {stdev(values):9.2f}  {listed}"
+            print(f"{precision:<9}  {images:<10}  {figures}", flush=True)
 
 
 def main() -> None:
@@ -204,6 +269,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest form")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--pairs", type=int, default=7, help="of each comparison")
+    parser.add_argument("--trials", type=int, default=3, help="at once")
+    parser.add_argument("--seeds", type=int, default=0)
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     pairs = 1 if parsed.quick else parsed.pairs
@@ -217,11 +284,18 @@ def main() -> None:
         against_bare([2], [8], "digits", pairs)
         against_usual(8, "digits", pairs, batches=4)
         against_float32(8, "digits", pairs, batches=4)
+        at_once(8, "digits", batches=4, trials=2)
+        return
+    if parsed.seeds:
+        accuracies(parsed.seeds)
         return
     against_bare([2, 4, 6, 8, 10, 12], [28, 32], "fashion-mnist", pairs)
     against_usual(28, "fashion-mnist", pairs, batches=40)
     against_float32(28, "fashion-mnist", pairs, batches=8)
-    accuracies(seeds=5, epochs=30)
+    against_compiled(28, "fashion-mnist", pairs, batches=8)
+    at_once(28, "fashion-mnist", batches=8, trials=parsed.trials)
+    if device.type == "cuda":
+        price_of_determinism(28, "fashion-mnist", pairs, batches=8)
 
 
 if __name__ == "__main__":
