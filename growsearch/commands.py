@@ -11,6 +11,7 @@ from growsearch.config import TrialConfig, check_field
 from growsearch.errors import InputError
 
 if TYPE_CHECKING:
+    from growsearch.trainer import Trainer
     from growsearch.tuning.tuner import SearchEnd
 
 # Heavy imports are in the commands: train must not import ray.
@@ -32,10 +33,8 @@ def _default_out(name: str) -> str:
 
 def train(parsed: argparse.Namespace) -> int:
     config = TrialConfig(**trial_options(parsed))
-    from rich.console import Console
-
-    from growsearch.results import create_study, write_trial
-    from growsearch.terminal import EpochDisplay, show_notes, trial_summary
+    from growsearch.ranks import joined
+    from growsearch.results import create_study
     from growsearch.trainer import Trainer
 
     every = parsed.save_every
@@ -47,10 +46,23 @@ def train(parsed: argparse.Namespace) -> int:
 
         megabytes = given.get("state_megabytes")
         store = EpochStore(parsed.store, state_bytes=in_bytes(megabytes))
-    trainer = Trainer(config, store=store, keep_states=given.get("keep_states", "forks"))
-    folder = create_study(
-        parsed.out or _default_out("train"), command="train", searched=[], trials=1
-    )
+    with joined() as processes:
+        trainer = Trainer(config, store=store, keep_states=given.get("keep_states", "forks"))
+        if not processes.first:
+            for _ in trainer:
+                pass
+            return 0 if trainer.reason is None else 1
+        out = parsed.out or _default_out("train")
+        folder = create_study(out, command="train", searched=[], trials=1)
+        return _show_training(trainer, config, folder, every)
+
+
+def _show_training(trainer: "Trainer", config: TrialConfig, folder: Path, every: int | None) -> int:
+    from rich.console import Console
+
+    from growsearch.results import write_trial
+    from growsearch.terminal import EpochDisplay, show_notes, trial_summary
+
     if every:
         (folder / "states").mkdir()
     console = Console()

@@ -19,6 +19,7 @@ from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.history import INITIALIZING, EpochRecord
 from growsearch.machine import bfloat16_instructions
+from growsearch.ranks import ranks
 
 NUMERICS = 2
 """To be raised by a change of this program that changes what an epoch comes to."""
@@ -69,6 +70,8 @@ def _arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
     made: dict[str, Any] = {"torch": torch.__version__, "precision": config.precision}
     if config.compile == "on":
         made["compiled"] = True
+    if ranks().count > 1:
+        made["ranks"] = ranks().count
     if device.type == "cuda":
         return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
     if config.precision == "bfloat16":

@@ -23,6 +23,7 @@ from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import learning_rate
 from growsearch.precision import auto_precision
+from growsearch.ranks import ranks
 from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
 
@@ -44,6 +45,10 @@ class Trainer(Iterator[EpochRecord]):
     set, if it is loaded already. `saved` is what `read_state` has read, of a trial to go on with.
     Raises InputError if data or device are not there.
 
+    In a process group of torch.distributed the trial is that of all its processes; each trains its
+    share of every batch, whose normalization is its own. All have the same records, the first is to
+    write them; there is no store then.
+
     A growth for which memory does not suffice, at once or in the next epoch, ends the trial as
     failed, for `reason`; the epoch before it is whole, and in the store it is one to go on from.
     """
@@ -53,14 +58,18 @@ class Trainer(Iterator[EpochRecord]):
         name: str | None = None, dataset: Dataset | None = None,
         saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
+        group = ranks()
         self.device = device_of(config.device)
         if config.precision == "auto":
             before = saved[0] if saved else ()
             decided = before[-1].precision if before else auto_precision(self.device)
-            config = replace(config, precision=decided)
+            config = replace(config, precision=group.same(decided))
         self.config = config
         """Its precision is not auto: that is decided."""
-        dataset = load_trial_dataset(config, dataset)
+        with group.first_before():
+            dataset = load_trial_dataset(config, dataset)
+        if group.count > 1:
+            _check_shares(config, len(dataset.train), group.count, store)
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
@@ -225,6 +234,21 @@ class Trainer(Iterator[EpochRecord]):
         yield
         if self.branch.store is not None:
             self._store_seconds += time.perf_counter() - started
+
+
+def _check_shares(config: TrialConfig, images: int, processes: int, store: object) -> None:
+    if store is not None:
+        raise InputError(
+            f"a trial of {processes} processes cannot share epochs; leave out the store, or train "
+            "in one"
+        )
+    least = min(config.batch_size, images % config.batch_size or images) // processes
+    if least < 2:
+        raise InputError(
+            f"batch_size={config.batch_size} leaves {least} of {images} training images for one of "
+            f"{processes} processes in the last batch, and batch normalization needs two; change "
+            "batch_size or train_size"
+        )
 
 
 def _out_of_memory(architecture: Architecture) -> str:

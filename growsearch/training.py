@@ -22,6 +22,7 @@ from growsearch.initializing import only_new_blocks
 from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
 from growsearch.networks import GrowableNetwork
 from growsearch.precision import autocast
+from growsearch.ranks import ranks
 from growsearch.theory import measure_growth
 from growsearch.train_state import TrainState
 
@@ -89,7 +90,7 @@ def run_epoch(
         functional_difference=None,
         temporal_bound=None,
     )
-    return record, constants
+    return ranks().same((record, constants))
 
 
 def retrain(state: TrainState, lr: float, config: TrialConfig, dataset: Dataset) -> None:
@@ -121,7 +122,7 @@ def run_growth(
     images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
     measures = measure_growth(state.network, grown.network, constants, images)
     val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val, config.precision)
-    return grown, replace(
+    record = replace(
         record,
         grew=True,
         grown_val_loss=val_loss,
@@ -132,6 +133,7 @@ def run_growth(
         growth_seconds=growth_seconds,
         eval_seconds=record.eval_seconds + watch.lap(),
     )
+    return grown, ranks().same(record)
 
 
 @as_written()
@@ -142,12 +144,14 @@ def evaluate(
     """Mean loss and accuracy in percent."""
     network.eval()
     total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
-    for batch in dataset.evaluation_batches(split, EVALUATION_BATCH):
+    processes = ranks()
+    mine = split if processes.count == 1 else split[processes.share(len(split))]
+    for batch in dataset.evaluation_batches(mine, EVALUATION_BATCH):
         with autocast(precision, batch.images.device):
             logits = network(batch.images)
         total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
         total[1] += (logits.argmax(dim=1) == batch.labels).sum()
-    return _mean_loss_and_percent(total, len(split))
+    return _mean_loss_and_percent(processes.total(total), len(split))
 
 
 def train_epoch(
@@ -161,17 +165,20 @@ def train_epoch(
     for group in optimizer.param_groups:
         group["lr"] = lr
     network.train()
-    apart = state.phase == INITIALIZING
-    gradients = eager_gradients if apart else state.gradients
+    processes, apart = ranks(), state.phase == INITIALIZING
+    share = processes.rank, processes.count
+    gradients = eager_gradients if apart or processes.count > 1 else state.gradients
     epoch = len(state.history) + 1
     total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
     with only_new_blocks(network, state.history, config) if apart else nullcontext():
-        for batch in dataset.training_batches(config.batch_size, config.seed, epoch):
-            loss, logits = gradients(network, batch, config.precision)
+        trained = processes.together(network)
+        for batch in dataset.training_batches(config.batch_size, config.seed, epoch, share):
+            loss, logits = gradients(trained, batch, config.precision)
             optimizer.step()
             total[0] += loss * len(batch)
             total[1] += (logits.argmax(dim=1) == batch.labels).sum()
-    return _mean_loss_and_percent(total, len(dataset.train))
+    processes.same_statistics(network)
+    return _mean_loss_and_percent(processes.total(total), len(dataset.train))
 
 
 def _mean_loss_and_percent(total: Tensor, images: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from conftest import ROOT
 # fmt: off
 ORDER = [
     "errors", "architecture", "options", "choices", "lr_changes", "trial_rules", "config",
-    "baselines", "history", "machine", "devices",
+    "baselines", "history", "machine", "devices", "ranks",
     "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
     "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
     "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from growsearch.data.divisions import balanced, draw_by_class
-from growsearch.data.images import Images, Split
+from growsearch.data.images import ALL, Images, Share, Split
 from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError
 from growsearch.randomness import generator
@@ -70,14 +70,16 @@ class Dataset:
         splits = {name: getattr(self, name).padded(image_size) for name in ("train", "val", "test")}
         return replace(self, **splits)
 
-    def training_batches(self, batch_size: int, seed: int, epoch: int) -> Iterator[Images]:
+    def training_batches(
+        self, batch_size: int, seed: int, epoch: int, share: Share = ALL
+    ) -> Iterator[Images]:
         """One pass over the training images; order and augmentation are drawn for this epoch.
 
-        A batch's images are normalized, float32 [n, channels, height, width]. Raises InputError
-        for an image file that cannot be read.
+        Of each batch there are those of one `share`. A batch's images are normalized, float32 [n,
+        channels, height, width]. Raises InputError for an image file that cannot be read.
         """
         draw = generator(seed, epoch, "training batches")
-        return self._normalized(self.train.augmented_batches(batch_size, self.spec, draw))
+        return self._normalized(self.train.augmented_batches(batch_size, self.spec, draw, share))
 
     def evaluation_batches(self, split: Split, batch_size: int) -> Iterator[Images]:
         """One pass over `split` in its order, normalized like training images."""

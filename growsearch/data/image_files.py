@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils import data
 
 from growsearch.data.augmentation import mirrored
-from growsearch.data.images import Images, Split
+from growsearch.data.images import ALL, Images, Share, Split
 from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError, one_line
 
@@ -80,25 +80,32 @@ class ImageFiles(Split):
         return self._read(((path, None) for path in self.paths), batch_size)
 
     def augmented_batches(
-        self, batch_size: int, spec: DataSpec, draw: torch.Generator
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
     ) -> Iterator[Images]:
         n = len(self)
-        shuffled = self[torch.randperm(n, generator=draw)]
-        flips = (torch.rand(n, generator=draw) < 0.5).to(self.labels.device)
-        crops = torch.rand(n, 2 * ATTEMPTS + 2, generator=draw).numpy()
-        batches = shuffled._read(zip(shuffled.paths, crops, strict=True), batch_size)
-        for batch, which in zip(batches, flips.split(batch_size), strict=True):
+        order = torch.randperm(n, generator=draw)
+        flips = torch.rand(n, generator=draw) < 0.5
+        crops = torch.rand(n, 2 * ATTEMPTS + 2, generator=draw)
+        chosen = [batch[share[0] :: share[1]] for batch in torch.arange(n).split(batch_size)]
+        every, sizes = torch.cat(chosen), [len(batch) for batch in chosen]
+        shuffled = self[order[every]]
+        jobs = zip(shuffled.paths, crops[every].numpy(), strict=True)
+        batches = shuffled._read(jobs, sizes)
+        flips = flips[every].to(self.labels.device)
+        for batch, which in zip(batches, flips.split(sizes), strict=True):
             images = mirrored(batch.images, which) if spec.flip else batch.images
             yield Images(images, batch.labels)
 
-    def _read(self, jobs: Iterator[_Job], batch_size: int) -> Iterator[Images]:
-        """One job for each image, in order. The images are made where the labels are."""
-        batches, device = self.labels.split(batch_size), self.labels.device
-        sizes = (len(chunk) for labels in batches for chunk in labels.split(CHUNK))
+    def _read(self, jobs: Iterator[_Job], sizes: int | list[int]) -> Iterator[Images]:
+        """One job for each image, in order, in batches of these sizes. The images are made where
+        the labels are.
+        """
+        batches, device = self.labels.split(sizes), self.labels.device
+        chunk_sizes = (len(chunk) for labels in batches for chunk in labels.split(CHUNK))
         loader = data.DataLoader(
             _Pictures(),
             batch_size=None,
-            sampler=(list(islice(jobs, size)) for size in sizes),
+            sampler=(list(islice(jobs, size)) for size in chunk_sizes),
             num_workers=_workers(len(self)),
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # the seeds that it draws for workers are not used

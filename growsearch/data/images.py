@@ -17,6 +17,10 @@ from growsearch.data.augmentation import cropped, mirrored, rotated
 from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError
 
+Share = tuple[int, int]
+"""Which of how many equal ones."""
+ALL: Share = (0, 1)
+
 
 class Split(ABC):
     """Images and their `labels`, int64 [n], which are where batches are made."""
@@ -52,9 +56,12 @@ class Split(ABC):
 
     @abstractmethod
     def augmented_batches(
-        self, batch_size: int, spec: DataSpec, draw: torch.Generator
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
     ) -> "Iterator[Images]":
-        """All images in an order that is drawn, changed at random as `spec` says."""
+        """All images in an order that is drawn, changed at random as `spec` says.
+
+        Of each batch there are those of one `share`.
+        """
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class Images(Split):
         return (Images(images, labels) for images, labels in parts)
 
     def augmented_batches(
-        self, batch_size: int, spec: DataSpec, draw: torch.Generator
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
     ) -> "Iterator[Images]":
         device, n = self.labels.device, len(self)
         order = torch.randperm(n, generator=draw).to(device)
@@ -111,7 +118,7 @@ class Images(Split):
         if spec.rotation:
             turns = ((2 * torch.rand(n, generator=draw) - 1) * spec.rotation).to(device)
         for start in range(0, n, batch_size):
-            chosen = slice(start, start + batch_size)
+            chosen = slice(start + share[0], start + batch_size, share[1])
             batch = self[order[chosen]]
             images = batch.images
             if spec.flip:

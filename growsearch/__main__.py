@@ -1,0 +1,5 @@
+import sys
+
+from growsearch.cli import main
+
+sys.exit(main())

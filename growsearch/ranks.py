@@ -1,0 +1,95 @@
+"""One large trial on several processes, each with a GPU of its own or cores: torchrun starts them.
+
+Each trains and evaluates its share of the images. What follows from all of them, losses,
+accuracies and so each decision to grow, is the same on every one.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of a trial: how many, and which of them this one is."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """The one that writes and shows."""
+        return self.rank == 0
+
+    def share(self, n: int) -> Tensor:
+        """The indices, of n images, that are this process's."""
+        return torch.arange(self.rank, n, self.count)
+
+    def together(self, network: nn.Module) -> nn.Module:
+        """`network`, whose gradients are then the mean over the processes.
+
+        Its weights are made the first one's.
+        """
+        if self.count == 1:
+            return network
+        return DistributedDataParallel(network)
+
+    def total(self, summed: Tensor) -> Tensor:
+        """The sum over the processes."""
+        if self.count > 1:
+            distributed.all_reduce(summed)
+        return summed
+
+    def same(self, value: T) -> T:
+        """The first one's."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values)
+        return values[0]
+
+    def same_statistics(self, network: nn.Module) -> None:
+        """Make the running statistics the first one's."""
+        if self.count > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+
+    @contextmanager
+    def first_before(self) -> Iterator[None]:
+        """The first does this before the others, which find what it has downloaded."""
+        if not self.first:
+            distributed.barrier()
+        yield
+        if self.first and self.count > 1:
+            distributed.barrier()
+
+
+def ranks() -> Ranks:
+    """Those of torch.distributed's process group, if this process is in one."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Ranks(distributed.get_rank(), distributed.get_world_size())
+    return Ranks()
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Within it this process is in the group that torchrun has started it for, if it has."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Ranks()
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield ranks()
+    finally:
+        distributed.destroy_process_group()

@@ -1,0 +1,120 @@
+"""Trials of two processes, which torchrun starts as a user would."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from growsearch.config import TrialConfig
+from growsearch.history import EpochRecord
+from growsearch.results import read_study
+from growsearch.trainer import Trainer
+from growsearch.training import evaluate
+
+FIELDS = {
+    "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
+    "precision": "float32", "initializer": "adam",
+}  # fmt: skip
+KEEPS_STATES = """
+import sys, torch
+from growsearch import Trainer, TrialConfig
+from growsearch.ranks import joined
+
+with joined() as processes:
+    trainer, states = Trainer(TrialConfig.from_flat(eval(sys.argv[2]))), []
+    for record in trainer:
+        contents = trainer.state.network.state_dict()
+        states.append({name: tensor.clone() for name, tensor in contents.items()})
+    records = [vars(record) for record in trainer.history]
+    torch.save((records, states), f"{sys.argv[1]}/{processes.rank}.pt")
+"""
+
+
+def torchrun(*arguments):
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [sys.executable, "-m", *launcher, *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def train(*arguments):
+    fields = [text for name, v in FIELDS.items() for text in (f"--{name.replace('_', '-')}", v)]
+    return torchrun("-m", "growsearch", "train", *fields, *arguments)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """What each of the two has in the end: its records, and its network after each epoch."""
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "keeps_states.py").write_text(KEEPS_STATES)
+    done = torchrun(folder / "keeps_states.py", folder, FIELDS)
+    assert done.returncode == 0, done.stderr
+    return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+
+
+def test_both_have_the_same_records_and_networks_and_grow_alike(ended):
+    (records, states), (others, other_states) = ended
+    assert [r["architecture"] for r in records] == ["2-2-2"] * 2 + ["4-4-4"] * len(records[2:])
+    assert "initializing" in [r["phase"] for r in records]
+    assert [EpochRecord(**r) for r in others] == [EpochRecord(**r) for r in records]
+    for one, other in zip(states, other_states, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
+    """By hand: two networks, each of which normalizes its share of a batch, take the same steps."""
+    (records, states), _ = ended
+    trainer = Trainer(TrialConfig.from_flat(FIELDS))
+    networks = [copy.deepcopy(trainer.state.network).train() for _ in range(2)]
+    optimizers = [
+        torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
+        for network in networks
+    ]
+    losses = []
+    for batch in trainer.dataset.training_batches(128, seed=0, epoch=1):
+        for rank, network in enumerate(networks):
+            network.zero_grad()
+            logits, labels = network(batch.images[rank::2]), batch.labels[rank::2]
+            loss = F.cross_entropy(logits, labels)
+            loss.backward()
+            losses.append(loss.item() * len(labels))
+        for one, other in zip(*(network.parameters() for network in networks), strict=True):
+            mean = (one.grad + other.grad) / 2
+            one.grad, other.grad = mean, mean.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for name, tensor in networks[0].state_dict().items():
+        torch.testing.assert_close(states[0][name], tensor, rtol=1e-4, atol=1e-6)
+    assert records[0]["train_loss"] == pytest.approx(sum(losses) / 205, rel=1e-5)
+    val_loss, accuracy = evaluate(networks[0], trainer.dataset, trainer.dataset.val, "float32")
+    assert records[0]["val_loss"] == pytest.approx(val_loss, rel=1e-5)
+    assert records[0]["val_accuracy"] == pytest.approx(accuracy, abs=0.34)
+
+
+def test_one_of_them_writes_and_shows(ended, tmp_path):
+    (records, _), _ = ended
+    done = train("--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    study = read_study(tmp_path / "run")
+    assert list(study["key"]) == [record["key"] for record in records]
+    assert list(study["val_loss"]) == [record["val_loss"] for record in records]
+    assert done.stdout.count("results  ") == 1
+
+
+def test_their_epochs_are_not_those_of_one_process(ended):
+    (records, _), _ = ended
+    alone = next(Trainer(TrialConfig.from_flat(FIELDS)))
+    assert alone.key != records[0]["key"]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--train-size", 130), "batch_size=128 leaves 1 of 130 training images for one of 2"),
+    (("--store", "epochs"), "a trial of 2 processes cannot share epochs"),
+])  # fmt: skip
+def test_what_cannot_be_is_said(tmp_path, arguments, message):
+    done = train("--out", tmp_path / "run", *arguments)
+    assert done.returncode != 0
+    assert f"growsearch train: error: {message}" in done.stderr
