@@ -33,6 +33,7 @@ from growsearch.data import (
     tiny_imagenet,
 )
 from growsearch.data.augmentation import rotated
+from growsearch.data.folders import cache_folder
 from growsearch.data.idx import has_idx_files, read_idx
 from growsearch.errors import InputError
 from growsearch.tuning.tuner import _check_data
@@ -434,6 +435,8 @@ def write_tiny_imagenet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[
     """Four classes of six images, ten of each for validation, all of one colour: JPEG keeps it."""
     for name, value in {"CLASSES": 4, "TRAIN_PER_CLASS": 6, "VAL_PER_CLASS": 10}.items():
         monkeypatch.setattr(tiny_imagenet, name, value)
+    if not folder.is_relative_to(cache_folder()):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     root = folder / "tiny-imagenet-200"
     wnids = ["n01", "n02", "n03", "n04"]
     (root / "val" / "images").mkdir(parents=True)

@@ -12,9 +12,9 @@ ORDER = [
     "errors", "architecture", "options", "choices", "lr_changes", "trial_rules", "config",
     "baselines", "history", "machine", "devices", "ranks",
     "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
-    "data.spec", "data.augmentation", "data.images", "data.divisions", "data.image_files",
-    "data.dataset", "data.folders", "data.idx", "data.torchvision_files", "data.tiny_imagenet",
-    "data.imagenet", "data.loading", "data",
+    "data.spec", "data.augmentation", "data.images", "data.host_images", "data.divisions",
+    "data.image_files", "data.dataset", "data.folders", "data.idx", "data.torchvision_files",
+    "data.tiny_imagenet", "data.imagenet", "data.loading", "data",
     "blocks", "networks", "compiling", "precision", "initializers", "initializing", "lipschitz",
     "theory", "costs", "cost_bounds", "gradients", "train_state", "growth", "training",
     "epoch_keys", "epoch_store", "claims", "branch", "trainer",
@@ -26,7 +26,7 @@ ORDER = [
     "tuning.budget", "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.population",
     "tuning.schedulers", "tuning.trainable", "tuning.progress", "tuning.logs", "tuning.trial_log",
     "tuning.tuner",
-    "commands", "cli",
+    "commands", "cli", "__main__",
 ]
 # fmt: on
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from growsearch.data.divisions import balanced, draw_by_class
+from growsearch.data.host_images import placed
 from growsearch.data.images import ALL, Images, Share, Split
 from growsearch.data.spec import DataSpec
 from growsearch.errors import InputError
@@ -43,8 +44,8 @@ class Dataset:
         return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
-        train, val = self.train.to(device), self.val.to(device)
-        test = val if self.test is self.val else self.test.to(device)
+        train, val = placed(self.train, device), placed(self.val, device)
+        test = val if self.test is self.val else placed(self.test, device)
         return replace(self, train=train, val=val, test=test)
 
     def subset(self, train_size: int, seed: int) -> "Dataset":

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -64,8 +64,42 @@ class Split(ABC):
         """
 
 
+class Pixels(Split):
+    """Images of one size, that are changed a whole batch at once on the device of the labels."""
+
+    @property
+    @abstractmethod
+    def home(self) -> torch.device:
+        """Where the images are kept."""
+
+    @abstractmethod
+    def at(self, index: Tensor) -> "Images":
+        """Those of `index`, which is on `home`, on the device."""
+
+    def augmented_batches(
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
+    ) -> "Iterator[Images]":
+        device, n = self.labels.device, len(self)
+        order = torch.randperm(n, generator=draw).to(self.home)
+        flips = (torch.rand(n, generator=draw) < 0.5).to(device)
+        shifts = torch.randint(2 * spec.crop + 1, (2, n), generator=draw).to(device)
+        if spec.rotation:
+            turns = ((2 * torch.rand(n, generator=draw) - 1) * spec.rotation).to(device)
+        for start in range(0, n, batch_size):
+            chosen = slice(start + share[0], start + batch_size, share[1])
+            batch = self.at(order[chosen])
+            images = batch.images
+            if spec.flip:
+                images = mirrored(images, flips[chosen])
+            if spec.crop:
+                images = cropped(images, spec.crop, *shifts[:, chosen])
+            if spec.rotation:
+                images = rotated(images, turns[chosen])
+            yield Images(images, batch.labels)
+
+
 @dataclass(frozen=True)
-class Images(Split):
+class Images(Pixels):
     """Images, uint8 [n, channels, height, width], and labels, int64 [n]."""
 
     images: Tensor
@@ -74,6 +108,13 @@ class Images(Split):
     def __reduce__(self) -> tuple[Any, ...]:
         """By arrays, which Ray's processes on one node share: read-only, as nothing here writes."""
         return _of_arrays, (self.images.cpu().numpy(), self.labels.cpu().numpy())
+
+    @property
+    def home(self) -> torch.device:
+        return self.images.device
+
+    def at(self, index: Tensor) -> "Images":
+        return self[index]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -99,37 +140,25 @@ class Images(Split):
 
     @cached_property
     def digest(self) -> str:
-        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.images.dtype}".encode())
-        for part in (self.images, self.labels):
-            digest.update(part.cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        return digest_of(tuple(self.images.shape), [self.images], self.labels)
 
     def batches(self, batch_size: int) -> "Iterator[Images]":
         parts = zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
         return (Images(images, labels) for images, labels in parts)
 
-    def augmented_batches(
-        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
-    ) -> "Iterator[Images]":
-        device, n = self.labels.device, len(self)
-        order = torch.randperm(n, generator=draw).to(device)
-        flips = (torch.rand(n, generator=draw) < 0.5).to(device)
-        shifts = torch.randint(2 * spec.crop + 1, (2, n), generator=draw).to(device)
-        if spec.rotation:
-            turns = ((2 * torch.rand(n, generator=draw) - 1) * spec.rotation).to(device)
-        for start in range(0, n, batch_size):
-            chosen = slice(start + share[0], start + batch_size, share[1])
-            batch = self[order[chosen]]
-            images = batch.images
-            if spec.flip:
-                images = mirrored(images, flips[chosen])
-            if spec.crop:
-                images = cropped(images, spec.crop, *shifts[:, chosen])
-            if spec.rotation:
-                images = rotated(images, turns[chosen])
-            yield Images(images, batch.labels)
+
+def digest_of(shape: tuple[int, ...], images: Iterable[Tensor], labels: Tensor) -> str:
+    """Of images, uint8 and `shape` in all, that come in parts."""
+    digest = hashlib.sha256(f"{shape} {torch.uint8}".encode())
+    for part in (*images, labels):
+        digest.update(part.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def read_only(array: np.ndarray) -> Tensor:
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it is
+        return torch.from_numpy(array)
 
 
 def _of_arrays(images: np.ndarray, labels: np.ndarray) -> Images:
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that they are read-only
-        return Images(torch.from_numpy(images), torch.from_numpy(labels))
+    return Images(read_only(images), read_only(labels))

@@ -3,7 +3,7 @@
 The process that runs the search puts them there; a node gets a copy when its first trial starts,
 and the processes of trials map it. What a trial makes of a data set is its own: the part that
 train_size or train_fraction takes of the training images, images that are padded, and copies on
-GPUs. Data sets that are read from files in each epoch are not shared.
+GPUs. Data sets in files, which are mapped or read in each epoch, are shared as these.
 """
 
 from collections.abc import Iterable
