@@ -37,6 +37,7 @@ from torchvision import transforms
 from growsearch import Trainer, TrialConfig
 from growsearch.data import Images
 from growsearch.gradients import cuda_graph
+from growsearch.lr_schedules import Rates
 from growsearch.machine import bfloat16_instructions
 from growsearch.networks import build_network
 from growsearch.precision import auto_precision, autocast, bfloat16_speedup
@@ -60,10 +61,10 @@ def config_of(
 
 def own_epoch(config: TrialConfig) -> tuple[Run, Trainer]:
     """What trains an epoch of the trial, and nothing else."""
-    trainer = Trainer(config)
+    trainer, steps = Trainer(config), Rates(LR, config.weight_decay)
 
     def run() -> None:
-        train_epoch(trainer.state, LR, trainer.config, trainer.dataset)
+        train_epoch(trainer.state, steps, trainer.config, trainer.dataset)
 
     return run, trainer
 

@@ -14,6 +14,7 @@ from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.growth import go_on
 from growsearch.history import EpochRecord, History, with_tuples
 from growsearch.lipschitz import LipschitzConstants
+from growsearch.lr_schedules import Rates, rates
 from growsearch.train_state import TrainState
 from growsearch.training import lipschitz_details, retrain
 
@@ -58,7 +59,7 @@ class Branch:
         if history[-1].grew:
             self.tip = growth_key(self.tip, self.config, architecture)
 
-    def awaited(self, phase: str, lr: float) -> tuple[str, str] | None:
+    def awaited(self, phase: str, rates: Rates) -> tuple[str, str] | None:
         """The key of the next epoch and who trains it now; None if it is remembered, or ours.
 
         Then it is claimed. A trial that has to wait claims nothing, so that no two wait for each
@@ -66,7 +67,7 @@ class Branch:
         """
         if self.store is None or self._claim is None:
             return None
-        key = epoch_key(self.tip, phase, lr)
+        key = epoch_key(self.tip, phase, rates, self.config)
         if self.store.has(RECORDS, key):
             return None
         who = holder(self.store, key, self.keys[-1] if self.keys else None)
@@ -80,9 +81,9 @@ class Branch:
         if self._claim is not None:
             self._claim.release()
 
-    def recall(self, phase: str, lr: float) -> Measured | None:
+    def recall(self, phase: str, rates: Rates) -> Measured | None:
         """The next epoch, if it is remembered; it is the last one from now on."""
-        self.tip = epoch_key(self.tip, phase, lr)
+        self.tip = epoch_key(self.tip, phase, rates, self.config)
         self.keys.append(self.tip)
         known = remembered(self.store, self.tip, self.by) if self.store else None
         if known is None:
@@ -148,7 +149,8 @@ class Branch:
                     state, History(history[:k]), history[k].phase, architecture, self.config,
                     self.dataset,
                 )  # fmt: skip
-            retrain(state, history[k].lr, self.config, self.dataset)
+            taken = rates(self.config, History(history[:k]), history[k].phase)
+            retrain(state, taken, self.config, self.dataset)
             ready = False
         return state
 

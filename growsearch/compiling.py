@@ -26,18 +26,22 @@ def as_written() -> Iterator[None]:
         yield
 
 
-def compile_blocks(network: GrowableNetwork) -> None:
-    """Compile each block when it is first trained, anew for each shape of its input.
-
-    Sizes are never symbolic: what a batch came to would depend on the batches before. Raises
-    InputError where there is no compiler.
-    """
+def check_compiler() -> None:
+    """InputError where there is none for `compile_blocks`."""
     given = os.environ.get("CXX")
     if not any(map(shutil.which, [given] if given else ["g++", "clang++"])):
         raise InputError(
             f"compile 'on' needs a C++ compiler, but {given or 'g++'} is not installed; install "
             "it, or use compile 'off'"
         )
+
+
+def compile_blocks(network: GrowableNetwork) -> None:
+    """Compile each block when it is first trained, anew for each shape of its input.
+
+    Sizes are never symbolic: what a batch came to would depend on the batches before.
+    """
+    check_compiler()
     torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     for block in chain.from_iterable(network.blocks):
         block.compile(dynamic=False)

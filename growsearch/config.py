@@ -10,7 +10,7 @@ from typing import Any
 from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-from growsearch.lr_changes import parse_lr_change
+from growsearch.optimizer_changes import parse_change
 from growsearch.options import check_option, option, suggestion
 from growsearch.trial_rules import complete, scaled_interval, surprises
 
@@ -149,9 +149,9 @@ class TrialConfig:
         None, int, "cosine-restarts: start anew after these epochs; step: a tenth after each",
         least=1, many=True, default="restarts: the growth epochs; step: at 1/2 and 3/4",
     )  # fmt: skip
-    lr_changes: tuple[str, ...] | None = option(
-        None, str, "another largest learning rate after an epoch, like 10:0.05; what scheduler pbt "
-        "searches for", parse=parse_lr_change, many=True,
+    optimizer_changes: tuple[str, ...] | None = option(
+        None, str, "another largest lr or weight_decay after an epoch, like 10:lr=0.05; what "
+        "scheduler pbt searches for", parse=parse_change, many=True,
     )  # fmt: skip
     weight_decay: float = option(
         None, float, "L2 penalty on all parameters", least=0,

@@ -18,6 +18,7 @@ from growsearch.choices import GROWING
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
 from growsearch.history import INITIALIZING, EpochRecord
+from growsearch.lr_schedules import Rates
 from growsearch.machine import bfloat16_instructions
 from growsearch.ranks import ranks
 
@@ -45,11 +46,15 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
     )
 
 
-def epoch_key(parent: str, phase: str, lr: float) -> str:
+def epoch_key(parent: str, phase: str, rates: Rates, config: TrialConfig) -> str:
     """The key of the epoch that follows the one, or the growth, of key `parent`."""
+    changed = {}
+    if rates.weight_decay != config.weight_decay:  # which is the root's
+        changed["weight_decay"] = rates.weight_decay.hex()
     return _hashed(
         parent=parent,
-        lr=lr.hex(),
+        lr=rates.lr.hex(),
+        **changed,
         # fine-tuning is training; an epoch that initializes new blocks trains them alone
         apart=phase == INITIALIZING,
     )

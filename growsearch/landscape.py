@@ -51,7 +51,8 @@ class Plane:
         if images < 2:
             raise InputError(f"images={images} are too few to normalize a batch; give 2 or more")
         config, history, contents = read_state(self.state)
-        trainer = Trainer(replace(config, device="auto"), saved=(history, contents))
+        config = replace(config, device="auto", compile="off")
+        trainer = Trainer(config, saved=(history, contents))
         batches = _batches(trainer.dataset, images, config.batch_size, config.seed)
         labels = torch.cat([batch.labels for batch in batches])
         network = trainer.state.network.train()

@@ -1,4 +1,4 @@
-"""Learning rates as plain functions of the epoch and the growths so far.
+"""Learning rates, and weight decay, as plain functions of the epoch and the growths so far.
 
 `epoch` counts the epochs completed before the one whose learning rate is asked for.
 """
@@ -7,11 +7,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from math import cos, pi
+from typing import NamedTuple
 
 from growsearch.choices import AUTOGROW
 from growsearch.config import TrialConfig
 from growsearch.history import FINE_TUNING, INITIALIZING, History
-from growsearch.lr_changes import largest_lr
+from growsearch.optimizer_changes import value_after
 
 LR_MIN = 0.001
 """Where the cosines end, or at `lr` if that is less; LipGrow's program ends here."""
@@ -22,11 +23,25 @@ IMAGENET_STAIRS = (Fraction(1, 3), Fraction(2, 3))
 """Parts of a staircase after which the learning rate falls (AutoGrow, section 3)."""
 
 
+class Rates(NamedTuple):
+    """What an epoch's steps are taken with."""
+
+    lr: float
+    weight_decay: float
+
+
+def rates(config: TrialConfig, history: History, phase: str) -> Rates:
+    """Those of the epoch that follows `history`, in `phase`."""
+    epoch = len(history.trained)
+    decay = value_after(epoch, "weight_decay", config.weight_decay, config.optimizer_changes)
+    return Rates(learning_rate(config, history, phase), decay)
+
+
 def learning_rate(config: TrialConfig, history: History, phase: str) -> float:
     """The learning rate of the epoch that follows `history`, in `phase`."""
     history = history.trained
     epoch, epochs = len(history), config.growing_epochs
-    lr = largest_lr(config.lr, config.lr_changes, epoch)
+    lr = value_after(epoch, "lr", config.lr, config.optimizer_changes)
     if phase == INITIALIZING and config.initializer == "adam":
         return ADAM_LR
     if phase == FINE_TUNING:

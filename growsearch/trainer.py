@@ -21,7 +21,7 @@ from growsearch.growth import go_on
 from growsearch.growth_policies import decide
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
-from growsearch.lr_schedules import learning_rate
+from growsearch.lr_schedules import rates
 from growsearch.precision import auto_precision
 from growsearch.ranks import ranks
 from growsearch.train_state import TrainState, read_state
@@ -127,8 +127,7 @@ class Trainer(Iterator[EpochRecord]):
         The next step then waits until that is over, or until the other is gone. Otherwise the
         epoch is this trial's, and others wait for it.
         """
-        lr = learning_rate(self.config, self.history, self.phase)
-        return self.branch.awaited(self.phase, lr)
+        return self.branch.awaited(self.phase, rates(self.config, self.history, self.phase))
 
     def _go_on(self, state: TrainState) -> None:
         architecture = state.architecture
@@ -197,14 +196,14 @@ class Trainer(Iterator[EpochRecord]):
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
-        lr = learning_rate(self.config, self.history, self.phase)
+        taken = rates(self.config, self.history, self.phase)
         with self._in_store():
-            remembered = self.branch.recall(self.phase, lr)
+            remembered = self.branch.recall(self.phase, taken)
         if remembered is not None:
             return None, *remembered
         state = self.state
         self._in_epoch = True
-        record, constants = run_epoch(state, lr, self.config, self.dataset)
+        record, constants = run_epoch(state, taken, self.config, self.dataset)
         record = replace(record, key=self.branch.tip)
         with self._in_store():
             self.branch.remember(record, constants, state)

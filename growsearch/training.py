@@ -20,6 +20,7 @@ from growsearch.growth import grow
 from growsearch.history import INITIALIZING, EpochRecord
 from growsearch.initializing import only_new_blocks
 from growsearch.lipschitz import LipschitzConstants, lipschitz_constants
+from growsearch.lr_schedules import Rates
 from growsearch.networks import GrowableNetwork
 from growsearch.precision import autocast
 from growsearch.ranks import ranks
@@ -30,7 +31,7 @@ EVALUATION_BATCH = 500
 
 
 def run_epoch(
-    state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
+    state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[EpochRecord, LipschitzConstants]:
     """Train `state` for an epoch and measure it.
 
@@ -39,7 +40,7 @@ def run_epoch(
     """
     network, history = state.network, state.history
     watch = Stopwatch(dataset.train.labels.device)
-    train_loss, train_accuracy = train_epoch(state, lr, config, dataset)
+    train_loss, train_accuracy = train_epoch(state, rates, config, dataset)
     train_seconds = watch.lap()
     val_loss, val_accuracy = evaluate(network, dataset, dataset.val, config.precision)
     test_accuracy = val_accuracy
@@ -61,7 +62,7 @@ def run_epoch(
         parameters=parameters,
         param_epochs=param_epochs,
         ppe=param_epochs / epoch,
-        lr=lr,
+        lr=rates.lr,
         train_loss=train_loss,
         val_loss=val_loss,
         val_accuracy=val_accuracy,
@@ -93,9 +94,9 @@ def run_epoch(
     return ranks().same((record, constants))
 
 
-def retrain(state: TrainState, lr: float, config: TrialConfig, dataset: Dataset) -> None:
+def retrain(state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset) -> None:
     """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
-    train_epoch(state, lr, config, dataset)
+    train_epoch(state, rates, config, dataset)
     _lipschitz(state, config, dataset)  # its vectors are part of the state
 
 
@@ -155,7 +156,7 @@ def evaluate(
 
 
 def train_epoch(
-    state: TrainState, lr: float, config: TrialConfig, dataset: Dataset
+    state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
     """One pass over the training images; mean loss and accuracy in percent while training.
 
@@ -163,7 +164,9 @@ def train_epoch(
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = rates.lr
+    for group in state.optimizer.param_groups:
+        group["weight_decay"] = rates.weight_decay
     network.train()
     processes, apart = ranks(), state.phase == INITIALIZING
     share = processes.rank, processes.count

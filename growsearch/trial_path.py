@@ -8,7 +8,7 @@ from growsearch.config import TrialConfig
 from growsearch.decisions import Grow, completes, next_phase
 from growsearch.growth_policies import decide
 from growsearch.history import INITIALIZING, TRAINING, EpochRecord, History
-from growsearch.lr_schedules import learning_rate
+from growsearch.lr_schedules import rates
 
 _NOTHING: dict[str, Any] = {
     f.name: f.type() if isinstance(f.type, type) else None
@@ -53,5 +53,5 @@ class TrialPath:
 
     def next_epoch(self) -> tuple[object, ...]:
         """What the next epoch adds to the last one; equal for trials that share it."""
-        lr = learning_rate(self.config, self.history, self.phase)
-        return self.grew, lr, self.phase == INITIALIZING
+        taken = rates(self.config, self.history, self.phase)
+        return self.grew, taken, self.phase == INITIALIZING

@@ -9,7 +9,7 @@ from typing import Any
 from growsearch import choices
 from growsearch.architecture import Architecture
 from growsearch.errors import InputError
-from growsearch.lr_changes import parse_lr_change
+from growsearch.optimizer_changes import CHANGEABLE, parse_change
 
 
 def complete(trial: Any) -> None:
@@ -245,9 +245,10 @@ def _check_clonable(trial: Any) -> None:
 
 
 def _complete_lr_epochs(trial: Any) -> None:
-    if trial.lr_changes:
-        epochs = [parse_lr_change(change).epoch for change in trial.lr_changes]
-        _check_rising(trial, "lr_changes", epochs, "nothing is trained after the last")
+    changes = [parse_change(change) for change in trial.optimizer_changes or ()]
+    for name in CHANGEABLE:
+        if epochs := [change.epoch for change in changes if change.name == name]:
+            _check_rising(trial, "optimizer_changes", epochs, "nothing is trained after the last")
     if trial.lr_schedule == "staircase" and trial.policy.startswith("lipschitz"):
         raise InputError(
             "lr_schedule 'staircase' starts anew at growths or intervals known beforehand, which "

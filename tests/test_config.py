@@ -171,9 +171,14 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
             ["'1-1-1-1' has 4", "basic3resnet has 3"],
         ),
         ({"policy": "periodic", "initializer": "clone"}, ["'1-1-1'", "start from 2-2-2"]),
-        ({"lr_changes": "0.05"}, ["lr_changes: '0.05'", "like 10:0.05"]),
-        ({"lr_changes": ["10:0.05", "5:0.1"]}, ["lr_changes 10:0.05 5:0.1", "must rise"]),
-        ({"lr_changes": "30:0.05", "epochs": 30}, ["lr_changes 30:0.05", "epochs=30"]),
+        ({"optimizer_changes": "10:0.05"}, ["optimizer_changes: '10:0.05'", "like 10:lr=0.05"]),
+        ({"optimizer_changes": "10:rtol=2"}, ["'10:rtol=2'", "lr or weight_decay"]),
+        ({"optimizer_changes": "10:lr=0"}, ["'10:lr=0'", "above 0"]),
+        (
+            {"optimizer_changes": ["10:lr=0.05", "7:weight_decay=1e-3", "5:lr=0.1"]},
+            ["optimizer_changes 10:lr=0.05 7:weight_decay=0.001 5:lr=0.1", "must rise"],
+        ),
+        ({"optimizer_changes": "30:lr=0.05", "epochs": 30}, ["30:lr=0.05", "epochs=30"]),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_value_and_remedy(fields, names):
@@ -214,7 +219,9 @@ configs = st.one_of(
     st.builds(TrialConfig, policy=st.just("none"), lr=st.floats(1e-6, 1)),
     st.builds(
         TrialConfig,
-        lr_changes=st.floats(1e-6, 1).map(lambda lr: (f"7:{lr}", "12:0.5")),
+        optimizer_changes=st.floats(1e-6, 1).map(
+            lambda x: (f"7:lr={x}", f"7:weight_decay={x}", "12:lr=0.5")
+        ),
     ),
     st.builds(
         TrialConfig,

@@ -9,7 +9,7 @@ from conftest import ROOT
 
 # fmt: off
 ORDER = [
-    "errors", "architecture", "options", "choices", "lr_changes", "trial_rules", "config",
+    "errors", "architecture", "options", "choices", "optimizer_changes", "trial_rules", "config",
     "baselines", "history", "machine", "devices", "ranks",
     "lr_schedules", "decisions", "autogrow_policies", "growth_policies", "trial_path", "randomness",
     "data.spec", "data.augmentation", "data.images", "data.host_images", "data.divisions",

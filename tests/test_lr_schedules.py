@@ -120,5 +120,5 @@ def test_step_is_torchs_multi_step_and_constant_is_constant():
 def test_after_a_change_a_schedule_is_that_of_a_trial_with_the_other_learning_rate():
     options = {"epochs": 40, "lr_schedule": "cosine"}
     before, other = rates(**options, lr=0.5), rates(**options, lr=0.1)
-    assert rates(**options, lr=0.5, lr_changes="10:0.2 15:0.1")[15:] == other[15:]
-    assert rates(**options, lr=0.5, lr_changes="15:0.1")[:15] == before[:15]
+    assert rates(**options, lr=0.5, optimizer_changes="10:lr=0.2 15:lr=0.1")[15:] == other[15:]
+    assert rates(**options, lr=0.5, optimizer_changes="15:lr=0.1")[:15] == before[:15]

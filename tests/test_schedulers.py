@@ -165,12 +165,14 @@ def test_a_population_replaces_its_worst_by_trials_that_train_alone_to_the_same(
     space.write_text((folder / "rates.py").read_text().replace("0.05, 1e-3, 1e-4, 1e-5,", ""))
     assert main(["search", str(space), "--scheduler", "pbt", "--out", str(out)]) == 0
     trials, study = summarize(read_study(out)), read_study(out)
-    joined = trials[trials["config/lr_changes"].notna()]
+    joined = trials[trials["config/optimizer_changes"].notna()]
     replaced = trials[trials["status"] == "stopped"]
     assert len(joined) == len(replaced) > 0
     reasons = " ".join(replaced["reason"])
     assert all(f"for trial {name}, which goes on from" in reasons for name in joined["trial_id"])
     assert count_epochs(study).paid == count_epochs(study).distinct
+    changes = joined["config/optimizer_changes"].str
+    assert changes.fullmatch(r"(\d+:lr=\S+ \d+:weight_decay=\S+ ?)+").all()
     ledger = Ledger.read(out)
     last = ledger.trials[joined["trial_id"].iloc[-1]]
     alone = list(Trainer(replace(last.config, device="cpu")))

@@ -13,6 +13,7 @@ from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
 from growsearch.lr_schedules import adaptive_cosine
+from growsearch.train_state import read_state
 from growsearch.trainer import Trainer
 
 
@@ -97,6 +98,23 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     assert list(restored.history) == records[:stop_after]
     assert list(restored) == records[stop_after:]
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
+
+
+def test_a_changed_weight_decay_is_that_of_a_trial_that_goes_on_with_the_other(tmp_path):
+    config = TrialConfig(train_size=200, epochs=4, lr=0.1, policy="none", lr_schedule="constant")
+    changed = list(Trainer(replace(config, optimizer_changes="2:weight_decay=0.05")))
+    trainer = Trainer(config)
+    plain = [next(trainer), next(trainer)]
+    trainer.save(tmp_path / "state.pt")
+    config, history, contents = read_state(tmp_path / "state.pt")
+    other = list(Trainer(replace(config, weight_decay=0.05), saved=(history, contents)))
+    assert changed[:2] == plain
+    without = [[replace(record, key="") for record in records] for records in (changed, other)]
+    assert without[0][2:] == without[1]
+    plain += list(trainer)
+    for one, same in zip(changed[2:], plain[2:], strict=True):
+        assert one.key != same.key
+        assert one.train_loss != same.train_loss
 
 
 def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):

@@ -7,7 +7,7 @@ from growsearch.config import TrialConfig
 from growsearch.epoch_keys import epoch_key, growth_key
 from growsearch.epoch_store import EpochStore
 from growsearch.history import History
-from growsearch.lr_schedules import learning_rate
+from growsearch.lr_schedules import rates
 from growsearch.trial_path import TrialPath
 
 
@@ -38,4 +38,5 @@ class Awaited:
         path, parent = self.path, self.key
         if path.grew:
             parent = growth_key(parent, self.config, Architecture(path.architecture))
-        return epoch_key(parent, path.phase, learning_rate(self.config, path.history, path.phase))
+        taken = rates(self.config, path.history, path.phase)
+        return epoch_key(parent, path.phase, taken, self.config)

@@ -1,4 +1,4 @@
-"""Population based training of the learning rate (Jaderberg et al. 2017), on one metric."""
+"""Population based training of learning rate and weight decay (Jaderberg et al. 2017)."""
 
 import random
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
-from growsearch.lr_changes import largest_lr, parse_lr_change
+from growsearch.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
 from growsearch.pareto_stopping import PAUSED, STOPPED
 from growsearch.tuning.trial_queue import TrialQueue
 
@@ -19,8 +19,8 @@ class PopulationBased(PopulationBasedTraining):
 
     Every `interval` epochs, a trial among the worst quarter ends. In its place one of the best
     quarter's joins the search anew, with all of its epochs so far, which the store remembers, and
-    with FACTORS of its learning rate for those to come. So each trial is what its configuration
-    says, and gives the same records alone.
+    for those to come with its learning rate and its weight decay each times one of FACTORS. So each
+    trial is what its configuration says, and gives the same records alone.
 
     Trials of the population take turns, an interval each.
     """
@@ -32,7 +32,7 @@ class PopulationBased(PopulationBasedTraining):
     def on_trial_add(self, controller: Any, trial: Trial) -> None:
         super().on_trial_add(controller, trial)
         config = self.ledger.trials[trial.config["name"]].config
-        joined = [parse_lr_change(change).epoch for change in config.lr_changes or ()]
+        joined = [parse_change(change).epoch for change in config.optimizer_changes or ()]
         self._trial_state[trial].last_perturbation_time = max(*joined, trial.config["known"], 0)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -53,8 +53,13 @@ class PopulationBased(PopulationBasedTraining):
         draw = random.Random(f"{worse.config.seed}/{worse.name}/{len(worse.history)}")
         better = self.ledger.trials[draw.choice(upper).config["name"]]
         config, epoch = better.config, len(better.history.trained)
-        lr = draw.choice(FACTORS) * largest_lr(config.lr, config.lr_changes, epoch)
-        changes = (*(config.lr_changes or ()), f"{epoch}:{lr:.6g}")
-        new = self.queue.join(replace(config, lr_changes=changes))
-        reason = f"for trial {new}, which goes on from trial {better.name} with lr {lr:.4g}"
+        changes = []
+        for name in CHANGEABLE:
+            now = value_after(epoch, name, getattr(config, name), config.optimizer_changes)
+            if now > 0:
+                changes.append(Change(epoch, name, float(f"{draw.choice(FACTORS) * now:.6g}")))
+        every = (*(config.optimizer_changes or ()), *map(str, changes))
+        new = self.queue.join(replace(config, optimizer_changes=every))
+        values = ", ".join(f"{change.name} {change.value:.4g}" for change in changes)
+        reason = f"for trial {new}, which goes on from trial {better.name} with {values}"
         self.ledger.leave(worse.name, STOPPED, reason)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from growsearch.choices import COSTS, DATA, PAUSING
+from growsearch.compiling import check_compiler
 from growsearch.config import TrialConfig
 from growsearch.data import load_trial_dataset
 from growsearch.epoch_store import EpochStore, in_bytes
@@ -68,7 +69,7 @@ def run_search(
     if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
     if options.scheduler == "pbt":
-        searched.append("lr_changes")
+        searched.append("optimizer_changes")
     text = Path(space_file).read_text()
     folder = create_study(
         out,
@@ -166,6 +167,8 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
     parse_budget(options.budget)
     judge_of(options, seed=0)
     check_logs(options.log)
+    if any(config.compile == "on" for config in drawn):
+        check_compiler()
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
