@@ -1,10 +1,11 @@
 """What the Pareto scheduler decides how fast, and what it buys with the store and a budget.
 
-    python benchmarks/scheduler.py              # decisions and hooks: a minute
-    python benchmarks/scheduler.py --driver     # and what a search takes outside training: three
+    python benchmarks/scheduler.py              # decisions and hooks: two minutes
+    python benchmarks/scheduler.py --driver     # and what a search takes outside training: five
     python benchmarks/scheduler.py --seeds 5    # and the searches: half an hour on two quiet cores
 
-Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before.
+Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before; by
+one cost and by two.
 
 Hooks: what they add to Tune's time for a result, on the same curves.
 
@@ -57,6 +58,7 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
     """A trial that grows once, at random, with a saturating curve."""
     grows = draw.randrange(1, EPOCHS - 1)
     config = TrialConfig(policy="fixed", growth_epochs=(grows,), epochs=EPOCHS, lr=0.1)
+    pace = draw.uniform(0.5, 1.5)
     height, steepness = draw.uniform(60, 100), draw.uniform(0.1, 0.6)
     records: list[EpochRecord] = []
     param_epochs = 0
@@ -65,7 +67,7 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
         param_epochs += parameters
         changes: dict[str, Any] = {
             "epoch": epoch, "param_epochs": param_epochs, "ppe": param_epochs / epoch,
-            "macs": parameters, "train_flops": 6.0 * param_epochs, "seconds": 1.0,
+            "macs": parameters, "train_flops": 6.0 * param_epochs, "seconds": pace,
             "parameters": parameters, "key": f"{draw.random()}",
             "val_accuracy": height * (1 - 2.718 ** (-steepness * epoch)) + draw.gauss(0, 1),
             "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
@@ -75,8 +77,10 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
     return config, History(records)
 
 
-def decisions() -> None:
-    draw, judge, marks = random.Random(0), ParetoStopping(racing=3), (100, 1_000, 10_000)
+def decisions(*costs: str) -> None:
+    draw, marks = random.Random(0), (100, 1_000, 10_000)
+    judge = ParetoStopping(costs=costs, racing=3)
+    print(f"by {' and '.join(costs)}")
     print("trials before  a decision, median  99 %  of a kind: stop  pause  state a trial")
     seconds: list[float] = []
     counts = {"stopped": 0, "paused": 0}
@@ -140,7 +144,7 @@ def driver(folder: Path) -> None:
     space = folder / "space.py"
     print("\ntrials  epochs  an epoch, median  wall, s  in epochs, worker s  outside")
     taken = {}
-    longer = {"architecture": "4-4-4", "train_size": 1100}
+    longer = {"architecture": "6-6-6", "train_size": 1000}
     short = {"architecture": "2-2-2", "train_size": 128}
     for trials, epochs, fields in (
         (2, 1, short),
@@ -239,7 +243,8 @@ def main() -> None:
     parsed = parser.parse_args()
     print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
     with tempfile.TemporaryDirectory() as folder:
-        decisions()
+        decisions("ppe")
+        decisions("ppe", "seconds")
         hooks(Path(folder))
         if parsed.driver:
             driver(Path(folder))

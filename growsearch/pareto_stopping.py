@@ -67,6 +67,8 @@ class ParetoStopping:
         self.hypervolume: HypervolumeHistory | None = None
         """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
         self._followed: dict[str, _Followed] = {}
+        self._resting: dict[str, Standing] = {}
+        """Of paused trials no more is kept: what goes on is followed anew."""
 
     def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
         """Whether and why the trial leaves after its last epoch; None if it goes on."""
@@ -84,6 +86,7 @@ class ParetoStopping:
         raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
         if raced is None or not raced.pause:
             return None
+        self.rest(name)
         others = f"{raced.layer} fronts before it among {raced.trials} trials"
         return Leaving(PAUSED, f"at rung {raced.rung} of cost, with {others}")
 
@@ -117,18 +120,17 @@ class ParetoStopping:
 
     def next_to_resume(self, paused: Iterable[str]) -> str | None:
         """Of the paused trials the one that promises most hypervolume."""
-        hopes = {name: self._hope(self._followed[name], name) for name in paused}
+        hopes = {name: self._hope(self._resting[name]) for name in paused}
         front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
         if not hopes:
             return None
         costs = [cost for cost, _ in (*hopes.values(), *front)]
         return next_to_resume(hopes, front, self._scale(costs))
 
-    def _hope(self, trial: _Followed, name: str) -> tuple[float, float]:
+    def _hope(self, standing: Standing) -> tuple[float, float]:
         """The least cost and the highest accuracy that the trial may come to."""
-        standing = self._standing(name, trial)
         upper = self.safe.upper_accuracy(standing)
-        return standing.costs[0], trial.best_accuracy if upper is None else upper
+        return standing.costs[0], standing.best_accuracy if upper is None else upper
 
     def _standing(self, name: str, trial: _Followed) -> Standing:
         costs = trial.bound.costs(self.costs)
@@ -136,6 +138,7 @@ class ParetoStopping:
 
     def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
         """Know the trial's epochs, without a verdict."""
+        self._resting.pop(name, None)
         if name not in self._followed:
             self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
         trial = self._followed[name]
@@ -146,6 +149,10 @@ class ParetoStopping:
             trial.curve.append((progress, self._accuracy(record)))
             trial.epochs += 1
         return trial
+
+    def rest(self, name: str) -> None:
+        """The trial is paused."""
+        self._resting[name] = self._standing(name, self._followed.pop(name))
 
     def _accuracy(self, record: EpochRecord) -> float:
         accuracy: float = self._sign * getattr(record, self.metric)

@@ -6,7 +6,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.history import History
-from growsearch.pareto_stopping import ParetoStopping
+from growsearch.pareto_stopping import PAUSED, ParetoStopping
 from growsearch.tuning.ledger import Ledger
 
 
@@ -38,6 +38,8 @@ class ParetoScheduler(FIFOScheduler):
                 self.judge.ended(name, trial.config, history)
             elif not trial.ended:
                 self.judge.follow(name, trial.config, history)
+                if trial.status == PAUSED:
+                    self.judge.rest(name)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         entry = self.ledger.trials[trial.config["name"]]
