@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from growsearch.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -32,6 +34,16 @@ class Ranks:
     def share(self, n: int) -> Tensor:
         """The indices, of n images, that are this process's."""
         return torch.arange(self.rank, n, self.count)
+
+    def check(self, batch_size: int, images: int) -> None:
+        """InputError if one of several has too few of so many training images."""
+        least = min(batch_size, images % batch_size or images) // self.count
+        if self.count > 1 and least < 2:
+            raise InputError(
+                f"batch_size={batch_size} leaves {least} of {images} training images for one of "
+                f"{self.count} processes in the last batch, and batch normalization needs two; "
+                "change batch_size or train_size"
+            )
 
     def together(self, network: nn.Module) -> nn.Module:
         """`network`, whose gradients are then the mean over the processes.

@@ -68,8 +68,12 @@ class Trainer(Iterator[EpochRecord]):
         """Its precision is not auto: that is decided."""
         with group.first_before():
             dataset = load_trial_dataset(config, dataset)
-        if group.count > 1:
-            _check_shares(config, len(dataset.train), group.count, store)
+        group.check(config.batch_size, len(dataset.train))
+        if group.count > 1 and store is not None:
+            raise InputError(
+                f"a trial of {group.count} processes cannot share epochs; leave out the store, or "
+                "train in one"
+            )
         self.dataset = dataset.to(self.device)
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
@@ -233,21 +237,6 @@ class Trainer(Iterator[EpochRecord]):
         yield
         if self.branch.store is not None:
             self._store_seconds += time.perf_counter() - started
-
-
-def _check_shares(config: TrialConfig, images: int, processes: int, store: object) -> None:
-    if store is not None:
-        raise InputError(
-            f"a trial of {processes} processes cannot share epochs; leave out the store, or train "
-            "in one"
-        )
-    least = min(config.batch_size, images % config.batch_size or images) // processes
-    if least < 2:
-        raise InputError(
-            f"batch_size={config.batch_size} leaves {least} of {images} training images for one of "
-            f"{processes} processes in the last batch, and batch normalization needs two; change "
-            "batch_size or train_size"
-        )
 
 
 def _out_of_memory(architecture: Architecture) -> str:
