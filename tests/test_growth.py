@@ -75,6 +75,7 @@ def test_a_seed_of_one_block_cannot_be_cloned(small):
         grown(trainer, "2-2-2")
 
 
+@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # torch 2.11 does
 @pytest.mark.parametrize("options", [
     {}, {"initializer": "default", "momentum_on_growth": "carry"}, {"momentum_on_growth": "carry"}
 ])  # fmt: skip
