@@ -19,7 +19,7 @@ SHAPES = 256
 @contextmanager
 def as_written() -> Iterator[None]:
     """Within it nothing compiled is used: to evaluate is not worth compiling networks once more."""
-    if "torch._dynamo" in sys.modules:  # which takes seconds to load, and compiles
+    if "torch._dynamo" in sys.modules:  # without it nothing is compiled, and loading it takes long
         with torch.compiler.set_stance("force_eager"):
             yield
     else:

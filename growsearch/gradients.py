@@ -48,7 +48,8 @@ def cuda_graph(work: Callable[[], Results]) -> tuple[Results, Callable[[], None]
             work()
     here.wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # of this thread alone: another one may be pinning memory for the next images
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         results = work()
     return results, graph.replay
 
