@@ -1,6 +1,6 @@
 """How fast the trainer trains: against the bare step, and against the usual PyTorch loop.
 
-    python benchmarks/trainer.py            # half an hour on two quiet cores
+    python benchmarks/trainer.py            # ten minutes on two quiet cores
     python benchmarks/trainer.py --quick    # the smallest form, on the digits, in a minute
     python benchmarks/trainer.py --seeds 5  # instead: accuracies by precision; an hour likewise
 

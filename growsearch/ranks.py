@@ -94,7 +94,7 @@ def ranks() -> Ranks:
 @contextmanager
 def joined() -> Iterator[Ranks]:
     """Within it this process is in the group that torchrun has started it for, if it has."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not (distributed.is_available() and distributed.is_torchelastic_launched()):
         yield Ranks()
         return
     cuda = torch.cuda.is_available()

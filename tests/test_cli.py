@@ -191,8 +191,8 @@ def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been
     run(capsys, "train", *QUICK, "--out", tmp_path / "undisturbed")
     batches = Dataset.training_batches
 
-    def interrupted(self, batch_size, seed, epoch):
-        for number, batch in enumerate(batches(self, 30, seed, epoch)):
+    def interrupted(self, batch_size, seed, epoch, share):
+        for number, batch in enumerate(batches(self, 30, seed, epoch, share)):
             if epoch == 3 and number == 2:
                 raise KeyboardInterrupt
             yield batch
