@@ -1,10 +1,13 @@
 """The trial schedulers by name: ours, and Tune's own, which see one metric."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
+    FIFOScheduler,
     HyperBandScheduler,
     MedianStoppingRule,
     TrialScheduler,
@@ -34,9 +37,11 @@ def scheduler_of(
     }
     match options.scheduler:
         case "asha":
-            return AsyncHyperBandScheduler(**accuracy, grace_period=GRACE, max_t=longest)
+            asha = AsyncHyperBandScheduler(**accuracy, grace_period=GRACE, max_t=longest)
+            return OverLedger(queue.ledger, asha)
         case "median":
-            return MedianStoppingRule(**accuracy, grace_period=GRACE)
+            median = MedianStoppingRule(**accuracy, grace_period=GRACE)
+            return OverLedger(queue.ledger, median)
         case "hyperband":
             return HyperBand(queue.ledger, max_t=longest, **accuracy)
         case "pbt":
@@ -53,6 +58,55 @@ def blind_spots(options: SearchSettings) -> list[str]:
         f"scheduler {options.scheduler!r} compares {options.metric} at equal epochs: it is "
         "blind to cost, and to what a network gains when it has grown"
     ]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A trial of the search, as much of it as Tune's schedulers ask for."""
+
+    trial_id: str
+
+
+class OverLedger(FIFOScheduler):
+    """Tune's `scheduler` that only stops trials, over all of the search: a trial is one however
+    often it starts, and earlier runs of the search count, in the order of their results.
+    """
+
+    def __init__(self, ledger: Ledger, scheduler: TrialScheduler) -> None:
+        super().__init__()
+        self.ledger, self.scheduler = ledger, scheduler
+        # nobody waits in Tune: the queue starts what there is room for
+        self.controller: Any = SimpleNamespace(get_live_trials=list)
+        self._added: set[str] = set()
+        histories = ledger.read_histories()
+        for name, epochs in ledger.results():
+            trial, history = ledger.trials[name], histories[name]
+            last = trial.ended and epochs == len(history)
+            if not (last and trial.at_its_end):
+                self._result(name, vars(history[epochs - 1]))
+            if last:
+                self._complete(name, vars(history[-1]))
+
+    def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        return self._result(trial.config["name"], result)
+
+    def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._complete(trial.config["name"], result)
+
+    def _result(self, name: str, result: dict[str, Any]) -> str:
+        decision: str = self.scheduler.on_trial_result(self.controller, self._trial(name), result)
+        return decision
+
+    def _complete(self, name: str, result: dict[str, Any]) -> None:
+        self.scheduler.on_trial_complete(self.controller, self._trial(name), result)
+        self._added.discard(name)
+
+    def _trial(self, name: str) -> Any:
+        named: Any = _Named(name)
+        if name not in self._added:
+            self._added.add(name)
+            self.scheduler.on_trial_add(self.controller, named)
+        return named
 
 
 class HyperBand(HyperBandScheduler):
