@@ -14,7 +14,7 @@ from ray.tune.schedulers import (
 )
 
 from growsearch.choices import LOSSES
-from growsearch.pareto_stopping import PAUSED, ParetoStopping
+from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
 from growsearch.racing import GRACE
 from growsearch.tuning.ledger import Ledger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
@@ -81,10 +81,10 @@ class OverLedger(FIFOScheduler):
         histories = ledger.read_histories()
         for name, epochs in ledger.results():
             trial, history = ledger.trials[name], histories[name]
-            last = trial.ended and epochs == len(history)
-            if not (last and trial.at_its_end):
+            ended = trial.ended and epochs == len(history)
+            if not ended or trial.status == STOPPED:
                 self._result(name, vars(history[epochs - 1]))
-            if last:
+            if ended:
                 self._complete(name, vars(history[-1]))
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
