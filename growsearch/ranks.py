@@ -4,10 +4,12 @@ Each trains and evaluates its share of the images. What follows from all of them
 accuracies and so each decision to grow, is the same on every one.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TypeVar
 
 import torch
@@ -97,11 +99,13 @@ def joined() -> Iterator[Ranks]:
     if not (distributed.is_available() and distributed.is_torchelastic_launched()):
         yield Ranks()
         return
+    # optimizers import it, and with it modules that would keep the group, whose threads then abort
+    # the process at its end now and then
+    import_module("torch._dynamo")
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if cuda else "gloo")
-    try:
-        yield ranks()
-    finally:
-        distributed.destroy_process_group()
+    yield ranks()
+    gc.collect()  # wrapped networks are in cycles, and keep the group as well
+    distributed.destroy_process_group()

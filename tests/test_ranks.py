@@ -20,6 +20,7 @@ FIELDS = {
 }  # fmt: skip
 KEEPS_STATES = """
 import sys, torch
+from pathlib import Path
 from growsearch import Trainer, TrialConfig
 from growsearch.ranks import joined
 
@@ -30,6 +31,8 @@ with joined() as processes:
         states.append({name: tensor.clone() for name, tensor in contents.items()})
     records = [vars(record) for record in trainer.history]
     torch.save((records, states), f"{sys.argv[1]}/{processes.rank}.pt")
+threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+print(f"{processes.rank} leaves {[name for name in threads if 'gloo' in name]}", flush=True)
 """
 
 
@@ -52,6 +55,9 @@ def ended(tmp_path_factory):
     (folder / "keeps_states.py").write_text(KEEPS_STATES)
     done = torchrun(folder / "keeps_states.py", folder, FIELDS)
     assert done.returncode == 0, done.stderr
+    # threads of the group would abort the process at its end now and then
+    assert "0 leaves []" in done.stdout
+    assert "1 leaves []" in done.stdout
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
