@@ -17,7 +17,7 @@ from growsearch.comparisons import found_networks
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
-from growsearch.results import config_of, read_info, read_study, summarize, was_paid
+from growsearch.results import config_of, read_info, read_study, summarize
 from growsearch.trainer import Trainer
 from growsearch.tuning.ledger import Ledger
 from growsearch.tuning.search_space import draw_trials, load_spaces
@@ -256,7 +256,7 @@ def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, gri
     trials = summarize(study)
     assert (counts.nominal, counts.distinct) == (36, 25)
     assert len(trials) == 6 and trials["status"].eq("completed").all()
-    others = was_paid(read_study(tmp_path / "b")).sum()
+    others = Ledger.read(tmp_path / "b").paid["epochs"]
     assert counts.paid + others == 25 or (killed and counts.paid + others < 25)
 
 
