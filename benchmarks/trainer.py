@@ -211,6 +211,8 @@ def against_compiled(size: int, dataset: str, pairs: int, batches: int) -> None:
     took = seconds(own)
     show(f"3-3-3, {size}x{size}, compiled", batches, *compared(own, other, pairs))
     print(f"its first epoch, in which it was compiled, took {took:.0f} s")
+    whole = Trainer(TrialConfig(dataset=dataset)).config
+    print(f"for LipGrow's {whole.epochs} epochs of all images --compile auto is {whole.compile}")
 
 
 def at_once(size: int, dataset: str, batches: int, trials: int) -> None:

@@ -59,7 +59,7 @@ class Branch:
         if history[-1].grew:
             self.tip = growth_key(self.tip, self.config, architecture)
 
-    def awaited(self, phase: str, rates: Rates) -> tuple[str, str] | None:
+    def awaited(self, phase: str, taken: Rates) -> tuple[str, str] | None:
         """The key of the next epoch and who trains it now; None if it is remembered, or ours.
 
         Then it is claimed. A trial that has to wait claims nothing, so that no two wait for each
@@ -67,7 +67,7 @@ class Branch:
         """
         if self.store is None or self._claim is None:
             return None
-        key = epoch_key(self.tip, phase, rates, self.config)
+        key = epoch_key(self.tip, phase, taken, self.config)
         if self.store.has(RECORDS, key):
             return None
         who = holder(self.store, key, self.keys[-1] if self.keys else None)
@@ -81,9 +81,9 @@ class Branch:
         if self._claim is not None:
             self._claim.release()
 
-    def recall(self, phase: str, rates: Rates) -> Measured | None:
+    def recall(self, phase: str, taken: Rates) -> Measured | None:
         """The next epoch, if it is remembered; it is the last one from now on."""
-        self.tip = epoch_key(self.tip, phase, rates, self.config)
+        self.tip = epoch_key(self.tip, phase, taken, self.config)
         self.keys.append(self.tip)
         known = remembered(self.store, self.tip, self.by) if self.store else None
         if known is None:

@@ -26,13 +26,18 @@ def as_written() -> Iterator[None]:
         yield
 
 
-def check_compiler() -> None:
-    """InputError where there is none for `compile_blocks`."""
+def can_compile() -> bool:
+    """Whether there is a C++ compiler, as `compile_blocks` needs."""
     given = os.environ.get("CXX")
-    if not any(map(shutil.which, [given] if given else ["g++", "clang++"])):
+    return any(map(shutil.which, [given] if given else ["g++", "clang++"]))
+
+
+def check_compiler() -> None:
+    """InputError where there is none."""
+    if not can_compile():
         raise InputError(
-            f"compile 'on' needs a C++ compiler, but {given or 'g++'} is not installed; install "
-            "it, or use compile 'off'"
+            f"compile 'on' needs a C++ compiler, but {os.environ.get('CXX', 'g++')} is not "
+            "installed; install it, or use compile 'off'"
         )
 
 

@@ -171,7 +171,8 @@ class TrialConfig:
     )  # fmt: skip
     compile: str = option(
         "auto", str, "whether training steps are compiled, block by block (torch.compile); auto "
-        "does not: nowhere has it been measured to be faster yet", choices=choices.COMPILE,
+        "does where that pays back within the trial, which is measured once for each machine and "
+        "kind of trial, and for trials of ten minutes and more", choices=choices.COMPILE,
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -29,9 +29,10 @@ NUMERICS = 2
 def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
     """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
 
-    The configuration's precision must not be auto. What a record has is in it too: one of another
-    version does not stand in for it.
+    The configuration's precision and compile must not be auto. What a record has is in it too: one
+    of another version does not stand in for it.
     """
+    assert config.compile != "auto"
     return _hashed(
         numerics=NUMERICS,
         record=[f.name for f in fields(EpochRecord)],
@@ -42,18 +43,19 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
         batch_size=config.batch_size,
         weight_decay=config.weight_decay,
         seed=config.seed,
-        **_arithmetic(config, device),
+        **arithmetic(config, device),
+        compiled=config.compile == "on",
     )
 
 
-def epoch_key(parent: str, phase: str, rates: Rates, config: TrialConfig) -> str:
+def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str:
     """The key of the epoch that follows the one, or the growth, of key `parent`."""
     changed = {}
-    if rates.weight_decay != config.weight_decay:  # which is the root's
-        changed["weight_decay"] = rates.weight_decay.hex()
+    if taken.weight_decay != config.weight_decay:  # which is the root's
+        changed["weight_decay"] = taken.weight_decay.hex()
     return _hashed(
         parent=parent,
-        lr=rates.lr.hex(),
+        lr=taken.lr.hex(),
         **changed,
         # fine-tuning is training; an epoch that initializes new blocks trains them alone
         apart=phase == INITIALIZING,
@@ -69,14 +71,12 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     )
 
 
-def _arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
-    """What decides the last bits of sums and products."""
+def arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
+    """What decides the last bits of sums and products, but for the compiler."""
     assert config.precision != "auto"
     made: dict[str, Any] = {"torch": torch.__version__, "precision": config.precision}
-    if config.compile == "on":
-        made["compiled"] = True
-    if ranks().count > 1:
-        made["ranks"] = ranks().count
+    if (count := ranks().count) > 1:
+        made["ranks"] = count
     if device.type == "cuda":
         return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
     if config.precision == "bfloat16":

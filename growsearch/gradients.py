@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from growsearch.data import Images
 from growsearch.precision import autocast
+from growsearch.ranks import ranks
 
 WARM_UPS = 3
 """Before recording, so that libraries have made their choices."""
@@ -92,4 +93,5 @@ class ReplayedGradients:
 
 def gradients_on(device: torch.device) -> Gradients:
     """For a network there that is trained as a whole."""
-    return ReplayedGradients() if device.type == "cuda" else eager_gradients
+    alone = ranks().count == 1  # others are waited for in the backward pass
+    return ReplayedGradients() if device.type == "cuda" and alone else eager_gradients

@@ -51,7 +51,9 @@ class EpochRecord:
     """What the epoch depends on, hashed: trials that share it share all epochs so far."""
     precision: str = "float32"
     """What it was trained and evaluated in; the default is that of records from before there was
-    a choice."""
+    a choice, as with `compiled`."""
+    compiled: bool = False
+    """Whether training steps were."""
     reused: bool = field(compare=False)
     """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float

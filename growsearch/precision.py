@@ -5,20 +5,18 @@ momentum, statistics and logits stay float32, and so do growth and Lipschitz con
 enter it.
 """
 
-import hashlib
 import math
 import os
 import time
-from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
 from growsearch.architecture import Architecture
 from growsearch.choices import PRECISIONS
-from growsearch.data.folders import cache_folder
 from growsearch.errors import InputError
 from growsearch.machine import bfloat16_instructions, processor
+from growsearch.measured import measured_once
 from growsearch.networks import build_network
 from growsearch.options import suggestion
 
@@ -50,27 +48,10 @@ def auto_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return BFLOAT16 if torch.cuda.get_device_capability(device) >= (8, 0) else FLOAT32
     kind = f"{processor()} {bfloat16_instructions()} torch {torch.__version__}"
-    name = hashlib.sha256(kind.encode()).hexdigest()[:16]
-    return _remembered(cache_folder() / "precision" / name)
-
-
-def _remembered(answer: Path) -> str:
-    """What the file says, or else what is measured, which it says from then on."""
-    try:
-        found = answer.read_text()
-    except OSError:
-        found = ""
-    if found in PRECISIONS[1:]:
-        return found
-    measured = BFLOAT16 if bfloat16_speedup() > _WORTH else FLOAT32
-    mine = answer.with_name(f"{answer.name}.{os.getpid()}")
-    try:
-        answer.parent.mkdir(parents=True, exist_ok=True)
-        mine.write_text(measured)
-        mine.replace(answer)
-    except OSError:  # a read-only home: each process measures, and the margin must do
-        return measured
-    return measured
+    # where nothing can be remembered, each process measures, and the margin must do
+    return measured_once(
+        "precision", kind, lambda: BFLOAT16 if bfloat16_speedup() > _WORTH else FLOAT32
+    )
 
 
 def bfloat16_speedup(seconds: float = _SECONDS) -> float:

@@ -40,6 +40,7 @@ _UNITS = {
     "decision": (pa.string(), "", "to grow or to fine-tune after the epoch, and why"),
     "key": (pa.string(), "", "of what the epoch depends on: trials that share it share the epoch"),
     "precision": (pa.string(), "", "trained and evaluated in float32 or bfloat16"),
+    "compiled": (pa.bool_(), "", "training steps were compiled"),
     "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),

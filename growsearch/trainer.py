@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.architecture import Architecture
+from growsearch.auto_compile import auto_compile
 from growsearch.branch import Branch
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset, load_trial_dataset
@@ -61,11 +62,7 @@ class Trainer(Iterator[EpochRecord]):
         group = ranks()
         self.device = device_of(config.device)
         if config.precision == "auto":
-            before = saved[0] if saved else ()
-            decided = before[-1].precision if before else auto_precision(self.device)
-            config = replace(config, precision=group.same(decided))
-        self.config = config
-        """Its precision is not auto: that is decided."""
+            config = replace(config, precision=group.same(auto_precision(self.device)))
         with group.first_before():
             dataset = load_trial_dataset(config, dataset)
         group.check(config.batch_size, len(dataset.train))
@@ -75,6 +72,11 @@ class Trainer(Iterator[EpochRecord]):
                 "train in one"
             )
         self.dataset = dataset.to(self.device)
+        if config.compile == "auto":
+            decided = auto_compile(config, self.dataset, self.device) if group.first else "off"
+            config = replace(config, compile=group.same(decided))
+        self.config = config
+        """Its precision and compile are not auto: they are decided."""
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
         if store and name:

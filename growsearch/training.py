@@ -31,7 +31,7 @@ EVALUATION_BATCH = 500
 
 
 def run_epoch(
-    state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset
+    state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[EpochRecord, LipschitzConstants]:
     """Train `state` for an epoch and measure it.
 
@@ -40,7 +40,7 @@ def run_epoch(
     """
     network, history = state.network, state.history
     watch = Stopwatch(dataset.train.labels.device)
-    train_loss, train_accuracy = train_epoch(state, rates, config, dataset)
+    train_loss, train_accuracy = train_epoch(state, taken, config, dataset)
     train_seconds = watch.lap()
     val_loss, val_accuracy = evaluate(network, dataset, dataset.val, config.precision)
     test_accuracy = val_accuracy
@@ -62,7 +62,7 @@ def run_epoch(
         parameters=parameters,
         param_epochs=param_epochs,
         ppe=param_epochs / epoch,
-        lr=rates.lr,
+        lr=taken.lr,
         train_loss=train_loss,
         val_loss=val_loss,
         val_accuracy=val_accuracy,
@@ -77,6 +77,7 @@ def run_epoch(
         decision=None,
         key="",
         precision=config.precision,
+        compiled=config.compile == "on",
         reused=False,
         train_flops=train_flops,
         lipschitz_subnetworks=constants.subnetworks,
@@ -94,9 +95,9 @@ def run_epoch(
     return ranks().same((record, constants))
 
 
-def retrain(state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset) -> None:
+def retrain(state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset) -> None:
     """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
-    train_epoch(state, rates, config, dataset)
+    train_epoch(state, taken, config, dataset)
     _lipschitz(state, config, dataset)  # its vectors are part of the state
 
 
@@ -156,7 +157,7 @@ def evaluate(
 
 
 def train_epoch(
-    state: TrainState, rates: Rates, config: TrialConfig, dataset: Dataset
+    state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
     """One pass over the training images; mean loss and accuracy in percent while training.
 
@@ -164,13 +165,13 @@ def train_epoch(
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:
-        group["lr"] = rates.lr
+        group["lr"] = taken.lr
     for group in state.optimizer.param_groups:
-        group["weight_decay"] = rates.weight_decay
+        group["weight_decay"] = taken.weight_decay
     network.train()
     processes, apart = ranks(), state.phase == INITIALIZING
     share = processes.rank, processes.count
-    gradients = eager_gradients if apart or processes.count > 1 else state.gradients
+    gradients = eager_gradients if apart else state.gradients
     epoch = len(state.history) + 1
     total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
     with only_new_blocks(network, state.history, config) if apart else nullcontext():

@@ -100,9 +100,9 @@ def test_auto_is_measured_once_for_a_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     measured = auto_precision(CPU)
     (answer,) = (tmp_path / "growsearch" / "precision").iterdir()
-    assert answer.read_text() == measured
+    assert answer.read_text() == f'"{measured}"'
     other = {"float32": "bfloat16", "bfloat16": "float32"}[measured]
-    answer.write_text(other)
+    answer.write_text(f'"{other}"')
     assert auto_precision(CPU) == other
     answer.write_text("cut sho")
     assert auto_precision(CPU) == measured

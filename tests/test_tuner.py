@@ -3,13 +3,13 @@
 import os
 import signal
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from threading import Thread
 
 import pandas as pd
 import pytest
-from conftest import RECORD, actors, driver, plain, until_remembered
-from ray.tune.experiment import Trial
+from conftest import RECORD, actors, driver, plain, record, until_remembered
+from ray.tune.experiment import Experiment, Trial
 
 from growsearch.baselines import from_scratch
 from growsearch.cli import main
@@ -19,8 +19,9 @@ from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.epoch_tree import count_epochs
 from growsearch.results import config_of, read_info, read_study, summarize
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import Ledger
+from growsearch.tuning.ledger import REASON, REMEMBERED, Ledger
 from growsearch.tuning.search_space import draw_trials, load_spaces
+from growsearch.tuning.trainable import GrowingTrial
 from growsearch.tuning.trial_queue import TrialQueue
 
 SPACE = """
@@ -301,6 +302,22 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     assert queue._must_wait(second.name)
     queue.on_trial_complete("a", error=True)
     assert not queue._must_wait(second.name)
+
+
+def test_a_trial_goes_on_with_what_auto_came_to_when_it_began(tmp_path):
+    """Whatever a measurement says now, or on another host."""
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    new, begun = (ledger.add(TrialConfig(rtol=rtol)).name for rtol in (1.2, 1.4))
+    ledger.start(begun)
+    result = asdict(record(1, precision="bfloat16", compiled=True))
+    ledger.enter(begun, result | {REMEMBERED: [], REASON: None})
+    ledger.close()
+    queue = TrialQueue(Ledger.read(tmp_path))
+    queue.add_configurations([Experiment("search", GrowingTrial)])
+    fields = {t.config["name"]: t.config["trial"] for t in (queue.next_trial(), queue.next_trial())}
+    assert (fields[new]["precision"], fields[new]["compile"]) == ("auto", "auto")
+    assert (fields[begun]["precision"], fields[begun]["compile"]) == ("bfloat16", "on")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ class TrialQueue(BasicVariantGenerator):
             return None
         trial = self.ledger.trials[name]
         experiment = copy.copy(self.experiment)
-        config = {"trial": trial.config.to_flat(), "name": name, "known": len(trial.history)}
+        fields = trial.config.to_flat() | _decided(trial)
+        config = {"trial": fields, "name": name, "known": len(trial.history)}
         experiment.spec = {**self.experiment.spec, "config": config | self.options}
         super().add_configurations([experiment])
         self._trial_iter = None  # its list was shorter
@@ -214,6 +215,14 @@ class TrialQueue(BasicVariantGenerator):
         if scratch.digest not in self.known:
             self.known.add(scratch.digest)
             self.waiting.append(self.ledger.add(scratch).name)
+
+
+def _decided(trial: SearchTrial) -> dict[str, str]:
+    """What "auto" came to when the trial began: it goes on with that, on any host."""
+    if not trial.history:
+        return {}
+    last = trial.history[-1]
+    return {"precision": last.precision, "compile": "on" if last.compiled else "off"}
 
 
 def _reason(trial: Trial) -> str:
