@@ -6,7 +6,7 @@ accuracies and so each decision to grow, is the same on every one.
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from growsearch.errors import InputError
+from growsearch.errors import InputError, is_out_of_memory
 
 T = TypeVar("T")
 
@@ -69,6 +69,27 @@ class Ranks:
         values = [value]
         distributed.broadcast_object_list(values)
         return values[0]
+
+    def all_or_none(self, work: Callable[[], T]) -> T:
+        """What `work`, in which no process waits for another, gives.
+
+        Where memory runs out on one of them it has run out on all.
+        """
+        if self.count == 1:
+            return work()
+        made, error = None, None
+        try:
+            made = work()
+        except (RuntimeError, MemoryError) as raised:
+            if not is_out_of_memory(raised):
+                raise
+            error = raised
+        short: list[bool] = [False] * self.count
+        distributed.all_gather_object(short, error is not None)
+        if any(short):
+            raise error or MemoryError(f"out of memory on process {short.index(True)}")
+        assert made is not None
+        return made
 
     def same_statistics(self, network: nn.Module) -> None:
         """Make the running statistics the first one's."""

@@ -119,7 +119,8 @@ def run_growth(
     `constants` are the Lipschitz constants of `state` as it is.
     """
     watch = Stopwatch(dataset.train.labels.device)
-    grown = grow(state, architecture, config, dataset, record.epoch)
+    processes = ranks()
+    grown = processes.all_or_none(lambda: grow(state, architecture, config, dataset, record.epoch))
     growth_seconds = watch.lap()
     images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
     measures = measure_growth(state.network, grown.network, constants, images)
@@ -135,7 +136,7 @@ def run_growth(
         growth_seconds=growth_seconds,
         eval_seconds=record.eval_seconds + watch.lap(),
     )
-    return grown, ranks().same(record)
+    return grown, processes.same(record)
 
 
 @as_written()

@@ -36,6 +36,22 @@ print(f"{processes.rank} leaves {[name for name in threads if 'gloo' in name]}",
 """
 
 
+GROWS_TOO_FAR = """
+import resource, sys
+from growsearch import Trainer, TrialConfig
+from growsearch.ranks import joined
+
+with joined() as processes:
+    trainer = Trainer(TrialConfig.from_flat(eval(sys.argv[1])))
+    next(trainer)
+    if processes.rank == 1:
+        there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (there + 2**28, resource.RLIM_INFINITY))
+    statuses = [record.status for record in trainer]
+    print(f"{processes.rank}: {statuses} {trainer.reason}", flush=True)
+"""
+
+
 def torchrun(*arguments):
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
@@ -108,6 +124,31 @@ def test_one_of_them_writes_and_shows(ended, tmp_path):
     assert list(study["key"]) == [record["key"] for record in records]
     assert list(study["val_loss"]) == [record["val_loss"] for record in records]
     assert done.stdout.count("results  ") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
+def test_a_growth_beyond_the_memory_of_one_fails_on_both_with_the_last_epoch_safe(tmp_path):
+    """2,000 blocks take 600 MB, of which the second process has 256."""
+    (tmp_path / "grows.py").write_text(GROWS_TOO_FAR)
+    changes = {"initializer": "default", "growth_architectures": "2-2-2000"}
+    done = torchrun(tmp_path / "grows.py", FIELDS | changes)
+    assert done.returncode == 0, done.stderr
+    for rank in (0, 1):
+        assert f"{rank}: ['failed'] out of memory at growth to 2-2-2000" in done.stdout
+
+
+def test_they_go_on_where_they_were(ended, tmp_path):
+    """After the second epoch, before the new blocks are initialized."""
+    (records, _), _ = ended
+    out = tmp_path / "run"
+    assert train("--out", out, "--save-every", 2).returncode == 0
+    (out / "states/00002.pt").rename(out / "state.pt")
+    done = torchrun("-m", "growsearch", "resume", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2].split()[:2] == ["3", "4-4-4"]
+    study = read_study(out)
+    assert list(study["val_loss"]) == [record["val_loss"] for record in records]
+    assert list(study["lipschitz"]) == [record["lipschitz"] for record in records]
 
 
 def test_their_epochs_are_not_those_of_one_process(ended):

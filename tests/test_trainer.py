@@ -94,7 +94,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
         next(trainer)
     trainer.save(tmp_path / "state.pt")
     restored = Trainer.load(tmp_path / "state.pt")
-    assert restored.config == replace(config, precision="float32")
+    assert restored.config == replace(config, precision="float32", compile="off")
     assert list(restored.history) == records[:stop_after]
     assert list(restored) == records[stop_after:]
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
