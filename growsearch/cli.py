@@ -49,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_trial_options(train, "trial options", show_defaults=True)
     train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
     train.add_argument(
-        "--save-every", type=int, metavar="N", help="keep the state of every N-th epoch as well"
-    )
+        "--save-every", type=int, metavar="N", default=argparse.SUPPRESS,
+        help="keep the state of every N-th epoch as well",
+    )  # fmt: skip
     _add_store_options(train, "nowhere")
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
@@ -64,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         search, "trial options, the same for all trials whatever the search space says"
     )
 
-    resume = commands.add_parser("resume", help="go on with a search that was interrupted")
+    resume = commands.add_parser(
+        "resume", help="go on with a search, or a trial, that was interrupted"
+    )
     resume.add_argument("study", help="the folder that --out named")
     resume.add_argument(
         "--extend", type=int, metavar="N", help="add so many trials, drawn from the same space"

@@ -11,7 +11,6 @@ from growsearch.config import TrialConfig, check_field
 from growsearch.errors import InputError
 
 if TYPE_CHECKING:
-    from growsearch.trainer import Trainer
     from growsearch.tuning.tuner import SearchEnd
 
 # Heavy imports are in the commands: train must not import ray.
@@ -31,60 +30,22 @@ def _default_out(name: str) -> str:
     return f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
+_LOCAL = ("store", "keep_states", "state_megabytes", "save_every")
+
+
 def train(parsed: argparse.Namespace) -> int:
     config = TrialConfig(**trial_options(parsed))
-    from growsearch.ranks import joined
-    from growsearch.results import create_study
-    from growsearch.trainer import Trainer
+    from growsearch.local_trial import begin
 
-    every = parsed.save_every
-    if every is not None and every < 1:
-        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
-    given, store = vars(parsed), None
-    if "store" in given:
-        from growsearch.epoch_store import EpochStore, in_bytes
-
-        megabytes = given.get("state_megabytes")
-        store = EpochStore(parsed.store, state_bytes=in_bytes(megabytes))
-    with joined() as processes:
-        trainer = Trainer(config, store=store, keep_states=given.get("keep_states", "forks"))
-        if not processes.first:
-            for _ in trainer:
-                pass
-            return 0 if trainer.reason is None else 1
-        out = parsed.out or _default_out("train")
-        folder = create_study(out, command="train", searched=[], trials=1)
-        return _show_training(trainer, config, folder, every)
+    options = {name: value for name, value in vars(parsed).items() if name in _LOCAL}
+    return _failed("train", begin(config, parsed.out or _default_out("train"), options))
 
 
-def _show_training(trainer: "Trainer", config: TrialConfig, folder: Path, every: int | None) -> int:
-    from rich.console import Console
-
-    from growsearch.results import write_trial
-    from growsearch.terminal import EpochDisplay, show_notes, trial_summary
-
-    if every:
-        (folder / "states").mkdir()
-    console = Console()
-    show_notes(console, config.notes)
-    try:
-        with EpochDisplay(console, config.epochs) as display:
-            for record in trainer:
-                write_trial(folder, config.digest, trainer.config, trainer.history)
-                if not trainer.recalled or trainer.finished:
-                    trainer.save(folder / "state.pt")
-                if every and (record.epoch % every == 0 or trainer.finished):
-                    trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
-                display.show(record, trainer.decision)
-    finally:
-        if trainer.history:
-            console.print(f"\n{trial_summary(trainer.history)}", highlight=False, soft_wrap=True)
-            console.print(f"results        {folder}", highlight=False, soft_wrap=True)
-    if trainer.reason is not None:
-        write_trial(folder, config.digest, trainer.config, trainer.history, trainer.reason)
-        print(f"growsearch train: failed: {trainer.reason}", file=sys.stderr)
-        return 1
-    return 0
+def _failed(command: str, reason: str | None) -> int:
+    """The exit code of a trial that failed for a reason, which is said, or did not."""
+    if reason is not None:
+        print(f"growsearch {command}: failed: {reason}", file=sys.stderr)
+    return int(reason is not None)
 
 
 def search(parsed: argparse.Namespace) -> int:
@@ -104,10 +65,26 @@ def search(parsed: argparse.Namespace) -> int:
 
 
 def resume(parsed: argparse.Namespace) -> int:
+    from growsearch.results import read_info
+
+    if read_info(parsed.study).get("command") == "train":
+        return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
     end = resume_search(parsed.study, parsed.extend, **_settings(parsed))
     return _show_end("resume", parsed.study, end)
+
+
+def _resume_trial(parsed: argparse.Namespace) -> int:
+    for name, value in vars(parsed).items():
+        if name not in ("command", "study") and value is not None:
+            raise InputError(
+                f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
+                "as it began; leave it out"
+            )
+    from growsearch.local_trial import go_on
+
+    return _failed("resume", go_on(parsed.study))
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:

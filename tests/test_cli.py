@@ -1,7 +1,8 @@
 import re
 
+import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import RECORD, ROOT
 
 from growsearch.cli import main
 from growsearch.config import field_names
@@ -167,6 +168,54 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
     assert named in err
     assert printed == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("store", [False, True])
+def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, monkeypatch, store):
+    """To the last bit, from another working folder."""
+    from growsearch.data import Dataset
+
+    monkeypatch.chdir(tmp_path)
+    arguments = [*QUICK, "--epochs=4", "--save-every=2"] + ["--store=epochs"] * store
+    run(capsys, "train", *arguments[:-1] if store else arguments, "--out", "undisturbed")
+    batches = Dataset.training_batches
+
+    def interrupted(self, batch_size, seed, epoch, share):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return batches(self, batch_size, seed, epoch, share)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "training_batches", interrupted)
+        code, out, _ = run(capsys, "train", *arguments, "--out", "one")
+    assert code == 130
+    assert "to go on       growsearch resume one" in out
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, out, _ = run(capsys, "resume", "../one")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["3", "4"]
+    assert "completed after 4 epochs" in out
+    assert "to go on" not in out
+    one, undisturbed = (read_study(f"../{name}")[RECORD] for name in ("one", "undisturbed"))
+    pd.testing.assert_frame_equal(one, undisturbed, check_exact=True)
+    kept = sorted(path.name for path in (tmp_path / "one/states").iterdir())
+    assert kept == ["00002.pt", "00004.pt"]
+    assert (tmp_path / "epochs").exists() == store
+    assert not list((tmp_path / "elsewhere").iterdir())
+    code, out, _ = run(capsys, "resume", "../one")
+    assert (code, "completed after 4 epochs" in out) == (0, True)
+
+
+def test_what_cannot_go_on_is_said(capsys, tmp_path):
+    run(capsys, "train", *QUICK, "--out", tmp_path / "one")
+    code, _, err = run(capsys, "resume", tmp_path / "one", "--extend", 3)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "extend=3 is of a search, and" in err
+    (tmp_path / "one" / "state.pt").unlink()
+    code, _, err = run(capsys, "resume", tmp_path / "one")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no epoch yet to go on from" in err
 
 
 @pytest.mark.parametrize("command", [["train", *QUICK], ["search", SPACE, "--trials", "1"]])

@@ -20,7 +20,7 @@ ORDER = [
     "epoch_keys", "auto_compile", "epoch_store", "claims", "branch", "trainer",
     "results", "pareto", "safe_stopping", "hypervolume", "epsilon_net", "racing",
     "pareto_stopping", "comparisons", "outcomes", "epoch_tree", "landscape", "figures", "report",
-    "terminal",
+    "terminal", "local_trial",
     "tuning.search_space", "tuning.optuna_search", "tuning.sharing", "tuning.plan",
     "tuning.awaited", "tuning.settings", "tuning.cluster", "tuning.shared_data", "tuning.ledger",
     "tuning.budget", "tuning.trial_queue", "tuning.pareto_scheduler", "tuning.population",
