@@ -14,8 +14,9 @@ from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
 from torchvision.transforms.functional import normalize
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import SPECS, Dataset, image_files, load_dataset, load_trial_dataset, loading
-from growsearch.data.image_files import ATTEMPTS, ImageFiles, random_box
+from growsearch.data import SPECS, Dataset, load_dataset, load_trial_dataset, loading, pictures
+from growsearch.data.image_files import ImageFiles
+from growsearch.data.pictures import ATTEMPTS, random_box
 from growsearch.errors import InputError
 
 # torch advises against more workers than cores, and the tests may have one core
@@ -66,8 +67,8 @@ def evaluated(dataset, split, batch_size=4):
 
 
 def use_workers(monkeypatch, workers: int, chunk: int = 3) -> None:
-    monkeypatch.setattr(image_files, "_workers", lambda _: workers)
-    monkeypatch.setattr(image_files, "CHUNK", chunk)
+    monkeypatch.setattr(pictures, "_workers", lambda _: workers)
+    monkeypatch.setattr(pictures, "CHUNK", chunk)
 
 
 def files(split: ImageFiles) -> list[str]:
@@ -283,11 +284,11 @@ def test_stopping_early_ends_the_workers_at_once(folder, monkeypatch):
 def test_a_worker_has_work_and_one_core_is_left(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setattr("torch.get_num_threads", lambda: 16)
-    assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 2, 7]
+    assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 2, 7]
     monkeypatch.setattr("torch.get_num_threads", lambda: 4)  # a trial's share of the cores
-    assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 2, 3]
+    assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 2, 3]
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3})
-    assert [image_files._workers(n) for n in (10, 64, 10_000)] == [0, 1, 1]
+    assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 1, 1]
 
 
 def test_a_part_of_the_images_is_balanced_and_drawn_from_the_seed(folder):
