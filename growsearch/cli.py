@@ -1,4 +1,4 @@
-"""The command line: growsearch train | search | plan | store | report."""
+"""The command line: growsearch train | search | plan | store | decode | report."""
 
 import argparse
 import sys
@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
                 "--state-megabytes", type=float, required=True, metavar="X",
                 help="what the states that stay may take",
             )  # fmt: skip
+
+    decode = commands.add_parser(
+        "decode", help="decode the pictures of a folder like ImageNet once, to train faster"
+    )
+    decode.add_argument("data_dir", help="the folder, with train/<class>/ and val/<class>/")
+    decode.add_argument("out", help="folder for the decoded images, which is then the --data-dir")
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")

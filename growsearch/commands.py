@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from contextlib import closing
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -147,6 +148,24 @@ def store(parsed: argparse.Namespace) -> int:
     for path in damaged:
         print(f"damaged  {path}")
     return 1 if damaged else 0
+
+
+def decode(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from growsearch.data.decoding import Decoding
+
+    decoding, console = Decoding(parsed.data_dir, parsed.out), Console()
+    with closing(iter(decoding)) as sizes:
+        shown = track(
+            sizes, "pictures", len(decoding),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        size = sum(shown)
+    print(f"decoded {len(decoding):,} pictures, {size / 1e6:,.1f} MB: train on them with")
+    print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
+    return 0
 
 
 def report(parsed: argparse.Namespace) -> int:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import torch
 
+from growsearch.data.decoded import is_decoded, read_decoded
 from growsearch.data.folders import given_folder
 from growsearch.data.image_files import ImageFiles
+from growsearch.data.pictures import Pictures
 from growsearch.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -15,16 +17,23 @@ _FILES = "*.JPEG, *.jpg or *.png"
 LAYOUT = f"train/<class>/ and val/<class>/, and {_FILES} in each"
 
 
-def read_imagenet(data_dir: str | None) -> tuple[ImageFiles, ImageFiles]:
+def read_imagenet(data_dir: str | None) -> tuple[Pictures, Pictures]:
     """The images of `train` and of `val`: those of ImageNet's `test` have no labels.
 
-    A class's label is its place among the sorted names of the folders. Suffixes may be upper case
-    or lower; hidden files and folders are passed over. Raises InputError if anything is missing.
-    Images are not opened.
+    Raises InputError if anything is missing. Images are not opened.
     """
     if data_dir is None:
         raise InputError(f"imagenet has no download; give as data_dir a folder with {LAYOUT}")
     folder = given_folder(data_dir, LAYOUT)
+    return read_decoded(folder) if is_decoded(folder) else read_files(folder)
+
+
+def read_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
+    """The files below `train` and `val`; InputError if anything is missing.
+
+    A class's label is its place among the sorted names of the folders. Suffixes may be upper case
+    or lower; hidden files and folders are passed over.
+    """
     train, val = folder / "train", folder / "val"
     for part in (train, val):
         if not part.is_dir():
