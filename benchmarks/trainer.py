@@ -8,10 +8,10 @@ The bare step is forward, backward and optimizer step of the same network on ten
 place, on a GPU as one CUDA graph. The usual loop is a DataLoader with two workers, torchvision's
 transforms image by image, and float32. The trainer computes in what --precision auto comes to here,
 and so does the bare step; the next tables compare the trainer with itself in float32, with its
-steps compiled, and several of it at once, each a process, with one alone. On a GPU the last one has
-what it takes to be deterministic. Each pair trains the same number of images, one after the other,
-first the one and then the other in turn; what is shown is the median of the pairs' ratios, their
-least and their largest.
+steps compiled, and several of it at once with one alone; on a GPU the last one has what it takes to
+be deterministic. Each pair trains the same number of images, one after the other, first the one and
+then the other in turn; what is shown is the median of the pairs' ratios, their least and their
+largest.
 
 Accuracies are of 3-3-3 on 5,000 Fashion-MNIST images, 20 epochs with a cosine learning rate.
 """
@@ -19,9 +19,14 @@ Accuracies are of 3-3-3 on 5,000 Fashion-MNIST images, 20 epochs with a cosine l
 import argparse
 import copy
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -215,30 +220,65 @@ def against_compiled(size: int, dataset: str, pairs: int, batches: int) -> None:
     print(f"for LipGrow's {whole.epochs} epochs of all images --compile auto is {whole.compile}")
 
 
-def at_once(size: int, dataset: str, batches: int, trials: int) -> None:
-    """Images a second of so many processes, each a trial, and of one."""
+def at_once(size: int, dataset: str, batches: int, trials: int, span: float) -> None:
+    """Of so many trials: each a process, as in a search, or a thread with a stream of its own."""
     print(f"\ntrials at once, 3-3-3, {size}x{size}: images/s of all together")
-    alone = 0.0
-    for n in sorted({1, trials}):
-        together = multiprocessing.get_context("spawn")
-        ready, results = together.Barrier(n), together.SimpleQueue()
-        arguments = (config_of(3, size, batches, dataset), ready, results)
-        processes = [together.Process(target=_one_of, args=arguments) for _ in range(n)]
-        for process in processes:
-            process.start()
-        images = sum(BATCH * batches / results.get() for _ in processes)
-        for process in processes:
-            process.join()
-        alone = alone or images
-        print(f"{n:2d}  {images:12.0f}  {images / alone:6.3f} times that of one", flush=True)
+    if torch.cuda.is_available():
+        pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"), "control")
+        print(f"NVIDIA's MPS {'runs' if pipe.exists() else 'does not run: processes take turns'}")
+    config = config_of(3, size, batches, dataset)
+    alone = sum(in_processes(config, 1, span))
+    print(f"one                       {alone:12.0f}", flush=True)
+    for kind, together in (("processes", in_processes), ("threads", in_threads)):
+        images = sum(together(config, trials, span))
+        times = f"{images:12.0f}  {images / alone:6.3f} times that of one"
+        print(f"{f'{trials} {kind}':<24}  {times}", flush=True)
 
 
-def _one_of(config: TrialConfig, ready: Any, results: Any) -> None:
+def in_processes(config: TrialConfig, trials: int, span: float) -> list[float]:
+    """Images a second of each."""
+    together = multiprocessing.get_context("spawn")
+    ready, results = together.Barrier(trials), together.SimpleQueue()
+    arguments = (config, span, ready, results)
+    processes = [together.Process(target=_process, args=arguments) for _ in range(trials)]
+    for process in processes:
+        process.start()
+    found = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return found
+
+
+def _process(config: TrialConfig, span: float, ready: Any, results: Any) -> None:
+    results.put(_rate(config, span, ready))
+
+
+def in_threads(config: TrialConfig, trials: int, span: float) -> list[float]:
+    ready, preparing = threading.Barrier(trials), threading.Lock()
+
+    def one(_: int) -> float:
+        on_gpu = torch.cuda.is_available()
+        with torch.cuda.stream(torch.cuda.Stream()) if on_gpu else nullcontext():
+            return _rate(config, span, ready, preparing)
+
+    with ThreadPoolExecutor(trials) as threads:
+        return list(threads.map(one, range(trials)))
+
+
+def _rate(config: TrialConfig, span: float, ready: Any, preparing: Any = None) -> float:
+    """Of one trial on one core, for so many seconds in which the others run as well."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run, _ = own_epoch(config)
-    run()
+    with preparing or nullcontext():
+        run, trainer = own_epoch(config)
+        run()
     ready.wait()
-    results.put(median(seconds(run) for _ in range(5)))
+    started, epochs, took = time.perf_counter(), 0, 0.0
+    while took < span:
+        run()
+        epochs, took = epochs + 1, time.perf_counter() - started
+    torch.set_num_threads(threads)
+    return epochs * len(trainer.dataset.train) / took
 
 
 def price_of_determinism(size: int, dataset: str, pairs: int, batches: int) -> None:
@@ -287,7 +327,7 @@ def main() -> None:
         against_bare([2], [8], "digits", pairs)
         against_usual(8, "digits", pairs, batches=4)
         against_float32(8, "digits", pairs, batches=4)
-        at_once(8, "digits", batches=4, trials=2)
+        at_once(8, "digits", batches=4, trials=2, span=0.5)
         return
     if parsed.seeds:
         accuracies(parsed.seeds)
@@ -296,7 +336,8 @@ def main() -> None:
     against_usual(28, "fashion-mnist", pairs, batches=40)
     against_float32(28, "fashion-mnist", pairs, batches=8)
     against_compiled(28, "fashion-mnist", pairs, batches=8)
-    at_once(28, "fashion-mnist", batches=8, trials=parsed.trials)
+    batches = 40 if device.type == "cuda" else 8
+    at_once(28, "fashion-mnist", batches, parsed.trials, span=10)
     if device.type == "cuda":
         price_of_determinism(28, "fashion-mnist", pairs, batches=8)
 
