@@ -41,7 +41,7 @@ from torchvision import transforms
 
 from growsearch import Trainer, TrialConfig
 from growsearch.data import Images
-from growsearch.gradients import cuda_graph
+from growsearch.gradients import CudaGraphs
 from growsearch.lr_schedules import Rates
 from growsearch.machine import bfloat16_instructions
 from growsearch.networks import build_network
@@ -88,13 +88,13 @@ def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Ru
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.detach(), logits
+        return loss.detach(), logits.detach()
 
     loss, launch = torch.zeros(()), step
     if trainer.device.type == "cuda":
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = not deterministic
-        (loss, _), launch = cuda_graph(step)
+        (loss, _), launch = CudaGraphs()(step)
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
     def run() -> None:
@@ -140,6 +140,7 @@ def usual_loop(trainer: Trainer) -> Run:
     )
 
     def run() -> None:
+        torch.backends.cudnn.allow_tf32 = True  # as torch has it, and the trainer has not
         network.train()
         total = right = 0.0
         for images, labels in loader:
@@ -151,6 +152,7 @@ def usual_loop(trainer: Trainer) -> Run:
             optimizer.step()
             total += loss.item() * len(labels)
             right += (logits.argmax(1) == labels).sum().item()
+        torch.backends.cudnn.allow_tf32 = False
 
     return run
 

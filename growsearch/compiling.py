@@ -46,7 +46,11 @@ def compile_blocks(network: GrowableNetwork) -> None:
 
     Sizes are never symbolic: what a batch came to would depend on the batches before.
     """
+    import torch._inductor.config as inductor
+
     check_compiler()
+    # else a GPU's reductions are those that a measurement finds fastest, each time anew
+    inductor.deterministic = True
     torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     for block in chain.from_iterable(network.blocks):
         block.compile(dynamic=False)

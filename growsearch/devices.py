@@ -17,6 +17,7 @@ def device_of(name: str) -> torch.device:
         return torch.device("cpu")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32; for speed there is bfloat16
     return torch.device("cuda")
 
 

@@ -78,7 +78,8 @@ def arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
     if (count := ranks().count) > 1:
         made["ranks"] = count
     if device.type == "cuda":
-        return made | {"device": torch.cuda.get_device_name(device), "cuda": torch.version.cuda}
+        versions = {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+        return made | versions | {"device": torch.cuda.get_device_name(device)}
     if config.precision == "bfloat16":
         made["instructions"] = bfloat16_instructions()
     capability = torch.backends.cpu.get_cpu_capability()

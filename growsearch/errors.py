@@ -8,7 +8,10 @@ class InputError(ValueError):
     """
 
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+_OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "not enough memory", "bad_alloc",
+    "STATUS_ALLOC_FAILED", "unable to find an engine",  # cuBLAS, and cuDNN of its workspaces
+)  # fmt: skip
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -4,7 +4,8 @@ A small network's kernels are shorter than it takes to launch them; a graph laun
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -40,19 +41,33 @@ def eager_gradients(network: nn.Module, batch: Images, precision: str) -> Result
     return loss.detach(), logits.detach()
 
 
-def cuda_graph(work: Callable[[], Results]) -> tuple[Results, Callable[[], None]]:
-    """A Record of the same kernels in the same order."""
-    here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-    aside.wait_stream(here)
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UPS):
-            work()
-    here.wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # of this thread alone: another one may be pinning memory for the next images
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        results = work()
-    return results, graph.replay
+class CudaGraphs:
+    """A Record of the same kernels in the same order.
+
+    Its graphs share memory: what one computes holds until the next is replayed.
+    """
+
+    @cached_property
+    def stream(self) -> torch.cuda.Stream:
+        """Of its own: a stream's graphs share workspaces too, which may end with any of them."""
+        return torch.cuda.Stream()
+
+    @cached_property
+    def pool(self) -> Any:
+        return torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Callable[[], Results]) -> tuple[Results, Callable[[], None]]:
+        here = torch.cuda.current_stream()
+        self.stream.wait_stream(here)
+        with torch.cuda.stream(self.stream):
+            for _ in range(WARM_UPS):
+                work()
+        here.wait_stream(self.stream)
+        graph = torch.cuda.CUDAGraph()
+        # of this thread alone: another one may be pinning memory for the next images
+        with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+            results = work()
+        return results, graph.replay
 
 
 class _Recorded(NamedTuple):
@@ -66,8 +81,8 @@ class _Recorded(NamedTuple):
 class ReplayedGradients:
     """Those of one network that is trained as a whole, recorded once for each size of a batch."""
 
-    def __init__(self, record: Record = cuda_graph) -> None:
-        self.record = record
+    def __init__(self, record: Record | None = None) -> None:
+        self.record = record or CudaGraphs()
         self._by_size: dict[int, _Recorded] = {}
 
     def __call__(self, network: nn.Module, batch: Images, precision: str) -> Results:

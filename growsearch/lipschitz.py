@@ -127,13 +127,14 @@ def _operator_norms(
     groups = defaultdict(list)
     for name, layer in layers.items():
         groups[layer.shape].append(name)
-    norms = dict.fromkeys(layers, 0.0)
+    norms = []
     for group in groups.values():
         start = torch.stack([_start_vector(layers[n], vectors.get(n), n, seed) for n in group])
         found, ended = _largest_singular_values([layers[n] for n in group], start, products)
-        norms.update(zip(group, found.tolist(), strict=True))
+        norms.append(found)
         vectors.update(zip(group, ended.unbind(), strict=True))
-    return norms
+    found_of = dict(zip(chain(*groups.values()), torch.cat(norms).tolist(), strict=True))
+    return {name: found_of[name] for name in layers}
 
 
 def _start_vector(layer: _Layer, known: Tensor | None, name: str, seed: int) -> Tensor:

@@ -109,7 +109,7 @@ def build_network(
     made = _FAMILIES[family]
     steps = steps or [StepSize()] * len(made.widths)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         stem = made.stem(image_shape[0], made.widths[0])
         network = GrowableNetwork(architecture, stem, made.block, made.widths, classes, steps)
         for module in network.modules():

@@ -22,6 +22,8 @@ from growsearch.options import suggestion
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 VARIABLE = "GROWSEARCH_PRECISION"
+INSTRUCTIONS = (8, 0)
+"""Compute capability of the first GPUs with bfloat16."""
 _WORTH = 1.15
 """bfloat16 must be so many times as fast: with the instructions it is 1.5 times and more, without
 them slower than float32, so that noise does not decide."""
@@ -39,19 +41,32 @@ def auto_precision(device: torch.device) -> str:
 
     On a CPU it is measured once for its processor and torch's version, and remembered in the cache
     folder, so that equal trials stay equal; the environment's GROWSEARCH_PRECISION stands in for
-    that. On a GPU it is bfloat16 from compute capability 8 on, which has the instructions.
+    that. On a GPU it is bfloat16 where that has instructions for it.
     """
     if given := os.environ.get(VARIABLE):
         if given not in PRECISIONS[1:]:
             raise InputError(f"unknown {VARIABLE} {given!r}{suggestion(given, PRECISIONS[1:])}")
         return given
     if device.type == "cuda":
-        return BFLOAT16 if torch.cuda.get_device_capability(device) >= (8, 0) else FLOAT32
+        has_it = torch.cuda.get_device_capability(device) >= INSTRUCTIONS
+        return BFLOAT16 if has_it else FLOAT32
     kind = f"{processor()} {bfloat16_instructions()} torch {torch.__version__}"
     # where nothing can be remembered, each process measures, and the margin must do
     return measured_once(
         "precision", kind, lambda: BFLOAT16 if bfloat16_speedup() > _WORTH else FLOAT32
     )
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """InputError where `device` has no bfloat16 that convolutions can use."""
+    if precision != BFLOAT16 or device.type != "cuda":
+        return
+    if (capability := torch.cuda.get_device_capability(device)) < INSTRUCTIONS:
+        raise InputError(
+            "precision 'bfloat16' needs a GPU of compute capability 8.0, but "
+            f"{torch.cuda.get_device_name(device)} has {capability[0]}.{capability[1]}; use "
+            "precision 'auto' or 'float32'"
+        )
 
 
 def bfloat16_speedup(seconds: float = _SECONDS) -> float:

@@ -54,7 +54,8 @@ class Ranks:
         """
         if self.count == 1:
             return network
-        return DistributedDataParallel(network)
+        # running statistics are not used in training; same_statistics is once an epoch
+        return DistributedDataParallel(network, broadcast_buffers=False)
 
     def total(self, summed: Tensor) -> Tensor:
         """The sum over the processes."""
@@ -124,9 +125,10 @@ def joined() -> Iterator[Ranks]:
     # the process at its end now and then
     import_module("torch._dynamo")
     cuda = torch.cuda.is_available()
-    if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    if cuda and (mine := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
+        torch.cuda.set_device(mine)
+    # beside a GPU too, what is on CPUs goes by gloo, which waits for a download longer than NCCL
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     yield ranks()
     gc.collect()  # wrapped networks are in cycles, and keep the group as well
     distributed.destroy_process_group()

@@ -23,7 +23,7 @@ from growsearch.growth_policies import decide
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
 from growsearch.lr_schedules import rates
-from growsearch.precision import auto_precision
+from growsearch.precision import auto_precision, check_precision
 from growsearch.ranks import ranks
 from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
@@ -63,6 +63,7 @@ class Trainer(Iterator[EpochRecord]):
         self.device = device_of(config.device)
         if config.precision == "auto":
             config = replace(config, precision=group.same(auto_precision(self.device)))
+        check_precision(config.precision, self.device)
         with group.first_before():
             dataset = load_trial_dataset(config, dataset)
         group.check(config.batch_size, len(dataset.train))

@@ -9,7 +9,7 @@ from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError
 from growsearch.lipschitz import lipschitz_constants
-from growsearch.precision import VARIABLE, auto_precision, bfloat16_speedup
+from growsearch.precision import VARIABLE, auto_precision, bfloat16_speedup, check_precision
 from growsearch.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -120,6 +120,19 @@ def test_measuring_leaves_threads_and_random_numbers_alone():
     assert bfloat16_speedup(seconds=0) > 0
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_bfloat16_on_a_gpu_that_has_none_is_one_line(monkeypatch):
+    for name, value in (("capability", (7, 5)), ("name", "Tesla T4")):
+        monkeypatch.setattr(torch.cuda, f"get_device_{name}", lambda device, value=value: value)
+    gpu = torch.device("cuda")
+    check_precision("float32", gpu)
+    with pytest.raises(
+        InputError, match=r"capability 8\.0, but Tesla T4 has 7\.5; use .*'float32'"
+    ):
+        check_precision("bfloat16", gpu)
+    monkeypatch.delenv(VARIABLE)
+    assert auto_precision(gpu) == "float32"
 
 
 def test_an_unknown_precision_is_one_line(monkeypatch):

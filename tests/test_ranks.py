@@ -16,7 +16,7 @@ from growsearch.training import evaluate
 
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
-    "precision": "float32", "initializer": "adam",
+    "precision": "float32", "initializer": "adam", "device": "cpu",
 }  # fmt: skip
 KEEPS_STATES = """
 import sys, torch

@@ -52,9 +52,12 @@ class HostImages(Pixels):
         return HostImages(self.pixels, self.index[index], self.labels[index])
 
     def at(self, index: Tensor) -> Images:
-        device = self.labels.device
-        images = _sent(self.pixels[self.index[index]], device)
-        return Images(images, self.labels[_sent(index, device)])
+        device, chosen = self.labels.device, self.index[index]
+        if device.type != "cuda":
+            return Images(self.pixels[chosen], self.labels[index])
+        pixels = torch.empty((len(chosen), *self.image_shape), dtype=torch.uint8, pin_memory=True)
+        torch.index_select(self.pixels, 0, chosen, out=pixels)
+        return Images(_sent(pixels, device), self.labels[_sent(index.pin_memory(), device)])
 
     def to(self, device: torch.device) -> "HostImages":
         return HostImages(self.pixels, self.index, self.labels.to(device))
@@ -71,16 +74,23 @@ class HostImages(Pixels):
         return map(self.at, torch.arange(len(self)).split(batch_size))
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+def _sent(pinned: Tensor, device: torch.device) -> Tensor:
     """On the device, without waiting until it is."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
+
+
+def _allowed(device: torch.device) -> int:
+    """Bytes of the GPU's memory that are free for this process; see GrowingTrial."""
+    free, total = torch.cuda.mem_get_info(device)
+    share = torch.cuda.get_per_process_memory_fraction(device)
+    return min(free, int(share * total))
 
 
 def placed(split: Split, device: torch.device) -> Split:
     """The split for training there: on a GPU wherever its images fit into what is free."""
     if device.type == "cuda" and isinstance(split, Images | HostImages):
         channels, height, width = split.image_shape
-        fits = len(split) * channels * height * width <= SHARE * torch.cuda.mem_get_info(device)[0]
+        fits = len(split) * channels * height * width <= SHARE * _allowed(device)
         if fits and isinstance(split, HostImages):
             split = Images(split.images, split.labels)
         elif not fits and isinstance(split, Images):

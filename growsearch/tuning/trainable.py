@@ -15,6 +15,9 @@ from growsearch.trainer import Trainer
 from growsearch.tuning.ledger import AWAITS, REASON, REMEMBERED
 from growsearch.tuning.shared_data import Datasets, data_key
 
+SHARE = 0.9
+"""Of a GPU's memory, that trials divide; CUDA itself needs some for each process."""
+
 
 class GrowingTrial(tune.Trainable):
     """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial, and what a
@@ -46,6 +49,13 @@ class GrowingTrial(tune.Trainable):
         if "store" in config:
             store = EpochStore(config["store"], config["owner"], config["state_bytes"])
             options |= {"store": store, "keep_states": config["keep_states"]}
+        self.__dict__.pop("trainer", None)  # its memory is for the next one
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        share = self.trial_resources.required_resources.get("GPU", 0)
+        if 0 < share < 1 and torch.cuda.is_available():
+            # what another trial takes must not decide what fits, nor by which algorithm
+            torch.cuda.set_per_process_memory_fraction(SHARE * share)
         self.trainer = Trainer(trial, name=config["name"], **options)
 
     def step(self) -> dict[str, Any]:
