@@ -60,7 +60,7 @@ def config_of(
     return TrialConfig(
         dataset=dataset, image_size=size, architecture="-".join([str(depth)] * 3),
         precision=precision, policy="none", train_size=BATCH * batches, batch_size=BATCH,
-        lr=LR, epochs=1000,
+        lr=LR, epochs=1000, compile="off",
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from growsearch.epoch_keys import arithmetic
 from growsearch.errors import one_line
 from growsearch.machine import processor
 from growsearch.measured import measured_once
+from growsearch.ranks import ranks
 from growsearch.train_state import TrainState
 
 STEPS = 1000
@@ -60,9 +61,10 @@ def step_seconds(
 ) -> tuple[float, float]:
     """Of the gradients of the trial's first step, and of the fastest one after it."""
     state = TrainState.initial(config, dataset, device)
-    shape = (config.batch_size, *dataset.image_shape)
+    n = config.batch_size // ranks().count
+    shape = (n, *dataset.image_shape)
     images = torch.linspace(-1, 1, math.prod(shape), device=device).reshape(shape)
-    batch = Images(images, torch.arange(config.batch_size, device=device) % dataset.classes)
+    batch = Images(images, torch.arange(n, device=device) % dataset.classes)
     watch, took = Stopwatch(device), []
     for _ in range(1 + _TRIED):
         state.gradients(state.network, batch, config.precision)
