@@ -9,7 +9,7 @@ from growsearch.architecture import Architecture
 from growsearch.claims import Claim, holder
 from growsearch.config import TrialConfig
 from growsearch.data import Dataset
-from growsearch.epoch_keys import epoch_key, growth_key
+from growsearch.epoch_keys import epoch_key, growth_key, moved_key
 from growsearch.epoch_store import RECORDS, EpochStore
 from growsearch.growth import go_on
 from growsearch.history import EpochRecord, History, with_tuples
@@ -46,18 +46,30 @@ class Branch:
     def __post_init__(self) -> None:
         self.keys: list[str] = []
         """Of the epochs so far, in order."""
+        self.root = self.last_root = self.tip
+        """Of the epochs to come, and of the last one."""
         self._claim = Claim(self.store) if self.store else None
         self._passing: str | None = None
         """An epoch whose state this trial has kept only to go on from."""
 
-    def follow(self, history: History, architecture: Architecture) -> None:
-        """Go to the end of `history`, after which the network is of `architecture`."""
+    def follow(self, history: History, architecture: Architecture, root: str) -> None:
+        """Go to the end of `history`, after which the network is of `architecture`.
+
+        If its last epoch's root is not this trial's, the epochs to come are others than there.
+        """
         if not history:
             return
         self.keys = [record.key for record in history]
         self.tip = self.keys[-1]
         if history[-1].grew:
             self.tip = growth_key(self.tip, self.config, architecture)
+        if root != self.root:
+            self.tip, self.last_root = moved_key(self.tip, self.root), root
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the last epoch was trained with another configuration, or elsewhere."""
+        return self.last_root != self.root
 
     def awaited(self, phase: str, taken: Rates) -> tuple[str, str] | None:
         """The key of the next epoch and who trains it now; None if it is remembered, or ours.
@@ -85,6 +97,7 @@ class Branch:
         """The next epoch, if it is remembered; it is the last one from now on."""
         self.tip = epoch_key(self.tip, phase, taken, self.config)
         self.keys.append(self.tip)
+        self.last_root = self.root
         known = remembered(self.store, self.tip, self.by) if self.store else None
         if known is None:
             return None

@@ -71,6 +71,11 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     )
 
 
+def moved_key(parent: str, root: str) -> str:
+    """What follows the epoch, or the growth, of key `parent` where the root is another one."""
+    return _hashed(parent=parent, root=root)
+
+
 def arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
     """What decides the last bits of sums and products, but for the compiler."""
     assert config.precision != "auto"

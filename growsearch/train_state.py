@@ -53,9 +53,10 @@ class TrainState:
         network = new_network(config, dataset, architecture, device)
         return cls(network, new_optimizer(config, network))
 
-    def save(self, path: Path, config: TrialConfig) -> None:
-        """Write the state to `path` at once or not at all."""
+    def save(self, path: Path, config: TrialConfig, root: str) -> None:
+        """Write the state to `path` at once or not at all; `root` is the last epoch's."""
         contents = self.contents() | {
+            "root": root,
             "config": config.to_flat(),
             "history": [asdict(record) for record in self.history],
         }

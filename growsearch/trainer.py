@@ -29,6 +29,7 @@ from growsearch.train_state import TrainState, read_state
 from growsearch.training import run_epoch, run_growth
 
 _POLL_SECONDS = 0.2
+_MOVED = "torch, processor, threads, processes or options are others"
 _LOG = logging.getLogger("growsearch")
 
 
@@ -87,7 +88,8 @@ class Trainer(Iterator[EpochRecord]):
         else:
             history, contents = saved
             self._state = TrainState.restored(contents, history, config, self.dataset, self.device)
-            self.branch.follow(history, self._state.architecture)
+            saved_root = contents.get("root", root)  # older states have none
+            self.branch.follow(history, self._state.architecture, saved_root)
         self.history, self.phase = self._state.history, self._state.phase
         self._in_epoch = False
         self.recalled = False
@@ -100,14 +102,17 @@ class Trainer(Iterator[EpochRecord]):
 
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
-        """A trainer that goes on from what `save` wrote, as if it had never stopped."""
+        """A trainer that goes on from what `save` wrote, as if it had never stopped.
+
+        On another kind of machine or number of threads it says that it is not quite as if.
+        """
         config, history, contents = read_state(Path(path))
         return cls(config, saved=(history, contents))
 
     def save(self, path: str | Path) -> None:
         """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
         self._check_between_epochs()
-        self.state.save(Path(path), self.config)
+        self.state.save(Path(path), self.config, self.branch.last_root)
 
     def _check_between_epochs(self) -> None:
         if self._in_epoch:
@@ -204,6 +209,9 @@ class Trainer(Iterator[EpochRecord]):
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
         taken = rates(self.config, self.history, self.phase)
+        if self.branch.has_moved:
+            epoch = len(self.history) + 1
+            _LOG.warning("from epoch %d on arithmetic is not what it was: %s", epoch, _MOVED)
         with self._in_store():
             remembered = self.branch.recall(self.phase, taken)
         if remembered is not None:

@@ -100,6 +100,37 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
 
 
+def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(
+    undisturbed, tmp_path, caplog
+):
+    """In the store they are not those of the trial that stays; there they go on as usual."""
+    config, records = undisturbed
+    store = EpochStore(str(tmp_path / "epochs"))
+    assert list(Trainer(config, store=store)) == records
+    trainer = Trainer(config)
+    assert [next(trainer), next(trainer)] == records[:2]
+    trainer.save(tmp_path / "here.pt")
+    torch.set_num_threads(2)
+    try:
+        moved = Trainer.load(tmp_path / "here.pt")
+        moved.save(tmp_path / "there.pt")
+        assert not caplog.text
+        others = list(moved)
+        assert "from epoch 3 on arithmetic is not what it was: " in caplog.text
+        assert caplog.text.count("not what it was") == 1
+        config, history, contents = read_state(tmp_path / "there.pt")
+        again = Trainer(config, saved=(history, contents), store=store)
+        assert next(again) == others[0]
+        again.save(tmp_path / "there.pt")
+        caplog.clear()
+        assert list(Trainer.load(tmp_path / "there.pt")) == others[1:]
+        assert not caplog.text
+    finally:
+        torch.set_num_threads(1)
+    keys = {record.key for record in records}
+    assert not any(record.reused or record.key in keys for record in others)
+
+
 def test_a_changed_weight_decay_is_that_of_a_trial_that_goes_on_with_the_other(tmp_path):
     config = TrialConfig(train_size=200, epochs=4, lr=0.1, policy="none", lr_schedule="constant")
     changed = list(Trainer(replace(config, optimizer_changes="2:weight_decay=0.05")))

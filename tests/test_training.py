@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from growsearch.config import TrialConfig
+from growsearch.data import load_trial_dataset
+from growsearch.data.host_images import HostImages
+from growsearch.lr_schedules import Rates
+from growsearch.train_state import TrainState
+from growsearch.training import train_epoch
+
+CPU = torch.device("cpu")
+
+
+class Waits(TorchDispatchMode):
+    """Finds what a GPU would have to be waited for: numbers, and sizes that depend on numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name = operation.overloadpacket.__name__
+        by_truth = name == "index" and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if by_truth or name in ("_local_scalar_dense", "nonzero", "masked_select", "equal"):
+            self.found.append(name)
+        return operation(*args, **(kwargs or {}))
+
+
+def test_waiting_is_found():
+    numbers = torch.arange(4.0)
+    with Waits() as waits:
+        _ = numbers[1].item(), numbers[numbers > 1], bool(numbers[0] > 1)
+    assert len(waits.found) >= 3
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_within_an_epoch_a_gpu_is_never_waited_for(on_host, precision):
+    """All augmentation, optimizer steps after the first ones, and two sizes of batches."""
+    config = TrialConfig(train_size=300, policy="none", precision=precision, compile="off")
+    dataset = load_trial_dataset(config)
+    if on_host:
+        train = dataset.train
+        train = HostImages(train.images, torch.arange(len(train)), train.labels)
+        dataset = replace(dataset, train=train)
+    dataset = replace(dataset, spec=replace(dataset.spec, flip=True, rotation=20))
+    state = TrainState.initial(config, dataset, CPU)
+    with Waits() as waits:
+        for _ in range(2):
+            train_epoch(state, Rates(0.1, 2e-4), config, dataset)
+    assert not waits.found
