@@ -92,6 +92,21 @@ def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, capsy
     assert "unknown budget 'parameters'" in capsys.readouterr().err
 
 
+def test_trials_that_have_begun_do_not_go_on_with_other_threads(folder, capsys):
+    """Sums would round otherwise."""
+    out = folder / "begun"
+    search = ["search", f"{folder}/grid.py", "--out", str(out), "--budget", "param_epochs=1"]
+    assert main(search) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["resume", str(out), "--cpus-per-trial", "2"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "begun with cpus_per_trial=1, and with cpus_per_trial=2 they would not go on to" in err
+    after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert after == before
+
+
 def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, capsys):
     """With a slack of 100 points that is whatever costs as much as a completed one."""
     options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 0 --max-concurrent 1"

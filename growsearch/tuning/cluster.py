@@ -69,6 +69,21 @@ def reserve(
     return {"cpu": cpus, "gpu": gpus}
 
 
+def check_unchanged(before: dict[str, float], now: dict[str, float]) -> None:
+    """InputError if a trial that has begun with the one would not go on to the same bits."""
+    if before["gpu"] and now["gpu"]:
+        return
+    (one, other) = (
+        f"gpus_per_trial={made['gpu']:g}" if made["gpu"] else f"cpus_per_trial={made['cpu']:g}"
+        for made in (before, now)
+    )
+    if one != other:
+        raise InputError(
+            f"trials have begun with {one}, and with {other} they would not go on to the same "
+            f"bits; set {one} again, or start a new search"
+        )
+
+
 def at_once(cluster: dict[str, float], resources: dict[str, float]) -> int:
     """How many trials the cluster holds now."""
     fits = [

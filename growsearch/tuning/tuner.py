@@ -17,7 +17,7 @@ from growsearch.pareto_stopping import ParetoStopping
 from growsearch.precision import auto_precision
 from growsearch.results import create_study, read_info
 from growsearch.tuning.budget import parse_budget
-from growsearch.tuning.cluster import at_once, reserve, start_ray
+from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.ledger import FAILED, Ledger, only_writer
 from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
@@ -103,7 +103,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
     folder = Path(folder).resolve()
     options = SearchSettings(**info["settings"] | changes)
     with only_writer(folder):
-        ledger = Ledger.read(folder)
+        ledger, new = Ledger.read(folder), []
         if extend is not None:
             spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
@@ -114,9 +114,11 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
                     f"extend={extend} adds no trial: the space is a grid, whose points are all in "
                     "this search; start another one over a finer grid, with --store to share epochs"
                 )
-            for config in new:
-                ledger.add(config)
-        resources = _check([trial.config for trial in ledger.trials.values()], options)
+        resources = _check([*(t.config for t in ledger.trials.values()), *new], options)
+        if any(trial.history for trial in ledger.trials.values()):
+            check_unchanged(info["resources_per_trial"], resources)
+        for config in new:
+            ledger.add(config)
         return _run(ledger, options, resources, extend)
 
 
