@@ -15,7 +15,7 @@ from growsearch.config import TrialConfig
 from growsearch.data import Dataset, load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
 from growsearch.devices import device_of
-from growsearch.epoch_keys import root_key
+from growsearch.epoch_keys import epoch_key, root_key
 from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError, is_out_of_memory
 from growsearch.growth import go_on
@@ -131,6 +131,12 @@ class Trainer(Iterator[EpochRecord]):
         if len(self._state.history) < len(self.history):
             self._go_on(self.branch.state_after(self._state, self.history))
         return self._state
+
+    @property
+    def next_key(self) -> str:
+        """Of the next epoch."""
+        taken = rates(self.config, self.history, self.phase)
+        return epoch_key(self.branch.tip, self.phase, taken, self.config)
 
     @property
     def awaited(self) -> tuple[str, str] | None:

@@ -118,13 +118,13 @@ def recorded(name):
         yield config, History(history)
 
 
-def driver(*arguments):
+def driver(*arguments, stderr=subprocess.DEVNULL):
     """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
     command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     return subprocess.Popen(
         [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )  # fmt: skip
 
 

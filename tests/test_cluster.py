@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from contextlib import suppress
@@ -12,7 +13,7 @@ from threading import Thread
 
 import pandas as pd
 import pytest
-from conftest import RECORD, actors, plain
+from conftest import RECORD, actors, driver, plain
 
 from growsearch.cli import main
 from growsearch.results import config_of, read_study, summarize
@@ -101,3 +102,22 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
             alone[RECORD].map(plain), rows[RECORD].reset_index(drop=True).map(plain),
             check_exact=True, check_dtype=False,
         )  # fmt: skip
+
+
+def test_a_trial_does_not_go_on_where_sums_round_otherwise_and_loses_nothing(tmp_path):
+    """On a processor with less than AVX2, as torch can be told."""
+    space, out = tmp_path / "space.py", tmp_path / "out"
+    space.write_text(SPACE)
+    search = ("search", space, "--out")
+    driver(*search, tmp_path / "undisturbed").wait()
+    driver(*search, out, "--budget", "param_epochs=1").wait()
+    begun = read_study(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATEN_CPU_CAPABILITY", "default")
+        elsewhere = driver("resume", out, "--budget", "trials=9", stderr=subprocess.PIPE)
+        _, err = elsewhere.communicate()
+    assert err.decode().count("waits: it began where torch, processor or GPU are others") == 2
+    pd.testing.assert_frame_equal(read_study(out)[RECORD], begun[RECORD], check_exact=True)
+    driver("resume", out, "--budget", "trials=9").wait()
+    one, other = (read_study(folder)[RECORD] for folder in (out, tmp_path / "undisturbed"))
+    pd.testing.assert_frame_equal(one, other, check_exact=True)

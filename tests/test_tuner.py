@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import RECORD, actors, driver, plain, record, until_remembered
 from ray.tune.experiment import Experiment, Trial
+from test_imagenet import write
 
 from growsearch.baselines import from_scratch
 from growsearch.cli import main
@@ -302,6 +303,25 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     assert queue._must_wait(second.name)
     queue.on_trial_complete("a", error=True)
     assert not queue._must_wait(second.name)
+
+
+def test_what_a_trial_raises_is_why_it_failed(tmp_path, capsys):
+    """A picture that cannot be read, of those held out: the trial reads it after an epoch."""
+    pictures = write(tmp_path / "pictures", train=6, val=3)
+    (pictures / "val/n02/06.jpeg").write_bytes(b"cut short")
+    space = tmp_path / "space.py"
+    space.write_text(
+        "param_space = {'dataset': 'imagenet', 'network': 'basic4resnet-imagenet', 'epochs': 1,\n"
+        "'architecture': '1-1-1-1', 'policy': 'none', 'batch_size': 4, 'split': 'autogrow-paper'}"
+    )
+    options = f"--data-dir {pictures} --max-failures 0 --out {tmp_path}/out"
+    assert main(["search", str(space), *options.split()]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"growsearch search: trial 00000 failed: {pictures}/val/n02/06.jpeg cannot"
+    )
+    assert err.endswith("; get the file again or remove it\n")
+    assert err.count("\n") == 1
 
 
 def test_a_trial_goes_on_with_what_auto_came_to_when_it_began(tmp_path):

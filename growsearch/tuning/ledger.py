@@ -34,6 +34,11 @@ SECONDS_BEHIND = 3
 WAITING, RUNNING, FAILED = "waiting", "running", "failed"
 """Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
 or "diverged"."""
+ELSEWHERE = (
+    "it began where torch, processor or GPU are others, and sums round otherwise; resume the "
+    "search there, or start a new one"
+)
+"""Why a trial cannot go on."""
 _TO_GO_ON = (WAITING, RUNNING, PAUSED)
 
 

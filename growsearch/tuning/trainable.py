@@ -11,8 +11,9 @@ from ray import tune
 
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
+from growsearch.errors import InputError
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import AWAITS, REASON, REMEMBERED
+from growsearch.tuning.ledger import AWAITS, ELSEWHERE, REASON, REMEMBERED
 from growsearch.tuning.shared_data import Datasets, data_key
 
 SHARE = 0.9
@@ -24,7 +25,8 @@ class GrowingTrial(tune.Trainable):
     trial goes on from is in the epoch store, not in a checkpoint of Tune's.
 
     Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
-    many epochs have been reported before, and are not again}, with an epoch store its place as
+    many epochs have been reported before, and are not again, "first": the key of the first, or
+    None}, with an epoch store its place as
     "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; the
     "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself; and the
     "auto_precision", what precision "auto" comes to, if the search has decided that. If another
@@ -57,8 +59,11 @@ class GrowingTrial(tune.Trainable):
             # what another trial takes must not decide what fits, nor by which algorithm
             torch.cuda.set_per_process_memory_fraction(SHARE * share)
         self.trainer = Trainer(trial, name=config["name"], **options)
+        self.is_elsewhere = config["first"] not in (None, self.trainer.next_key)
 
     def step(self) -> dict[str, Any]:
+        if self.is_elsewhere:  # what setup raises is not told to anyone
+            raise InputError(ELSEWHERE)
         remembered: list[dict[str, Any]] = []
         while True:
             if awaited := self.trainer.awaited:

@@ -2,9 +2,11 @@
 
 import copy
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Experiment, Trial
@@ -13,15 +15,28 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from growsearch.baselines import from_scratch
 from growsearch.config import TrialConfig
 from growsearch.epoch_store import EpochStore
+from growsearch.errors import InputError
 from growsearch.history import History
 from growsearch.pareto_stopping import PAUSED, STOPPED
 from growsearch.tuning.awaited import Awaited
 from growsearch.tuning.budget import Budget
-from growsearch.tuning.ledger import AWAITS, FAILED, RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.tuning.ledger import (
+    AWAITS,
+    ELSEWHERE,
+    FAILED,
+    RUNNING,
+    WAITING,
+    Ledger,
+    SearchTrial,
+)
 from growsearch.tuning.sharing import Follower, growth_order
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
+
+_RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
+"""An exception's line in a traceback."""
+_DIED = "its process died"
 
 
 class TrialQueue(BasicVariantGenerator):
@@ -29,8 +44,9 @@ class TrialQueue(BasicVariantGenerator):
 
     A trial may be several of Tune's, one after the other: whenever it has left its actor to rest,
     it starts again as another, from its newest epoch in the store. It starts again when its actor
-    has failed, up to `max_failures` times. With `from_scratch`, each network that a completed trial
-    has grown to joins as a trial from scratch, once.
+    has failed, up to `max_failures` times, but not where its epochs would be others. With
+    `from_scratch`, each network that a completed trial has grown to joins as a trial from scratch,
+    once.
 
     A `sampler`, if given, draws trials while they are fewer than `trials`, and learns how they end.
     Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
@@ -106,7 +122,8 @@ class TrialQueue(BasicVariantGenerator):
         trial = self.ledger.trials[name]
         experiment = copy.copy(self.experiment)
         fields = trial.config.to_flat() | _decided(trial)
-        config = {"trial": fields, "name": name, "known": len(trial.history)}
+        first = trial.history[0].key if trial.history else None
+        config = {"trial": fields, "name": name, "known": len(trial.history), "first": first}
         experiment.spec = {**self.experiment.spec, "config": config | self.options}
         super().add_configurations([experiment])
         self._trial_iter = None  # its list was shorter
@@ -191,6 +208,9 @@ class TrialQueue(BasicVariantGenerator):
         self.ledger.forget(trial.name)
 
     def _fail(self, trial: SearchTrial, reason: str) -> None:
+        if ELSEWHERE in reason:  # nothing is lost: it goes on when the search is resumed there
+            self.ledger.leave(trial.name, WAITING, ELSEWHERE)
+            return
         trial.failures += 1
         again = trial.failures <= self.max_failures
         self.ledger.leave(trial.name, WAITING if again else FAILED, reason)
@@ -226,6 +246,10 @@ def _decided(trial: SearchTrial) -> dict[str, str]:
 
 
 def _reason(trial: Trial) -> str:
-    """Why the actor failed: the last line of what Ray says."""
-    lines = str(trial.get_error() or "its process died").strip().splitlines()
-    return lines[-1].strip()
+    """Why the actor failed: what it raised, if anything."""
+    if trial.run_metadata.error_filename is None:
+        return _DIED
+    # get_error looks where the file will be later
+    raised = _RAISED.findall(Path(trial.error_file).read_text())
+    last = raised[-1] if raised else _DIED
+    return str(last).removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")

@@ -18,7 +18,7 @@ from growsearch.precision import auto_precision
 from growsearch.results import create_study, read_info
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
-from growsearch.tuning.ledger import FAILED, Ledger, only_writer
+from growsearch.tuning.ledger import FAILED, WAITING, Ledger, only_writer
 from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
 from growsearch.tuning.settings import SearchSettings
@@ -252,8 +252,10 @@ def _run(
             log.setup()
             log.on_experiment_end([])
     every = ledger.trials.values()
+    failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED]
+    waits = [f"trial {t.name} waits: {t.reason}" for t in every if t.status == WAITING and t.reason]
     return SearchEnd(
-        failures=[f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED],
+        failures=failed + waits,
         unfinished=0 if budget.is_spent else sum(not trial.ended for trial in every),
     )
 
