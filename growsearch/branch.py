@@ -71,6 +71,10 @@ class Branch:
         """Whether the last epoch was trained with another configuration, or elsewhere."""
         return self.last_root != self.root
 
+    def next_key(self, phase: str, taken: Rates) -> str:
+        """Of the next epoch."""
+        return epoch_key(self.tip, phase, taken, self.config)
+
     def awaited(self, phase: str, taken: Rates) -> tuple[str, str] | None:
         """The key of the next epoch and who trains it now; None if it is remembered, or ours.
 
@@ -79,7 +83,7 @@ class Branch:
         """
         if self.store is None or self._claim is None:
             return None
-        key = epoch_key(self.tip, phase, taken, self.config)
+        key = self.next_key(phase, taken)
         if self.store.has(RECORDS, key):
             return None
         who = holder(self.store, key, self.keys[-1] if self.keys else None)
@@ -95,7 +99,7 @@ class Branch:
 
     def recall(self, phase: str, taken: Rates) -> Measured | None:
         """The next epoch, if it is remembered; it is the last one from now on."""
-        self.tip = epoch_key(self.tip, phase, taken, self.config)
+        self.tip = self.next_key(phase, taken)
         self.keys.append(self.tip)
         self.last_root = self.root
         known = remembered(self.store, self.tip, self.by) if self.store else None

@@ -26,18 +26,23 @@ def as_written() -> Iterator[None]:
         yield
 
 
+def _compilers() -> list[str]:
+    """For C++; one of them is needed."""
+    given = os.environ.get("CXX")
+    return [given] if given else ["g++", "clang++"]
+
+
 def can_compile() -> bool:
     """Whether there is a C++ compiler, as `compile_blocks` needs."""
-    given = os.environ.get("CXX")
-    return any(map(shutil.which, [given] if given else ["g++", "clang++"]))
+    return any(map(shutil.which, _compilers()))
 
 
 def check_compiler() -> None:
     """InputError where there is none."""
     if not can_compile():
         raise InputError(
-            f"compile 'on' needs a C++ compiler, but {os.environ.get('CXX', 'g++')} is not "
-            "installed; install it, or use compile 'off'"
+            f"compile 'on' needs a C++ compiler, but {_compilers()[0]} is not installed; install "
+            "it, or use compile 'off'"
         )
 
 

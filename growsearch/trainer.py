@@ -15,14 +15,14 @@ from growsearch.config import TrialConfig
 from growsearch.data import Dataset, load_trial_dataset
 from growsearch.decisions import Decision, Grow, completes, next_phase
 from growsearch.devices import device_of
-from growsearch.epoch_keys import epoch_key, root_key
+from growsearch.epoch_keys import root_key
 from growsearch.epoch_store import EpochStore
 from growsearch.errors import InputError, is_out_of_memory
 from growsearch.growth import go_on
 from growsearch.growth_policies import decide
 from growsearch.history import EpochRecord, History
 from growsearch.lipschitz import LipschitzConstants
-from growsearch.lr_schedules import rates
+from growsearch.lr_schedules import Rates, rates
 from growsearch.precision import auto_precision, check_precision
 from growsearch.ranks import ranks
 from growsearch.train_state import TrainState, read_state
@@ -135,8 +135,12 @@ class Trainer(Iterator[EpochRecord]):
     @property
     def next_key(self) -> str:
         """Of the next epoch."""
-        taken = rates(self.config, self.history, self.phase)
-        return epoch_key(self.branch.tip, self.phase, taken, self.config)
+        return self.branch.next_key(self.phase, self._rates)
+
+    @property
+    def _rates(self) -> Rates:
+        """The next epoch's."""
+        return rates(self.config, self.history, self.phase)
 
     @property
     def awaited(self) -> tuple[str, str] | None:
@@ -145,7 +149,7 @@ class Trainer(Iterator[EpochRecord]):
         The next step then waits until that is over, or until the other is gone. Otherwise the
         epoch is this trial's, and others wait for it.
         """
-        return self.branch.awaited(self.phase, rates(self.config, self.history, self.phase))
+        return self.branch.awaited(self.phase, self._rates)
 
     def _go_on(self, state: TrainState) -> None:
         architecture = state.architecture
@@ -214,7 +218,7 @@ class Trainer(Iterator[EpochRecord]):
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
-        taken = rates(self.config, self.history, self.phase)
+        taken = self._rates
         if self.branch.has_moved:
             epoch = len(self.history) + 1
             _LOG.warning("from epoch %d on arithmetic is not what it was: %s", epoch, _MOVED)

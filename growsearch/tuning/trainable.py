@@ -26,13 +26,12 @@ class GrowingTrial(tune.Trainable):
 
     Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
     many epochs have been reported before, and are not again, "first": the key of the first, or
-    None}, with an epoch store its place as
-    "store", "keep_states", "state_bytes", and the "owner" of its claims there, the search; the
-    "epoch_timeout" in seconds, after which the process of a trial that hangs ends itself; and the
-    "auto_precision", what precision "auto" comes to, if the search has decided that. If another
-    search trains the next epoch, the trial ends with {"awaits": (its key, how many epochs
-    come before)}, to start again. Epochs that were remembered come with the next that is trained.
-    Data sets that are not in `datasets` are loaded here.
+    None}, with an epoch store its place as "store", "keep_states", "state_bytes", and the "owner"
+    of its claims there, the search; the "epoch_timeout" in seconds, after which the process of a
+    trial that hangs ends itself; and the "auto_precision", what precision "auto" comes to, if the
+    search has decided that. If another search trains the next epoch, the trial ends with {"awaits":
+    (its key, how many epochs come before)}, to start again. Epochs that were remembered come with
+    the next that is trained. Data sets that are not in `datasets` are loaded here.
     """
 
     trainer: Trainer
@@ -59,11 +58,10 @@ class GrowingTrial(tune.Trainable):
             # what another trial takes must not decide what fits, nor by which algorithm
             torch.cuda.set_per_process_memory_fraction(SHARE * share)
         self.trainer = Trainer(trial, name=config["name"], **options)
-        self.is_elsewhere = config["first"] not in (None, self.trainer.next_key)
+        if config["first"] not in (None, self.trainer.next_key):
+            raise InputError(ELSEWHERE)
 
     def step(self) -> dict[str, Any]:
-        if self.is_elsewhere:  # what setup raises is not told to anyone
-            raise InputError(ELSEWHERE)
         remembered: list[dict[str, Any]] = []
         while True:
             if awaited := self.trainer.awaited:

@@ -31,7 +31,9 @@ STORE_FOLDER, SPACE_FILE, OPTUNA_FILE = "epochs", "space.py", "optuna.db"
 
 @dataclass(frozen=True)
 class SearchEnd:
-    """How a search ended: a line for each trial that failed, and how many never came to an end."""
+    """How a search ended: a line for each trial that failed, or waits for a reason, and how many
+    never came to an end.
+    """
 
     failures: list[str]
     unfinished: int
