@@ -26,8 +26,8 @@ import torch
 from heading import heading
 
 from growsearch import Trainer, TrialConfig, read_study
-from growsearch.epoch_store import RECORDS, EpochStore
-from growsearch.epoch_tree import count_epochs
+from growsearch.epochs.store import RECORDS, EpochStore
+from growsearch.study.epoch_tree import count_epochs
 from growsearch.tuning.tuner import run_search
 
 SPACES = {

@@ -20,7 +20,7 @@ import torch
 from heading import heading
 
 from growsearch import Architecture, Trainer, TrialConfig
-from growsearch.data import load_dataset
+from growsearch.tasks.images.loading import load_dataset
 
 TRAIN_SIZE, BATCH = 512, 128
 STEPS = TRAIN_SIZE // BATCH

@@ -1,6 +1,6 @@
 """What a benchmark was run on."""
 
-from growsearch.results import environment
+from growsearch.study.results import environment
 
 
 def heading(detail: str) -> str:

@@ -14,11 +14,11 @@ from statistics import median
 import torch
 from heading import heading
 
-from growsearch.architecture import Architecture
-from growsearch.config import TrialConfig
-from growsearch.lipschitz import lipschitz_constants
-from growsearch.networks import GrowableNetwork, build_network
+from growsearch.growth.lipschitz import lipschitz_constants
+from growsearch.tasks.images.families import GrowableNetwork, build_network
 from growsearch.trainer import Trainer
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
 
 
 def main() -> None:

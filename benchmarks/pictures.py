@@ -18,8 +18,9 @@ import torch
 from heading import heading
 from PIL import Image
 
-from growsearch.data import Dataset, load_dataset
-from growsearch.data.decoding import Decoding
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.decode import Decoding
+from growsearch.tasks.images.loading import load_dataset
 
 BATCH_SIZE, CLASSES = 64, 2
 

@@ -38,15 +38,15 @@ from heading import heading
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
-from growsearch.data import load_dataset
-from growsearch.epoch_tree import count_epochs
-from growsearch.history import EpochRecord, History
-from growsearch.hypervolume import Bounds, hypervolume
-from growsearch.pareto_stopping import ParetoStopping
-from growsearch.results import create_study, was_paid, write_trial
-from growsearch.trial_path import BLANK
+from growsearch.policies.path import BLANK
+from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.stopping.hypervolume import Bounds, hypervolume
+from growsearch.stopping.judge import ParetoStopping
+from growsearch.study.epoch_tree import count_epochs
+from growsearch.study.results import create_study, was_paid, write_trial
+from growsearch.tasks.images.loading import load_dataset
+from growsearch.trial.history import EpochRecord, History
 from growsearch.tuning.budget import Budget
-from growsearch.tuning.ledger import REMEMBERED, Ledger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.tuner import run_search
 

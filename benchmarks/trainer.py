@@ -40,14 +40,15 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import Images
-from growsearch.gradients import CudaGraphs
-from growsearch.lr_schedules import Rates
-from growsearch.machine import bfloat16_instructions
-from growsearch.networks import build_network
-from growsearch.precision import auto_precision, autocast, bfloat16_speedup
-from growsearch.train_state import MOMENTUM, new_optimizer
-from growsearch.training import train_epoch
+from growsearch.machine.precision import autocast
+from growsearch.machine.processor import bfloat16_instructions
+from growsearch.schedules.rates import Rates
+from growsearch.tasks.images.families import build_network
+from growsearch.tasks.images.images import Images
+from growsearch.training.auto_precision import auto_precision, bfloat16_speedup
+from growsearch.training.epoch import train_epoch
+from growsearch.training.gradients import CudaGraphs
+from growsearch.training.state import MOMENTUM, new_optimizer
 
 BATCH, LR = 128, 0.01
 HEAD = "images/s                           trainer  {:>14}   ratio   least  largest"

@@ -4,67 +4,60 @@
     study = read_study("runs/lipgrow")      # pandas: a row an epoch
     front = pareto_front(summarize(study))  # pandas: a row a trial
 
-Names are imported when they are first used, so that this import is quick and torch, pandas and
-ray are loaded only by who needs them.
+A name is imported when it is first used: this import is quick, and loads neither torch nor Ray.
 """
 
+import ast
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# the one list of public names: type checkers read it, and so does _homes
 if TYPE_CHECKING:
-    from growsearch.architecture import Architecture as Architecture
-    from growsearch.comparisons import found_networks as found_networks
-    from growsearch.comparisons import growth_timing as growth_timing
-    from growsearch.comparisons import schedules as schedules
-    from growsearch.config import TrialConfig as TrialConfig
-    from growsearch.errors import InputError as InputError
-    from growsearch.figures import front_figure as front_figure
-    from growsearch.figures import growth_timing_figure as growth_timing_figure
-    from growsearch.figures import loss_surface_figure as loss_surface_figure
-    from growsearch.figures import schedules_figure as schedules_figure
-    from growsearch.figures import trajectory_figure as trajectory_figure
-    from growsearch.history import EpochRecord as EpochRecord
-    from growsearch.history import History as History
-    from growsearch.landscape import loss_surface as loss_surface
-    from growsearch.landscape import trajectory as trajectory
-    from growsearch.pareto import pareto_front as pareto_front
-    from growsearch.report import write_report as write_report
-    from growsearch.results import read_study as read_study
-    from growsearch.results import summarize as summarize
+    from growsearch.study.comparisons import found_networks as found_networks
+    from growsearch.study.comparisons import growth_schedules as growth_schedules
+    from growsearch.study.comparisons import growth_timing as growth_timing
+    from growsearch.study.figures import front_figure as front_figure
+    from growsearch.study.figures import growth_timing_figure as growth_timing_figure
+    from growsearch.study.figures import loss_surface_figure as loss_surface_figure
+    from growsearch.study.figures import schedules_figure as schedules_figure
+    from growsearch.study.figures import trajectory_figure as trajectory_figure
+    from growsearch.study.landscape import loss_surface as loss_surface
+    from growsearch.study.landscape import trajectory as trajectory
+    from growsearch.study.pareto import pareto_front as pareto_front
+    from growsearch.study.report import write_report as write_report
+    from growsearch.study.results import read_study as read_study
+    from growsearch.study.results import summarize as summarize
     from growsearch.trainer import Trainer as Trainer
+    from growsearch.trial.architecture import Architecture as Architecture
+    from growsearch.trial.config import TrialConfig as TrialConfig
+    from growsearch.trial.errors import InputError as InputError
+    from growsearch.trial.history import EpochRecord as EpochRecord
+    from growsearch.trial.history import History as History
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Architecture": "architecture",
-    "EpochRecord": "history",
-    "History": "history",
-    "InputError": "errors",
-    "Trainer": "trainer",
-    "TrialConfig": "config",
-    "found_networks": "comparisons",
-    "front_figure": "figures",
-    "growth_timing": "comparisons",
-    "growth_timing_figure": "figures",
-    "loss_surface": "landscape",
-    "loss_surface_figure": "figures",
-    "pareto_front": "pareto",
-    "read_study": "results",
-    "schedules": "comparisons",
-    "schedules_figure": "figures",
-    "summarize": "results",
-    "trajectory": "landscape",
-    "trajectory_figure": "figures",
-    "write_report": "report",
-}
-__all__ = sorted(_HOMES)
+
+@cache
+def _homes() -> dict[str, str]:
+    """The module of each public name."""
+    return {
+        alias.name: str(node.module)
+        for node in ast.walk(ast.parse(Path(__file__).read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__all__":
+        return sorted(_homes())
+    if name not in _homes():
         raise AttributeError(f"module 'growsearch' has no attribute {name!r}")
-    return getattr(import_module(f"growsearch.{_HOMES[name]}"), name)
+    return getattr(import_module(_homes()[name]), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*globals(), *_homes()]

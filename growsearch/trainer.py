@@ -8,25 +8,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from growsearch.architecture import Architecture
-from growsearch.auto_compile import auto_compile
-from growsearch.branch import Branch
-from growsearch.config import TrialConfig
-from growsearch.data import Dataset, load_trial_dataset
-from growsearch.decisions import Decision, Grow, completes, next_phase
-from growsearch.devices import device_of
-from growsearch.epoch_keys import root_key
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError, is_out_of_memory
-from growsearch.growth import go_on
-from growsearch.growth_policies import decide
-from growsearch.history import EpochRecord, History
-from growsearch.lipschitz import LipschitzConstants
-from growsearch.lr_schedules import Rates, rates
-from growsearch.precision import auto_precision, check_precision
-from growsearch.ranks import ranks
-from growsearch.train_state import TrainState, read_state
-from growsearch.training import run_epoch, run_growth
+from growsearch.epochs.branch import Branch
+from growsearch.epochs.keys import root_key
+from growsearch.epochs.store import EpochStore
+from growsearch.growth.lipschitz import LipschitzConstants
+from growsearch.machine.devices import device_of
+from growsearch.machine.memory import is_out_of_memory
+from growsearch.machine.precision import check_precision
+from growsearch.machine.processes import ranks
+from growsearch.policies.decide import decide
+from growsearch.schedules.rates import Rates, rates
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.loading import load_trial_dataset
+from growsearch.training.auto_compile import auto_compile
+from growsearch.training.auto_precision import auto_precision
+from growsearch.training.epoch import run_epoch, run_growth
+from growsearch.training.growth import go_on
+from growsearch.training.state import TrainState, read_state
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import EpochRecord, History
+from growsearch.trial.phases import Decision, Grow, completes, next_phase
 
 _POLL_SECONDS = 0.2
 _MOVED = "torch, processor, threads, processes or options are others"

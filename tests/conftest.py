@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from growsearch.config import TrialConfig
-from growsearch.history import EpochRecord, History
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import EpochRecord, History
 
 ROOT = Path(__file__).parent.parent
 
@@ -84,7 +84,7 @@ def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
     """The history of a trial whose Lipschitz constants since its last growth are scripted."""
     from dataclasses import replace
 
-    from growsearch.growth_policies import decide
+    from growsearch.policies.decide import decide
 
     history, architecture, since = History(), config.architecture, 0
     for epoch in range(1, config.epochs + 1):
@@ -105,8 +105,8 @@ _RECORDED = (
 
 def recorded(name):
     """Configurations and histories of a study that was recorded before records had macs."""
-    from growsearch.cost_bounds import sizes_of
-    from growsearch.results import config_of, read_study
+    from growsearch.stopping.cost_bounds import sizes_of
+    from growsearch.study.results import config_of, read_study
 
     for _, rows in read_study(ROOT / "analysis/studies" / name).groupby("trial_id"):
         config, flops, history = config_of(rows.iloc[0]), 0, []

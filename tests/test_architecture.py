@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.architecture import Architecture
-from growsearch.errors import InputError
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.errors import InputError
 
 depths = st.lists(st.integers(1, 99), min_size=1, max_size=5)
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from growsearch import auto_compile
-from growsearch.config import TrialConfig
-from growsearch.data import load_trial_dataset
+from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.trainer import Trainer
+from growsearch.training import auto_compile
+from growsearch.trial.config import TrialConfig
 
 # torch means to hide it, and cannot where warnings are errors
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
@@ -87,7 +87,8 @@ def test_a_trial_that_auto_compiles_is_the_one_with_compile_on(config, cache):
 
 
 DECIDES = """
-from growsearch import Trainer, TrialConfig, auto_compile
+from growsearch import Trainer, TrialConfig
+from growsearch.training import auto_compile
 
 auto_compile.STEPS, auto_compile.LONG = 2, 0.0
 trial = TrialConfig(train_size=136, epochs=1, lr=0.1, architecture="1-1-1", policy="none")

@@ -7,11 +7,11 @@ from conftest import record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from growsearch.architecture import Architecture
-from growsearch.config import TrialConfig
-from growsearch.decisions import FineTune, Grow, next_phase
-from growsearch.growth_policies import decide
-from growsearch.history import History
+from growsearch.policies.decide import decide
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import History
+from growsearch.trial.phases import FineTune, Grow, next_phase
 
 
 def grow(accuracies, **fields):

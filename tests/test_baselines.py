@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from growsearch.baselines import from_scratch
-from growsearch.config import TrialConfig
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.from_scratch import from_scratch
 
 
 def test_after_autogrow_it_is_the_papers_baseline():

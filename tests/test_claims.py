@@ -8,12 +8,12 @@ import time
 import pandas as pd
 import pytest
 
-from growsearch import claims
-from growsearch.claims import CLAIMS, Claim, holder
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore, entry_path
-from growsearch.results import read_study, was_paid
+from growsearch.epochs import claims
+from growsearch.epochs.claims import CLAIMS, Claim, holder
+from growsearch.epochs.store import EpochStore, entry_path
+from growsearch.study.results import read_study, was_paid
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
 
 KEY, NEXT = "ab" * 16, "cd" * 16
 SOME = TrialConfig(policy="fixed", growth_epochs=(3, 6), train_size=400, epochs=9, lr=0.1)
@@ -105,8 +105,8 @@ def test_half_a_claim_counts_until_it_lapses(place, ours, theirs):
 def test_a_killed_process_claims_nothing(place, theirs):
     code = (
         "import os, signal\n"
-        "from growsearch.claims import Claim\n"
-        "from growsearch.epoch_store import EpochStore\n"
+        "from growsearch.epochs.claims import Claim\n"
+        "from growsearch.epochs.store import EpochStore\n"
         f"claim = Claim(EpochStore({place!r}))\n"
         f"claim.move({KEY!r})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -5,8 +5,8 @@ import pytest
 from conftest import RECORD, ROOT
 
 from growsearch.cli import main
-from growsearch.config import field_names
-from growsearch.results import read_info, read_study
+from growsearch.study.results import read_info, read_study
+from growsearch.trial.config import field_names
 
 QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]
 SPACE = str(ROOT / "search_spaces/lipgrow.py")
@@ -173,7 +173,7 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
 @pytest.mark.parametrize("store", [False, True])
 def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, monkeypatch, store):
     """To the last bit, from another working folder."""
-    from growsearch.data import Dataset
+    from growsearch.tasks.images.dataset import Dataset
 
     monkeypatch.chdir(tmp_path)
     arguments = [*QUICK, "--epochs=4", "--save-every=2"] + ["--store=epochs"] * store
@@ -234,7 +234,7 @@ def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been
     capsys, tmp_path, monkeypatch
 ):
     """Interrupted in the middle of its third epoch, after a step of training."""
-    from growsearch.data import Dataset
+    from growsearch.tasks.images.dataset import Dataset
     from growsearch.trainer import Trainer
 
     run(capsys, "train", *QUICK, "--out", tmp_path / "undisturbed")
@@ -262,7 +262,8 @@ def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been
 def test_a_trainer_that_was_interrupted_in_an_epoch_does_not_save_half_trained_weights(
     tmp_path, monkeypatch
 ):
-    from growsearch import InputError, Trainer, TrialConfig, training
+    from growsearch import InputError, Trainer, TrialConfig
+    from growsearch.training import epoch as training
 
     trainer = Trainer(TrialConfig(policy="none", epochs=2, train_size=100))
     next(trainer)

@@ -16,9 +16,9 @@ import pytest
 from conftest import RECORD, actors, driver, plain
 
 from growsearch.cli import main
-from growsearch.results import config_of, read_study, summarize
+from growsearch.search.ledger import Ledger
+from growsearch.study.results import config_of, read_study, summarize
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import Ledger
 
 SPACE = """
 from ray import tune

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from growsearch.baselines import from_scratch
-from growsearch.comparisons import found_networks, growth_timing, schedules
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
-from growsearch.figures import growth_timing_figure, schedules_figure
+from growsearch.study.comparisons import found_networks, growth_schedules, growth_timing
+from growsearch.study.figures import growth_timing_figure, schedules_figure
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.from_scratch import from_scratch
 
 COLUMNS = ["config/policy", "growth_epochs", "ppe", "val_accuracy", "best_val_accuracy", "status"]
 
@@ -43,7 +43,7 @@ def test_growth_timing_is_the_mean_final_error_of_each_first_growth_epoch():
 
 
 def test_schedules_are_compared_by_ppe_and_best_accuracy():
-    table = schedules(GRID)
+    table = growth_schedules(GRID)
     assert table["ppe"].is_monotonic_increasing
     assert table["schedule"].tolist() == [
         "vanilla", "lipgrow", "hand-tuned", "sampled", "lipgrow", "sampled", "sampled"
@@ -58,7 +58,7 @@ def test_a_study_without_both_sides_is_an_error_that_names_the_space():
     with pytest.raises(InputError, match="chosen by LipGrow"):
         growth_timing(GRID[GRID["config/policy"] == "fixed"])
     with pytest.raises(InputError, match="no completed trial"):
-        schedules(GRID[GRID["status"] == "diverged"])
+        growth_schedules(GRID[GRID["status"] == "diverged"])
 
 
 def test_the_figures_show_their_tables():
@@ -68,7 +68,7 @@ def test_the_figures_show_their_tables():
     assert drawn == [[4.0, 9.0], [10.0, 5.0]]
     heights = sorted(line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--")
     assert heights == pytest.approx([5.0, 6.5])
-    axes = schedules_figure(schedules(GRID)).axes[0]
+    axes = schedules_figure(growth_schedules(GRID)).axes[0]
     stars = [
         point
         for collection, label in ((c, c.get_label()) for c in axes.collections)

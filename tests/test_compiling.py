@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
+from growsearch.epochs.store import EpochStore
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.choices import DATASETS, INITIALIZERS, NETWORKS, POLICIES
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
+from growsearch.trial.choices import DATASETS, INITIALIZERS, NETWORKS, POLICIES
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 
 def test_the_defaults_are_lipgrows_for_cifar():
@@ -254,8 +254,9 @@ def test_the_digest_is_the_same_in_another_process():
 
 
 def test_every_name_that_is_accepted_has_its_implementation():
-    from growsearch import data, growth_policies, networks
+    from growsearch.policies import decide
+    from growsearch.tasks.images import families, loading
 
-    assert set(DATASETS) == set(data.SPECS)
-    assert set(NETWORKS) == set(networks._FAMILIES)
-    assert set(POLICIES) == set(growth_policies._POLICIES)
+    assert set(DATASETS) == set(loading.SPECS)
+    assert set(NETWORKS) == set(families._FAMILIES)
+    assert set(POLICIES) == set(decide._POLICIES)

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from conftest import WAYS_TO_GROW, recorded
 
-from growsearch.config import TrialConfig
-from growsearch.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.cost_bounds import CostBound, sizes_of
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
 
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 STUDIES = ["lipgrow_digits", "first_growth_digits", "growth_schedules_digits"]

@@ -21,21 +21,16 @@ from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import normalize
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import (
-    SPECS,
-    Dataset,
-    DataSpec,
-    Images,
-    idx,
-    load_dataset,
-    load_trial_dataset,
-    loading,
-    tiny_imagenet,
-)
-from growsearch.data.augmentation import rotated
-from growsearch.data.folders import cache_folder
-from growsearch.data.idx import has_idx_files, read_idx
-from growsearch.errors import InputError
+from growsearch.machine.cache import cache_folder
+from growsearch.tasks.images import loading, tiny_imagenet
+from growsearch.tasks.images import mnist as idx
+from growsearch.tasks.images.augmentation import rotated
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.images import Images
+from growsearch.tasks.images.loading import SPECS, load_dataset, load_trial_dataset
+from growsearch.tasks.images.mnist import has_idx_files, read_idx
+from growsearch.tasks.images.spec import DataSpec
+from growsearch.trial.errors import InputError
 from growsearch.tuning.tuner import _check_data
 
 NAMES = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]

@@ -17,9 +17,10 @@ from test_imagenet import dataset_of, epoch_of, evaluated, use_workers, write
 from torchvision.transforms import CenterCrop, Resize
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import SPECS, decoding, load_trial_dataset
-from growsearch.data.decoding import Decoding
-from growsearch.errors import InputError
+from growsearch.tasks.images import decode as decoding
+from growsearch.tasks.images.decode import Decoding
+from growsearch.tasks.images.loading import SPECS, load_trial_dataset
+from growsearch.trial.errors import InputError
 
 # torch advises against more workers than cores, and the tests may have one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")

@@ -12,11 +12,11 @@ import pytest
 import torch
 from conftest import WAYS_TO_GROW
 
-from growsearch import training
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import RECORDS, STATES, EpochStore
-from growsearch.errors import InputError
+from growsearch.epochs.store import RECORDS, STATES, EpochStore
 from growsearch.trainer import Trainer
+from growsearch.training import epoch as training
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 SHORT = {"train_size": 200, "epochs": 6, "lr": 0.1}
 
@@ -229,7 +229,7 @@ def test_keys_are_the_same_in_another_process_and_spelling(store):
     code = (
         "import torch; torch.set_num_threads(1)\n"
         "from growsearch import Trainer, TrialConfig\n"
-        "from growsearch.epoch_store import EpochStore\n"
+        "from growsearch.epochs.store import EpochStore\n"
         "trainer = Trainer(TrialConfig(growth_epochs=[2.0, 4], policy='fixed', lr=0.1,"
         f" epochs=6.0, train_size=200), store=EpochStore({store.place!r}))\n"
         "assert all(r.reused for r in trainer)\n"

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from growsearch.epoch_tree import count_epochs, epoch_tree
+from growsearch.study.epoch_tree import count_epochs, epoch_tree
 
 
 def study(paths: dict[str, str], reused=()) -> pd.DataFrame:

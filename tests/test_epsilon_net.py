@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.epsilon_net import EpsilonNet
+from growsearch.stopping.epsilon_net import EpsilonNet
 
 
 def farthest_first(n, first, distance):

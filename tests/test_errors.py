@@ -1,6 +1,6 @@
 import pytest
 
-from growsearch.errors import is_out_of_memory
+from growsearch.machine.memory import is_out_of_memory
 
 
 @pytest.mark.parametrize("error", [

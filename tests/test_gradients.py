@@ -5,10 +5,10 @@ reads and writes the same tensors each time, as a graph does.
 import pytest
 import torch
 
-from growsearch import train_state
-from growsearch.config import TrialConfig
-from growsearch.gradients import CudaGraphs, ReplayedGradients, eager_gradients
 from growsearch.trainer import Trainer
+from growsearch.training import state as train_state
+from growsearch.training.gradients import CudaGraphs, ReplayedGradients, eager_gradients
+from growsearch.trial.config import TrialConfig
 
 
 def stand_in(network, others):

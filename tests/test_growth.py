@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from growsearch.architecture import Architecture
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
-from growsearch.growth import grow
 from growsearch.trainer import Trainer
+from growsearch.training.growth import grow
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from conftest import record
 
-from growsearch.history import History
+from growsearch.trial.history import History
 
 
 def test_records_that_differ_in_wall_time_alone_are_equal():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from growsearch.config import TrialConfig
-from growsearch.data import load_dataset
-from growsearch.data.host_images import HostImages, mapped, placed
-from growsearch.errors import InputError
+from growsearch.tasks.images.loading import load_dataset
+from growsearch.tasks.images.mapped import HostImages, mapped, placed
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 PICTURES = np.arange(6 * 3 * 4 * 4, dtype=np.uint8).reshape(6, 3, 4, 4)
 

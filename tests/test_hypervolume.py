@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.errors import InputError
-from growsearch.hypervolume import Bounds, HypervolumeHistory, hypervolume, hypervolume_gains
+from growsearch.stopping.hypervolume import (
+    Bounds,
+    HypervolumeHistory,
+    hypervolume,
+    hypervolume_gains,
+)
+from growsearch.trial.errors import InputError
 
 BOUNDS = Bounds(lowest_cost=1e3, highest_cost=1e13, lowest_accuracy=50, highest_accuracy=100)
 """A decade of cost and five points of accuracy are a tenth each."""

@@ -14,10 +14,13 @@ from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
 from torchvision.transforms.functional import normalize
 
 from growsearch import Trainer, TrialConfig
-from growsearch.data import SPECS, Dataset, load_dataset, load_trial_dataset, loading, pictures
-from growsearch.data.image_files import ImageFiles
-from growsearch.data.pictures import ATTEMPTS, random_box
-from growsearch.errors import InputError
+from growsearch.tasks.images import loading
+from growsearch.tasks.images import streamed as pictures
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.encoded import ImageFiles
+from growsearch.tasks.images.loading import SPECS, load_dataset, load_trial_dataset
+from growsearch.tasks.images.streamed import ATTEMPTS, random_box
+from growsearch.trial.errors import InputError
 
 # torch advises against more workers than cores, and the tests may have one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")

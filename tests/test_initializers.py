@@ -5,13 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.architecture import Architecture
-from growsearch.blocks import BasicBlock, StepSize
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
-from growsearch.initializers import clone_sources, initialize, kept_sources
-from growsearch.networks import build_network
+from growsearch.growth.initializers import clone_sources, initialize, kept_sources
+from growsearch.tasks.images.blocks import BasicBlock, StepSize
+from growsearch.tasks.images.families import build_network
 from growsearch.trainer import Trainer
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 
 def test_doubling_puts_a_clone_beside_every_block_but_the_first(paper):

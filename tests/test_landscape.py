@@ -9,12 +9,12 @@ import torch
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
-from growsearch import landscape
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
-from growsearch.figures import loss_surface_figure, trajectory_figure
-from growsearch.landscape import Plane, loss_surface, trajectory
+from growsearch.study import landscape
+from growsearch.study.figures import loss_surface_figure, trajectory_figure
+from growsearch.study.landscape import Plane, loss_surface, trajectory
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 SMALL = {"train_size": 200, "epochs": 8, "lr": 0.1}
 GROWN_AT_THE_END = TrialConfig(

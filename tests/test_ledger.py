@@ -2,8 +2,8 @@ from dataclasses import asdict
 
 from conftest import record
 
-from growsearch.config import TrialConfig
-from growsearch.tuning.ledger import FAILED, REASON, REMEMBERED, Ledger
+from growsearch.search.ledger import FAILED, REASON, REMEMBERED, Ledger
+from growsearch.trial.config import TrialConfig
 
 
 def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path):

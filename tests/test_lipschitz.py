@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from growsearch.architecture import Architecture
-from growsearch.config import TrialConfig
-from growsearch.lipschitz import lipschitz_constants
-from growsearch.networks import build_network
+from growsearch.growth.lipschitz import lipschitz_constants
+from growsearch.tasks.images.families import build_network
 from growsearch.trainer import Trainer
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
 
 
 @torch.no_grad()
@@ -121,7 +121,7 @@ def test_convolutions_on_larger_images_agree_with_an_independent_solver_after_gr
     """ARPACK's largest singular value of the same operator, on 28x28 images."""
     from scipy.sparse.linalg import LinearOperator, svds
 
-    from growsearch.growth import grow
+    from growsearch.training.growth import grow
 
     trainer = Trainer(TrialConfig(policy="fixed", growth_epochs=1, epochs=2, train_size=200))
     next(trainer)

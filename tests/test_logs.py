@@ -10,7 +10,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from growsearch.cli import main
-from growsearch.results import read_study
+from growsearch.study.results import read_study
 
 RATES = """
 from ray import tune

@@ -2,9 +2,9 @@ import pytest
 import torch
 from conftest import record
 
-from growsearch.config import TrialConfig
-from growsearch.history import TRAINING, History
-from growsearch.lr_schedules import adaptive_cosine, learning_rate
+from growsearch.schedules.rates import adaptive_cosine, learning_rate
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import TRAINING, History
 
 
 def test_adaptive_cosine_has_the_papers_values(paper):

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from growsearch.architecture import Architecture
-from growsearch.choices import NETWORKS
-from growsearch.costs import count_macs, count_parameters
-from growsearch.networks import build_network
+from growsearch.tasks.images.costs import count_macs, count_parameters
+from growsearch.tasks.images.families import build_network
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.choices import NETWORKS
 
 
 def build(

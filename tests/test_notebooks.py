@@ -23,7 +23,7 @@ def test_a_notebook_runs_and_has_its_pictures_in_the_repository(path):
 def test_the_front_notebook_shows_the_front_that_the_report_has(tmp_path):
     import shutil
 
-    from growsearch.report import write_report
+    from growsearch.study.report import write_report
 
     study = shutil.copytree(ROOT / "analysis/studies/lipgrow_digits", tmp_path / "study")
     front = write_report(study).front

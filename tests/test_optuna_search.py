@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.tuning import optuna_search
 from growsearch.tuning.optuna_search import SAMPLERS, ParetoOptunaSearch
 from growsearch.tuning.search_space import draw_trials, load_spaces

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.errors import InputError
-from growsearch.pareto import is_pareto_optimal, pareto_front
+from growsearch.study.pareto import is_pareto_optimal, pareto_front
+from growsearch.trial.errors import InputError
 
 points = st.lists(
     st.tuples(

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from conftest import recorded
 
-from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
-from growsearch.results import create_study
+from growsearch.search.ledger import REMEMBERED, RUNNING, WAITING, Ledger
+from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.study.results import create_study
 from growsearch.tuning.budget import Budget
-from growsearch.tuning.ledger import REMEMBERED, RUNNING, WAITING, Ledger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 
 WORKERS = 3

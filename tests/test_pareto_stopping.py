@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from conftest import recorded
 
-from growsearch.errors import InputError
-from growsearch.history import History
-from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
-from growsearch.results import SCHEMA
+from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.study.results import SCHEMA
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
-from growsearch.lipschitz import lipschitz_constants
-from growsearch.precision import VARIABLE, auto_precision, bfloat16_speedup, check_precision
+from growsearch.epochs.store import EpochStore
+from growsearch.growth.lipschitz import lipschitz_constants
+from growsearch.machine.precision import check_precision
 from growsearch.trainer import Trainer
+from growsearch.training.auto_precision import VARIABLE, auto_precision, bfloat16_speedup
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 CPU = torch.device("cpu")
 

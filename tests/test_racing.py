@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_epsilon_net import farthest_first
 
-from growsearch.errors import InputError
-from growsearch.hypervolume import Bounds
-from growsearch.racing import FEW, Racing, next_to_resume
+from growsearch.stopping.hypervolume import Bounds
+from growsearch.stopping.racing import FEW, Racing, next_to_resume
+from growsearch.trial.errors import InputError
 
 
 def dominates(a, b):

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from growsearch.config import TrialConfig
-from growsearch.history import EpochRecord
-from growsearch.results import read_study
+from growsearch.study.results import read_study
 from growsearch.trainer import Trainer
-from growsearch.training import evaluate
+from growsearch.training.epoch import evaluate
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import EpochRecord
 
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
@@ -22,7 +22,7 @@ KEEPS_STATES = """
 import sys, torch
 from pathlib import Path
 from growsearch import Trainer, TrialConfig
-from growsearch.ranks import joined
+from growsearch.machine.processes import joined
 
 with joined() as processes:
     trainer, states = Trainer(TrialConfig.from_flat(eval(sys.argv[2]))), []
@@ -39,7 +39,7 @@ print(f"{processes.rank} leaves {[name for name in threads if 'gloo' in name]}",
 GROWS_TOO_FAR = """
 import resource, sys
 from growsearch import Trainer, TrialConfig
-from growsearch.ranks import joined
+from growsearch.machine.processes import joined
 
 with joined() as processes:
     trainer = Trainer(TrialConfig.from_flat(eval(sys.argv[1])))

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from conftest import record
 
-from growsearch.config import TrialConfig
-from growsearch.figures import front_figure
-from growsearch.pareto import pareto_front
-from growsearch.report import write_report
-from growsearch.results import create_study, read_study, summarize, write_trial
+from growsearch.study.figures import front_figure
+from growsearch.study.pareto import pareto_front
+from growsearch.study.report import write_report
+from growsearch.study.results import create_study, read_study, summarize, write_trial
+from growsearch.trial.config import TrialConfig
 
 
 @pytest.fixture

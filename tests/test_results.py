@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import record
 
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
-from growsearch.results import SCHEMA, create_study, read_study, summarize, write_trial
+from growsearch.study.results import SCHEMA, create_study, read_study, summarize, write_trial
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 LIPGROW = TrialConfig(rtol=1.2)
 FIXED = TrialConfig(policy="fixed", growth_epochs=(60, 110), train_size=5000)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from growsearch.errors import InputError
-from growsearch.safe_stopping import (
+from growsearch.stopping.safe import (
     AccuracyBound,
     Calibration,
     Completed,
@@ -19,6 +18,7 @@ from growsearch.safe_stopping import (
     Standing,
     Stop,
 )
+from growsearch.trial.errors import InputError
 
 # Whole searches, simulated epoch by epoch.
 

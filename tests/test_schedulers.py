@@ -9,10 +9,10 @@ import pytest
 
 from growsearch import Trainer
 from growsearch.cli import main
-from growsearch.epoch_tree import count_epochs
-from growsearch.outcomes import Audit, audit
-from growsearch.results import read_study, summarize
-from growsearch.tuning.ledger import Ledger, only_writer
+from growsearch.search.ledger import Ledger, only_writer
+from growsearch.study.epoch_tree import count_epochs
+from growsearch.study.outcomes import Audit, audit
+from growsearch.study.results import read_study, summarize
 
 GRID = """
 from ray import tune

@@ -14,10 +14,10 @@ import pytest
 from conftest import RECORD, plain
 
 from growsearch.cli import main
-from growsearch.config import TrialConfig
-from growsearch.data import load_dataset
-from growsearch.results import config_of, read_study
+from growsearch.study.results import config_of, read_study
+from growsearch.tasks.images.loading import load_dataset
 from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
 from growsearch.tuning.cluster import start_ray
 from growsearch.tuning.shared_data import data_key, shared_datasets
 

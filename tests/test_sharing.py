@@ -7,10 +7,10 @@ from conftest import record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from growsearch.config import TrialConfig
-from growsearch.history import History
-from growsearch.tuning.plan import plan_search
-from growsearch.tuning.sharing import Follower
+from growsearch.search.plan import plan_search
+from growsearch.search.sharing import Follower
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import History
 
 
 def fixed(*growth_epochs, **fields):

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 from conftest import record
 
-from growsearch.config import TrialConfig
-from growsearch.pareto_stopping import STOPPED
-from growsearch.results import create_study
-from growsearch.tuning.ledger import REMEMBERED, Ledger
+from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.search.settings import SearchSettings
+from growsearch.stopping.judge import STOPPED
+from growsearch.study.results import create_study
+from growsearch.trial.config import TrialConfig
 from growsearch.tuning.schedulers import scheduler_of
-from growsearch.tuning.settings import SearchSettings
 
 TRIALS, EPOCHS = 12, 30
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from growsearch.architecture import Architecture
-from growsearch.config import TrialConfig
-from growsearch.growth import grow
-from growsearch.lipschitz import lipschitz_constants
-from growsearch.theory import measure_growth
+from growsearch.growth.lipschitz import lipschitz_constants
+from growsearch.growth.measures import measure_growth
 from growsearch.trainer import Trainer
-from growsearch.training import evaluate
+from growsearch.training.epoch import evaluate
+from growsearch.training.growth import grow
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
 
 
 def measured(initializer="clone", network="basic3resnet", architecture="2-2-2"):

@@ -9,12 +9,12 @@ import pytest
 import torch
 from conftest import WAYS_TO_GROW
 
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
-from growsearch.lr_schedules import adaptive_cosine
-from growsearch.train_state import read_state
+from growsearch.epochs.store import EpochStore
+from growsearch.schedules.rates import adaptive_cosine
 from growsearch.trainer import Trainer
+from growsearch.training.state import read_state
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +413,7 @@ GROWS_TOO_FAR = """
 import resource, sys, torch
 torch.set_num_threads(1)
 from growsearch import Trainer, TrialConfig
-from growsearch.epoch_store import EpochStore
+from growsearch.epochs.store import EpochStore
 config = TrialConfig(
     train_size=200, epochs=4, lr=0.1, policy="fixed", growth_epochs=2, initializer="default",
     growth_architectures="2-2-2000",

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from growsearch.config import TrialConfig
-from growsearch.data import load_trial_dataset
-from growsearch.data.host_images import HostImages
-from growsearch.lr_schedules import Rates
-from growsearch.train_state import TrainState
-from growsearch.training import train_epoch
+from growsearch.schedules.rates import Rates
+from growsearch.tasks.images.loading import load_trial_dataset
+from growsearch.tasks.images.mapped import HostImages
+from growsearch.training.epoch import train_epoch
+from growsearch.training.state import TrainState
+from growsearch.trial.config import TrialConfig
 
 CPU = torch.device("cpu")
 

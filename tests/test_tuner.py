@@ -12,15 +12,15 @@ from conftest import RECORD, actors, driver, plain, record, until_remembered
 from ray.tune.experiment import Experiment, Trial
 from test_imagenet import write
 
-from growsearch.baselines import from_scratch
 from growsearch.cli import main
-from growsearch.comparisons import found_networks
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import RECORDS, EpochStore
-from growsearch.epoch_tree import count_epochs
-from growsearch.results import config_of, read_info, read_study, summarize
+from growsearch.epochs.store import RECORDS, EpochStore
+from growsearch.search.ledger import REASON, REMEMBERED, Ledger
+from growsearch.study.comparisons import found_networks
+from growsearch.study.epoch_tree import count_epochs
+from growsearch.study.results import config_of, read_info, read_study, summarize
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import REASON, REMEMBERED, Ledger
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.from_scratch import from_scratch
 from growsearch.tuning.search_space import draw_trials, load_spaces
 from growsearch.tuning.trainable import GrowingTrial
 from growsearch.tuning.trial_queue import TrialQueue

@@ -6,10 +6,10 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from growsearch.errors import InputError
-from growsearch.options import suggestion
-from growsearch.pareto_stopping import PAUSED
-from growsearch.tuning.ledger import RUNNING, WAITING, Ledger
+from growsearch.search.ledger import RUNNING, WAITING, Ledger
+from growsearch.stopping.judge import PAUSED
+from growsearch.trial.errors import InputError
+from growsearch.trial.options import suggestion
 
 UNITS = ("param_epochs", "flops", "seconds", "trials")
 

@@ -5,8 +5,8 @@ import os
 import socket
 from typing import Any
 
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 _RAY_SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from growsearch.errors import InputError
-from growsearch.history import EpochRecord
-from growsearch.tuning.ledger import SearchTrial
+from growsearch.search.ledger import SearchTrial
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import EpochRecord
 
 
 class Run:

@@ -25,11 +25,11 @@ from ray.tune.search.sample import (
     Uniform,
 )
 
-from growsearch.choices import LOSSES, SAMPLERS
-from growsearch.config import TrialConfig
-from growsearch.errors import InputError, one_line
-from growsearch.history import EpochRecord
-from growsearch.options import suggestion
+from growsearch.trial.choices import LOSSES, SAMPLERS
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.history import EpochRecord
+from growsearch.trial.options import suggestion
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32

@@ -5,9 +5,9 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from growsearch.history import History
-from growsearch.pareto_stopping import PAUSED, ParetoStopping
-from growsearch.tuning.ledger import Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.stopping.judge import PAUSED, ParetoStopping
+from growsearch.trial.history import History
 
 
 class ParetoScheduler(FIFOScheduler):

@@ -7,8 +7,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
-from growsearch.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
-from growsearch.pareto_stopping import PAUSED, STOPPED
+from growsearch.stopping.judge import PAUSED, STOPPED
+from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
 from growsearch.tuning.trial_queue import TrialQueue
 
 FACTORS = (0.8, 1.2)

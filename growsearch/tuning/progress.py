@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
-from growsearch.terminal import STATUS_STYLE, megas, percent, short, show_notes
-from growsearch.tuning.ledger import RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.search.ledger import RUNNING, WAITING, Ledger, SearchTrial
+from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes
 
 FINISHED_SHOWN = 8
 

@@ -13,13 +13,13 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from growsearch.choices import LOSSES
-from growsearch.pareto_stopping import PAUSED, STOPPED, ParetoStopping
-from growsearch.racing import GRACE
-from growsearch.tuning.ledger import Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.settings import SearchSettings
+from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.stopping.racing import GRACE
+from growsearch.trial.choices import LOSSES
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.population import PopulationBased
-from growsearch.tuning.settings import SearchSettings
 from growsearch.tuning.trial_queue import TrialQueue
 
 

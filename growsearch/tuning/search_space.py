@@ -9,8 +9,8 @@ import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer
 from ray.tune.search.variant_generator import generate_variants
 
-from growsearch.config import TrialConfig, check_field, check_name
-from growsearch.errors import InputError, one_line
+from growsearch.trial.config import TrialConfig, check_field, check_name
+from growsearch.trial.errors import InputError, one_line
 
 Space = dict[str, Any]
 

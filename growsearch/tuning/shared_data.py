@@ -8,8 +8,10 @@ GPUs. Data sets in files, which are mapped or read in each epoch, are shared as 
 
 from collections.abc import Iterable
 
-from growsearch.config import TrialConfig
-from growsearch.data import Dataset, Images, load_dataset
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.images import Images
+from growsearch.tasks.images.loading import load_dataset
+from growsearch.trial.config import TrialConfig
 
 Datasets = dict[tuple[str, str | None, str], Dataset]
 """By `data_key`."""

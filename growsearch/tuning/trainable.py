@@ -9,11 +9,11 @@ import ray
 import torch
 from ray import tune
 
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
+from growsearch.epochs.store import EpochStore
+from growsearch.search.ledger import AWAITS, ELSEWHERE, REASON, REMEMBERED
 from growsearch.trainer import Trainer
-from growsearch.tuning.ledger import AWAITS, ELSEWHERE, REASON, REMEMBERED
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.tuning.shared_data import Datasets, data_key
 
 SHARE = 0.9

@@ -7,9 +7,9 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from growsearch.errors import InputError, one_line
-from growsearch.history import History
-from growsearch.tuning.ledger import FAILED, Ledger
+from growsearch.search.ledger import FAILED, Ledger
+from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.history import History
 from growsearch.tuning.logs import LOGS_BY_NAME, Log, Run
 
 _LOG = logging.getLogger("growsearch")

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
-from growsearch.baselines import from_scratch
-from growsearch.config import TrialConfig
-from growsearch.epoch_store import EpochStore
-from growsearch.errors import InputError
-from growsearch.history import History
-from growsearch.pareto_stopping import PAUSED, STOPPED
-from growsearch.tuning.awaited import Awaited
-from growsearch.tuning.budget import Budget
-from growsearch.tuning.ledger import (
+from growsearch.epochs.store import EpochStore
+from growsearch.search.ledger import (
     AWAITS,
     ELSEWHERE,
     FAILED,
@@ -29,7 +22,14 @@ from growsearch.tuning.ledger import (
     Ledger,
     SearchTrial,
 )
-from growsearch.tuning.sharing import Follower, growth_order
+from growsearch.search.sharing import Follower, growth_order
+from growsearch.search.waiting import Awaited
+from growsearch.stopping.judge import PAUSED, STOPPED
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.from_scratch import from_scratch
+from growsearch.trial.history import History
+from growsearch.tuning.budget import Budget
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch

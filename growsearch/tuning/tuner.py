@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from growsearch.choices import COSTS, DATA, PAUSING
-from growsearch.compiling import check_compiler
-from growsearch.config import TrialConfig
-from growsearch.data import load_trial_dataset
-from growsearch.epoch_store import EpochStore, in_bytes
-from growsearch.errors import InputError
-from growsearch.pareto_stopping import ParetoStopping
-from growsearch.precision import auto_precision
-from growsearch.results import create_study, read_info
+from growsearch.epochs.store import EpochStore, in_bytes
+from growsearch.machine.compiling import check_compiler
+from growsearch.search.ledger import FAILED, WAITING, Ledger, only_writer
+from growsearch.search.settings import SearchSettings
+from growsearch.stopping.judge import ParetoStopping
+from growsearch.study.results import create_study, read_info
+from growsearch.tasks.images.loading import load_trial_dataset
+from growsearch.training.auto_precision import auto_precision
+from growsearch.trial.choices import COSTS, DATA, PAUSING
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
-from growsearch.tuning.ledger import FAILED, WAITING, Ledger, only_writer
 from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
-from growsearch.tuning.settings import SearchSettings
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch

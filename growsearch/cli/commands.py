@@ -1,0 +1,201 @@
+"""What the command line's commands do: each takes its parsed arguments and returns an exit code."""
+
+import argparse
+import sys
+from contextlib import closing
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from growsearch.trial.config import TrialConfig, check_field
+from growsearch.trial.errors import InputError
+
+if TYPE_CHECKING:
+    from growsearch.tuning.tuner import SearchEnd
+
+# Heavy imports are in the commands: train must not import ray.
+
+
+def trial_options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The trial options that were given."""
+    given = vars(parsed)
+    return {
+        spec.name: check_field(spec.name, given[spec.name])
+        for spec in fields(TrialConfig)
+        if spec.name in given
+    }
+
+
+def _default_out(name: str) -> str:
+    return f"runs/{name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+_LOCAL = ("store", "keep_states", "state_megabytes", "save_every")
+
+
+def train(parsed: argparse.Namespace) -> int:
+    config = TrialConfig(**trial_options(parsed))
+    from growsearch.cli.train import begin
+
+    options = {name: value for name, value in vars(parsed).items() if name in _LOCAL}
+    return _failed("train", begin(config, parsed.out or _default_out("train"), options))
+
+
+def _failed(command: str, reason: str | None) -> int:
+    """The exit code of a trial that failed for a reason, which is said, or did not."""
+    if reason is not None:
+        print(f"growsearch {command}: failed: {reason}", file=sys.stderr)
+    return int(reason is not None)
+
+
+def search(parsed: argparse.Namespace) -> int:
+    out = parsed.out or _default_out(Path(parsed.space).stem)
+    overrides = trial_options(parsed)
+    from growsearch.tuning.tuner import run_search
+
+    end = run_search(
+        parsed.space,
+        out,
+        overrides=overrides,
+        trials=parsed.trials,
+        search_seed=parsed.search_seed,
+        **_settings(parsed),
+    )
+    return _show_end("search", out, end)
+
+
+def resume(parsed: argparse.Namespace) -> int:
+    from growsearch.study.results import read_info
+
+    if read_info(parsed.study).get("command") == "train":
+        return _resume_trial(parsed)
+    from growsearch.tuning.tuner import resume_search
+
+    end = resume_search(parsed.study, parsed.extend, **_settings(parsed))
+    return _show_end("resume", parsed.study, end)
+
+
+def _resume_trial(parsed: argparse.Namespace) -> int:
+    for name, value in vars(parsed).items():
+        if name not in ("command", "study") and value is not None:
+            raise InputError(
+                f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
+                "as it began; leave it out"
+            )
+    from growsearch.cli.train import go_on
+
+    return _failed("resume", go_on(parsed.study))
+
+
+def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The search's settings that were given."""
+    from growsearch.search.settings import SearchSettings
+
+    given = vars(parsed)
+    return {f.name: given[f.name] for f in fields(SearchSettings) if f.name in given}
+
+
+def _show_end(command: str, out: str, end: "SearchEnd") -> int:
+    for failure in end.failures:
+        print(f"growsearch {command}: {failure}", file=sys.stderr)
+    if any(Path(out, "trials").glob("*.parquet")):
+        _show_report(out)
+    if end.unfinished:
+        print(
+            f"growsearch {command}: interrupted: {end.unfinished} trials did not end; go on with "
+            f"growsearch resume {out}",
+            file=sys.stderr,
+        )
+        return 130
+    return 1 if end.failures else 0
+
+
+def plan(parsed: argparse.Namespace) -> int:
+    from growsearch.search.plan import plan_search
+    from growsearch.tuning.search_space import draw_trials, load_spaces
+
+    spaces = load_spaces(parsed.space, trial_options(parsed))
+    planned = plan_search(draw_trials(spaces, parsed.trials, parsed.search_seed))
+    print(f"{planned.trials:,} trials of {planned.nominal:,} epochs in all")
+    if planned.fewest == planned.most:
+        times = planned.nominal / planned.most
+        print(f"{planned.most:,} distinct: {times:.2f} times fewer with --store")
+    else:
+        print(
+            f"{planned.fewest:,} to {planned.most:,} distinct: data decides what trials share "
+            "after their first growth"
+        )
+    return 0
+
+
+def store(parsed: argparse.Namespace) -> int:
+    from growsearch.epochs.store import RECORDS, STATES, collect, existing, in_bytes
+
+    remembered = existing(parsed.place)
+    if parsed.action == "gc":
+        dropped, size = collect(remembered, in_bytes(parsed.state_megabytes) or 0)
+        print(f"removed {dropped:,} states, {size / 1e6:,.1f} MB")
+        return 0
+    damaged = []
+    for kind in (RECORDS, STATES):
+        count = size = 0
+        for entry in remembered.entries(kind):
+            count, size = count + 1, size + entry.size
+        print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB", flush=True)
+        if parsed.action == "verify":
+            damaged += remembered.damaged(kind)
+    for path in damaged:
+        print(f"damaged  {path}")
+    return 1 if damaged else 0
+
+
+def decode(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from growsearch.tasks.images.decode import Decoding
+
+    decoding, console = Decoding(parsed.data_dir, parsed.out), Console()
+    with closing(iter(decoding)) as sizes:
+        shown = track(
+            sizes, "pictures", len(decoding),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        size = sum(shown)
+    print(f"decoded {len(decoding):,} pictures, {size / 1e6:,.1f} MB: train on them with")
+    print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
+    return 0
+
+
+def report(parsed: argparse.Namespace) -> int:
+    _show_report(parsed.study)
+    return 0
+
+
+def _show_report(study: str) -> None:
+    from rich.console import Console
+
+    from growsearch.study.report import write_report
+    from growsearch.study.terminal import found_table, front_table
+
+    made = write_report(study)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
+    if len(made.front):
+        console.print(front_table(made.front, made.searched))
+    else:
+        console.print("no trial has completed, so there is no front")
+    if len(made.found):
+        console.print(found_table(made.found))
+    epochs = made.epochs
+    if epochs.paid < epochs.nominal:
+        console.print(
+            f"epochs   {epochs.paid:,} trained of {epochs.nominal:,}: {epochs.merge_rate:.2f} "
+            "times fewer parameter-epochs",
+            highlight=False,
+        )
+    paths = {"report": made.page, "picture": made.picture, "table": made.table}
+    for label, path in paths.items():
+        console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,189 @@
+"""The command line: growsearch train | search | plan | store | decode | report."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from typing import NoReturn
+
+from growsearch import __version__
+from growsearch.trial.choices import COSTS, KEPT, LOGS, METRICS, SAMPLERS, SCHEDULERS
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+
+# --help must answer at once: nothing heavy is imported here.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns 0 if it worked, 1 if a trial failed, 2 for an error in what was
+    asked, 130 if interrupted.
+    """
+    parsed = _parser().parse_args(arguments)
+    try:
+        from growsearch.cli import commands
+
+        command: Callable[[argparse.Namespace], int] = getattr(commands, parsed.command)
+        return command(parsed)
+    except InputError as error:
+        print(f"growsearch {parsed.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"growsearch {parsed.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="growsearch",
+        description="How should this network grow while it trains, and what does that buy?",
+    )
+    parser.add_argument("--version", action="version", version=f"growsearch {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    train = commands.add_parser("train", help="run one trial here and show each epoch")
+    _add_trial_options(train, "trial options", show_defaults=True)
+    train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
+    train.add_argument(
+        "--save-every", type=int, metavar="N", default=argparse.SUPPRESS,
+        help="keep the state of every N-th epoch as well",
+    )  # fmt: skip
+    _add_store_options(train, "nowhere")
+
+    search = commands.add_parser("search", help="run many trials on Ray Tune")
+    search.add_argument("space", help="a search-space file, like search_spaces/lipgrow.py")
+    search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
+    search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
+    search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    _add_search_options(search)
+    _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
+    _add_trial_options(
+        search, "trial options, the same for all trials whatever the search space says"
+    )
+
+    resume = commands.add_parser(
+        "resume", help="go on with a search, or a trial, that was interrupted"
+    )
+    resume.add_argument("study", help="the folder that --out named")
+    resume.add_argument(
+        "--extend", type=int, metavar="N", help="add so many trials, drawn from the same space"
+    )
+    _add_search_options(resume)
+
+    plan = commands.add_parser(
+        "plan", help="how many epochs a search with --store trains, before it does"
+    )
+    plan.add_argument("space", help="a search-space file")
+    plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
+    plan.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    _add_trial_options(plan, "trial options, as in search")
+
+    store = commands.add_parser("store", help="look after an epoch store")
+    actions = store.add_subparsers(dest="action", required=True, metavar="action")
+    for action, text in (
+        ("ls", "how many epochs it remembers, and what they take"),
+        ("verify", "read every file and name those that are damaged"),
+        ("gc", "remove states, those of the earliest epochs first; records stay"),
+    ):
+        parser_of_action = actions.add_parser(action, help=text)
+        parser_of_action.add_argument("place", help="what --store named")
+        if action == "gc":
+            parser_of_action.add_argument(
+                "--state-megabytes", type=float, required=True, metavar="X",
+                help="what the states that stay may take",
+            )  # fmt: skip
+
+    decode = commands.add_parser(
+        "decode", help="decode the pictures of a folder like ImageNet once, to train faster"
+    )
+    decode.add_argument("data_dir", help="the folder, with train/<class>/ and val/<class>/")
+    decode.add_argument("out", help="folder for the decoded images, which is then the --data-dir")
+
+    report = commands.add_parser("report", help="write the Pareto report of a study")
+    report.add_argument("study", help="the folder that --out named")
+    return parser
+
+
+_SEARCH_OPTIONS = (
+    ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
+    ("--gpus-per-trial", float, "X", "a share of one, or more (default: 1 where there are any)"),
+    ("--max-concurrent", int, "N", "trials at one time (default: as many as fit)"),
+    ("--max-failures", int, "N", "how often a trial goes on after its process died (default: 2)"),
+    ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
+    ("--budget", str, "UNIT=X", "end when so many param_epochs, flops or seconds are paid, or "
+     "trials have begun, like param_epochs=5e7"),
+    ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
+     "cost and accuracy; Tune's own see accuracy alone, of which pbt varies the learning rate "
+     "(default: none)"),
+    ("--metric", str, "|".join(METRICS), "what scheduler and sampler take for accuracy (default: "
+     "val_accuracy)"),
+    ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
+     "(default: 0.1)"),
+    ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),
+    ("--audit", float, "X", "pareto: share of trials that run to their end whatever happens, to "
+     "calibrate and check the bound (default: 0.1)"),
+    ("--racing", float, "ETA", "pareto: at each step of cost one trial in ETA goes on, the others "
+     "pause until nothing else is left to do (default: off)"),
+    ("--sampler", str, "|".join(SAMPLERS), "Optuna draws the trials, and learns from how they end "
+     "(default: grid and random)"),
+)  # fmt: skip
+
+
+def _add_search_options(parser: argparse.ArgumentParser) -> None:
+    """Settings of a search; those not given are its defaults, or what it was started with."""
+    group = parser.add_argument_group("how the search runs")
+    for option, kind, metavar, text in _SEARCH_OPTIONS:
+        group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
+    group.add_argument(
+        "--cost", nargs="+", dest="costs", metavar="|".join(COSTS), default=argparse.SUPPRESS,
+        help="what scheduler and sampler minimise, one or more (default: ppe)",
+    )  # fmt: skip
+    group.add_argument(
+        "--log", nargs="+", metavar="|".join(LOGS), default=argparse.SUPPRESS,
+        help="tell each epoch to one or more of them as well, through Tune",
+    )  # fmt: skip
+    group.add_argument(
+        "--from-scratch", action="store_true", default=argparse.SUPPRESS,
+        help="add a trial from scratch for each network that a trial has grown to",
+    )  # fmt: skip
+
+
+def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--store", metavar="PLACE", default=argparse.SUPPRESS,
+        help="remember epochs in this folder or at this address (s3://...), where others share "
+        f"them: each is trained once (default: {default})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,
+        help="which states of the network stay in the store: all, those where trials part and the "
+        "last, or the last (default: forks)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--state-megabytes", type=float, metavar="X", default=argparse.SUPPRESS,
+        help="what they may take there; those of the earliest epochs go first (default: no limit)",
+    )  # fmt: skip
+
+
+def _add_trial_options(
+    parser: argparse.ArgumentParser, title: str, show_defaults: bool = False
+) -> None:
+    group = parser.add_argument_group(title)
+    for spec in fields(TrialConfig):
+        rule = spec.metadata
+        text = rule["help"]
+        default = rule.get("default", spec.default)
+        if show_defaults and default is not None:
+            text += f" (default: {default})"
+        group.add_argument(
+            f"--{spec.name.replace('_', '-')}",
+            type=rule["kind"],
+            nargs="+" if rule.get("many") else None,
+            metavar="|".join(rule["choices"]) if "choices" in rule else rule["kind"].__name__,
+            default=argparse.SUPPRESS,
+            help=text,
+        )

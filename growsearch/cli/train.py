@@ -1,0 +1,93 @@
+"""One trial on this machine, shown and written to a study while it trains."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from growsearch.epochs.store import EpochStore, in_bytes
+from growsearch.machine.processes import Ranks, joined
+from growsearch.study.results import TRIALS_FOLDER, create_study, read_info, write_trial
+from growsearch.study.terminal import EpochDisplay, show_notes, trial_summary
+from growsearch.trainer import Trainer
+from growsearch.training.state import read_state
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+
+STATE_FILE, STATES_FOLDER = "state.pt", "states"
+
+
+def begin(config: TrialConfig, out: str | Path, options: dict[str, Any]) -> str | None:
+    """Train the trial of `config` into the new study `out`; returns why it failed, if it did.
+
+    `options` are "store", "keep_states" and "state_megabytes", as the command line has them, and
+    "save_every", after how many epochs states are kept for good; each may be missing. Raises
+    InputError for what cannot be, before there is a study.
+    """
+    every = options.get("save_every")
+    if every is not None and every < 1:
+        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
+    with joined() as processes:
+        stored = _stored(options)
+        trainer = Trainer(config, **stored)
+        if not processes.first:
+            return _follow(trainer, processes)
+        if stored:
+            options = options | {"store": stored["store"].place}
+        folder = create_study(out, command="train", searched=[], trials=1, options=options)
+        if every:
+            (folder / STATES_FOLDER).mkdir()
+        return _train(trainer, folder, config.digest, options)
+
+
+def go_on(folder: str | Path) -> str | None:
+    """Go on with the trial that `begin` has left in `folder`, as if it had never stopped."""
+    folder = Path(folder)
+    options = read_info(folder).get("options", {})
+    names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
+    if not names or not (folder / STATE_FILE).exists():
+        raise InputError(f"{str(folder)!r} has no epoch yet to go on from; start the trial again")
+    with joined() as processes:
+        config, history, contents = read_state(folder / STATE_FILE)
+        trainer = Trainer(config, saved=(history, contents), **_stored(options))
+        if not processes.first:
+            return _follow(trainer, processes)
+        return _train(trainer, folder, names[0], options)
+
+
+def _stored(options: dict[str, Any]) -> dict[str, Any]:
+    """The trainer's options that say where epochs are remembered."""
+    if "store" not in options:
+        return {}
+    store = EpochStore(options["store"], state_bytes=in_bytes(options.get("state_megabytes")))
+    return {"store": store, "keep_states": options.get("keep_states", "forks")}
+
+
+def _follow(trainer: Trainer, processes: Ranks) -> str | None:
+    """As one of several processes, of which the first writes and shows."""
+    for _ in trainer:
+        pass
+    return trainer.reason and f"{trainer.reason} (process {processes.rank})"
+
+
+def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -> str | None:
+    every, console = options.get("save_every"), Console()
+    show_notes(console, trainer.config.notes)
+    try:
+        with EpochDisplay(console, trainer.config.epochs) as display:
+            for record in trainer:
+                write_trial(folder, name, trainer.config, trainer.history)
+                if not trainer.recalled or trainer.finished:
+                    trainer.save(folder / STATE_FILE)
+                if every and (record.epoch % every == 0 or trainer.finished):
+                    trainer.save(folder / STATES_FOLDER / f"{record.epoch:05d}.pt")
+                display.show(record, trainer.decision)
+    finally:
+        if trainer.history:
+            lines = [trial_summary(trainer.history), f"results        {folder}"]
+            if not trainer.finished:
+                lines.append(f"to go on       growsearch resume {folder}")
+            console.print("\n" + "\n".join(lines), highlight=False, soft_wrap=True)
+    if trainer.reason is not None:
+        write_trial(folder, name, trainer.config, trainer.history, trainer.reason)
+    return trainer.reason

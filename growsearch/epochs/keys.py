@@ -1,0 +1,80 @@
+"""What an epoch depends on, as a key: the same in any process and on any host of one kind.
+
+A trial is a path in a tree of epochs. The key of an epoch hashes the key of the one before with
+what this one adds: its learning rate, and the growth before it. Not in it are the policy, its
+thresholds, and what schedule a learning rate comes from: trials whose decisions agree so far have
+the same keys so far.
+"""
+
+import hashlib
+import json
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from growsearch.machine.arithmetic import arithmetic
+from growsearch.schedules.rates import Rates
+from growsearch.tasks.images.dataset import Dataset
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.choices import GROWING
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import INITIALIZING, EpochRecord
+
+NUMERICS = 2
+"""To be raised by a change of this program that changes what an epoch comes to."""
+
+
+def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
+    """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
+
+    The configuration's precision and compile must not be auto. What a record has is in it too: one
+    of another version does not stand in for it.
+    """
+    assert config.compile != "auto"
+    return _hashed(
+        numerics=NUMERICS,
+        record=[f.name for f in fields(EpochRecord)],
+        dataset=dataset.digest,
+        network=config.network,
+        architecture=config.architecture,
+        bn_gamma_init=config.bn_gamma_init,
+        batch_size=config.batch_size,
+        weight_decay=config.weight_decay,
+        seed=config.seed,
+        **arithmetic(config, device),
+        compiled=config.compile == "on",
+    )
+
+
+def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str:
+    """The key of the epoch that follows the one, or the growth, of key `parent`."""
+    changed = {}
+    if taken.weight_decay != config.weight_decay:  # which is the root's
+        changed["weight_decay"] = taken.weight_decay.hex()
+    return _hashed(
+        parent=parent,
+        lr=taken.lr.hex(),
+        **changed,
+        # fine-tuning is training; an epoch that initializes new blocks trains them alone
+        apart=phase == INITIALIZING,
+    )
+
+
+def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> str:
+    """The key of a growth after the epoch of key `parent`: the epochs that follow have it."""
+    return _hashed(
+        parent=parent,
+        architecture=str(architecture),
+        **{name: getattr(config, name) for name in GROWING},
+    )
+
+
+def moved_key(parent: str, root: str) -> str:
+    """What follows the epoch, or the growth, of key `parent` where the root is another one."""
+    return _hashed(parent=parent, root=root)
+
+
+def _hashed(**parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

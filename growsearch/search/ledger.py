@@ -1,0 +1,242 @@
+"""What a search knows of its trials: what they are, their epochs, and how they ended.
+
+    search.jsonl            a line for each trial that joins, for each result, and when it rests or
+                            ends; in the order in which all that happened
+    trials/<name>.parquet   its records, but for those of the last SECONDS_BEHIND: these are in the
+                            lines of their results
+
+Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
+at any instant.
+"""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from growsearch.stopping.judge import PAUSED
+from growsearch.study.results import read_histories, write_trial
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import EpochRecord, History, record_among, with_tuples
+
+AWAITS, REMEMBERED, REASON = "awaits", "remembered", "reason"
+"""In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
+key and how many come before; the records of remembered epochs since its last result; and why the
+trial failed, if it did."""
+LOG_FILE = "search.jsonl"
+SECONDS_BEHIND = 3
+"""Writing a table takes milliseconds, as long as some epochs."""
+WAITING, RUNNING, FAILED = "waiting", "running", "failed"
+"""Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
+or "diverged"."""
+ELSEWHERE = (
+    "it began where torch, processor or GPU are others, and sums round otherwise; resume the "
+    "search there, or start a new one"
+)
+"""Why a trial cannot go on."""
+_TO_GO_ON = (WAITING, RUNNING, PAUSED)
+
+
+@dataclass
+class SearchTrial:
+    """A trial of the search, and where it stands."""
+
+    name: str
+    config: TrialConfig
+    history: History = field(default_factory=History)
+    status: str = WAITING
+    reason: str = ""
+    """Why it rests or ended, if it did not come to its end."""
+    stop: Mapping[str, object] = field(default_factory=dict)
+    """Which trial dominates it, by which bounds: columns of results."""
+    failures: int = 0
+    """Of its actors, in this run of the search."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in _TO_GO_ON
+
+    @property
+    def at_its_end(self) -> bool:
+        return self.status in ("completed", "diverged")
+
+
+class Ledger:
+    """The trials of the search whose study is in `folder`, by name, in the order they joined."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / LOG_FILE).touch()
+        self.trials: dict[str, SearchTrial] = {}
+        self.paid = {"epochs": 0.0, "param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
+        """Of the epochs that this search trained."""
+        self._written: dict[str, float] = {}
+        """When each trial's table was, or when it began; of those that may run."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Ledger":
+        """The ledger of a search that was interrupted or has ended."""
+        ledger = cls(folder)
+        with (folder / LOG_FILE).open("r+b") as file:  # a kill may have cut its last line short
+            file.truncate(file.read().rfind(b"\n") + 1)
+        for line in ledger._lines():
+            if "config" in line:
+                trial = SearchTrial(line["trial"], TrialConfig.from_flat(line["config"]))
+                ledger.trials[trial.name] = trial
+            else:
+                trial = ledger.trials[line["trial"]]
+                trial.status, trial.reason = line.get("status", RUNNING), line.get("reason", "")
+        for name, history in ledger.read_histories().items():
+            trial = ledger.trials[name]
+            if history[-1].status != RUNNING:
+                trial.status = history[-1].status
+            trial.history = history
+            for record in history:
+                ledger._count(trial, record)
+            ledger.forget(name)
+        return ledger
+
+    def results(self) -> Iterator[tuple[str, int]]:
+        """Of which trial results came, and how many of its epochs were known then, in order."""
+        for line in self._lines():
+            if "epochs" in line:
+                yield line["trial"], line["epochs"]
+
+    def read_histories(self) -> dict[str, History]:
+        """All records of each trial that has any, from the disk."""
+        histories = read_histories(self.folder)
+        for line in self._lines():
+            known = histories.get(line["trial"], History())
+            records = [EpochRecord(**with_tuples(r)) for r in line.get("records", [])]
+            new = [record for record in records if record.epoch > len(known)]
+            if new:
+                histories[line["trial"]] = History((*known, *new))
+        return histories
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with (self.folder / LOG_FILE).open() as file:
+            yield from map(json.loads, file)
+
+    @property
+    def next_name(self) -> str:
+        return f"{len(self.trials):05d}"
+
+    def add(self, config: TrialConfig) -> SearchTrial:
+        """A trial that joins the search."""
+        trial = SearchTrial(self.next_name, config)
+        self.trials[trial.name] = trial
+        self._log(trial=trial.name, config=config.to_flat())
+        return trial
+
+    def start(self, name: str) -> SearchTrial:
+        """The trial begins, or goes on."""
+        trial = self.trials[name]
+        trial.status, trial.reason = RUNNING, ""
+        self._written[name] = time.monotonic()
+        if trial.history:
+            trial.history = trial.history.revised(status=RUNNING)
+        return trial
+
+    def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
+        """Write down the epochs of a trial's result that were not known, all at once.
+
+        One that is known is repeated if it turned out to be the last, before memory ran out.
+        """
+        trial = self.trials[name]
+        records = [record_among(values) for values in result[REMEMBERED]]
+        if AWAITS not in result:
+            records.append(record_among(result))
+        new = [record for record in records if record.epoch > len(trial.history)]
+        trial.history = History((*trial.history, *new))
+        if records and not trial.ended:
+            trial.status = records[-1].status
+            trial.reason = result.get(REASON) or ""
+        if trial.status == FAILED:
+            trial.history = trial.history.revised(status=FAILED)
+        if new or trial.status == FAILED:
+            for record in new:
+                self._count(trial, record)
+            line: dict[str, Any] = {"trial": name, "epochs": len(trial.history)}
+            behind = time.monotonic() - self._written.setdefault(name, time.monotonic())
+            if trial.ended or behind >= SECONDS_BEHIND:
+                self._write(trial)
+            else:
+                line["records"] = [vars(record) for record in new]
+            self._log(**line)
+            if trial.ended:
+                self._log_status(trial)
+        return trial
+
+    def leave(
+        self, name: str, status: str, reason: str, stop: Mapping[str, object] | None = None
+    ) -> None:
+        """The trial rests or ends as `status` before its end, for `reason`; see write_trial."""
+        trial = self.trials[name]
+        trial.status, trial.reason, trial.stop = status, reason, stop or {}
+        if trial.history and status != WAITING:
+            trial.history = trial.history.revised(status=status)
+            self._write(trial)
+        self._log_status(trial)
+
+    def audited(self, name: str, stop: Mapping[str, object]) -> None:
+        """The trial has ended, and would have been stopped but for the audit."""
+        trial = self.trials[name]
+        trial.stop = stop
+        self._write(trial)
+
+    def _log_status(self, trial: SearchTrial) -> None:
+        self._log(trial=trial.name, status=trial.status, reason=trial.reason)
+
+    def forget(self, name: str) -> None:
+        """Keep no more than the last record of a trial that has ended: searches are large."""
+        trial = self.trials[name]
+        if trial.ended:
+            trial.history = History(trial.history[-1:])
+            self._written.pop(name, None)
+
+    def close(self) -> None:
+        """Bring the tables up to date."""
+        for trial in self.with_status(RUNNING):
+            if trial.history:
+                self._write(trial)
+
+    def with_status(self, *statuses: str) -> list[SearchTrial]:
+        return [trial for trial in self.trials.values() if trial.status in statuses]
+
+    def _count(self, trial: SearchTrial, record: EpochRecord) -> None:
+        if record.reused:
+            return
+        before = trial.history[record.epoch - 2].train_flops if record.epoch > 1 else 0.0
+        self.paid["epochs"] += 1
+        self.paid["param_epochs"] += record.parameters
+        self.paid["flops"] += record.train_flops - before
+        self.paid["seconds"] += record.seconds
+
+    def _write(self, trial: SearchTrial) -> None:
+        write_trial(
+            self.folder, trial.name, trial.config, trial.history, trial.reason or None, trial.stop
+        )
+        self._written[trial.name] = time.monotonic()
+
+    def _log(self, **line: Any) -> None:
+        with (self.folder / LOG_FILE).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """While this process writes the study's ledger; InputError if another does."""
+    with (folder / "search.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"the search of {str(folder)!r} is running in another process; wait for its end, "
+                "or end it"
+            ) from error
+        yield

@@ -1,0 +1,42 @@
+"""A trial that waits, without an actor, for an epoch that another search is training."""
+
+from growsearch.epochs.branch import remembered
+from growsearch.epochs.claims import holder
+from growsearch.epochs.keys import epoch_key, growth_key
+from growsearch.epochs.store import EpochStore
+from growsearch.policies.path import TrialPath
+from growsearch.schedules.rates import rates
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import History
+
+
+class Awaited:
+    """The way of the trial of `config` through the store, from `history` on to the epoch `key`."""
+
+    def __init__(self, config: TrialConfig, history: History, key: str) -> None:
+        self.config = config
+        self.history = history
+        self.path = TrialPath(config)
+        for record in history:
+            self.path.extend(record)
+        self.before = history[-1].key if history else None
+        self.key = key
+
+    def update(self, store: EpochStore) -> bool:
+        """Whether it still has to wait: its next epoch is neither remembered nor free."""
+        while epoch := remembered(store, self.key, by=""):
+            record, _ = epoch
+            self.history = self.history.plus(record)
+            self.path.extend(record)
+            if self.path.ended:
+                return False
+            self.before, self.key = self.key, self._next_key()
+        return holder(store, self.key, self.before) is not None
+
+    def _next_key(self) -> str:
+        path, parent = self.path, self.key
+        if path.grew:
+            parent = growth_key(parent, self.config, Architecture(path.architecture))
+        taken = rates(self.config, path.history, path.phase)
+        return epoch_key(parent, path.phase, taken, self.config)

@@ -1,0 +1,167 @@
+"""When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple
+
+from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
+from growsearch.stopping.racing import Racing, next_to_resume
+from growsearch.stopping.safe import SafeStopping, Standing, Stop
+from growsearch.trial.choices import COSTS, LOSSES, METRICS
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import EpochRecord, History
+
+STOPPED, PAUSED = "stopped", "paused"
+_SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
+    "ppe": lambda record: record.param_epochs,
+    "param_epochs": lambda record: record.param_epochs,
+    "flops": lambda record: record.train_flops,
+}
+"""What a trial's epochs so far cost to train, shared ones included, in the unit of a cost."""
+
+
+class Leaving(NamedTuple):
+    """How a trial leaves the search, for good or not."""
+
+    status: str
+    """STOPPED or PAUSED."""
+    reason: str
+    stop: Mapping[str, object] = {}
+    """If stopped: who dominates it, and the bounds, as the columns of results."""
+
+
+@dataclass
+class _Followed:
+    """A trial that has not ended."""
+
+    bound: CostBound
+    epochs: int = 0
+    best_accuracy: float = -inf
+    curve: list[tuple[float, float]] = field(default_factory=list)
+    """Progress and accuracy by epoch."""
+
+
+class ParetoStopping:
+    """Judges trials by lower bounds of their final `costs`, and by their accuracy, a `metric`.
+
+    The safe layer stops a trial that a completed one dominates whatever follows; see SafeStopping
+    for `alpha`, `delta` and `audit`. The racing layer, unless `racing` is None, lets one trial in
+    `racing` go on at each rung of cost and pauses the others; see Racing. Epochs that another trial
+    has trained are not raced: whoever shares them stands as well. Audited trials are not paused.
+    """
+
+    def __init__(
+        self, *, costs: Iterable[str] = ("ppe",), alpha: float = 0.1, delta: float = 0.0,
+        audit: float = 0.1, racing: float | None = None, seed: int = 0,
+        metric: str = "val_accuracy",
+    ) -> None:  # fmt: skip
+        self.costs, self.metric = tuple(costs), metric
+        self._sign = -1 if metric in LOSSES else 1
+        self.safe = SafeStopping(
+            alpha=alpha, delta=delta, audit=audit, seed=seed, most=METRICS[metric][1],
+            accuracy=f"-{metric}" if metric in LOSSES else "accuracy",
+        )  # fmt: skip
+        self.racing = Racing(racing) if racing is not None else None
+        self.hypervolume: HypervolumeHistory | None = None
+        """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
+        self._followed: dict[str, _Followed] = {}
+        self._resting: dict[str, Standing] = {}
+        """Of paused trials no more is kept: what goes on is followed anew."""
+
+    def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
+        """Whether and why the trial leaves after its last epoch; None if it goes on."""
+        trial, last = self.follow(name, config, history), history[-1]
+        stop = self.safe.verdict(self._standing(name, trial))
+        if stop is not None:
+            del self._followed[name]
+            return Leaving(STOPPED, str(stop), self._columns(stop))
+        if self.racing is None or last.reused or self.safe.is_audited(name):
+            return None
+        spent = sum(r.seconds for r in history)
+        if self.costs[0] in _SPENT:
+            spent = _SPENT[self.costs[0]](last)
+        costs = trial.bound.costs(self.costs)
+        raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
+        if raced is None or not raced.pause:
+            return None
+        self.rest(name)
+        others = f"{raced.layer} fronts before it among {raced.trials} trials"
+        return Leaving(PAUSED, f"at rung {raced.rung} of cost, with {others}")
+
+    def ended(self, name: str, config: TrialConfig, history: History) -> Mapping[str, object]:
+        """The trial has come to its end, completed or diverged.
+
+        Returns why it would have been stopped but for the audit, as in Leaving; or nothing.
+        """
+        trial, last = self.follow(name, config, history), history[-1]
+        costs = trial.bound.costs(self.costs)
+        accuracy = self._accuracy(last) if last.status == "completed" else None
+        stop = self.safe.unheeded(name)
+        self.safe.completed(name, costs, accuracy, trial.curve)
+        del self._followed[name]
+        if accuracy is not None:
+            self._add_to_front(costs[0], accuracy)
+        return self._columns(stop) if stop else {}
+
+    def _add_to_front(self, cost: float, accuracy: float) -> None:
+        if self.hypervolume is None:
+            self.hypervolume = HypervolumeHistory(self._scale([cost]))
+        self.hypervolume.add(cost, accuracy)
+
+    def _columns(self, stop: Stop) -> dict[str, object]:
+        names = [COSTS[cost] for cost in self.costs]
+        bounds = dict(zip(names, stop.lower_costs, strict=True))
+        bounds[self.metric] = self._sign * stop.upper_accuracy
+        return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {
+            f"bound/{name}": bound for name, bound in bounds.items()
+        }
+
+    def next_to_resume(self, paused: Iterable[str]) -> str | None:
+        """Of the paused trials the one that promises most hypervolume."""
+        hopes = {name: self._hope(self._resting[name]) for name in paused}
+        front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
+        if not hopes:
+            return None
+        costs = [cost for cost, _ in (*hopes.values(), *front)]
+        return next_to_resume(hopes, front, self._scale(costs))
+
+    def _hope(self, standing: Standing) -> tuple[float, float]:
+        """The least cost and the highest accuracy that the trial may come to."""
+        upper = self.safe.upper_accuracy(standing)
+        return standing.costs[0], standing.best_accuracy if upper is None else upper
+
+    def _standing(self, name: str, trial: _Followed) -> Standing:
+        costs = trial.bound.costs(self.costs)
+        return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
+
+    def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
+        """Know the trial's epochs, without a verdict."""
+        self._resting.pop(name, None)
+        if name not in self._followed:
+            self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
+        trial = self._followed[name]
+        for record in history[trial.epochs :]:
+            trial.bound.extend(record)
+            trial.best_accuracy = max(trial.best_accuracy, self._accuracy(record))
+            progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
+            trial.curve.append((progress, self._accuracy(record)))
+            trial.epochs += 1
+        return trial
+
+    def rest(self, name: str) -> None:
+        """The trial is paused."""
+        self._resting[name] = self._standing(name, self._followed.pop(name))
+
+    def _accuracy(self, record: EpochRecord) -> float:
+        accuracy: float = self._sign * getattr(record, self.metric)
+        return accuracy
+
+    def _scale(self, costs: Sequence[float]) -> Bounds:
+        """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
+        lowest, highest = METRICS[self.metric]
+        return Bounds(
+            lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=lowest,
+            highest_accuracy=highest,
+        )  # fmt: skip

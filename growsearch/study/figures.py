@@ -1,0 +1,232 @@
+"""Figures of a study, in matplotlib: for notebooks and papers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from growsearch.study.pareto import is_pareto_optimal
+from growsearch.trial.history import in_words
+
+if TYPE_CHECKING:
+    from growsearch.study.landscape import Trajectory  # which loads torch
+
+ACCENT, MUTED = "#0f766e", "#94a3b8"
+SCHEDULE_COLORS = {
+    "vanilla": "#475569", "sampled": MUTED, "hand-tuned": "#b45309", "lipgrow": ACCENT
+}  # fmt: skip
+POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
+_CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
+"""A marker whose corner is up and left."""
+LABELS = {
+    "ppe": "PPE (parameters per epoch)",
+    "param_epochs": "parameter-epochs",
+    "parameters": "parameters at the end",
+    "macs": "multiply-accumulates of the final network",
+    "train_flops": "training FLOPs",
+    "seconds": "seconds",
+    "val_accuracy": "validation accuracy (%)",
+    "test_accuracy": "test accuracy (%)",
+    "best_val_accuracy": "best validation accuracy (%)",
+}
+
+
+def front_figure(
+    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy", title: str = ""
+) -> Figure:
+    """Accuracy against cost of `summarize`'s trials, the front joined and labelled with growths.
+
+    Stopped trials stand at their bounds, if these are of `cost` and `accuracy`: all that they could
+    have come to lies down and right of there. Paused ones stand at their last epoch. The axes are
+    of the completed trials; hollow marks at the edge lie beyond it.
+    """
+    optimal = is_pareto_optimal(trials, cost, accuracy)
+    front = trials[optimal].sort_values(cost)
+    others = trials[~optimal & (trials["status"] == "completed")]
+    figure, axes = _figure(title)
+    axes.scatter(others[cost], others[accuracy], s=36, color=MUTED, label="dominated", **POINT)
+    axes.plot(front[cost], front[accuracy], color=ACCENT, linewidth=1.5, drawstyle="steps-post")
+    axes.scatter(
+        front[cost], front[accuracy], s=110, marker="*", color=ACCENT, label="Pareto-optimal",
+        **POINT,
+    )  # fmt: skip
+    for _, trial in front.drop_duplicates([cost, accuracy]).iterrows():
+        axes.annotate(
+            trial["growth_epochs"] and f"grew after {in_words(trial['growth_epochs'].split())}",
+            (trial[cost], trial[accuracy]), xytext=(7, -12), textcoords="offset points",
+            fontsize=8, color="#475569",
+        )  # fmt: skip
+    stopped = trials.reindex(columns=[f"bound/{cost}", f"bound/{accuracy}"])
+    paused = trials[[cost, accuracy]]
+    _scatter_uncompleted(
+        axes, stopped[trials["status"] == "stopped"], label="stopped, at its bounds",
+        marker=_CORNER, color="#b45309",
+    )  # fmt: skip
+    _scatter_uncompleted(
+        axes, paused[trials["status"] == "paused"], label="paused", marker="s", color="#2563eb"
+    )
+    axes.set_xlabel(LABELS.get(cost, cost))
+    axes.set_ylabel(LABELS.get(accuracy, accuracy))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _scatter_uncompleted(
+    axes: Axes, table: pd.DataFrame, *, marker: Any, color: str, label: str
+) -> None:
+    """Beside what is in `axes`, whose limits stay; what lies beyond them is hollow at the edge."""
+    points = table.dropna().to_numpy(dtype=float)
+    if not len(points):
+        return
+    limits = np.array([axes.get_xlim(), axes.get_ylim()])
+    shown = np.clip(points, *limits.T)
+    beyond = (shown != points).any(axis=1)
+    order = np.argsort(beyond, kind="stable")  # the legend has the first one's mark
+    (x, y), hollow = shown[order].T, beyond[order]
+    axes.scatter(
+        x, y, s=46, marker=marker, label=label, clip_on=False, zorder=2,
+        facecolors=["white" if h else color for h in hollow],
+        edgecolors=[color if h else "white" for h in hollow],
+    )  # fmt: skip
+    axes.set_xlim(*limits[0])
+    axes.set_ylim(*limits[1])
+
+
+def growth_timing_figure(table: pd.DataFrame, title: str = "") -> Figure:
+    """Final error over the first growth epoch, from `comparisons.growth_timing`'s table.
+
+    Dashed lines are the smallest error of the grid and LipGrow's; the band is where LipGrow grew
+    first, mean and one standard deviation (LipGrow, Figure 4).
+    """
+    grid = table[table["policy"] == "fixed"]
+    own = table[table["policy"] == "lipgrow"].iloc[0]
+    figure, axes = _figure(title)
+    axes.errorbar(
+        grid["first_growth"], grid["error"], yerr=grid["error_std"].fillna(0), color=MUTED,
+        marker="o", capsize=3, linewidth=1.2, label="growth epochs on a grid",
+    )  # fmt: skip
+    axes.axhline(grid["error"].min(), color=MUTED, linestyle="--", linewidth=1)
+    axes.axhline(own["error"], color=ACCENT, linestyle="--", linewidth=1)
+    axes.axvline(own["first_growth"], color=ACCENT, linewidth=1.5, label="LipGrow's choice")
+    spread = own["first_growth_std"]
+    if spread > 0:
+        axes.axvspan(
+            own["first_growth"] - spread, own["first_growth"] + spread, color=ACCENT, alpha=0.15
+        )
+    axes.set_xlabel("first growth after epoch")
+    axes.set_ylabel("final validation error (%)")
+    figure.legend(frameon=False, loc="outside right upper")
+    return figure
+
+
+def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
+    """Best validation accuracy against PPE, from `comparisons.schedules`'s table.
+
+    Pareto-optimal schedules are stars (LipGrow, Figure 5).
+    """
+    figure, axes = _figure(title)
+    for schedule, color in SCHEDULE_COLORS.items():
+        for optimal, marker, size in ((False, "o", 40), (True, "*", 130)):
+            part = table[(table["schedule"] == schedule) & (table["pareto_optimal"] == optimal)]
+            label = f"{schedule}{', Pareto-optimal' if optimal else ''}"
+            axes.scatter(
+                part["ppe"], part["best_val_accuracy"], s=size, marker=marker, color=color,
+                label=label if len(part) else None, **POINT,
+            )  # fmt: skip
+    axes.set_xlabel(LABELS["ppe"])
+    axes.set_ylabel(LABELS["best_val_accuracy"])
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    figure.legend(frameon=False, loc="outside right upper")
+    return figure
+
+
+def trajectory_figure(trajectory: "Trajectory", contours: pd.DataFrame, title: str = "") -> Figure:
+    """`landscape.trajectory`'s path over its `contours`, those of the training loss on the plane.
+
+    Each point is a saved state, a diamond the first one after a growth (AutoGrow, Figures 2 and 3).
+    The loss that is drawn under a state is not its own, for it does not lie on the plane.
+    """
+    table, shares = trajectory.table, trajectory.explained_variance
+    grown, first, last = table[table["grew"]], table.iloc[0], table.iloc[-1]
+    figure, axes = _figure(title)
+    axes.grid(visible=False)
+    _filled_contours(axes, contours, _levels(contours), "Greys", MUTED, most=0.4)
+    axes.plot(table["pc1"], table["pc2"], color=ACCENT, linewidth=1.5)
+    axes.scatter(table["pc1"], table["pc2"], s=30, color=ACCENT, label="saved state", **POINT)
+    axes.scatter(
+        grown["pc1"], grown["pc2"], s=45, marker="D", color="#b45309",
+        label="has grown" if len(grown) else None, **POINT,
+    )  # fmt: skip
+    axes.scatter(
+        last["pc1"], last["pc2"], s=190, marker="*", color="#475569", label="final network", **POINT
+    )
+    for state in (first, last):
+        away = 9 if state["pc2"] > table["pc2"].mean() else -15  # from the path, mostly
+        axes.annotate(
+            f"epoch {state['epoch']}, {state['architecture']}", (state["pc1"], state["pc2"]),
+            xytext=(0, away), textcoords="offset points", ha="center", fontsize=8, color="#1e293b",
+        )  # fmt: skip
+    axes.set_xlabel(f"first component ({100 * shares[0]:.1f} % of variance)")
+    axes.set_ylabel(f"second component ({100 * shares[1]:.1f} % of variance)")
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)
+    return figure
+
+
+def loss_surface_figure(surfaces: Mapping[str, pd.DataFrame]) -> Figure:
+    """Tables of `landscape.loss_surface` side by side, by their titles, on one scale of the loss.
+
+    The scale is logarithmic if the losses span more than a factor of ten. The cross is the final
+    network (AutoGrow, Figure 5).
+    """
+    figure = Figure(figsize=(1.2 + 3.6 * len(surfaces), 4), layout="constrained")
+    all_axes = figure.subplots(1, len(surfaces), sharex=True, sharey=True, squeeze=False)[0]
+    levels = _levels(pd.concat(surfaces.values()))
+    for axes, (title, table) in zip(all_axes, surfaces.items(), strict=True):
+        _filled_contours(axes, table, levels, "viridis", "white", bar=axes is all_axes[-1])
+        axes.plot(0, 0, "+", color="white", markersize=9)
+        axes.set_aspect("equal")
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlabel("first direction")
+    all_axes[0].set_ylabel("second direction (1 is a filter's norm)")
+    return figure
+
+
+def _filled_contours(
+    axes: Axes, table: pd.DataFrame, levels: np.ndarray, shades: str, lines: str, most: float = 1,
+    bar: bool = True,
+) -> None:  # fmt: skip
+    """The losses of a plane's table, in the lower `most` of the shades, one a level."""
+    losses = table.pivot(index="y", columns="x", values="loss")
+    grid = losses.columns.to_numpy(), losses.index.to_numpy(), losses.to_numpy()
+    colors = colormaps[shades](np.linspace(0, most, len(levels) - 1))
+    filled = axes.contourf(*grid, levels, colors=colors, zorder=0)
+    axes.contour(*grid, levels, colors=lines, linewidths=0.6, zorder=0)
+    if bar:
+        axes.figure.colorbar(filled, ax=axes, ticks=levels, format="%g", label="training loss")
+
+
+def _levels(table: pd.DataFrame) -> np.ndarray:
+    """Round numbers from below the smallest finite loss to above the largest."""
+    losses = table["loss"][np.isfinite(table["loss"])]
+    low, high = losses.min(), losses.max()
+    if not 0 < 10 * low < high:
+        return np.asarray(MaxNLocator(12).tick_values(low, high))
+    decades = 10 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    levels = np.outer(decades, (1, 2, 5)).ravel()
+    return levels[np.searchsorted(levels, low, "right") - 1 : np.searchsorted(levels, high) + 1]
+
+
+def _figure(title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.margins(0.12)
+    axes.grid(color="#e2e8f0", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title(title, loc="left", fontsize=11)
+    return figure, axes

@@ -1,0 +1,35 @@
+"""How the trials of a study ended, and what its audit says of those that were stopped."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from growsearch.trial.choices import LOSSES, METRICS
+
+ORDER = ("completed", "stopped", "paused", "diverged", "failed", "running")
+
+
+def count_outcomes(trials: pd.DataFrame) -> dict[str, int]:
+    """How many of `summarize`'s trials have each status that any has, in ORDER."""
+    counts = trials["status"].value_counts()
+    return {status: int(counts[status]) for status in ORDER if status in counts}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Of the trials that ran to their end although they would have been stopped."""
+
+    judged: int
+    wrong: int
+    """More accurate in the end than what would have stopped them, by more than the slack."""
+
+
+def audit(trials: pd.DataFrame) -> Audit:
+    """From `summarize`'s table."""
+    kept = trials[trials["status"].isin(["completed", "diverged"]) & trials["dominated_by"].notna()]
+    metric = next((m for m in METRICS if kept[f"bound/{m}"].notna().any()), "val_accuracy")
+    accuracies = trials[metric] * (-1 if metric in LOSSES else 1)
+    named = accuracies.set_axis(trials["trial_id"])
+    rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
+    wrong = (kept["status"] == "completed") & (accuracies[kept.index] > rival)
+    return Audit(len(kept), int(wrong.sum()))

@@ -1,0 +1,129 @@
+"""The report of a study: one self-contained HTML page, and the front as picture and table."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from growsearch.study.comparisons import found_networks
+from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
+from growsearch.study.figures import front_figure
+from growsearch.study.outcomes import audit, count_outcomes
+from growsearch.study.pareto import is_pareto_optimal, pareto_front
+from growsearch.study.results import SCHEMA, read_info, read_study, summarize
+
+_CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz", "lr")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a report is, and the front that it shows."""
+
+    page: Path
+    picture: Path
+    table: Path
+    front: pd.DataFrame
+    found: pd.DataFrame
+    """`comparisons.found_networks`, of those that were trained from scratch as well."""
+    epochs: EpochCounts
+    searched: list[str]
+
+
+def write_report(folder: str | Path) -> Report:
+    """Write report.html, front.png and front.csv into the study `folder`, anew if need be.
+
+    Raises InputError if `folder` is not a study or has no epochs yet.
+    """
+    folder = Path(folder)
+    info, study = read_info(folder), read_study(folder)
+    trials = summarize(study)
+    front, searched = pareto_front(trials), list(info["searched"])
+    found = found_networks(trials).dropna(subset="val_delta")
+    report = Report(
+        folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
+        count_epochs(study), searched,
+    )  # fmt: skip
+    front.to_csv(report.table, index=False)
+    front_figure(trials, title=_title(folder, trials)).savefig(report.picture, dpi=150)
+    trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
+    report.page.write_text(_page(folder, info, study, trials, searched), encoding="utf-8")
+    return report
+
+
+def _title(folder: Path, trials: pd.DataFrame) -> str:
+    networks = ", ".join(sorted(trials["config/network"].unique()))
+    datasets = ", ".join(sorted(trials["config/dataset"].unique()))
+    # the paper's split validates on test images: whoever sees its results must know
+    split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
+    return f"{folder.resolve().name}: {networks} on {datasets}{split}"
+
+
+def _page(
+    folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame,
+    searched: list[str],
+) -> str:  # fmt: skip
+    from plotly.offline import get_plotlyjs
+
+    title = _title(folder, trials)
+    data = {
+        "title": title,
+        "info": info,
+        "searched": searched,
+        "epochs": len(study),
+        "seconds": study["seconds"].sum(),
+        "trials": _trials(study, trials),
+        "counts": asdict(count_epochs(study)),
+        "outcomes": count_outcomes(trials),
+        "audit": asdict(audit(trials)) if _was_audited(info) else None,
+        "tree": epoch_tree(study).to_dict("records"),
+    }
+    # "<" is escaped so that no text in the data can end the script element
+    text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
+    template = files("growsearch.study").joinpath("report.html").read_text(encoding="utf-8")
+    return (
+        template.replace("{{title}}", _escaped(title))
+        .replace("{{plotly}}", get_plotlyjs())
+        .replace("{{data}}", text)
+    )
+
+
+def _was_audited(info: dict[str, Any]) -> bool:
+    return info.get("settings", {}).get("scheduler") == "pareto"
+
+
+def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
+    optimal = is_pareto_optimal(trials)
+    curves = dict(iter(study.groupby("trial_id")))
+    scalars = trials.drop(columns=[f.name for f in SCHEMA if pa.types.is_list(f.type)])
+    return [
+        trial
+        | {
+            "optimal": bool(is_optimal),
+            "curve": {name: curves[trial["trial_id"]][name].tolist() for name in _CURVES},
+        }
+        for trial, is_optimal in zip(scalars.to_dict("records"), optimal, strict=True)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can say it: NaN becomes null, floats keep seven digits."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,263 @@
+"""Results on disk: a study is a folder with study.json and trials/<trial_id>.parquet.
+
+A trial's file has a row an epoch: the fields of EpochRecord, and the trial's configuration in
+columns named as Tune's are, config/<field>. Units are in the schema's metadata.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from growsearch import __version__
+from growsearch.machine.processor import processor
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.history import EpochRecord, History, with_tuples
+
+if TYPE_CHECKING:
+    import pandas as pd  # a local trial writes results on machines without it
+
+STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+_LIST = pa.list_(pa.field("element", pa.float64()))
+_UNITS = {
+    "epoch": (pa.int64(), "epochs completed", "this one included"),
+    "phase": (pa.string(), "", "training, initializing or fine-tuning"),
+    "architecture": (pa.string(), "blocks per sub-network", "trained in this epoch"),
+    "parameters": (pa.int64(), "parameters", "trained in this epoch"),
+    "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
+    "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
+    "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
+    "decision": (pa.string(), "", "to grow or to fine-tune after the epoch, and why"),
+    "key": (pa.string(), "", "of what the epoch depends on: trials that share it share the epoch"),
+    "precision": (pa.string(), "", "trained and evaluated in float32 or bfloat16"),
+    "compiled": (pa.bool_(), "", "training steps were compiled"),
+    "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
+    "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
+    "lr": (pa.float64(), "1", "learning rate of this epoch"),
+    "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),
+    "train_accuracy": (pa.float64(), "percent", "while training, on augmented images"),
+    "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
+    "val_accuracy": (pa.float64(), "percent", "after the epoch"),
+    "test_accuracy": (pa.float64(), "percent", "after the epoch; no decision reads it"),
+    "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
+    "lipschitz_subnetworks": (_LIST, "1", "the mean over each sub-network's blocks"),
+    "lipschitz_blocks": (_LIST, "1", "each block's, if recorded"),
+    "lipschitz_layers": (_LIST, "1", "conv1, bn1, conv2, bn2, ... of each block, if recorded"),
+    "grew": (pa.bool_(), "", "the network grew after this epoch"),
+    "grown_val_loss": (pa.float64(), "nats", "val_loss just after the growth"),
+    "grown_val_accuracy": (pa.float64(), "percent", "val_accuracy just after the growth"),
+    "temporal_error": (_LIST, "feature norm", "e(N, N+) of each sub-network, on held-out images"),
+    "functional_difference": (_LIST, "feature norm", "C(N, N+) of each sub-network"),
+    "temporal_bound": (_LIST, "feature norm", "Theorem 3's bound of temporal_error"),
+    "seconds": (pa.float64(), "s", "wall time of all of the epoch, growth included"),
+    "train_seconds": (pa.float64(), "s", "wall time of training"),
+    "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
+    "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
+    "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
+    "store_seconds": (pa.float64(), "s", "wall time in the epoch store, of a reused epoch too"),
+    "status": (pa.string(), "", "running, or how the trial ended here"),
+}
+_STOP = {
+    "dominated_by": (pa.string(), "", "the completed trial for which this one was stopped"),
+    "slack": (pa.float64(), "percentage points", "by which that one may be less accurate"),
+    "bound/ppe": (pa.float64(), "parameters per epoch", "the least that it could end with"),
+    "bound/param_epochs": (pa.float64(), "parameters * epochs", "the same"),
+    "bound/train_flops": (pa.float64(), "FLOPs", "the same"),
+    "bound/seconds": (pa.float64(), "s", "the same"),
+    "bound/val_accuracy": (pa.float64(), "percent", "the most that it could end with"),
+    "bound/val_loss": (pa.float64(), "nats", "the least, if trials were compared by it"),
+}
+"""Why a trial was stopped, or an audited one, which runs on, would have been. Bounds of those costs
+only by which trials were compared."""
+_KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+
+
+def _schema() -> pa.Schema:
+    def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+        return pa.field(name, kind, metadata={"unit": unit, "description": description})
+
+    record = [column(name, *_UNITS[name]) for name in (f.name for f in fields(EpochRecord))]
+    config = [
+        column(
+            f"config/{f.name}",
+            pa.string() if f.metadata.get("many") else _KINDS[f.metadata["kind"]],
+            "",
+            f.metadata["help"],
+        )
+        for f in fields(TrialConfig)
+    ]
+    trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
+    reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
+    stop = [column(name, *described) for name, described in _STOP.items()]
+    return pa.schema(
+        [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}
+    )
+
+
+SCHEMA = _schema()
+
+
+def create_study(folder: str | Path, **info: Any) -> Path:
+    """A new study in `folder`, with `info` about its making; InputError if one is there already."""
+    folder = Path(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            held = "another study" if (folder / STUDY_FILE).exists() else "other files"
+            raise InputError(
+                f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
+                "folder with --out"
+            )
+        (folder / TRIALS_FOLDER).mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
+        ) from error
+    info |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    (folder / STUDY_FILE).write_text(json.dumps(info, indent=2) + "\n")
+    return folder
+
+
+def environment() -> dict[str, Any]:
+    """What numbers may depend on besides the configuration: versions and hardware."""
+    versions = {"growsearch": __version__, "python": platform.python_version()}
+    return {
+        "versions": versions | {package: version(package) for package in ("torch", "numpy")},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def read_info(folder: str | Path) -> dict[str, Any]:
+    """What `create_study` wrote about the study; InputError if `folder` is not one."""
+    path = Path(folder) / STUDY_FILE
+    try:
+        info = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
+            "--out named"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is damaged ({error}); restore it from a copy") from error
+    missing = {"searched", "created", "versions", "hardware"} - set(info)
+    if missing:
+        lacking = ", ".join(sorted(missing))
+        raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
+    return info
+
+
+def write_trial(
+    folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
+    reason: str | None = None, stop: Mapping[str, object] | None = None,
+) -> Path:  # fmt: skip
+    """Write all of a trial's records so far, replacing its file at once.
+
+    `reason` is why it was stopped, rests, or failed; `stop` has the columns from dominated_by to
+    bound/val_loss.
+    """
+    shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
+    shared |= stop or {}
+    shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
+    rows = [shared | vars(record) for record in records]
+    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
+    unfinished = path.with_suffix(".unfinished")
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
+    os.replace(unfinished, path)
+    return path
+
+
+def read_histories(folder: str | Path) -> dict[str, History]:
+    """The records of each trial in the study, as they were written."""
+    histories = {}
+    names = [f.name for f in fields(EpochRecord)]
+    for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
+        there = set(pq.read_schema(file).names)  # an older growsearch had fewer
+        rows = pq.read_table(file, columns=[name for name in names if name in there]).to_pylist()
+        histories[file.stem] = History(EpochRecord(**with_tuples(row)) for row in rows)
+    return histories
+
+
+def read_study(folder: str | Path) -> "pd.DataFrame":
+    """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in SCHEMA.
+
+    Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
+    """
+    read_info(folder)
+    files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
+    if not files:
+        raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
+    try:
+        table = pa.dataset.dataset([str(f) for f in files], schema=SCHEMA).to_table()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
+            "to read the others"
+        ) from error
+    return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def config_of(row: "pd.Series") -> TrialConfig:
+    """The configuration of a row of `read_study` or `summarize`."""
+    names = [f.name for f in fields(TrialConfig)]
+    given = {name: row.get(f"config/{name}") for name in names}
+    # pandas makes NaN of None; a study of an older growsearch lacks columns
+    return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
+
+
+def _growth_ended(trial: "pd.DataFrame") -> str | None:
+    decisions = trial.loc[~trial["grew"], "decision"].dropna()
+    return str(decisions.iloc[-1]).removeprefix("fine-tunes: ") if len(decisions) else None
+
+
+def was_paid(study: "pd.DataFrame") -> "pd.Series":
+    """For each row of `read_study`'s table, whether the epoch was trained, not remembered."""
+    return ~study["reused"].eq(True)
+
+
+def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
+    """A row a trial: its last epoch, and beside it
+
+    epochs, growth_epochs ("12 20"), growth_ended (why fine-tuning began, or None), seconds in all,
+    and the epoch that was best by validation accuracy, which may be of a shallower network:
+    best_epoch, best_val_accuracy, test_accuracy_at_best. paid_epochs, paid_param_epochs, paid_flops
+    and paid_seconds are what was trained for it; epochs, param_epochs, train_flops and seconds are
+    nominal, they count what an epoch store remembered as well.
+    """
+    import pandas as pd
+
+    rows = []
+    for _, trial in study.groupby("trial_id", sort=True):
+        last = trial.iloc[-1]
+        accuracies = trial["val_accuracy"].to_numpy()
+        best = trial.iloc[accuracies.argmax()]
+        paid = was_paid(trial)
+        rows.append(
+            last.drop(["epoch", "grew", "seconds"]).to_dict()
+            | {
+                "epochs": int(last["epoch"]),
+                "growth_epochs": " ".join(map(str, trial.loc[trial["grew"], "epoch"])),
+                "growth_ended": _growth_ended(trial),
+                "seconds": trial["seconds"].sum(),
+                "best_epoch": int(best["epoch"]),
+                "best_val_accuracy": best["val_accuracy"],
+                "test_accuracy_at_best": best["test_accuracy"],
+                "paid_epochs": int(paid.sum()),
+                "paid_param_epochs": int(trial["parameters"][paid].sum()),
+                "paid_flops": trial["train_flops"].diff().fillna(trial["train_flops"])[paid].sum(),
+                "paid_seconds": trial["seconds"][paid].sum(),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,174 @@
+"""What the command line shows: epochs as they come, fronts as tables."""
+
+import math
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
+from growsearch.trial.phases import Decision
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUS_STYLE = {
+    "completed": "green", "stopped": "yellow", "paused": "yellow", "diverged": "red",
+    "failed": "red", "running": "cyan",
+}  # fmt: skip
+_EPOCH_HEADER = (
+    "epoch  architecture  parameters      lr  train loss  val loss  val acc %  test acc %"
+    "  Lipschitz         PPE"
+)
+
+
+def megas(count: float) -> str:
+    """A number of parameters in millions, three digits after the point."""
+    return f"{count / 1e6:.3f} M"
+
+
+def short(value: object) -> str:
+    """A configuration's value in a table; pandas makes NaN of None, and floats of integers."""
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else f"{value:.4g}"
+    return str(value)
+
+
+def percent(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def show_notes(console: Console, notes: Iterable[str]) -> None:
+    """TrialConfig.notes, a line each."""
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
+
+
+class EpochDisplay:
+    """A line an epoch, growths marked between them; on a terminal with a progress bar below."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.progress = Progress(
+            TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, transient=True, disable=not console.is_terminal,
+        )  # fmt: skip
+        self.console = console
+        self.initializing = False
+        self.task = self.progress.add_task("", total=epochs)
+
+    def __enter__(self) -> "EpochDisplay":
+        self.console.print(_EPOCH_HEADER, style="bold", soft_wrap=True)
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.progress.stop()
+
+    def _note(self, text: str) -> None:
+        self.console.print(f"       ↳ {text}", style="bold cyan", highlight=False, soft_wrap=True)
+
+    def show(self, record: EpochRecord, decision: Decision | None) -> None:
+        if (record.phase == INITIALIZING) != self.initializing:
+            self.initializing = not self.initializing
+            self._note(
+                "new blocks train apart from the others"
+                if self.initializing
+                else "all train together again"
+            )
+        self.console.print(
+            f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
+            f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
+            f"{percent(record.val_accuracy):>9}  {percent(record.test_accuracy):>10}  "
+            f"{record.lipschitz:9.3f}  {record.ppe:>10,.0f}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        if decision is not None:
+            self._note(str(decision))
+        self.progress.update(self.task, completed=record.epoch)
+
+
+def trial_summary(history: History) -> str:
+    """The closing lines of a trial."""
+    last = history[-1]
+    best = max(history, key=lambda record: record.val_accuracy)
+    depths = list(dict.fromkeys(record.architecture for record in history))
+    path = " → ".join(depths if len(depths) <= 6 else [*depths[:3], "...", depths[-1]])
+    counts = [
+        f"{n} {phase}"
+        for phase in (INITIALIZING, FINE_TUNING)
+        if (n := sum(record.phase == phase for record in history))
+    ]
+    phases = f" ({', '.join(counts)})" if counts else ""
+    return "\n".join(
+        (
+            f"{last.status} after {last.epoch} epochs{phases}, "
+            f"{sum(record.seconds for record in history):.1f} s",
+            f"architecture   {path} (growths after epochs: {in_words(history.growth_epochs)})",
+            f"last epoch     validation {percent(last.val_accuracy)} %, "
+            f"test {percent(last.test_accuracy)} %",
+            f"best epoch     validation {percent(best.val_accuracy)} %, "
+            f"test {percent(best.test_accuracy)} % (epoch {best.epoch}, {best.architecture})",
+            f"PPE            {last.ppe:,.0f} of {last.parameters:,} final parameters "
+            f"({last.ppe / last.parameters:.0%})",
+        )
+    )
+
+
+_FOUND = ("trial_id", "policy", "interval", "initializer", "seed", "found")
+
+
+def found_table(found: "pd.DataFrame") -> Table:
+    """What growing found, most accurate first; Δ is to training it from scratch."""
+    table = Table(
+        title="Found networks (Δ: percentage points above training from scratch)",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+    )
+    for column in ("trial", "policy", "K", "initializer", "seed", "found"):
+        table.add_column(column, no_wrap=True)
+    for column in ("epochs", "PPE", "val. %", "Δ", "test %", "Δ"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for _, trial in found.sort_values("val_accuracy", ascending=False).iterrows():
+        table.add_row(
+            *(short(trial[name]) for name in _FOUND),
+            short(trial["epochs"]),
+            megas(trial["ppe"]),
+            percent(trial["val_accuracy"]),
+            f"{trial['val_delta']:+.2f}",
+            percent(trial["test_accuracy"]),
+            f"{trial['test_delta']:+.2f}",
+        )
+    return table
+
+
+def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
+    """The Pareto front, a row a trial, cheapest first."""
+    table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
+    table.add_column("trial", no_wrap=True)
+    for column in ("PPE", "val. %", "test %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("depth", "grew after"):
+        table.add_column(column, no_wrap=True)
+    for name in searched:
+        table.add_column(name, justify="right", no_wrap=True)
+    for _, trial in front.iterrows():
+        values = [trial[f"config/{name}"] for name in searched]
+        table.add_row(
+            trial["trial_id"],
+            megas(trial["ppe"]),
+            percent(trial["val_accuracy"]),
+            percent(trial["test_accuracy"]),
+            trial["architecture"],
+            in_words(trial["growth_epochs"].split()),
+            *map(short, values),
+        )
+    return table

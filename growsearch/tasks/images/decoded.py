@@ -1,0 +1,142 @@
+"""Pictures decoded once, which `growsearch decode` writes: a folder with
+
+    <part>.pixels    uint8, the pictures one after the other, each [height, width, 3]
+    <part>.npz       format, a number; sizes, int32 [n, 2], and labels, int64 [n], of the pictures;
+                     the names of the classes; the pixels' sha256
+
+for the parts `train` and `val`. Shorter sides are 256 pixels.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growsearch.tasks.images.streamed import Pictures
+from growsearch.trial.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMAT = 1
+PARTS = ("train", "val")
+PIXELS, INDEX = SUFFIXES = ".pixels", ".npz"
+_AGAIN = "run growsearch decode again"
+
+
+@dataclass(frozen=True)
+class PixelFile:
+    """Mapped by each process that reads of it: to others it is sent as its path."""
+
+    path: str
+    size: int
+    sha256: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PixelFile, (self.path, self.size, self.sha256)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """uint8 [size]; InputError if it is another size, or cannot be mapped."""
+        try:
+            pixels = np.memmap(self.path, np.uint8, mode="r")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path} cannot be read ({one_line(error)}); {_AGAIN}") from error
+        if len(pixels) != self.size:
+            raise InputError(
+                f"{self.path} has {len(pixels):,} bytes where its index has {self.size:,}; {_AGAIN}"
+            )
+        return pixels
+
+    def open(self, place: np.ndarray) -> "Image":
+        from PIL import Image
+
+        start, height, width = place.tolist()
+        pixels = self.pixels[start : start + height * width * 3]
+        return Image.fromarray(pixels.reshape(height, width, 3))
+
+
+@dataclass(frozen=True)
+class DecodedImages(Pictures):
+    """Pictures by their places in a file, int64 [n, 3], and labels, int64 [n].
+
+    A place is where a picture starts, its height, and its width.
+    """
+
+    file: PixelFile
+    index: Tensor
+    labels: Tensor
+
+    @property
+    def places(self) -> np.ndarray:
+        return self.index.numpy()
+
+    @property
+    def opener(self) -> "Callable[[np.ndarray], Image]":
+        return self.file.open
+
+    def __getitem__(self, index: Tensor) -> "DecodedImages":
+        return DecodedImages(self.file, self.index[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "DecodedImages":
+        return DecodedImages(self.file, self.index, self.labels.to(device))
+
+    @cached_property
+    def digest(self) -> str:
+        """By the file's, which was computed when it was written."""
+        digest = hashlib.sha256(self.file.sha256.encode())
+        for tensor in (self.index, self.labels):
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def is_decoded(folder: Path) -> bool:
+    return any((folder / f"{part}{suffix}").exists() for part in PARTS for suffix in SUFFIXES)
+
+
+def read_decoded(folder: Path) -> tuple[DecodedImages, DecodedImages]:
+    """Of `train` and of `val`; InputError if anything is missing or damaged."""
+    (train, classes), (val, others) = (_read(folder, part) for part in PARTS)
+    if classes != others:
+        raise InputError(f"{folder} has different classes in train and val; {_AGAIN}")
+    return train, val
+
+
+def _read(folder: Path, part: str) -> tuple[DecodedImages, list[str]]:
+    pixels, path = (folder / f"{part}{suffix}" for suffix in SUFFIXES)
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            index = dict(arrays)
+    except Exception as error:  # whatever numpy and zipfile make of a damaged file
+        raise InputError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
+    if index.get("format") != FORMAT:
+        raise InputError(
+            f"{path} has format {index.get('format')}, and this growsearch reads {FORMAT}; {_AGAIN}"
+        )
+    sizes = index["sizes"].astype(np.int64)
+    lengths = sizes.prod(axis=1) * 3
+    ends = lengths.cumsum()
+    pixel_file = PixelFile(str(pixels), int(ends[-1]), str(index["sha256"]))
+    _ = pixel_file.pixels  # to find now that it is missing or cut
+    places = torch.from_numpy(np.column_stack([ends - lengths, sizes]))
+    images = DecodedImages(pixel_file, places, torch.from_numpy(index["labels"]))
+    return images, index["classes"].tolist()
+
+
+def write_index(
+    folder: Path, part: str, sizes: np.ndarray, labels: Tensor, classes: list[str], sha256: str
+) -> None:
+    np.savez_compressed(
+        folder / f"{part}{INDEX}",
+        format=np.array(FORMAT),
+        sizes=sizes.astype(np.int32),
+        labels=labels.numpy(),
+        classes=np.array(classes),
+        sha256=np.array(sha256),
+    )

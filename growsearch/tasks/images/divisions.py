@@ -1,0 +1,53 @@
+"""The ways to divide a split."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growsearch.machine.randomness import generator
+from growsearch.tasks.images.images import Split
+from growsearch.trial.errors import InputError
+
+
+def balanced(available: np.ndarray, total: int) -> list[int]:
+    """`total` spread evenly over the classes; what a small class lacks, the others give."""
+    wanted = np.zeros_like(available)
+    while (missing := total - int(wanted.sum())) > 0:
+        open_classes = np.flatnonzero(wanted < available)
+        share = max(missing // len(open_classes), 1)
+        for label in open_classes[:missing]:
+            wanted[label] = min(wanted[label] + share, available[label])
+    return [int(n) for n in wanted]
+
+
+def draw_by_class(labels: Tensor, wanted: list[int], draw: torch.Generator) -> Tensor:
+    """Indices, in rising order, of `wanted[label]` images of each class drawn at random."""
+    chosen = []
+    for label, count in enumerate(wanted):
+        members = torch.nonzero(labels == label).flatten()
+        chosen.append(members[torch.randperm(len(members), generator=draw)[:count]])
+    return torch.cat(chosen).sort().values
+
+
+def held_out(images: Split, classes: int, per_class: int) -> tuple[Split, Split]:
+    """The rest, and `per_class` images of each class: the same ones whatever a trial's seed."""
+    counts = images.labels.bincount(minlength=classes)
+    if int(counts.min()) < per_class:
+        raise InputError(
+            f"class {int(counts.argmin())} has {int(counts.min())} training images, but "
+            f"{per_class} of each class are held out of training; get the data set's files again, "
+            "or choose another split"
+        )
+    draw = generator(0, 0, "held-out split")
+    chosen = draw_by_class(images.labels, [per_class] * classes, draw)
+    rest = torch.ones(len(images), dtype=torch.bool)
+    rest[chosen] = False
+    return images[rest.nonzero().flatten()], images[chosen]
+
+
+def halves(images: Split, shuffled: bool) -> tuple[Split, Split]:
+    """The first half and the second, the larger one: the same ones whatever a trial's seed."""
+    n = len(images)
+    draw = generator(0, 0, "halved test set")
+    order = torch.randperm(n, generator=draw) if shuffled else torch.arange(n)
+    return images[order[: n // 2]], images[order[n // 2 :]]

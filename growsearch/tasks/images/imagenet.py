@@ -1,0 +1,78 @@
+"""ImageNet, or any folder of pictures that is laid out like it: a folder for each class."""
+
+import os
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from growsearch.tasks.images.decoded import is_decoded, read_decoded
+from growsearch.tasks.images.encoded import ImageFiles
+from growsearch.tasks.images.folders import given_folder
+from growsearch.tasks.images.streamed import Pictures
+from growsearch.trial.errors import InputError
+
+SUFFIXES = (".jpeg", ".jpg", ".png")
+_FILES = "*.JPEG, *.jpg or *.png"
+LAYOUT = f"train/<class>/ and val/<class>/, and {_FILES} in each"
+
+
+def read_imagenet(data_dir: str | None) -> tuple[Pictures, Pictures]:
+    """The images of `train` and of `val`: those of ImageNet's `test` have no labels.
+
+    Raises InputError if anything is missing. Images are not opened.
+    """
+    if data_dir is None:
+        raise InputError(f"imagenet has no download; give as data_dir a folder with {LAYOUT}")
+    folder = given_folder(data_dir, LAYOUT)
+    return read_decoded(folder) if is_decoded(folder) else read_files(folder)
+
+
+def read_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
+    """The files below `train` and `val`; InputError if anything is missing.
+
+    A class's label is its place among the sorted names of the folders. Suffixes may be upper case
+    or lower; hidden files and folders are passed over.
+    """
+    train, val = folder / "train", folder / "val"
+    for part in (train, val):
+        if not part.is_dir():
+            raise InputError(f"{part} is missing; give as data_dir a folder with {LAYOUT}")
+    classes = _classes(train)
+    if len(classes) < 2:
+        raise InputError(
+            f"{train} must have a folder for each of at least 2 classes, but has {len(classes)}; "
+            f"give as data_dir a folder with {LAYOUT}"
+        )
+    for name in sorted(set(classes) ^ set(_classes(val))):
+        there, missing = (train, val) if name in classes else (val, train)
+        raise InputError(
+            f"{missing / name} is missing, but {there / name} is there; give train and val a "
+            "folder for each class"
+        )
+    return _files(train, classes), _files(val, classes)
+
+
+def _classes(part: Path) -> list[str]:
+    with os.scandir(part) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
+
+def _files(part: Path, classes: list[str]) -> ImageFiles:
+    paths = [_pictures(part / name) for name in classes]
+    counts = torch.tensor([len(some) for some in paths])
+    return ImageFiles(list(chain(*paths)), torch.arange(len(classes)).repeat_interleave(counts))
+
+
+def _pictures(folder: Path) -> list[str]:
+    paths = [
+        f"{folder}/{name}"
+        for name in sorted(os.listdir(folder))
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    ]
+    if not paths:
+        raise InputError(
+            f"{folder} has no {_FILES}; put the images of the class there, or remove its folder "
+            "from train and val"
+        )
+    return paths

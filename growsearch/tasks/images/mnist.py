@@ -1,0 +1,120 @@
+"""MNIST and the sets in its format: 70,000 grey images of 28x28 pixels in four IDX files."""
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growsearch.machine.cache import cache_folder
+from growsearch.tasks.images.folders import given_folder
+from growsearch.tasks.images.images import Images
+from growsearch.trial.errors import InputError, one_line
+
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+_CLASSES = 10
+_TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+_TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+_NAMES = [
+    f"{split}-{kind}" for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+]
+
+
+def read_idx_set(name: str, data_dir: str | None) -> tuple[Images, Images]:
+    """Training and test images of "mnist" or "fashion-mnist", from what `data_dir` holds.
+
+    Without `data_dir`, Debian's folder or else torchvision's copy, downloaded if need be. Raises
+    InputError if files are missing or damaged.
+    """
+    folder = _folder(name, data_dir)
+    return _read_images(folder, "train"), _read_images(folder, "t10k")
+
+
+def has_idx_files(folder: Path) -> bool:
+    """Whether all four files are there, gzipped or not."""
+    return all(_idx_path(folder, name) for name in _NAMES)
+
+
+def _folder(name: str, data_dir: str | None) -> Path:
+    below = Path(_TORCHVISION[name]) / "raw"
+    if data_dir is not None:
+        given = given_folder(data_dir, _idx_list())
+        for folder in (given, given / below):
+            if has_idx_files(folder):
+                return folder
+        raise InputError(f"data_dir {data_dir!r} lacks {_TITLES[name]}'s files: {_idx_list()}")
+    debian = [DEBIAN_FASHION_MNIST] if name == "fashion-mnist" else []
+    for folder in (*debian, cache_folder() / below):
+        if has_idx_files(folder):
+            return folder
+    return _download(name, cache_folder()) / below
+
+
+def _download(name: str, root: Path) -> Path:
+    from torchvision import datasets
+
+    try:
+        getattr(datasets, _TORCHVISION[name])(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        debian = "on Debian, apt-get install dataset-fashion-mnist, or "
+        raise InputError(
+            f"{name} is not on this machine and its download failed ({one_line(error)}); "
+            f"{debian if name == 'fashion-mnist' else ''}give its folder as data_dir"
+        ) from error
+    return root
+
+
+def _idx_list() -> str:
+    return ", ".join(f"{name}-ubyte[.gz]" for name in _NAMES)
+
+
+def _idx_path(folder: Path, name: str) -> Path | None:
+    candidates = (folder / f"{name}-ubyte{suffix}" for suffix in ("", ".gz"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_images(folder: Path, split: str) -> Images:
+    images_path = _idx_path(folder, f"{split}-images-idx3")
+    labels_path = _idx_path(folder, f"{split}-labels-idx1")
+    assert images_path and labels_path
+    images = read_idx(images_path, dimensions=3)[:, None]
+    labels = read_idx(labels_path, dimensions=1).long()
+    if len(images) != len(labels) or not len(labels):
+        raise InputError(
+            f"{images_path} has {len(images)} images but {labels_path} has {len(labels)} labels; "
+            "get both files again"
+        )
+    if int(labels.max()) >= _CLASSES:
+        raise InputError(
+            f"{labels_path} has label {int(labels.max())}, but there are {_CLASSES} classes; "
+            "get the file again"
+        )
+    return Images(images, labels)
+
+
+def read_idx(path: Path, dimensions: int) -> Tensor:
+    """A uint8 array from an IDX file, gzipped or not; InputError if it is damaged or cut short.
+
+    The format is a big-endian header (0, 0, 8 for uint8, number of dimensions, then each size in
+    four bytes) and the values in C order.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path} cannot be read ({one_line(error)}); get the file again"
+        ) from error
+    header = 4 + 4 * dimensions
+    if raw[:4] != bytes((0, 0, 8, dimensions)) or len(raw) < header:
+        raise InputError(
+            f"{path} is not an IDX file of {dimensions}-dimensional bytes; get the file again"
+        )
+    shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4).astype(int)
+    if len(raw) != header + shape.prod():
+        raise InputError(
+            f"{path} holds {len(raw) - header:,} of the {shape.prod():,} bytes that its header "
+            "promises; get the file again"
+        )
+    return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy())

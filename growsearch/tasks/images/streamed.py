@@ -1,0 +1,159 @@
+"""A split of pictures of any size, too many for memory: read anew in each pass over them."""
+
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growsearch.tasks.images.augmentation import mirrored
+from growsearch.tasks.images.images import ALL, Images, Share, Split
+from growsearch.tasks.images.spec import DataSpec
+from growsearch.tasks.images.workers import in_workers
+from growsearch.trial.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 224
+"""Height and width, in pixels, that pictures are cropped to."""
+SHORTER = 256
+"""What the shorter side is resized to before the centre is cut out for evaluation."""
+AREA, ASPECT = 0.08, 4 / 3
+"""A random crop's least share of the picture's area, and its largest ratio of sides."""
+ATTEMPTS = 10
+"""At a random crop that fits into the picture, before the largest one in the centre is taken."""
+CHUNK = 32
+"""Pictures that a worker reads at a time, so that all of them work on one batch."""
+
+_Cut = tuple[Any, np.ndarray | None]
+"""A picture's place, and the numbers of `random_box`; None to cut out the centre."""
+
+
+class Pictures(Split):
+    """Pictures and labels, int64 [n].
+
+    Training images are random parts resized to 224x224 pixels, half of them mirrored; for
+    evaluation the shorter side is resized to 256 pixels and the centre cut out. They are read by
+    worker processes, one for each of the trial's threads but one, which draw nothing: batches are
+    the same whatever their number. Batches raise InputError for a picture that cannot be read.
+    """
+
+    @property
+    @abstractmethod
+    def places(self) -> Iterable[Any]:
+        """Where each picture is, for `opener`."""
+
+    @property
+    @abstractmethod
+    def opener(self) -> "Callable[[Any], Image]":
+        """What a worker opens a picture with, in RGB; InputError if it cannot be read."""
+
+    @abstractmethod
+    def __getitem__(self, index: Tensor) -> "Pictures": ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return 3, SIDE, SIDE
+
+    def padded(self, size: int) -> Split:
+        raise InputError(
+            f"image_size={size} pads small images, but these are cropped to {SIDE}x{SIDE} pixels "
+            "out of larger ones; leave it out"
+        )
+
+    def batches(self, batch_size: int) -> Iterator[Images]:
+        return self._read(repeat(None), batch_size)
+
+    def augmented_batches(
+        self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
+    ) -> Iterator[Images]:
+        n = len(self)
+        order = torch.randperm(n, generator=draw)
+        flips = torch.rand(n, generator=draw) < 0.5
+        crops = torch.rand(n, 2 * ATTEMPTS + 2, generator=draw)
+        chosen = [batch[share[0] :: share[1]] for batch in torch.arange(n).split(batch_size)]
+        every, sizes = torch.cat(chosen), [len(batch) for batch in chosen]
+        batches = self[order[every]]._read(crops[every].numpy(), sizes)
+        flips = flips[every].to(self.labels.device)
+        for batch, which in zip(batches, flips.split(sizes), strict=True):
+            images = mirrored(batch.images, which) if spec.flip else batch.images
+            yield Images(images, batch.labels)
+
+    def _read(self, crops: Iterable[np.ndarray | None], sizes: int | list[int]) -> Iterator[Images]:
+        """All images in order, in batches of these sizes. They are made where the labels are."""
+        batches, device = self.labels.split(sizes), self.labels.device
+        jobs = zip(self.places, crops, strict=False)  # the same crop may be repeated forever
+        chunk_sizes = (len(chunk) for labels in batches for chunk in labels.split(CHUNK))
+        read = in_workers(
+            partial(_cuts, self.opener),
+            (list(islice(jobs, size)) for size in chunk_sizes),
+            workers=_workers(len(self)),
+            pinned=device.type == "cuda",
+        )
+        with closing(read) as chunks:
+            for labels in batches:
+                parts = [next(chunks) for _ in labels.split(CHUNK)]
+                images = torch.cat([part.to(device, non_blocking=True) for part in parts])
+                yield Images(images.permute(0, 3, 1, 2), labels)
+
+
+def _workers(images: int) -> int:
+    """A core of the trial's is left to the main process; few images are soon read without."""
+    cores = min(len(os.sched_getaffinity(0)), torch.get_num_threads())
+    return min(max(cores - 1, 1), images // CHUNK)
+
+
+def _cuts(opener: "Callable[[Any], Image]", jobs: list[_Cut]) -> Tensor:
+    """uint8 [n, 224, 224, 3], as Pillow has them and as channels-last convolutions do."""
+    return torch.from_numpy(np.stack([np.asarray(_cut(opener(p), crop)) for p, crop in jobs]))
+
+
+def _cut(picture: "Image", crop: np.ndarray | None) -> "Image":
+    from PIL import Image
+
+    if crop is None:
+        return _centre(resized(picture))
+    picture = picture.crop(random_box(*picture.size, crop))
+    return picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+
+
+def resized(picture: "Image") -> "Image":
+    """With a shorter side of 256 pixels, as torchvision's Resize(256)."""
+    from PIL import Image
+
+    shorter = min(picture.size)
+    width, height = (SHORTER * side // shorter for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _centre(picture: "Image") -> "Image":
+    """As torchvision's CenterCrop(224)."""
+    left, top = (round((side - SIDE) / 2) for side in picture.size)
+    return picture.crop((left, top, left + SIDE, top + SIDE))
+
+
+def random_box(width: int, height: int, random: np.ndarray) -> tuple[int, int, int, int]:
+    """A part of a picture, as torchvision's RandomResizedCrop cuts it: left, top, right, bottom.
+
+    `random` are 22 numbers between 0 and 1: area and ratio of sides of each attempt, and the place.
+    Areas are uniform between 0.08 and 1 of the picture's, ratios log-uniform between 3/4 and 4/3.
+    """
+    *sizes, x, y = random.tolist()
+    for u, v in zip(sizes[::2], sizes[1::2], strict=True):
+        area, aspect = width * height * (AREA + (1 - AREA) * u), ASPECT ** (2 * v - 1)
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(x * (width - w + 1)), int(y * (height - h + 1))
+            break
+    else:
+        w, h = min(width, round(height * ASPECT)), min(height, round(width * ASPECT))
+        left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h

@@ -1,0 +1,62 @@
+"""How deep each sub-network of a network is, written as the papers write it: "3-3-3"."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from growsearch.trial.errors import InputError
+
+
+@dataclass(frozen=True, init=False)
+class Architecture:
+    """Residual blocks (sub-modules) per sub-network, at least one each.
+
+    >>> Architecture("2-2-2").doubled()
+    Architecture("4-4-4")
+
+    Raises InputError for anything that is not whole numbers above zero joined by dashes.
+    """
+
+    blocks: tuple[int, ...]
+
+    def __init__(self, blocks: "str | Architecture | Iterable[int]") -> None:
+        if isinstance(blocks, Architecture):
+            blocks = blocks.blocks
+        if isinstance(blocks, str):
+            parts = blocks.split("-")
+        else:
+            parts = [str(n) for n in (blocks if isinstance(blocks, Iterable) else [blocks])]
+        if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+            raise InputError(
+                f"architecture {'-'.join(parts)!r} is not blocks per sub-network joined by dashes, "
+                "each a whole number of at least 1; write it like 2-2-2"
+            )
+        object.__setattr__(self, "blocks", tuple(int(part) for part in parts))
+
+    def __str__(self) -> str:
+        return "-".join(str(n) for n in self.blocks)
+
+    def __repr__(self) -> str:
+        return f'Architecture("{self}")'
+
+    def doubled(self, times: int = 1) -> "Architecture":
+        """Every sub-network twice as deep, `times` times over (LipGrow, section 4.1)."""
+        return Architecture(n * 2**times for n in self.blocks)
+
+    def grown(self, subnetwork: int) -> "Architecture":
+        """One more sub-module in one sub-network, counted from 0 (AutoGrow, algorithm 1)."""
+        return Architecture(n + (i == subnetwork) for i, n in enumerate(self.blocks))
+
+    def fits_in(self, cap: "Architecture") -> bool:
+        """Whether no sub-network is deeper than `cap`'s."""
+        return all(n <= most for n, most in zip(self.blocks, cap.blocks, strict=True))
+
+    def doublings_to(self, target: "Architecture") -> int:
+        """How often this architecture is doubled to reach `target`; InputError if it never is."""
+        times = max(target.blocks[0] // self.blocks[0], 1).bit_length() - 1
+        if self.doubled(times) != target:
+            reachable = ", ".join(str(self.doubled(k)) for k in range(1, 4))
+            raise InputError(
+                f"doubling never leads from architecture {self} to {target}; "
+                f"it leads to {reachable}, ..."
+            )
+        return times

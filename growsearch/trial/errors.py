@@ -1,0 +1,13 @@
+"""The one error that is the user's to mend."""
+
+
+class InputError(ValueError):
+    """A value that cannot be used. Its message is one line: the value, the rule, the remedy.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+
+def one_line(error: BaseException) -> str:
+    """What another program's error says, as part of a message of one line."""
+    return " ".join(str(error).split()) or type(error).__name__
