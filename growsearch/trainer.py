@@ -12,16 +12,10 @@ from growsearch.epochs.branch import Branch
 from growsearch.epochs.keys import root_key
 from growsearch.epochs.store import EpochStore
 from growsearch.growth.lipschitz import LipschitzConstants
-from growsearch.machine.devices import device_of
 from growsearch.machine.memory import is_out_of_memory
-from growsearch.machine.precision import check_precision
 from growsearch.machine.processes import ranks
-from growsearch.policies.decide import decide
-from growsearch.schedules.rates import Rates, rates
 from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.loading import load_trial_dataset
-from growsearch.training.auto_compile import auto_compile
-from growsearch.training.auto_precision import auto_precision
+from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
 from growsearch.training.growth import go_on
 from growsearch.training.state import TrainState, read_state
@@ -29,7 +23,8 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord, History
-from growsearch.trial.phases import Decision, Grow, completes, next_phase
+from growsearch.trial.kinds import Decision, Grow
+from growsearch.trial.path import TrialPath
 
 _POLL_SECONDS = 0.2
 _MOVED = "torch, processor, threads, processes or options are others"
@@ -63,45 +58,44 @@ class Trainer(Iterator[EpochRecord]):
         name: str | None = None, dataset: Dataset | None = None,
         saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
-        group = ranks()
-        self.device = device_of(config.device)
-        if config.precision == "auto":
-            config = replace(config, precision=group.same(auto_precision(self.device)))
-        check_precision(config.precision, self.device)
-        with group.first_before():
-            dataset = load_trial_dataset(config, dataset)
-        group.check(config.batch_size, len(dataset.train))
-        if group.count > 1 and store is not None:
+        if (count := ranks().count) > 1 and store is not None:
             raise InputError(
-                f"a trial of {group.count} processes cannot share epochs; leave out the store, or "
+                f"a trial of {count} processes cannot share epochs; leave out the store, or "
                 "train in one"
             )
-        self.dataset = dataset.to(self.device)
-        if config.compile == "auto":
-            decided = auto_compile(config, self.dataset, self.device) if group.first else "off"
-            config = replace(config, compile=group.same(decided))
-        self.config = config
-        """Its precision and compile are not auto: they are decided."""
-        root = root_key(config, dataset, self.device)
-        self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
+        setting = resolved(config, dataset)
+        self.config, self.dataset, self.device = setting.config, setting.dataset, setting.device
+        root = root_key(self.config, self.dataset, self.device)
+        self.branch = Branch(store, self.config, self.dataset, self.device, root, keep_states)
         if store and name:
             self.branch.by = f"{name} of {store.owner}"
+        self.path = TrialPath(self.config)
         if saved is None:
-            self._state = TrainState.initial(config, self.dataset, self.device)
+            self._state = TrainState.initial(self.config, self.dataset, self.device)
         else:
             history, contents = saved
-            self._state = TrainState.restored(contents, history, config, self.dataset, self.device)
+            self._state = TrainState.restored(
+                contents, history, self.config, self.dataset, self.device
+            )
             saved_root = contents.get("root", root)  # older states have none
             self.branch.follow(history, self._state.architecture, saved_root)
-        self.history, self.phase = self._state.history, self._state.phase
+            self.path.resume(history, self._state.phase, str(self._state.architecture))
         self._in_epoch = False
         self.recalled = False
         """Whether the last epoch was remembered, not trained."""
-        self.decision: Decision | None = None
-        """What the policy decided after the last epoch."""
         self.reason: str | None = None
         """Why the trial failed, if it did."""
         self._store_seconds = 0.0
+
+    @property
+    def history(self) -> History:
+        """The records so far."""
+        return self.path.history
+
+    @property
+    def decision(self) -> Decision | None:
+        """What the policy decided after the last epoch."""
+        return self.path.decision
 
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
@@ -126,24 +120,19 @@ class Trainer(Iterator[EpochRecord]):
 
     @property
     def finished(self) -> bool:
-        return bool(self.history) and self.history[-1].status != "running"
+        return self.path.ended
 
     @property
     def state(self) -> TrainState:
-        """Ready for the next epoch; brought there first, if the last ones were remembered."""
+        """The state before the next epoch; made ready first, if the last ones were remembered."""
         if len(self._state.history) < len(self.history):
             self._go_on(self.branch.state_after(self._state, self.history))
         return self._state
 
     @property
     def next_key(self) -> str:
-        """Of the next epoch."""
-        return self.branch.next_key(self.phase, self._rates)
-
-    @property
-    def _rates(self) -> Rates:
-        """The next epoch's."""
-        return rates(self.config, self.history, self.phase)
+        """The store key of the next epoch."""
+        return self.branch.next_key(self.path.phase, self.path.rates)
 
     @property
     def awaited(self) -> tuple[str, str] | None:
@@ -152,15 +141,13 @@ class Trainer(Iterator[EpochRecord]):
         The next step then waits until that is over, or until the other is gone. Otherwise the
         epoch is this trial's, and others wait for it.
         """
-        return self.branch.awaited(self.phase, self._rates)
+        return self.branch.awaited(self.path.phase, self.path.rates)
 
     def _go_on(self, state: TrainState) -> None:
-        architecture = state.architecture
-        if isinstance(self.decision, Grow):
-            architecture = self.decision.architecture
         self._state = go_on(
-            state, self.history, self.phase, architecture, self.config, self.dataset
-        )
+            state, self.history, self.path.phase, Architecture(self.path.architecture),
+            self.config, self.dataset,
+        )  # fmt: skip
 
     def __next__(self) -> EpochRecord:
         if self.finished:
@@ -173,44 +160,35 @@ class Trainer(Iterator[EpochRecord]):
         except (RuntimeError, MemoryError) as error:
             if not (is_out_of_memory(error) and self.history and self.history[-1].grew):
                 raise
-            self.reason = _out_of_memory(self._next_architecture)
-            self.history = self.history.revised(status="failed")
+            self._fail(self.path.architecture)
             self.branch.release()
             raise StopIteration from error
         self.recalled = state is None
-        history = self.history.plus(record)
-        if record.status == "running" and completes(self.config, history):
-            record = replace(record, status="completed")
-        self.decision = decide(self.config, history) if record.status == "running" else None
-        if self.decision is not None:
+        decision = self.path.extend(record)
+        if decision is not None:
             self.branch.fork()
-            record = replace(record, decision=str(self.decision))
-        if isinstance(self.decision, Grow):
+            self.path.revise(decision=str(decision))
+        if isinstance(decision, Grow):
             try:
-                state, record = self._grown(state, record, constants, self.decision.architecture)
+                state = self._grown(state, constants, decision.architecture)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self.reason = _out_of_memory(self.decision.architecture)
-                record, self.decision = replace(record, status="failed"), None
-        record = replace(record, store_seconds=self._store_seconds)
+                self._fail(str(decision.architecture))
+        self.path.revise(store_seconds=self._store_seconds)
         if not self.recalled:
-            record = replace(record, seconds=time.perf_counter() - started)
-        self.history = self.history.plus(record)
-        self.phase = next_phase(self.config, self.history, self.decision)
+            self.path.revise(seconds=time.perf_counter() - started)
         if state is not None:
             self._go_on(state)
         if self.finished:
             self.branch.release()
         self._in_epoch = False
-        return record
+        return self.history[-1]
 
-    @property
-    def _next_architecture(self) -> Architecture:
-        """Of the next epoch, whether or not the network is there yet."""
-        if isinstance(self.decision, Grow):
-            return self.decision.architecture
-        return self._state.architecture
+    def _fail(self, architecture: str) -> None:
+        """End the trial with its last epoch: memory does not suffice for the next network."""
+        self.reason = f"out of memory at growth to {architecture}"
+        self.path.fail()
 
     def _wait(self) -> None:
         if awaited := self.awaited:
@@ -221,12 +199,12 @@ class Trainer(Iterator[EpochRecord]):
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
         """The next epoch, remembered or else trained; the state after it if that is at hand."""
-        taken = self._rates
+        taken, phase = self.path.rates, self.path.phase
         if self.branch.has_moved:
             epoch = len(self.history) + 1
             _LOG.warning("from epoch %d on arithmetic is not what it was: %s", epoch, _MOVED)
         with self._in_store():
-            remembered = self.branch.recall(self.phase, taken)
+            remembered = self.branch.recall(phase, taken)
         if remembered is not None:
             return None, *remembered
         state = self.state
@@ -238,22 +216,27 @@ class Trainer(Iterator[EpochRecord]):
         return state, record, constants
 
     def _grown(
-        self, state: TrainState | None, record: EpochRecord, constants: LipschitzConstants,
-        architecture: Architecture,
-    ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
-        """The growth after `record`'s epoch, likewise."""
+        self, state: TrainState | None, constants: LipschitzConstants, architecture: Architecture
+    ) -> TrainState | None:
+        """The state after the growth that follows the last epoch, None if that was remembered.
+
+        The last record then has what the growth did.
+        """
+        record = self.history[-1]
         with self._in_store():
             known = self.branch.recall_growth(record, architecture)
         if state is None and known is not None:
-            return None, known
+            self.path.replace_last(known)
+            return None
         if state is None:
-            state = self.branch.state_after(self._state, self.history.plus(record))
+            state = self.branch.state_after(self._state, self.history)
         state, record = run_growth(
             state, record, constants, architecture, self.config, self.dataset
         )
         with self._in_store():
             self.branch.remember_growth(record)
-        return state, record
+        self.path.replace_last(record)
+        return state
 
     @contextmanager
     def _in_store(self) -> Iterator[None]:
@@ -261,7 +244,3 @@ class Trainer(Iterator[EpochRecord]):
         yield
         if self.branch.store is not None:
             self._store_seconds += time.perf_counter() - started
-
-
-def _out_of_memory(architecture: Architecture) -> str:
-    return f"out of memory at growth to {architecture}"

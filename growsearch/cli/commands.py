@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from growsearch.trial.config import TrialConfig, check_field
+from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 def trial_options(parsed: argparse.Namespace) -> dict[str, Any]:
     """The trial options that were given."""
     given = vars(parsed)
-    return {
-        spec.name: check_field(spec.name, given[spec.name])
-        for spec in fields(TrialConfig)
-        if spec.name in given
-    }
+    return {name: check_field(name, given[name]) for name in every_option() if name in given}
 
 
 def _default_out(name: str) -> str:

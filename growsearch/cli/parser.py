@@ -3,18 +3,22 @@
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import fields
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from growsearch import __version__
-from growsearch.trial.choices import COSTS, KEPT, LOGS, METRICS, SAMPLERS, SCHEDULERS
-from growsearch.trial.config import TrialConfig
+from growsearch.search.settings import KEPT, LOGS, SAMPLERS, SCHEDULERS
+from growsearch.trial.components import KINDS, SEARCH_KINDS, components, users_of
+from growsearch.trial.config import every_option, flat, trial_options
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import Option
 
 # --help must answer at once: nothing heavy is imported here.
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments, allow_abbrev=False)
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
@@ -119,8 +123,6 @@ _SEARCH_OPTIONS = (
     ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
      "cost and accuracy; Tune's own see accuracy alone, of which pbt varies the learning rate "
      "(default: none)"),
-    ("--metric", str, "|".join(METRICS), "what scheduler and sampler take for accuracy (default: "
-     "val_accuracy)"),
     ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
      "(default: 0.1)"),
     ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),
@@ -138,10 +140,13 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the search runs")
     for option, kind, metavar, text in _SEARCH_OPTIONS:
         group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
-    group.add_argument(
-        "--cost", nargs="+", dest="costs", metavar="|".join(COSTS), default=argparse.SUPPRESS,
-        help="what scheduler and sampler minimise, one or more (default: ppe)",
-    )  # fmt: skip
+    for kind, many in (("cost", True), ("metric", False)):
+        about = SEARCH_KINDS[kind]
+        group.add_argument(
+            f"--{kind}", nargs="+" if many else None, dest="costs" if many else kind,
+            metavar="|".join(components(kind)), default=argparse.SUPPRESS,
+            help=f"{about.help} (default: {about.default})",
+        )  # fmt: skip
     group.add_argument(
         "--log", nargs="+", metavar="|".join(LOGS), default=argparse.SUPPRESS,
         help="tell each epoch to one or more of them as well, through Tune",
@@ -173,17 +178,34 @@ def _add_trial_options(
     parser: argparse.ArgumentParser, title: str, show_defaults: bool = False
 ) -> None:
     group = parser.add_argument_group(title)
-    for spec in fields(TrialConfig):
-        rule = spec.metadata
-        text = rule["help"]
-        default = rule.get("default", spec.default)
-        if show_defaults and default is not None:
-            text += f" (default: {default})"
-        group.add_argument(
-            f"--{spec.name.replace('_', '-')}",
-            type=rule["kind"],
-            nargs="+" if rule.get("many") else None,
-            metavar="|".join(rule["choices"]) if "choices" in rule else rule["kind"].__name__,
-            default=argparse.SUPPRESS,
-            help=text,
-        )
+    rules = every_option()
+    for name in [*KINDS, *trial_options()]:
+        _add_option(group, rules[name], show_defaults)
+    for kind in KINDS:
+        owners: dict[tuple[str, ...], list[Option]] = {}
+        for name, rule in rules.items():
+            users = tuple(user.name for user in users_of(name) if user.kind == kind)
+            if users:
+                owners.setdefault(users, []).append(rule)
+        for users, options in owners.items():
+            named = "any" if len(users) == len(components(kind)) else ", ".join(users)
+            group = parser.add_argument_group(f"{kind} {named}")
+            for rule in options:
+                _add_option(group, rule, show_defaults)
+
+
+def _add_option(group: argparse._ArgumentGroup, rule: Option, show_default: bool) -> None:
+    text = rule.help
+    if rule.name in KINDS:
+        text += f" (growsearch list {rule.name})"
+    default = rule.default_help or (None if rule.default is None else flat(rule.default))
+    if show_default and default is not None:
+        text += f" (default: {default})"
+    group.add_argument(
+        f"--{rule.name.replace('_', '-')}",
+        type=rule.kind,
+        nargs="+" if rule.many else None,
+        metavar="|".join(rule.choices) if rule.choices is not None else rule.kind.__name__,
+        default=argparse.SUPPRESS,
+        help=text.replace("%", "%%"),
+    )

@@ -9,7 +9,6 @@ from growsearch.epochs.claims import Claim, holder
 from growsearch.epochs.keys import epoch_key, growth_key, moved_key
 from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.growth.lipschitz import LipschitzConstants
-from growsearch.schedules.rates import Rates, rates
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.epoch import lipschitz_details, retrain
 from growsearch.training.growth import go_on
@@ -17,6 +16,7 @@ from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.rates import Rates, rates
 
 Measured = tuple[EpochRecord, LipschitzConstants]
 _GROWTH = (

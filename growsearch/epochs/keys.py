@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 from growsearch.machine.arithmetic import arithmetic
-from growsearch.schedules.rates import Rates
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.choices import GROWING
-from growsearch.trial.config import TrialConfig
+from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.history import INITIALIZING, EpochRecord
+from growsearch.trial.options import Role, Value
+from growsearch.trial.rates import Rates
 
 NUMERICS = 2
 """To be raised by a change of this program that changes what an epoch comes to."""
@@ -36,15 +36,28 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
         numerics=NUMERICS,
         record=[f.name for f in fields(EpochRecord)],
         dataset=dataset.digest,
-        network=config.network,
-        architecture=config.architecture,
-        bn_gamma_init=config.bn_gamma_init,
-        batch_size=config.batch_size,
-        weight_decay=config.weight_decay,
-        seed=config.seed,
+        **keyed(config, Role.NETWORK, Role.EPOCH),
         **arithmetic(config, device),
         compiled=config.compile == "on",
     )
+
+
+def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
+    """The options of these roles as keys hold them; those of older keys that a trial does not use
+    are None.
+
+    An option that is newer than the oldest store that is still read is left out at its default: so
+    the keys stay what they were.
+    """
+    rules = every_option()
+    values = config.values(*roles)
+    return {
+        name: values.get(name)
+        for name, rule in rules.items()
+        if rule.role in roles
+        and (not rule.plugin or name in values)
+        and (rule.keyed_at_default or values.get(name) not in (None, rule.default))
+    }
 
 
 def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str:
@@ -66,7 +79,7 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
     return _hashed(
         parent=parent,
         architecture=str(architecture),
-        **{name: getattr(config, name) for name in GROWING},
+        **keyed(config, Role.GROWTH),
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from growsearch.machine.randomness import generator
-from growsearch.tasks.images.families import GrowableNetwork
+from growsearch.tasks.images.networks import GrowableNetwork
 
 # within 1 % of the true norms at every epoch of real runs: tests/test_lipschitz.py
 COLD_PRODUCTS = 30

@@ -10,11 +10,11 @@ from math import exp, inf, prod
 import torch
 from torch import Tensor
 
-from growsearch.growth.initializers import clone_sources
+from growsearch.growth.initializers.clone import clone_sources
 from growsearch.growth.lipschitz import LipschitzConstants
 from growsearch.machine.compiling import as_written
 from growsearch.tasks.images.blocks import Block, ResidualBlock
-from growsearch.tasks.images.families import GrowableNetwork
+from growsearch.tasks.images.networks import GrowableNetwork
 
 
 @dataclass(frozen=True)

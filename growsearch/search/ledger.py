@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from growsearch.stopping.cost_bounds import summed_costs, work_of
 from growsearch.stopping.judge import PAUSED
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
@@ -73,8 +74,8 @@ class Ledger:
         self.folder = folder
         (folder / LOG_FILE).touch()
         self.trials: dict[str, SearchTrial] = {}
-        self.paid = {"epochs": 0.0, "param_epochs": 0.0, "flops": 0.0, "seconds": 0.0}
-        """Of the epochs that this search trained."""
+        self.paid = dict.fromkeys(("epochs", *summed_costs()), 0.0)
+        """The costs of the epochs that this search trained, by name, and their number."""
         self._written: dict[str, float] = {}
         """When each trial's table was, or when it began; of those that may run."""
 
@@ -213,9 +214,8 @@ class Ledger:
             return
         before = trial.history[record.epoch - 2].train_flops if record.epoch > 1 else 0.0
         self.paid["epochs"] += 1
-        self.paid["param_epochs"] += record.parameters
-        self.paid["flops"] += record.train_flops - before
-        self.paid["seconds"] += record.seconds
+        for name, cost in summed_costs().items():
+            self.paid[name] += cost.of_epoch(work_of(record, before), record)
 
     def _write(self, trial: SearchTrial) -> None:
         write_trial(

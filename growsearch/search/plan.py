@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from growsearch.policies.path import BLANK, TrialPath
 from growsearch.search.sharing import root_of
-from growsearch.trial.choices import AUTOGROW, LIPGROW
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.defaults import first_chance
+from growsearch.trial.history import INITIALIZING
+from growsearch.trial.path import TrialPath
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,19 @@ class Plan:
 def plan_search(drawn: list[TrialConfig]) -> Plan:
     """The tree of `drawn`, exact as far as no data decides.
 
-    A trial's way is known until data may decide a growth: with a fixed schedule to its end. What
-    follows may be all its own, or all shared.
+    A trial's path is known until data may decide something: with a fixed schedule to its end. The
+    epochs that follow may all be its own, or all be shared.
     """
     known: set[tuple[Any, ...]] = set()
     places: dict[tuple[Any, ...], int] = {}
     unknown = longest = nominal = 0
     for config in drawn:
         path, place = TrialPath(config), places.setdefault(root_of(config), len(places))
-        while not path.ended and len(path.history.trained) < _known_epochs(config):
+        while _is_known(path):
             step = (place, path.next_epoch())
             known.add(step)
             place = places.setdefault(step, len(places))
-            path.extend(BLANK)
+            path.assume()
         epochs = len(path.history)
         rest = 0 if path.ended else config.epochs - len(path.history.trained)
         unknown += rest
@@ -46,13 +45,11 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
     return Plan(len(drawn), nominal, max(len(known), longest), len(known) + unknown)
 
 
-def _known_epochs(config: TrialConfig) -> int:
-    """Epochs after which data may decide a growth for the first time."""
-    if config.policy in LIPGROW:
-        assert config.window and config.reserve
-        return config.window + 1
-    if config.policy in AUTOGROW:
-        return first_chance(config)
-    if config.initializer == "adam" and config.growth_epochs:
-        return config.growth_epochs[0]
-    return config.epochs
+def _is_known(path: TrialPath) -> bool:
+    """Whether what the next epoch trains is known before any data are."""
+    config, trained = path.config, len(path.history.trained)
+    data_rates = config.lr_schedule.reads_data and trained > 0
+    if path.ended or data_rates or trained >= config.policy.known_epochs(config):
+        return False
+    apart = path.phase == INITIALIZING
+    return not apart or (config.initializer is not None and config.initializer.apart_known)

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from growsearch.epochs.store import in_bytes
-from growsearch.trial.choices import COSTS, LOGS, METRICS, PAUSING, SAMPLERS, SCHEDULERS
+from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
+
+SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
+PAUSING = ("hyperband", "pbt")
+"""Those of Tune's that pause trials."""
+SAMPLERS = ("tpe", "nsga2", "gp")
+KEPT = ("all", "forks", "last")
+"""Which training states stay in an epoch store."""
+LOGS = ("tensorboard", "mlflow", "wandb")
+"""What else a search may be told to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +79,8 @@ class SearchSettings:
         for name, value, known in (
             ("sampler", self.sampler, SAMPLERS),
             ("scheduler", self.scheduler, SCHEDULERS),
-            ("metric", self.metric, tuple(METRICS)),
-            *(("cost", cost, tuple(COSTS)) for cost in self.costs),
+            ("metric", self.metric, tuple(components("metric"))),
+            *(("cost", cost, tuple(components("cost"))) for cost in self.costs),
             *(("log", log, LOGS) for log in self.log),
         ):
             if value is not None and value not in known:

@@ -1,31 +1,28 @@
 """Which trials would train the same epochs, so that only one of them does at a time."""
 
-from growsearch.policies.path import TrialPath
-from growsearch.trial.choices import DATA
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
+from growsearch.trial.options import Role
+from growsearch.trial.path import TrialPath
 
-_ROOT = (
-    *DATA, "network", "architecture", "bn_gamma_init", "batch_size", "weight_decay", "seed",
-    "device", "precision", "compile",
-)  # fmt: skip
+_ROOT_ROLES = (Role.DATA, Role.NETWORK, Role.EPOCH, Role.MACHINE)
 
 
 def growth_order(config: TrialConfig) -> tuple[object, ...]:
-    """Sorts trials by how early they are to grow.
+    """Sorts trials by how early they are to grow, each policy's by itself.
 
-    Those that grow later go on from states that the earlier ones keep before they grow.
+    Those that grow later continue from states that the earlier ones keep before they grow.
     """
-    return config.growth_epochs or (), config.rtol or 0, config.interval or 0
+    return config.policy.name, config.policy.earliness()
 
 
 def root_of(config: TrialConfig) -> tuple[object, ...]:
     """What the first epoch depends on but for its learning rate; the data by their name."""
-    return tuple(getattr(config, name) for name in _ROOT)
+    return tuple(config.values(*_ROOT_ROLES).items())
 
 
 class Follower:
-    """Whether a waiting trial still goes the way of a running one."""
+    """Whether a waiting trial still trains the same epochs as a running one."""
 
     def __init__(self, waiting: TrialConfig, running: TrialConfig) -> None:
         self.follows = root_of(waiting) == root_of(running)
@@ -40,6 +37,6 @@ class Follower:
             epoch = len(self.running.history)
             if not self.follows or epoch == len(known):
                 break
-            self.waiting.extend(known[epoch])
-            self.running.extend(known[epoch])
+            self.waiting.follow(known[epoch])
+            self.running.follow(known[epoch])
         return self.follows

@@ -4,11 +4,11 @@ from growsearch.epochs.branch import remembered
 from growsearch.epochs.claims import holder
 from growsearch.epochs.keys import epoch_key, growth_key
 from growsearch.epochs.store import EpochStore
-from growsearch.policies.path import TrialPath
-from growsearch.schedules.rates import rates
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
+from growsearch.trial.kinds import Grow
+from growsearch.trial.path import TrialPath
 
 
 class Awaited:
@@ -19,7 +19,7 @@ class Awaited:
         self.history = history
         self.path = TrialPath(config)
         for record in history:
-            self.path.extend(record)
+            self.path.follow(record)
         self.before = history[-1].key if history else None
         self.key = key
 
@@ -28,7 +28,7 @@ class Awaited:
         while epoch := remembered(store, self.key, by=""):
             record, _ = epoch
             self.history = self.history.plus(record)
-            self.path.extend(record)
+            self.path.follow(record)
             if self.path.ended:
                 return False
             self.before, self.key = self.key, self._next_key()
@@ -36,7 +36,6 @@ class Awaited:
 
     def _next_key(self) -> str:
         path, parent = self.path, self.key
-        if path.grew:
+        if isinstance(path.decision, Grow):
             parent = growth_key(parent, self.config, Architecture(path.architecture))
-        taken = rates(self.config, path.history, path.phase)
-        return epoch_key(parent, path.phase, taken, self.config)
+        return epoch_key(parent, path.phase, path.rates, self.config)

@@ -1,26 +1,53 @@
 """The least that a trial can cost in the end, at each of its epochs.
 
-Networks only grow. So what the epochs so far cost, and the rest at the size that the policy will
-have at least, is a lower bound; it never falls, is the cost itself at the end, and from the first
-epoch on where the schedule is fixed. AutoGrow's trials are open-ended: they have at least their
-fine-tuning before them, and more and larger epochs can only raise their mean.
+Networks only grow. So the cost of the epochs so far, and of those left at the sizes that are
+certain, is a lower bound. It never falls, is the cost itself at the end, and is exact from the
+first epoch on where the schedule is fixed. AutoGrow's trials are open-ended: they have at least
+their fine-tuning before them, and more and larger epochs can only raise their mean.
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from itertools import accumulate
+from typing import cast
 
-from growsearch.policies.path import BLANK, TrialPath
-from growsearch.tasks.images.costs import FLOPS_PER_MAC, count_macs, count_parameters
-from growsearch.tasks.images.families import build_network
+from growsearch.stopping.cost import Cost, EpochWork, Metric
+from growsearch.tasks.images.costs import count_macs, count_parameters
+from growsearch.tasks.images.flops import FLOPS_PER_MAC
 from growsearch.tasks.images.loading import load_dataset
+from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.choices import AUTOGROW
+from growsearch.trial.components import component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import FINE_TUNING, EpochRecord
+from growsearch.trial.kinds import Family
+from growsearch.trial.path import TrialPath
 
 Size = Callable[[str], tuple[int, int]]
-"""Of an architecture: its parameters, and its multiply-accumulates for one image."""
+"""Gives an architecture's parameters, and its multiply-accumulates for one image."""
+
+
+def cost_of(name: str) -> Cost:
+    """The cost of this name; InputError if there is none."""
+    return cast(Cost, component("cost", name)())
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of this name; InputError if there is none."""
+    return cast(Metric, component("metric", name)())
+
+
+def summed_costs() -> dict[str, Cost]:
+    """By name, the costs that a search may have a budget of: those that are sums over epochs."""
+    every = (cost_of(name) for name in components("cost"))
+    return {cost.name: cost for cost in every if not cost.mean}
+
+
+def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
+    """What a recorded epoch did, given the training FLOPs before it."""
+    images = (record.train_flops - flops_before) / (FLOPS_PER_MAC * record.macs)
+    return EpochWork(record.architecture, record.parameters, record.macs, images)
 
 
 class CostBound:
@@ -31,51 +58,56 @@ class CostBound:
         self.size = size
         self._ahead: list[str] = []
         """The architectures of the epochs that are left at least, the next one last."""
-        self._totals: dict[str, float] = {"flops": 0.0, "seconds": 0.0}
+        self._costs = {name: cost_of(name) for name in components("cost")}
+        self._spent = dict.fromkeys(self._costs, 0.0)
+        self._least = {name: [0.0] for name in self._costs}
+        """The least cost of the first k epochs of `_ahead`, for each k."""
         self._flops = 0.0
 
     def extend(self, record: EpochRecord) -> None:
         """One epoch more."""
         expected = bool(self._ahead) and self._ahead.pop() == record.architecture
-        self.path.extend(record)
-        images = (record.train_flops - self._flops) / (FLOPS_PER_MAC * record.macs)
+        self.path.follow(record)
+        work = work_of(record, self._flops)
         self._flops = record.train_flops
+        for name, cost in self._costs.items():
+            self._spent[name] += cost.of_epoch(work, record)
         goes_on = [] if self.path.ended else [self.path.architecture]
-        if not expected or self._ahead[-1:] != goes_on or self.path.config.policy in AUTOGROW:
+        open_ended = self.path.config.policy.finetune_epochs is not None
+        if not expected or self._ahead[-1:] != goes_on or open_ended:
             self._ahead = self._least_ahead()
-            sizes = [self.size(architecture) for architecture in self._ahead]
-            param_epochs = record.param_epochs + sum(parameters for parameters, _ in sizes)
-            macs = sum(macs for _, macs in sizes)
-            self._totals |= {
-                "ppe": param_epochs / (record.epoch + len(sizes)),
-                "param_epochs": param_epochs,
-                "flops": record.train_flops + FLOPS_PER_MAC * images * macs,
-            }
-        self._totals["seconds"] += record.seconds
+            works = [EpochWork(a, *self.size(a), work.images) for a in self._ahead]
+            for name, cost in self._costs.items():
+                self._least[name] = list(accumulate(map(cost.least, works), initial=0.0))
 
     def costs(self, names: Sequence[str]) -> tuple[float, ...]:
-        """Lower bounds of the final "ppe", "param_epochs", "flops" or "seconds".
+        """Lower bounds of the final costs of these names."""
+        return tuple(self._bound(name) for name in names)
 
-        Of seconds, those so far: how long an epoch takes is not known beforehand.
-        """
-        return tuple(self._totals[name] for name in names)
+    def spent(self, name: str) -> float:
+        """What the epochs so far cost to train, summed over them, shared ones included."""
+        return self._spent[name]
+
+    def _bound(self, name: str) -> float:
+        total = self._spent[name] + self._least[name][len(self._ahead)]
+        epochs = len(self.path.history) + len(self._ahead)
+        return total / epochs if self._costs[name].mean else total
 
     def _least_ahead(self) -> list[str]:
-        path, config = copy.copy(self.path), self.path.config
-        if config.policy in AUTOGROW:
-            assert config.finetune_epochs is not None
+        path, policy = copy.copy(self.path), self.path.config.policy
+        if policy.finetune_epochs is not None:
             tuned = sum(record.phase == FINE_TUNING for record in path.history)
-            return [path.architecture] * (config.finetune_epochs - tuned)
+            return [path.architecture] * (policy.finetune_epochs - tuned)
         ahead = []
         while not path.ended:
             ahead.append(path.architecture)
-            path.extend(BLANK)
+            path.assume()
         return ahead[::-1]
 
 
 def sizes_of(config: TrialConfig) -> Size:
     """The sizes of the networks that the trial may have."""
-    dataset = load_dataset(config.dataset, config.data_dir, config.split)
+    dataset = load_dataset(config.dataset.name, config.data_dir, config.split)
     shape = dataset.image_shape
     if config.image_size is not None:
         shape = (shape[0], config.image_size, config.image_size)
@@ -84,7 +116,7 @@ def sizes_of(config: TrialConfig) -> Size:
 
 @cache
 def _size(
-    network: str, shape: tuple[int, int, int], classes: int, architecture: str
+    network: Family, shape: tuple[int, int, int], classes: int, architecture: str
 ) -> tuple[int, int]:
     built = build_network(network, Architecture(architecture), shape, classes, seed=0)
     return count_parameters(built), count_macs(built, shape)

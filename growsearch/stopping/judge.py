@@ -1,25 +1,18 @@
 """When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.cost_bounds import CostBound, cost_of, metric_of, sizes_of
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
-from growsearch.trial.choices import COSTS, LOSSES, METRICS
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History
 
 STOPPED, PAUSED = "stopped", "paused"
-_SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
-    "ppe": lambda record: record.param_epochs,
-    "param_epochs": lambda record: record.param_epochs,
-    "flops": lambda record: record.train_flops,
-}
-"""What a trial's epochs so far cost to train, shared ones included, in the unit of a cost."""
 
 
 class Leaving(NamedTuple):
@@ -58,10 +51,10 @@ class ParetoStopping:
         metric: str = "val_accuracy",
     ) -> None:  # fmt: skip
         self.costs, self.metric = tuple(costs), metric
-        self._sign = -1 if metric in LOSSES else 1
+        self._metric = metric_of(metric)
         self.safe = SafeStopping(
-            alpha=alpha, delta=delta, audit=audit, seed=seed, most=METRICS[metric][1],
-            accuracy=f"-{metric}" if metric in LOSSES else "accuracy",
+            alpha=alpha, delta=delta, audit=audit, seed=seed, most=self._metric.highest,
+            accuracy=f"-{metric}" if self._metric.minimized else "accuracy",
         )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
@@ -79,9 +72,7 @@ class ParetoStopping:
             return Leaving(STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
-        spent = sum(r.seconds for r in history)
-        if self.costs[0] in _SPENT:
-            spent = _SPENT[self.costs[0]](last)
+        spent = trial.bound.spent(self.costs[0])
         costs = trial.bound.costs(self.costs)
         raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
         if raced is None or not raced.pause:
@@ -111,9 +102,9 @@ class ParetoStopping:
         self.hypervolume.add(cost, accuracy)
 
     def _columns(self, stop: Stop) -> dict[str, object]:
-        names = [COSTS[cost] for cost in self.costs]
+        names = [cost_of(cost).column for cost in self.costs]
         bounds = dict(zip(names, stop.lower_costs, strict=True))
-        bounds[self.metric] = self._sign * stop.upper_accuracy
+        bounds[self._metric.column] = self._metric.value(stop.upper_accuracy)
         return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {
             f"bound/{name}": bound for name, bound in bounds.items()
         }
@@ -155,13 +146,13 @@ class ParetoStopping:
         self._resting[name] = self._standing(name, self._followed.pop(name))
 
     def _accuracy(self, record: EpochRecord) -> float:
-        accuracy: float = self._sign * getattr(record, self.metric)
-        return accuracy
+        return self._metric.value(getattr(record, self._metric.column))
 
     def _scale(self, costs: Sequence[float]) -> Bounds:
         """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
-        lowest, highest = METRICS[self.metric]
         return Bounds(
-            lowest_cost=min(costs) / 10, highest_cost=max(costs) * 10, lowest_accuracy=lowest,
-            highest_accuracy=highest,
-        )  # fmt: skip
+            lowest_cost=min(costs) / 10,
+            highest_cost=max(costs) * 10,
+            lowest_accuracy=self._metric.lowest,
+            highest_accuracy=self._metric.highest,
+        )

@@ -2,11 +2,13 @@
 
 import pandas as pd
 
+from growsearch.policies.lipgrow import LipGrow
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.results import config_of
-from growsearch.trial.choices import LIPGROW
+from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
+from growsearch.trial.kinds import Policy
 
 FOUND_COLUMNS = [
     "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
@@ -27,7 +29,8 @@ def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
     first = grown["growth_epochs"].str.split().str[0].astype(int)
     grown = grown.assign(first_growth=first, error=100 - grown["val_accuracy"])
     fixed = _of(grown, ("fixed",), "growth epochs on a grid")
-    chosen = _of(grown, LIPGROW, "growth epochs chosen by LipGrow")
+    lipgrow = [n for n, policy in components("policy").items() if issubclass(policy, LipGrow)]
+    chosen = _of(grown, tuple(lipgrow), "growth epochs chosen by LipGrow")
     grid = fixed.groupby("first_growth")["error"].agg(["mean", "std", "count"]).reset_index()
     grid.columns = pd.Index(["first_growth", "error", "error_std", "trials"])
     own = {
@@ -46,13 +49,18 @@ def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
 def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
     """What schedules cost and give: LipGrow's Figure 5, a row a completed trial, cheapest first.
 
-    Columns: schedule ("sampled" for policy "fixed", "hand-tuned", "lipgrow"), growth_epochs, ppe,
+    Columns: schedule (the policy's label: "sampled" for policy "fixed", "hand-tuned", "lipgrow",
+    "autogrow", "vanilla"), growth_epochs, ppe,
     best_val_accuracy (percent), pareto_optimal. Raises InputError if no trial is complete.
     """
     completed = _completed(trials)
-    names = {"fixed": "sampled", "hand-tuned": "hand-tuned"} | dict.fromkeys(LIPGROW, "lipgrow")
+    labels = {
+        name: policy.label or name
+        for name, policy in components("policy").items()
+        if issubclass(policy, Policy)
+    }
     table = completed.assign(
-        schedule=completed["config/policy"].map(names).fillna("vanilla"),
+        schedule=completed["config/policy"].map(lambda name: labels.get(name, name)),
         pareto_optimal=is_pareto_optimal(completed, accuracy="best_val_accuracy"),
     ).sort_values(["ppe", "trial_id"], ignore_index=True)
     return table[["schedule", "growth_epochs", "ppe", "best_val_accuracy", "pareto_optimal"]]
@@ -76,9 +84,9 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
         baseline = scratch.get(from_scratch(config, trial["architecture"]).digest)
         row = {
             "trial_id": trial["trial_id"],
-            "policy": config.policy,
-            "initializer": config.initializer,
-            "interval": config.interval,
+            "policy": config.policy.name,
+            "initializer": trial["config/initializer"],
+            "interval": trial["config/interval"],
             "seed": config.architecture,
             "found": trial["architecture"],
             "epochs": trial["epochs"],

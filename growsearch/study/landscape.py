@@ -6,7 +6,7 @@ on planes through the final network (Li et al. 2018, Visualizing the loss landsc
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Plane:
         if images < 2:
             raise InputError(f"images={images} are too few to normalize a batch; give 2 or more")
         config, history, contents = read_state(self.state)
-        config = replace(config, device="auto", compile="off")
+        config = config.replaced(device="auto", compile="off")
         trainer = Trainer(config, saved=(history, contents))
         batches = _batches(trainer.dataset, images, config.batch_size, config.seed)
         labels = torch.cat([batch.labels for batch in batches])

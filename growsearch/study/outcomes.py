@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from growsearch.trial.choices import LOSSES, METRICS
+from growsearch.stopping.cost_bounds import metric_of
+from growsearch.trial.components import components
 
 ORDER = ("completed", "stopped", "paused", "diverged", "failed", "running")
 
@@ -27,8 +28,10 @@ class Audit:
 def audit(trials: pd.DataFrame) -> Audit:
     """From `summarize`'s table."""
     kept = trials[trials["status"].isin(["completed", "diverged"]) & trials["dominated_by"].notna()]
-    metric = next((m for m in METRICS if kept[f"bound/{m}"].notna().any()), "val_accuracy")
-    accuracies = trials[metric] * (-1 if metric in LOSSES else 1)
+    judged = (m for m in components("metric") if kept[f"bound/{m}"].notna().any())
+    judged = (m for m in components("metric") if kept[f"bound/{m}"].notna().any())
+    metric = next(judged, "val_accuracy")
+    accuracies = trials[metric].map(metric_of(metric).value)
     named = accuracies.set_axis(trials["trial_id"])
     rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
     wrong = (kept["status"] == "completed") & (accuracies[kept.index] > rival)

@@ -15,7 +15,7 @@ from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
 from growsearch.study.figures import front_figure
 from growsearch.study.outcomes import audit, count_outcomes
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
-from growsearch.study.results import SCHEMA, read_info, read_study, summarize
+from growsearch.study.results import read_info, read_study, schema, summarize
 
 _CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz", "lr")
 
@@ -99,7 +99,7 @@ def _was_audited(info: dict[str, Any]) -> bool:
 def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
     optimal = is_pareto_optimal(trials)
     curves = dict(iter(study.groupby("trial_id")))
-    scalars = trials.drop(columns=[f.name for f in SCHEMA if pa.types.is_list(f.type)])
+    scalars = trials.drop(columns=[f.name for f in schema if pa.types.is_list(f.type)])
     return [
         trial
         | {

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from growsearch import __version__
 from growsearch.machine.processor import processor
-from growsearch.trial.config import TrialConfig
+from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples
 
@@ -82,19 +82,16 @@ only by which trials were compared."""
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
-def _schema() -> pa.Schema:
+def schema() -> pa.Schema:
+    """The columns of a trial's file, with the options of the plugins that are loaded."""
+
     def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
         return pa.field(name, kind, metadata={"unit": unit, "description": description})
 
     record = [column(name, *_UNITS[name]) for name in (f.name for f in fields(EpochRecord))]
     config = [
-        column(
-            f"config/{f.name}",
-            pa.string() if f.metadata.get("many") else _KINDS[f.metadata["kind"]],
-            "",
-            f.metadata["help"],
-        )
-        for f in fields(TrialConfig)
+        column(f"config/{name}", pa.string() if rule.many else _KINDS[rule.kind], "", rule.help)
+        for name, rule in every_option().items()
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
     reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
@@ -102,9 +99,6 @@ def _schema() -> pa.Schema:
     return pa.schema(
         [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}
     )
-
-
-SCHEMA = _schema()
 
 
 def create_study(folder: str | Path, **info: Any) -> Path:
@@ -174,7 +168,7 @@ def write_trial(
     rows = [shared | vars(record) for record in records]
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), unfinished)
+    pq.write_table(pa.Table.from_pylist(rows, schema()), unfinished)
     os.replace(unfinished, path)
     return path
 
@@ -191,7 +185,7 @@ def read_histories(folder: str | Path) -> dict[str, History]:
 
 
 def read_study(folder: str | Path) -> "pd.DataFrame":
-    """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in SCHEMA.
+    """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in `schema`.
 
     Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
     """
@@ -200,7 +194,7 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
     try:
-        table = pa.dataset.dataset([str(f) for f in files], schema=SCHEMA).to_table()
+        table = pa.dataset.dataset([str(f) for f in files], schema=_found(files)).to_table()
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
@@ -209,11 +203,30 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
     return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
 
 
+def _found(files: list[Path]) -> pa.Schema:
+    """The columns of these files, and those that an older growsearch did not write.
+
+    Columns of plugins are read as they are: no plugin has to be loaded.
+    """
+    known = schema()
+    others: dict[str, pa.Field] = {}
+    for file in files:
+        found = pq.read_schema(file)
+        others |= {n: found.field(n) for n in set(found.names) - set(known.names)}
+    return pa.schema([*known, *others.values()], metadata=known.metadata)
+
+
 def config_of(row: "pd.Series") -> TrialConfig:
-    """The configuration of a row of `read_study` or `summarize`."""
-    names = [f.name for f in fields(TrialConfig)]
-    given = {name: row.get(f"config/{name}") for name in names}
-    # pandas makes NaN of None; a study of an older growsearch lacks columns
+    """The configuration of a row of `read_study` or `summarize`.
+
+    Raises InputError if a plugin that it needs is not loaded.
+    """
+    given = {
+        str(name).removeprefix("config/"): value
+        for name, value in row.items()
+        if str(name).startswith("config/")
+    }
+    # pandas makes NaN of None
     return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
 
 

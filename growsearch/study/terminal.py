@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
-from growsearch.trial.phases import Decision
+from growsearch.trial.kinds import Decision
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 
@@ -37,18 +36,18 @@ def auto_compile(config: TrialConfig, dataset: Dataset, device: torch.device) ->
     takes, as written and compiled, and how long compiling, is measured once for each machine,
     network, and size of images and batches.
     """
-    epochs = config.finetune_epochs or config.epochs
+    epochs = config.policy.finetune_epochs or config.epochs
     steps = epochs * math.ceil(len(dataset.train) / config.batch_size)
     if steps < STEPS or not can_compile():
         return "off"
     kind = str({
-        "processor": processor(), **arithmetic(config, device), "network": config.network,
+        "processor": processor(), **arithmetic(config, device), "network": config.network.name,
         "architecture": config.architecture, "image_shape": dataset.image_shape,
         "batch_size": config.batch_size,
     })  # fmt: skip
 
     def measure(compile: str) -> tuple[float, float]:
-        return step_seconds(replace(config, compile=compile), dataset, device)
+        return step_seconds(config.replaced(compile=compile), dataset, device)
 
     _, written = measured_once("steps", kind, lambda: measure("off"))
     if steps * written < LONG:

@@ -10,9 +10,8 @@ from torch.nn import functional as F
 from growsearch.machine.measured import measured_once
 from growsearch.machine.precision import BFLOAT16, FLOAT32, INSTRUCTIONS, autocast
 from growsearch.machine.processor import bfloat16_instructions, processor
-from growsearch.tasks.images.families import build_network
+from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.choices import PRECISIONS
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 
@@ -32,8 +31,9 @@ def auto_precision(device: torch.device) -> str:
     that. On a GPU it is bfloat16 where that has instructions for it.
     """
     if given := os.environ.get(VARIABLE):
-        if given not in PRECISIONS[1:]:
-            raise InputError(f"unknown {VARIABLE} {given!r}{suggestion(given, PRECISIONS[1:])}")
+        if given not in (FLOAT32, BFLOAT16):
+            known = suggestion(given, (FLOAT32, BFLOAT16))
+            raise InputError(f"unknown {VARIABLE} {given!r}{known}")
         return given
     if device.type == "cuda":
         has_it = torch.cuda.get_device_capability(device) >= INSTRUCTIONS

@@ -15,18 +15,19 @@ from growsearch.machine.compiling import as_written
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
-from growsearch.schedules.rates import Rates
-from growsearch.tasks.images.costs import FLOPS_PER_MAC, count_macs, count_parameters
+from growsearch.tasks.images.costs import count_macs, count_parameters
 from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.families import GrowableNetwork
+from growsearch.tasks.images.flops import FLOPS_PER_MAC
 from growsearch.tasks.images.images import Split
+from growsearch.tasks.images.networks import GrowableNetwork
+from growsearch.training.apart import only_new_blocks
 from growsearch.training.gradients import eager_gradients
 from growsearch.training.growth import grow
-from growsearch.training.new_blocks import only_new_blocks
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, EpochRecord
+from growsearch.trial.rates import Rates
 
 EVALUATION_BATCH = 500
 

@@ -1,8 +1,10 @@
 """Growing: a deeper network that goes on where the shallower one stands."""
 
+import copy
+
 from torch import nn
 
-from growsearch.growth.initializers import Sources, block_sources, inherited_name, initialize
+from growsearch.growth.inherit import Sources, block_sources, inherited_name, initialize
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.state import TrainState, new_network, new_optimizer
 from growsearch.trial.architecture import Architecture
@@ -35,8 +37,8 @@ def grow(
     grown = TrainState(
         network, new_optimizer(config, network), history=state.history, lipschitz_vectors=vectors
     )
-    if config.momentum_on_growth == "carry":
-        _carry_momentum(state, grown, sources)
+    if config.initializer is not None and config.initializer.momentum_on_growth == "carry":
+        _carry_optimizer_state(state, grown, sources)
     return grown
 
 
@@ -54,13 +56,14 @@ def go_on(
     return state
 
 
-def _carry_momentum(old: TrainState, grown: TrainState, sources: Sources) -> None:
-    """New parameters start without."""
-    momenta = {
-        name: old.optimizer.state[parameter].get("momentum_buffer")
+def _carry_optimizer_state(old: TrainState, grown: TrainState, sources: Sources) -> None:
+    """Copy the optimizer's state of the parameters that are inherited; new ones start without."""
+    known = {
+        name: old.optimizer.state[parameter]
         for name, parameter in old.network.named_parameters()
+        if parameter in old.optimizer.state
     }
     for name, parameter in grown.network.named_parameters():
-        momentum = momenta.get(inherited_name(name, sources) or "")
-        if momentum is not None:
-            grown.optimizer.state[parameter]["momentum_buffer"] = momentum.clone()
+        inherited = known.get(inherited_name(name, sources) or "")
+        if inherited is not None:
+            grown.optimizer.state[parameter] = copy.deepcopy(inherited)

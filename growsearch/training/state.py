@@ -11,18 +11,15 @@ from torch import Tensor
 
 from growsearch.machine.compiling import compile_blocks
 from growsearch.machine.randomness import derived_seed
-from growsearch.schedules.rates import ADAM_LR
 from growsearch.tasks.images.blocks import StepSize
 from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.families import GrowableNetwork, build_network
+from growsearch.tasks.images.networks import GrowableNetwork, build_network
+from growsearch.training.apart import apart_parameters
 from growsearch.training.gradients import Gradients, gradients_on
-from growsearch.training.new_blocks import apart_parameters
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import INITIALIZING, TRAINING, EpochRecord, History
-
-MOMENTUM = 0.9
 
 
 @dataclass
@@ -30,9 +27,9 @@ class TrainState:
     """What one epoch hands to the next. No random state: draws come from (seed, epoch)."""
 
     network: GrowableNetwork
-    optimizer: torch.optim.SGD
-    apart_optimizer: torch.optim.Adam | None = None
-    """For the epochs that initialize new blocks, with initializer adam."""
+    optimizer: torch.optim.Optimizer
+    apart_optimizer: torch.optim.Optimizer | None = None
+    """For the epochs that initialize new blocks, if these have one of their own."""
     phase: str = TRAINING
     """Of the epoch to come."""
     history: History = field(default_factory=History)
@@ -98,9 +95,9 @@ class TrainState:
         """Make ready for an epoch of `phase`."""
         if phase != INITIALIZING:
             self.apart_optimizer = None
-        elif self.apart_optimizer is None and config.initializer == "adam":
+        elif self.apart_optimizer is None and config.initializer is not None:
             parameters = apart_parameters(self.network, self.history, config)
-            self.apart_optimizer = torch.optim.Adam(parameters, lr=ADAM_LR)
+            self.apart_optimizer = config.initializer.apart_optimizer(parameters)
         self.phase = phase
 
 
@@ -130,7 +127,7 @@ def new_network(
     network = build_network(
         config.network, architecture, dataset.image_shape, dataset.classes,
         derived_seed(config.seed, epoch, "weights"),
-        steps=[_step_size(config.scaling, n_seed / n) for n_seed, n in depths],
+        steps=[_step_size(config, n_seed / n) for n_seed, n in depths],
         bn_gamma_init=config.bn_gamma_init,
     )  # fmt: skip
     # channels-last convolutions are the faster ones, on CPUs too
@@ -140,19 +137,13 @@ def new_network(
     return network
 
 
-def _step_size(scaling: str | None, step: float) -> StepSize:
-    return StepSize(
-        implicit=step if scaling == "paper" else 1.0,
-        explicit=step if scaling == "step-size" else 1.0,
-    )
+def _step_size(config: TrialConfig, step: float) -> StepSize:
+    if config.initializer is None:
+        return StepSize()
+    implicit, explicit = config.initializer.step_sizes(step)
+    return StepSize(implicit, explicit)
 
 
-def new_optimizer(config: TrialConfig, network: GrowableNetwork) -> torch.optim.SGD:
-    """SGD with momentum and with weight decay on all parameters (LipGrow, section 5.2)."""
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=config.lr,
-        momentum=MOMENTUM,
-        weight_decay=config.weight_decay,
-        foreach=True,  # the same bits in less time, on CPUs too
-    )
+def new_optimizer(config: TrialConfig, network: GrowableNetwork) -> torch.optim.Optimizer:
+    """The trial's optimizer of all parameters of `network`."""
+    return config.optimizer.build(network.parameters(), config.lr, config.weight_decay)

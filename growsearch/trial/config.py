@@ -2,237 +2,338 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from types import SimpleNamespace
-from typing import Any
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from growsearch.trial import choices
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.defaults import complete, scaled_interval, surprises
+from growsearch.trial.components import KINDS, Component, component, components, users_of
 from growsearch.trial.errors import InputError
-from growsearch.trial.optimizer_changes import parse_change
-from growsearch.trial.options import check_option, option, suggestion
+from growsearch.trial.kinds import DataSource, Family, Initializer, Optimizer, Policy, Schedule
+from growsearch.trial.optimizer_changes import check_changes, parse_change
+from growsearch.trial.options import Option, Role, Value, as_text, option, rule_of, suggestion
+
+Given = Value | Component
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrialConfig:
-    """One trial: a network, how it is trained and how it grows.
+class TrialOptions:
+    """The options that belong to no component."""
 
-    Defaults are those of the policy's paper: LipGrow's for CIFAR, or AutoGrow's. An option that
-    the trial has no use for is None. Values are brought to one spelling (2.0 epochs are 2 epochs),
-    so equal trials compare and hash equal. Raises InputError for a value outside its rule.
-    """
-
-    dataset: str = option("digits", str, "the images to learn", choices=choices.DATASETS)
-    data_dir: str | None = option(None, str, "folder with the data set's files")
+    data_dir: str | None = option(None, "folder with the data set's files", role=Role.DATA)
     split: str = option(
-        "clean", str, "clean: validation images come out of the training set, and the test set is "
+        "clean", "clean: validation images come out of the training set, and the test set is "
         "left alone; paper: they are half of the test set, as in LipGrow's program; "
-        "autogrow-paper: they are the test set, as in AutoGrow's", choices=choices.SPLITS,
+        "autogrow-paper: they are the test set, as in AutoGrow's",
+        choices=("clean", "paper", "autogrow-paper"), role=Role.DATA,
     )  # fmt: skip
     train_size: int | None = option(
-        None, int, "train on this many images, drawn class-balanced from --seed", least=1
-    )
+        None, "train on this many images, drawn class-balanced from --seed", least=1,
+        role=Role.DATA,
+    )  # fmt: skip
     train_fraction: float | None = option(
-        None, float, "train on this share of the images, drawn likewise; --interval is divided by "
-        "it (AutoGrow, section 3.3)", above=0, most=1,
+        None, "train on this share of the images, drawn likewise; --interval is divided by "
+        "it (AutoGrow, section 3.3)", above=0, most=1, role=Role.DATA,
     )  # fmt: skip
     image_size: int | None = option(
-        None, int, "pad images with black to this height and width", least=1,
-        default="the images' own; AutoGrow: 32 for mnist and fashion-mnist",
+        None, "pad images with black to this height and width", least=1,
+        default_help="the images' own; AutoGrow: 32 for mnist and fashion-mnist", role=Role.DATA,
     )  # fmt: skip
-    network: str = option(
-        "basic3resnet", str, "the network family", choices=tuple(choices.NETWORKS)
-    )
     architecture: str = option(
-        None, str, "sub-modules (residual blocks) per sub-network to start from",
-        parse=Architecture, default="2 in each; AutoGrow: 1 in each",
+        None, "sub-modules (residual blocks) per sub-network to start from", parse=Architecture,
+        default_help="2 in each; AutoGrow: 1 in each", role=Role.NETWORK,
     )  # fmt: skip
     bn_gamma_init: str = option(
-        "one", str, "scales of batch normalizations to start from: one, or uniform in [0, 1] as in "
-        "the PyTorch of AutoGrow's program", choices=choices.BN_GAMMAS,
-    )  # fmt: skip
-    policy: str = option(
-        "lipschitz", str, "when the network grows. none: never. fixed, hand-tuned: after given "
-        "epochs. lipschitz: when the Lipschitz constant of its blocks has risen, all sub-networks "
-        "at once; lipschitz-subnetworks: each alone (LipGrow). periodic: every few epochs; "
-        "convergent: when accuracy has stopped rising; both one sub-network after the other, until "
-        "none helps (AutoGrow)", choices=tuple(choices.POLICIES),
-    )  # fmt: skip
-    growth_epochs: tuple[int, ...] | None = option(
-        None, int, "fixed, hand-tuned: grow after these epochs", least=1, many=True,
-        default="hand-tuned: 60 and 110 of 164 epochs, in that proportion",
-    )  # fmt: skip
-    growth_architectures: tuple[str, ...] | None = option(
-        None, str, "fixed, hand-tuned: what to grow to, one for each of the growth epochs",
-        parse=Architecture, many=True, default="twice the depth each time",
-    )  # fmt: skip
-    rtol: float | None = option(
-        None, float, "lipschitz: grow when the smoothed constant exceeds its baseline by this "
-        "factor", above=0, default=1.4,
-    )  # fmt: skip
-    window: int | None = option(
-        None, int, "lipschitz: epochs that the constant is averaged over", least=1, default=10
-    )
-    baseline: str | None = option(
-        None, str, "lipschitz: what the smoothed constant is compared with, its own first value or "
-        "the first epoch's, since the last growth", choices=choices.BASELINES, default="window",
-    )  # fmt: skip
-    reserve: int | None = option(
-        None, int, "lipschitz: epochs kept for the final depth, whose growth is forced if need be",
-        least=1, default="30 of 164 epochs, in that proportion",
-    )  # fmt: skip
-    interval: int | None = option(
-        None, int, "periodic: K, grow every so many epochs; convergent: check every so many",
-        least=1, default="periodic: 3, on imagenet 2; convergent: half of --finetune-epochs, on "
-        "imagenet a third",
-    )  # fmt: skip
-    patience: int | None = option(
-        None, int, "periodic: J, a sub-network stops growing when accuracy has not risen by tau in "
-        "so many epochs", least=1,
-        default="half of the epochs of fine-tuning, on imagenet a third: those at the largest "
-        "learning rate",
-    )  # fmt: skip
-    tau: float | None = option(
-        None, float, "periodic, convergent: the least rise of validation accuracy that counts, in "
-        "percentage points", above=0, most=100, default=0.05,
-    )  # fmt: skip
-    finetune_epochs: int | None = option(
-        None, int, "periodic, convergent: N, epochs that the found network is fine-tuned for, "
-        "among --epochs", least=1, default="200; imagenet: 90",
-    )  # fmt: skip
-    max_architecture: str | None = option(
-        None, str, "lipschitz: the final depth, reached by doubling; periodic, convergent: no "
-        "sub-network grows deeper", parse=Architecture,
-        default="lipschitz: the seed doubled twice; AutoGrow: none",
-    )  # fmt: skip
-    initializer: str | None = option(
-        None, str, "weights of new blocks. clone: copies of their neighbours. default: new ones. "
-        "zero, uniform, gaussian: new ones, the last batch normalization of the residual zero (so "
-        "that it adds nothing yet) or drawn with deviation 1; uniform-official: from [0, 1]. adam: "
-        "new ones, that normalization trained alone until accuracy is back. partial: new ones, "
-        "trained an epoch alone", choices=choices.INITIALIZERS,
-        default="clone; AutoGrow: gaussian; plain nets: default",
-    )  # fmt: skip
-    scaling: str | None = option(
-        None, str, "clone: where the step size N/N+ goes, into the weights and running statistics, "
-        "the weights alone, or a factor of the residual", choices=choices.SCALINGS, default="paper",
-    )  # fmt: skip
-    placement: str | None = option(
-        None, str, "where new blocks go, but for clone: one behind each old one as far as they "
-        "reach, or all at the end of the sub-network", choices=choices.PLACEMENTS,
-        default="between; AutoGrow: end",
-    )  # fmt: skip
-    momentum_on_growth: str | None = option(
-        None, str, "whether parameters that growth keeps also keep their momentum",
-        choices=choices.MOMENTA, default="reset; AutoGrow: carry",
+        "one", "scales of batch normalizations to start from: one, or uniform in [0, 1] as in "
+        "the PyTorch of AutoGrow's program", choices=("one", "uniform"), role=Role.NETWORK,
     )  # fmt: skip
     epochs: int = option(
-        None, int, "epochs in all; AutoGrow: at most. Those that initialize new blocks (adam, "
-        "partial) come on top", least=1, default="164; AutoGrow: 5000",
+        None, "epochs in all; AutoGrow: at most. Those that initialize new blocks (adam, "
+        "partial) come on top", least=1, default_help="164; AutoGrow: 5000", role=Role.DECISION,
     )  # fmt: skip
     batch_size: int = option(
-        None, int, "images a training step", least=2, default="128; imagenet: 256"
-    )
+        None, "images a training step", least=2, default_help="128; imagenet: 256",
+        role=Role.EPOCH,
+    )  # fmt: skip
     lr: float = option(
-        None, float, "the largest learning rate", above=0,
-        default="0.5; AutoGrow: 0.1; plain nets: 0.01",
-    )  # fmt: skip
-    lr_schedule: str = option(
-        None, str, "how the learning rate falls until fine-tuning, which has a staircase: a tenth "
-        "after 1/2 and 3/4 of its epochs. adaptive-cosine starts anew at each growth, staircase at "
-        "each growth that is scheduled or each interval", choices=tuple(choices.LR_SCHEDULES),
-        default="adaptive-cosine; AutoGrow: constant",
-    )  # fmt: skip
-    lr_epochs: tuple[int, ...] | None = option(
-        None, int, "cosine-restarts: start anew after these epochs; step: a tenth after each",
-        least=1, many=True, default="restarts: the growth epochs; step: at 1/2 and 3/4",
+        None, "the largest learning rate", above=0,
+        default_help="0.5; AutoGrow: 0.1; plain nets: 0.01", role=Role.DECISION,
     )  # fmt: skip
     optimizer_changes: tuple[str, ...] | None = option(
-        None, str, "another largest lr or weight_decay after an epoch, like 10:lr=0.05; what "
-        "scheduler pbt searches for", parse=parse_change, many=True,
+        None, "another largest lr or weight_decay after an epoch, like 10:lr=0.05; what "
+        "scheduler pbt searches for", parse=parse_change, role=Role.DECISION,
     )  # fmt: skip
     weight_decay: float = option(
-        None, float, "L2 penalty on all parameters", least=0,
-        default="2e-4; AutoGrow: 5e-4, on imagenet 1e-4",
+        None, "L2 penalty on all parameters", least=0,
+        default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4", role=Role.EPOCH,
     )  # fmt: skip
-    seed: int = option(0, int, "source of every random draw", least=0)
+    seed: int = option(0, "source of every random draw", least=0, role=Role.EPOCH)
     record_lipschitz: str = option(
-        "subnetworks", str, "down to which part Lipschitz constants are recorded",
-        choices=choices.LIPSCHITZ_DETAILS,
+        "subnetworks", "down to which part Lipschitz constants are recorded",
+        choices=("subnetworks", "blocks", "layers"), role=Role.RECORD,
     )  # fmt: skip
     device: str = option(
-        "auto", str, "auto takes the GPU where there is one", choices=choices.DEVICES
-    )
+        "auto", "auto takes the GPU where there is one", choices=("auto", "cpu", "cuda"),
+        role=Role.MACHINE,
+    )  # fmt: skip
     precision: str = option(
-        "auto", str, "numbers to train and evaluate in; auto takes bfloat16 where a measurement, "
-        "once for each machine, finds it faster", choices=choices.PRECISIONS,
+        "auto", "numbers to train and evaluate in; auto takes bfloat16 where a measurement, "
+        "once for each machine, finds it faster", choices=("auto", "float32", "bfloat16"),
+        role=Role.MACHINE,
     )  # fmt: skip
     compile: str = option(
-        "auto", str, "whether training steps are compiled, block by block (torch.compile); auto "
+        "auto", "whether training steps are compiled, block by block (torch.compile); auto "
         "does where that pays back within the trial, which is measured once for each machine and "
-        "kind of trial, and for trials of ten minutes and more", choices=choices.COMPILE,
+        "kind of trial, and for trials of ten minutes and more", choices=("auto", "on", "off"),
+        role=Role.MACHINE,
     )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        trial = SimpleNamespace(**{n: check_field(n, getattr(self, n)) for n in field_names()})
-        complete(trial)
-        for name, value in vars(trial).items():
-            object.__setattr__(self, name, value)
+    dataset: DataSource
+    network: Family
+    policy: Policy
+    initializer: Initializer | None
+    """None for a policy that never grows."""
+    lr_schedule: Schedule
+    optimizer: Optimizer
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class TrialConfig(TrialOptions):
+    """One trial: data, a network, how it is trained and how it grows.
+
+    It is made from options by name, `TrialConfig(policy="lipschitz", rtol=1.2)`, or from
+    components, `TrialConfig(policy=LipGrow(rtol=1.2))`. It remembers what was given; everything
+    else has the defaults of the policy's paper, LipGrow's for CIFAR or AutoGrow's. So
+    `dataclasses.replace(config, epochs=30)` is the trial that was given the same and 30 epochs.
+
+    Components are attributes of their kind's name, and so are the options that belong to none.
+    Values have one canonical form (2.0 epochs are 2): equal trials compare and hash equal. Raises
+    InputError for a name that does not exist, a value that breaks its rule, an option of a
+    component that the trial does not have, or options that do not fit together.
+    """
+
+    given: Mapping[str, Value]
+
+    def __init__(self, *, given: Mapping[str, Given] | None = None, **options: Given) -> None:
+        merged = _checked({**(given or {}), **options})
+        self._set("given", MappingProxyType(merged))
+        known = merged.get
+        self._set("dataset", _made("dataset", known("dataset"), merged))
+        self._set("network", _made("network", known("network"), merged))
+        self._set("policy", _made("policy", known("policy"), merged))
+        proposed = {
+            **self.policy.proposals(self), **self.dataset.proposals, **self.network.proposals
+        }  # fmt: skip
+        values = {**proposed, **merged}
+        for name, rule in trial_options().items():
+            self._set(name, rule.check(values.get(name, rule.default)))
+        self._check_training()
+        self._set("initializer", None)
+        if self.policy.grows:
+            self._set("initializer", _made("initializer", values.get("initializer"), merged))
+        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), merged))
+        self._set("optimizer", _made("optimizer", known("optimizer"), merged))
+        self._check_unused()
+        self._set("policy", self.policy.completed(self))
+        if self.initializer is not None:
+            self._set("initializer", self.initializer.completed(self))
+        self._set("lr_schedule", self.lr_schedule.completed(self))
+        check_changes(self)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:
+        # for notebooks; the package itself reads options of components where they are
+
+        def __getattr__(self, name: str) -> Value:
+            """The value of a component's option; None if this trial has no use for it."""
+            if name.startswith("_") or not is_option(name) or name in KINDS:
+                raise AttributeError(f"a trial has no option {name!r}")
+            return self._component_values().get(name)
+
+    def _check_training(self) -> None:
+        self.network.checked("architecture", self.architecture)
+        if self.train_size is not None and self.train_fraction is not None:
+            raise InputError(
+                f"train_size={self.train_size} and train_fraction={self.train_fraction:g} both say "
+                "how many images to train on; leave one out"
+            )
+
+    def _check_unused(self) -> None:
+        """InputError for an option that was given, of a component that the trial does not have."""
+        used = {*trial_options(), *KINDS, *self._component_values()}
+        if self.initializer is None:
+            used.discard("initializer")
+        for name in self.given:
+            if name not in used:
+                raise InputError(self._belongs(name))
+
+    def _belongs(self, name: str) -> str:
+        takers = users_of(name)
+        kind = takers[0].kind if takers else "initializer"
+        chosen = getattr(self, kind)
+        said = f"{name}={as_text(self.given[name])} belongs to"
+        if chosen is None:
+            return (
+                f"{said} a policy that grows, but policy is {self.policy.name!r}; leave {name} out "
+                "or choose another policy"
+            )
+        names = " or ".join(repr(taker.name) for taker in takers)
+        return (
+            f"{said} {kind} {names}, but {kind} is {chosen.name!r}; leave {name} out or choose "
+            f"another {kind}"
+        )
+
+    def components(self) -> Iterator[Component]:
+        """Those of the trial, in the order of KINDS."""
+        for kind in KINDS:
+            if (chosen := getattr(self, kind)) is not None:
+                yield chosen
+
+    def _component_values(self) -> dict[str, Value]:
+        return {name: v for chosen in self.components() for name, v in chosen.values().items()}
 
     @property
     def growing_epochs(self) -> int:
         """Epochs until fine-tuning, at most; all of them where there is none."""
-        return self.epochs - (self.finetune_epochs or 0)
-
-    @property
-    def interval_epochs(self) -> int:
-        """AutoGrow's K in epochs of this trial: those of a part of the data are shorter."""
-        return scaled_interval(self)
+        return self.epochs - (self.policy.finetune_epochs or 0)
 
     @property
     def notes(self) -> list[str]:
-        """What the options mean where it is not what they say; a line each."""
-        return surprises(self)
+        """What the options mean where that is not what they say; a line each."""
+        grown = self.initializer.notes(self) if self.initializer is not None else []
+        return [*grown, *self.policy.notes(self)]
 
-    def to_flat(self) -> dict[str, Any]:
-        """Every field as a string, number or None; epochs in a row become "60 110"."""
-        return {
-            name: " ".join(map(str, value)) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
+    def replaced(self, **options: Given) -> "TrialConfig":
+        """As `dataclasses.replace`: the trial that was given the same, but for these options."""
+        return TrialConfig(given=self.given, **options)
+
+    def values(self, *roles: Role) -> dict[str, Value]:
+        """The options of these roles, or all, by name; components by theirs.
+
+        An option that the trial does not use is left out.
+        """
+        chosen: dict[str, Value] = {c.kind: c.name for c in self.components()}
+        own: dict[str, Value] = {name: getattr(self, name) for name in trial_options()}
+        every = {**chosen, **own, **self._component_values()}
+        rules = every_option()
+        return {name: v for name, v in every.items() if not roles or rules[name].role in roles}
+
+    def to_flat(self) -> dict[str, str | int | float | None]:
+        """Every option as a string, number or None; epochs in a row become "60 110".
+
+        Those that the trial does not use are None. A plugin's options are there if it uses them.
+        """
+        values = self.values()
+        names = [n for n, rule in every_option().items() if n in values or not rule.plugin]
+        return {name: flat(values.get(name)) for name in names}
 
     @classmethod
-    def from_flat(cls, flat: Mapping[str, Any]) -> "TrialConfig":
-        """The inverse of `to_flat`; InputError for a field that does not exist."""
-        for name in flat:
-            check_name(name)
-        return cls(**flat)
+    def from_flat(cls, values: Mapping[str, Value]) -> "TrialConfig":
+        """The inverse of `to_flat`; InputError for an option that does not exist."""
+        return cls(given=values)
 
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits that name this configuration, in any process on any host."""
-        text = json.dumps(self.to_flat(), sort_keys=True)
+        rules = every_option()
+        named = {
+            name: value
+            for name, value in self.to_flat().items()
+            if rules[name].keyed_at_default or value != flat(rules[name].default)
+        }
+        text = json.dumps(named, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TrialConfig) and self.to_flat() == other.to_flat()
 
-def field_names() -> list[str]:
-    return [f.name for f in fields(TrialConfig)]
+    def __hash__(self) -> int:
+        return hash(tuple(self.to_flat().items()))
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in self.given.items())
+        return f"TrialConfig({given})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrialConfig.from_flat, (dict(self.given),)
+
+
+def flat(value: Value) -> str | int | float | None:
+    """As one cell of a table: a tuple becomes text."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+@cache
+def trial_options() -> dict[str, Option]:
+    """The options that belong to no component, by name."""
+    rules = {}
+    hints = typing.get_type_hints(TrialOptions)
+    for name, spec in vars(TrialOptions).items():
+        if isinstance(spec, Field):
+            default = None if spec.default is MISSING else spec.default
+            rules[name] = rule_of(name, hints[name], default, spec.metadata)
+    return rules
+
+
+def every_option() -> dict[str, Option]:
+    """All options of trials by name: the choice of each kind of component, those that belong to no
+    component, and those of the components.
+    """
+    rules: dict[str, Option] = {}
+    for kind, about in KINDS.items():
+        known = components(kind)
+        role = next(iter(known.values())).role
+        rules[kind] = Option(
+            name=kind, kind=str, default=about.default, help=about.help, role=role,
+            choices=tuple(known), keyed_at_default=kind != "optimizer",
+        )  # fmt: skip
+    rules |= trial_options()
+    for kind in KINDS:
+        for cls in components(kind).values():
+            for name, rule in cls.options().items():
+                rules.setdefault(name, rule)
+    return rules
+
+
+def is_option(name: str) -> bool:
+    return name in KINDS or name in trial_options() or bool(users_of(name))
 
 
 def check_name(name: str) -> None:
-    """InputError, with the nearest name, if TrialConfig has no field `name`."""
-    if name not in field_names():
-        raise InputError(f"a trial has no field {name!r}{suggestion(name, field_names())}")
+    """InputError, with the nearest name, if a trial has no option `name`."""
+    if not is_option(name):
+        raise InputError(
+            f"a trial has no field {str(name)[:100]!r}{suggestion(name, tuple(every_option()))}"
+        )
 
 
-def check_field(name: str, value: Any) -> Any:
-    """`value` in its one spelling, checked against the rule of field `name` alone.
+def check_field(name: str, value: Any) -> Value:
+    """`value` in its canonical form, checked against the rule of option `name` alone.
 
-    Raises InputError if it breaks the rule. Rules between fields are in trial_rules.py.
+    Raises InputError if it breaks the rule, or if there is no such option.
     """
-    spec = next(f for f in fields(TrialConfig) if f.name == name)
-    if value is None and spec.default is None:
-        return None
-    return check_option(name, value, spec.metadata)
+    check_name(name)
+    return every_option()[name].check(value)
+
+
+def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
+    """What was given, without None, each value in its canonical form; components as options."""
+    found: dict[str, Value] = {}
+    for name, value in given.items():
+        if isinstance(value, Component):
+            found[value.kind] = value.name
+            rules = type(value).options()
+            found |= {n: v for n, v in value.values().items() if v != rules[n].default}
+        elif value is not None:
+            found[name] = check_field(name, value)
+    return found
+
+
+def _made(kind: str, name: Value, given: Mapping[str, Value]) -> Component:
+    """The chosen component with its options that were given."""
+    cls = component(kind, KINDS[kind].default if name is None else name)
+    return cls(**{n: given[n] for n in cls.options() if n in given})

@@ -1,5 +1,6 @@
 """What happened: one record an epoch, never changed afterwards."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -82,6 +83,14 @@ class EpochRecord:
     """By sub-network, as the next two: see theory.GrowthMeasures."""
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
+
+
+def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
+    """A record of an epoch that was never trained: numbers are NaN, counts are 0."""
+    nothing: dict[Any, Any] = {float: math.nan, int: 0, bool: False, str: ""}
+    values: dict[str, Any] = {f.name: nothing.get(f.type) for f in fields(EpochRecord)}
+    values |= {"epoch": epoch, "phase": phase, "architecture": architecture, "status": "running"}
+    return EpochRecord(**values)
 
 
 def record_among(values: Mapping[str, Any]) -> EpochRecord:

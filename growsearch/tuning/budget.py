@@ -7,11 +7,10 @@ from typing import Any
 from ray.tune import Stopper
 
 from growsearch.search.ledger import RUNNING, WAITING, Ledger
+from growsearch.stopping.cost_bounds import summed_costs
 from growsearch.stopping.judge import PAUSED
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
-
-UNITS = ("param_epochs", "flops", "seconds", "trials")
 
 
 def parse_budget(given: str | None) -> tuple[str, float] | None:
@@ -19,8 +18,9 @@ def parse_budget(given: str | None) -> tuple[str, float] | None:
     if given is None:
         return None
     unit, _, amount = given.partition("=")
-    if unit not in UNITS:
-        raise InputError(f"unknown budget {unit!r}{suggestion(unit, UNITS)}")
+    units = (*summed_costs(), "trials")
+    if unit not in units:
+        raise InputError(f"unknown budget {unit!r}{suggestion(unit, units)}")
     try:
         value = float(amount)
     except ValueError:

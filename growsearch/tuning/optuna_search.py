@@ -25,7 +25,8 @@ from ray.tune.search.sample import (
     Uniform,
 )
 
-from growsearch.trial.choices import LOSSES, SAMPLERS
+from growsearch.search.settings import SAMPLERS
+from growsearch.stopping.cost_bounds import metric_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord
@@ -92,7 +93,7 @@ class ParetoOptunaSearch(OptunaSearch):
         super().__init__(
             self._fields,
             metric=self.objectives,
-            mode=["min"] * len(costs) + ["min" if accuracy in LOSSES else "max"],
+            mode=["min"] * len(costs) + ["min" if metric_of(accuracy).minimized else "max"],
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )

@@ -1,7 +1,6 @@
 """Population based training of learning rate and weight decay (Jaderberg et al. 2017)."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -59,7 +58,7 @@ class PopulationBased(PopulationBasedTraining):
             if now > 0:
                 changes.append(Change(epoch, name, float(f"{draw.choice(FACTORS) * now:.6g}")))
         every = (*(config.optimizer_changes or ()), *map(str, changes))
-        new = self.queue.join(replace(config, optimizer_changes=every))
+        new = self.queue.join(config.replaced(optimizer_changes=every))
         values = ", ".join(f"{change.name} {change.value:.4g}" for change in changes)
         reason = f"for trial {new}, which goes on from trial {better.name} with {values}"
         self.ledger.leave(worse.name, STOPPED, reason)

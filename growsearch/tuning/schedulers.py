@@ -15,9 +15,9 @@ from ray.tune.schedulers import (
 
 from growsearch.search.ledger import Ledger
 from growsearch.search.settings import SearchSettings
+from growsearch.stopping.cost_bounds import metric_of
 from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
 from growsearch.stopping.racing import GRACE
-from growsearch.trial.choices import LOSSES
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.population import PopulationBased
 from growsearch.tuning.trial_queue import TrialQueue
@@ -33,7 +33,7 @@ def scheduler_of(
     accuracy: dict[str, Any] = {
         "time_attr": "epoch",
         "metric": options.metric,
-        "mode": "min" if options.metric in LOSSES else "max",
+        "mode": "min" if metric_of(options.metric).minimized else "max",
     }
     match options.scheduler:
         case "asha":

@@ -19,7 +19,7 @@ Datasets = dict[tuple[str, str | None, str], Dataset]
 
 def data_key(config: TrialConfig) -> tuple[str, str | None, str]:
     """What is loaded for the trial, before any part is taken of it."""
-    return config.dataset, config.data_dir, config.split
+    return config.dataset.name, config.data_dir, config.split
 
 
 def shared_datasets(configs: Iterable[TrialConfig]) -> Datasets:

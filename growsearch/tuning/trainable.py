@@ -2,7 +2,7 @@
 
 import os
 import threading
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -42,9 +42,9 @@ class GrowingTrial(tune.Trainable):
         trial = TrialConfig.from_flat(config["trial"])
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
-            trial = replace(trial, device="cpu")
+            trial = trial.replaced(device="cpu")
         if trial.precision == "auto" and config["auto_precision"]:
-            trial = replace(trial, precision=config["auto_precision"])
+            trial = trial.replaced(precision=config["auto_precision"])
         self.known, self.timeout = config["known"], config["epoch_timeout"]
         options: dict[str, Any] = {"dataset": (datasets or {}).get(data_key(trial))}
         if "store" in config:

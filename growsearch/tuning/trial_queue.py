@@ -229,7 +229,7 @@ class TrialQueue(BasicVariantGenerator):
 
     def _follow_up(self, trial: SearchTrial) -> None:
         """What a completed trial has grown to, from scratch."""
-        if trial.status != "completed" or not self.from_scratch or trial.config.policy == "none":
+        if trial.status != "completed" or not self.from_scratch or not trial.config.policy.grows:
             return
         scratch = from_scratch(trial.config, trial.history[-1].architecture)
         if scratch.digest not in self.known:

@@ -10,14 +10,15 @@ import torch
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
 from growsearch.search.ledger import FAILED, WAITING, Ledger, only_writer
-from growsearch.search.settings import SearchSettings
+from growsearch.search.settings import PAUSING, SearchSettings
+from growsearch.stopping.cost_bounds import cost_of
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study, read_info
 from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_precision import auto_precision
-from growsearch.trial.choices import COSTS, DATA, PAUSING
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import Role
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.logs import check_logs
@@ -159,7 +160,7 @@ def _sampler(
     return ParetoOptunaSearch(
         spaces,
         options.sampler,
-        costs=[COSTS[cost] for cost in options.costs],
+        costs=[cost_of(cost).column for cost in options.costs],
         accuracy=options.metric,
         seed=seed,
         storage=folder and folder / OPTUNA_FILE,
@@ -181,8 +182,7 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
     # the batch size decides whether a last batch is too small
-    fields = (*DATA, "batch_size")
-    different = {tuple(getattr(config, name) for name in fields): config for config in drawn}
+    different = {(*config.values(Role.DATA).items(), config.batch_size): config for config in drawn}
     for config in different.values():
         load_trial_dataset(config)
 

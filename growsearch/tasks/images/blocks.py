@@ -52,6 +52,11 @@ class Block(nn.Module, ABC):
         return [(getattr(self, f"conv{k}"), getattr(self, f"bn{k}")) for k in numbers]
 
     @classmethod
+    def stem(cls, channels: int, width: int) -> nn.Module:
+        """What a network of such blocks for small images begins with."""
+        return nn.Sequential(conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
+
+    @classmethod
     def head(cls, channels: int) -> nn.Module:
         """What a network of such blocks needs between its last block and the pooling."""
         return nn.Identity()
@@ -226,6 +231,10 @@ class PreActivationBlock(ResidualBlock):
     @torch.no_grad()
     def silence_residual(self) -> None:
         self.conv2.weight.zero_()
+
+    @classmethod
+    def stem(cls, channels: int, width: int) -> nn.Module:
+        return conv3x3(channels, width)
 
     @classmethod
     def head(cls, channels: int) -> nn.Module:

@@ -7,9 +7,6 @@ from torch import Tensor, nn
 
 from growsearch.machine.compiling import as_written
 
-FLOPS_PER_MAC = 6
-"""Of training: two a multiply-accumulate, and a backward pass costs twice a forward one."""
-
 
 def count_parameters(network: nn.Module) -> int:
     """Trainable parameters: the running statistics of batch normalization are not among them."""

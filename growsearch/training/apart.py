@@ -1,13 +1,12 @@
-"""Epochs after a growth that train new blocks apart from the others: AdamInit, partial training."""
+"""Epochs after a growth that train some parameters of new blocks alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
-from growsearch.growth.initializers import new_blocks
-from growsearch.tasks.images.blocks import ResidualBlock
-from growsearch.tasks.images.families import GrowableNetwork
+from growsearch.growth.inherit import new_blocks
+from growsearch.tasks.images.networks import GrowableNetwork
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
@@ -16,32 +15,23 @@ from growsearch.trial.history import History
 def apart_parameters(
     network: GrowableNetwork, history: History, config: TrialConfig
 ) -> list[nn.Parameter]:
-    """What is trained after the last growth of `history`, while all else stands still.
-
-    adam: scale and shift of the last batch normalization of each new residual (AutoGrow, section
-    2.2); partial: the new blocks.
-    """
+    """The parameters that are trained alone after the last growth of `history`."""
+    assert config.initializer is not None
     blocks = _new_blocks(network, history, config)
-    if config.initializer == "adam":
-        return [
-            parameter
-            for block in blocks
-            if isinstance(block, ResidualBlock)
-            for parameter in block.last_normalization.parameters()
-        ]
-    return [parameter for block in blocks for parameter in block.parameters()]
+    return [p for block in blocks for p in config.initializer.apart_parameters(block)]
 
 
 @contextmanager
 def only_new_blocks(
     network: GrowableNetwork, history: History, config: TrialConfig
 ) -> Iterator[None]:
-    """Training changes `apart_parameters` alone.
+    """Within it, training changes `apart_parameters` alone.
 
-    With adam the running statistics of old blocks, stem and head stand still as well, as in
-    AutoGrow's program; those of the new blocks, which have none yet, are gathered. Batches are
+    Where the initializer `freezes_statistics`, running statistics outside of the new blocks stand
+    still as well; those of the new blocks, which have none yet, are gathered. Batches are
     normalized as in training, so that accuracy can be compared.
     """
+    assert config.initializer is not None
     trained = set(apart_parameters(network, history, config))
     for parameter in network.parameters():
         parameter.requires_grad_(parameter in trained)
@@ -49,7 +39,9 @@ def only_new_blocks(
     still = [
         module
         for module in network.modules()
-        if isinstance(module, nn.BatchNorm2d) and module not in new and config.initializer == "adam"
+        if isinstance(module, nn.BatchNorm2d)
+        and module not in new
+        and config.initializer.freezes_statistics
     ]
     for module in still:
         module.track_running_stats = False

@@ -4,16 +4,16 @@ A network is a stem, sub-networks of blocks (`subnetworks[i][j]`), and a head; g
 changes the blocks. Images are [batch, channels, height, width].
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from growsearch.tasks.images import blocks
-from growsearch.tasks.images.blocks import Block, StepSize, conv3x3
+from growsearch.tasks.images.blocks import Block, StepSize
 from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import component
+from growsearch.trial.kinds import Family
 
 
 class GrowableNetwork(nn.Module):
@@ -31,8 +31,9 @@ class GrowableNetwork(nn.Module):
         self.stem = stem
         self.subnetworks = nn.ModuleList()
         channels = widths[0]
-        for width, n, step in zip(widths, architecture.blocks, steps, strict=True):
-            first = block(channels, width, 1 if width == widths[0] else 2, step)
+        stages = zip(widths, architecture.blocks, steps, strict=True)
+        for i, (width, n, step) in enumerate(stages):
+            first = block(channels, width, 2 if i else 1, step)
             channels = width * block.expansion
             rest = [block(channels, width, 1, step) for _ in range(n - 1)]
             self.subnetworks.append(nn.Sequential(first, *rest))
@@ -61,11 +62,8 @@ class GrowableNetwork(nn.Module):
             return self.classifier(x)
 
 
-def _small_stem(channels: int, width: int) -> nn.Module:
-    return nn.Sequential(conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
-
-
-def _imagenet_stem(channels: int, width: int) -> nn.Module:
+def imagenet_stem(channels: int, width: int) -> nn.Module:
+    """ImageNet's: a quarter of the image's height and width (He et al. 2016a)."""
     return nn.Sequential(
         nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False),
         nn.BatchNorm2d(width),
@@ -74,44 +72,23 @@ def _imagenet_stem(channels: int, width: int) -> nn.Module:
     )
 
 
-@dataclass(frozen=True)
-class _Family:
-    block: type[Block]
-    stem: Callable[[int, int], nn.Module]
-    widths: tuple[int, ...]
-
-
-_THREE, _FOUR = (16, 32, 64), (64, 128, 256, 512)
-# ResNet-(6n+2) for CIFAR and ResNets for ImageNet (He et al. 2016a, 2016b); AutoGrow, section 2.1
-_FAMILIES = {
-    "basic3resnet": _Family(blocks.BasicBlock, _small_stem, _THREE),
-    "preact3resnet": _Family(blocks.PreActivationBlock, conv3x3, _THREE),
-    "plain3net": _Family(blocks.PlainBlock, _small_stem, _THREE),
-    "basic4resnet": _Family(blocks.BasicBlock, _small_stem, _FOUR),
-    "basic4resnet-imagenet": _Family(blocks.BasicBlock, _imagenet_stem, _FOUR),
-    "bottleneck4resnet": _Family(blocks.BottleneckBlock, _small_stem, _FOUR),
-    "bottleneck4resnet-imagenet": _Family(blocks.BottleneckBlock, _imagenet_stem, _FOUR),
-    "plain4net": _Family(blocks.PlainBlock, _small_stem, _FOUR),
-    "plain4net-imagenet": _Family(blocks.PlainBlock, _imagenet_stem, _FOUR),
-}
-
-
 def build_network(
-    family: str, architecture: Architecture, image_shape: tuple[int, int, int], classes: int,
-    seed: int, steps: list[StepSize] | None = None, bn_gamma_init: str = "one",
+    family: Family | str, architecture: Architecture, image_shape: tuple[int, int, int],
+    classes: int, seed: int, steps: list[StepSize] | None = None, bn_gamma_init: str = "one",
 ) -> GrowableNetwork:  # fmt: skip
-    """A network on the CPU whose initial weights depend on `seed` alone.
+    """A network of the family, or of the family of that name, on the CPU.
 
-    `image_shape` is channels, height, width. A network that is to take weights that were grown
-    needs the `steps` that growth has given each sub-network. `bn_gamma_init` is TrialConfig's. The
-    global random state is left as it was.
+    Its initial weights depend on `seed` alone; the global random state is left as it was.
+    `image_shape` is channels, height, width. `steps` are the step sizes that growth has given the
+    sub-networks' blocks; without them a network cannot take weights that were grown.
+    `bn_gamma_init` is TrialConfig's. Raises InputError for the name of no family.
     """
-    made = _FAMILIES[family]
-    steps = steps or [StepSize()] * len(made.widths)
+    made = component("network", family)() if isinstance(family, str) else family
+    assert isinstance(made, Family)
+    steps = steps or [StepSize()] * made.subnetworks
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        stem = made.stem(image_shape[0], made.widths[0])
-        network = GrowableNetwork(architecture, stem, made.block, made.widths, classes, steps)
+        network: GrowableNetwork = made.build(architecture, image_shape, classes, steps)
         for module in network.modules():
             if bn_gamma_init == "uniform" and isinstance(module, nn.BatchNorm2d):
                 nn.init.uniform_(module.weight)

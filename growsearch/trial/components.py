@@ -1,0 +1,216 @@
+"""Components: what a trial is put together from, each under a kind and a name.
+
+A component is a frozen, keyword-only dataclass. Its fields are its options, its methods its
+behaviour, its docstring its help. `register` makes it known; whatever lists components or options
+asks here.
+
+    @register("policy", "plateau")
+    @dataclass(frozen=True, kw_only=True)
+    class Plateau(Policy):
+        \"""Grow when validation loss has not fallen for some epochs.\"""
+
+        patience: int = option(5, "epochs without a lower loss", least=1)
+
+        def decide(self, trial, history): ...
+"""
+
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
+from importlib import import_module
+from typing import Any, ClassVar, Self, TypeVar
+
+from growsearch.trial.errors import InputError
+from growsearch.trial.options import Option, Role, Value, rule_of, suggestion
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """The base of all components. InputError for an option that breaks its rule."""
+
+    kind: ClassVar[str]
+    """The kind, like "policy"; it is also the name of the option that chooses the component."""
+    role: ClassVar[Role]
+    """The role of the choice, and of options that state none."""
+    name: ClassVar[str]
+    """What the component is chosen by."""
+    source: ClassVar[str] = ""
+    """Where it is published: paper, section."""
+    plugin: ClassVar[str | None] = None
+    """A hash of the user's file that the component comes from; None for growsearch's own."""
+
+    def __post_init__(self) -> None:
+        for name, rule in type(self).options().items():
+            object.__setattr__(self, name, rule.check(getattr(self, name)))
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """The rules of its options, by name."""
+        return _options(cls)  # type: ignore[arg-type]  # mypy takes a class for its instances
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of its docstring."""
+        text = " ".join((cls.__doc__ or "").split())
+        if text.startswith(f"{cls.__name__}("):  # what @dataclass writes where there is none
+            return ""
+        return text.partition(". ")[0].rstrip(".")
+
+    def values(self) -> dict[str, Value]:
+        """Its options' values, by name."""
+        return {name: getattr(self, name) for name in type(self).options()}
+
+    def with_defaults(self, **values: Value) -> Self:
+        """With `values` for those options that are None."""
+        missing = {n: v for n, v in values.items() if getattr(self, n) is None}
+        return replace(self, **missing) if missing else self
+
+
+@cache
+def _options(cls: Any) -> dict[str, Option]:
+    hints = typing.get_type_hints(cls)
+    rules = {}
+    for spec in fields(cls):
+        if spec.init:
+            rule = rule_of(spec.name, hints[spec.name], spec.default, spec.metadata)
+            role, plugin = rule.role or cls.role, cls.plugin is not None
+            rules[spec.name] = replace(rule, role=role, plugin=plugin)
+    return rules
+
+
+C = TypeVar("C", bound=type[Component])
+_REGISTRY: dict[str, dict[str, type[Component]]] = {}
+
+
+class Kind(typing.NamedTuple):
+    """A kind of component."""
+
+    help: str
+    """What the option that chooses among the components says."""
+    package: str
+    """Where growsearch's own components are: each module of it may register some."""
+    default: str | None
+    """The component that a trial has if nothing chooses another; None: the policy proposes it."""
+
+
+KINDS = {
+    "dataset": Kind("the images to learn", "growsearch.tasks.images.datasets", "digits"),
+    "network": Kind("the network family", "growsearch.tasks.images.families", "basic3resnet"),
+    "policy": Kind("when the network grows", "growsearch.policies", "lipschitz"),
+    "initializer": Kind("weights of new blocks", "growsearch.growth.initializers", None),
+    "lr_schedule": Kind(
+        "how the learning rate falls until fine-tuning, which has a staircase",
+        "growsearch.schedules", None,
+    ),
+    "optimizer": Kind("what takes the training steps", "growsearch.training.optimizers", "sgd"),
+}  # fmt: skip
+"""What a trial is put together from, in the order in which a trial is completed."""
+SEARCH_KINDS = {
+    "cost": Kind(
+        "what scheduler and sampler minimise, one or more", "growsearch.stopping.costs", "ppe"
+    ),
+    "metric": Kind(
+        "what scheduler and sampler take for accuracy", "growsearch.stopping.metrics",
+        "val_accuracy",
+    ),
+}  # fmt: skip
+"""What a search is put together from, besides its trials."""
+EVERY_KIND = {**KINDS, **SEARCH_KINDS}
+
+
+def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
+    """Makes the decorated class known as the component `name` of `kind`.
+
+    Raises InputError for a kind that does not exist, a name that is taken, a class that is no
+    component of that kind, or an option that another component or a trial has with another rule.
+    """
+
+    def registered(cls: C) -> C:
+        _check_kind(kind)
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        if not (isinstance(cls, type) and issubclass(cls, Component) and is_dataclass(cls)):
+            raise InputError(
+                f"{kind} {name!r} ({where}) is no component; derive it from growsearch's base "
+                "class for the kind and decorate it with @dataclass(frozen=True, kw_only=True)"
+            )
+        if getattr(cls, "kind", None) != kind:
+            raise InputError(
+                f"{where} is registered as a {kind}, but its base class is for the kind "
+                f"{getattr(cls, 'kind', None)!r}; derive it from the base class of {kind}"
+            )
+        known = _REGISTRY.setdefault(kind, {})
+        if name in known and not _is_same(known[name], cls):
+            other = f"{known[name].__module__}.{known[name].__qualname__}"
+            raise InputError(
+                f"{kind} {name!r} is taken by {other}; register {where} under another name"
+            )
+        cls.name, cls.source = name, source
+        if abstract := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise InputError(f"{kind} {name!r} ({where}) must define {', '.join(abstract)}")
+        _check_options(cls)
+        known[name] = cls
+        return cls
+
+    return registered
+
+
+def _is_same(one: type[Component], other: type[Component]) -> bool:
+    """Whether a module that is loaded again registers its own component again."""
+    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+
+
+def _check_options(cls: type[Component]) -> None:
+    own = cls.options()
+    if "name" in own or "kind" in own or any(name in EVERY_KIND for name in own):
+        raise InputError(
+            f"{cls.kind} {cls.name!r} names an option like a kind of component; rename it"
+        )
+    for kind, components in _REGISTRY.items():
+        for other in components.values():
+            for name in own.keys() & other.options().keys():
+                if not _is_same(cls, other) and not _share(name, cls, other):
+                    raise InputError(
+                        f"option {name!r} of {cls.kind} {cls.name!r} is also one of {kind} "
+                        f"{other.name!r}, with another rule; rename it, or inherit it from the "
+                        "same class"
+                    )
+
+
+def _share(name: str, one: type[Component], other: type[Component]) -> bool:
+    """Whether both have the option, by the same rule, for the same kind."""
+    return one.kind == other.kind and one.options()[name] == other.options()[name]
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in EVERY_KIND:
+        raise InputError(f"unknown kind {kind!r}{suggestion(kind, tuple(EVERY_KIND))}")
+
+
+@cache
+def _load(kind: str) -> None:
+    """Import growsearch's own components of `kind`."""
+    package = import_module(EVERY_KIND[kind].package)
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        import_module(module.name)
+
+
+def components(kind: str) -> Mapping[str, type[Component]]:
+    """The components of `kind` by name, in the order of their names; InputError for no kind."""
+    _check_kind(kind)
+    _load(kind)
+    return dict(sorted(_REGISTRY.get(kind, {}).items()))
+
+
+def component(kind: str, name: object) -> type[Component]:
+    """The component `name` of `kind`; InputError, which names the nearest, if there is none."""
+    known = components(kind)
+    if name not in known:
+        raise InputError(f"unknown {kind} {str(name)[:100]!r}{suggestion(name, tuple(known))}")
+    return known[str(name)]
+
+
+def users_of(option: str) -> list[type[Component]]:
+    """The components that have the option."""
+    return [c for kind in KINDS for c in components(kind).values() if option in c.options()]

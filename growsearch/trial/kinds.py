@@ -1,0 +1,304 @@
+"""The base class of each kind of component that a trial is put together from.
+
+What a component does not say is answered safely: a policy's growth is not known beforehand, a
+schedule may read data. What has no safe answer is abstract, and is asked for at registration.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import Component
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
+from growsearch.trial.options import Role, Value, option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from growsearch.trial.config import TrialConfig
+
+Proposals = Mapping[str, Value]
+"""Values by option name: defaults of options that the trial was not given."""
+
+
+@dataclass(frozen=True)
+class Grow:
+    """Continue as a deeper network."""
+
+    architecture: Architecture
+    reason: str
+
+    def __str__(self) -> str:
+        return f"grows to {self.architecture}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Stop growing, and train the network that was found to its end."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"fine-tunes: {self.reason}"
+
+
+Decision = Grow | FineTune
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """How AutoGrow's paper trains a network from scratch on a data set (section 3)."""
+
+    epochs: int = 200
+    stairs: tuple[Fraction, ...] = (Fraction(1, 2), Fraction(3, 4))
+    """The learning rate falls to a tenth after each of these parts of the epochs."""
+    weight_decay: float = 5e-4
+    interval: int = 3
+    """K of periodic growth."""
+    image_size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSource(Component, ABC):
+    """A data set: where its images come from, and what is known of them."""
+
+    kind = "dataset"
+    role = Role.DATA
+    baseline: ClassVar[Baseline] = Baseline()
+    proposals: ClassVar[Proposals] = {}
+    """Defaults that the data set has for options of the trial."""
+
+    @abstractmethod
+    def read(self, data_dir: str | None) -> Any:
+        """Training and test images, as two Splits; None for the test images if there are none.
+
+        Raises InputError if files are missing or damaged.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Component, ABC):
+    """A family of networks that differ in depth alone."""
+
+    kind = "network"
+    role = Role.NETWORK
+    subnetworks: ClassVar[int]
+    """How many sub-networks there are: the numbers in an architecture."""
+    residual: ClassVar[bool]
+    """Whether blocks add a residual to a shortcut, as some initializers need."""
+    proposals: ClassVar[Proposals] = {}
+    """Defaults that the family has for options of the trial."""
+
+    def checked(self, name: str, given: str) -> Architecture:
+        """The architecture `given` as option `name`; InputError if it is not of this family."""
+        architecture = Architecture(given)
+        if len(architecture.blocks) != self.subnetworks:
+            raise InputError(
+                f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.name} "
+                f"has {self.subnetworks}; write it like {'-'.join(['2'] * self.subnetworks)}"
+            )
+        return architecture
+
+    @abstractmethod
+    def build(self, architecture: Architecture, shape: tuple[int, int, int], classes: int,
+              steps: Any) -> Any:  # fmt: skip
+        """The network on the CPU, initialized from torch's global generator.
+
+        `shape` is channels, height and width of an image; `steps` are the StepSizes of the
+        sub-networks' blocks, one each.
+        """
+
+
+class Stage(NamedTuple):
+    """A part of a trial within which a staircase learning rate falls once."""
+
+    begin: int
+    """Epochs before it."""
+    epochs: int
+    stairs: tuple[Fraction, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy(Component, ABC):
+    """When a network grows, and to what: a pure function of the trial and its history.
+
+    A policy reads validation data and Lipschitz constants, never the test accuracy.
+    """
+
+    kind = "policy"
+    role = Role.DECISION
+    grows: ClassVar[bool] = True
+    label: ClassVar[str] = ""
+    """What figures and tables call it; by default its name."""
+    finetune_epochs: int | None = field(default=None, init=False)
+    """Epochs of fine-tuning, which are a trial's last; None if there are none."""
+
+    @abstractmethod
+    def decide(self, trial: "TrialConfig", history: History) -> Decision | None:
+        """What follows the last epoch of `history`; None is to train on.
+
+        `history` has no epochs that initialized new blocks apart.
+        """
+
+    def proposals(self, trial: "TrialConfig") -> Proposals:
+        """Defaults for options of the trial and its other components; here LipGrow's for CIFAR.
+
+        `trial` has its data set and network, and no more yet.
+        """
+        return {
+            "architecture": str(Architecture([2] * trial.network.subnetworks)),
+            "epochs": 164,
+            "batch_size": 128,
+            "lr": 0.5,
+            "lr_schedule": "adaptive-cosine",
+            "weight_decay": 2e-4,
+            "initializer": "clone",
+            "placement": "between",
+            "momentum_on_growth": "reset",
+        }
+
+    def completed(self, trial: "TrialConfig") -> Self:
+        """With its options that are None made out from `trial`.
+
+        `trial` has all options of its own. Raises InputError for options that do not fit together.
+        """
+        return self
+
+    def notes(self, trial: "TrialConfig") -> list[str]:
+        """What an option means where that is not what it says; a line each."""
+        return []
+
+    def certain(self, trial: "TrialConfig", history: History) -> Decision | None:
+        """The decision after `history` that holds whatever the data are; None where there is none.
+
+        Plans and cost bounds use it. `history` may be of epochs that were never trained: of its
+        records only epoch, phase, architecture and `grew` count.
+        """
+        return None
+
+    def known_epochs(self, trial: "TrialConfig") -> int:
+        """After how many epochs data may decide for the first time; at least 1."""
+        return 1
+
+    def stage(self, trial: "TrialConfig", epoch: int) -> Stage | None:
+        """The stage of the epoch that follows `epoch` epochs; None if that depends on data."""
+        return None
+
+    def earliness(self) -> tuple[float, ...]:
+        """Sorts trials of this policy by how early they grow."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initializer(Component, ABC):
+    """With which weights a grown network continues."""
+
+    kind = "initializer"
+    role = Role.GROWTH
+    needs_residual: ClassVar[bool] = False
+    """Whether only a family with residuals can grow so."""
+    apart_lr: ClassVar[float | None] = None
+    """The learning rate of those epochs; None: the schedule's."""
+    apart_known: ClassVar[bool] = False
+    """Whether the number of those epochs is known beforehand."""
+    momentum_on_growth: str | None = option(
+        None, "whether parameters that growth keeps also keep their optimizer state",
+        choices=("reset", "carry"), default_help="reset; AutoGrow: carry",
+    )  # fmt: skip
+
+    def completed(self, trial: "TrialConfig") -> Self:
+        """With its options that are None made out from `trial`; see Policy.completed."""
+        if self.needs_residual and not trial.network.residual:
+            raise InputError(
+                f"initializer {self.name!r} changes the residual of a block, and network "
+                f"{trial.network.name!r} has none; choose 'default'"
+            )
+        proposed = trial.policy.proposals(trial)
+        missing = [name for name, value in self.values().items() if value is None]
+        return self.with_defaults(**{n: proposed[n] for n in missing if n in proposed})
+
+    def notes(self, trial: "TrialConfig") -> list[str]:
+        """See Policy.notes."""
+        return []
+
+    def is_apart(self, trial: "TrialConfig") -> bool:
+        """Whether some parameters are trained alone in the first epochs after a growth."""
+        return False
+
+    @abstractmethod
+    def sources(self, blocks: int, grown_blocks: int) -> Mapping[int, int]:
+        """For positions in a grown sub-network, the old block that each inherits from.
+
+        A position that is missing is new: its weights are those that the network was built with.
+        """
+
+    def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
+        """Change a block of the grown network, after it has inherited its weights.
+
+        `step` is the old number of blocks of its sub-network over the new one. `draw` is a
+        torch.Generator of the trial's seed and epoch; a plain block may have no residual.
+        """
+
+    def step_sizes(self, step: float) -> tuple[float, float]:
+        """The implicit and the explicit step size of blocks, after growths with N/N+ = `step`."""
+        return 1.0, 1.0
+
+    def apart_parameters(self, block: "nn.Module") -> "Iterable[nn.Parameter]":
+        """What is trained of a new block in the epochs that initialize it."""
+        return ()
+
+    def apart_optimizer(self, parameters: "list[nn.Parameter]") -> "torch.optim.Optimizer | None":
+        """The optimizer of those epochs; None: the trial's own."""
+        return None
+
+    freezes_statistics: ClassVar[bool] = False
+    """Whether running statistics outside of new blocks stand still in those epochs."""
+
+    def initialized(self, trial: "TrialConfig", history: History) -> bool:
+        """Whether the last epoch of `history` was the last of those epochs."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Component, ABC):
+    """Learning rates: a pure function of the trial and its history."""
+
+    kind = "lr_schedule"
+    role = Role.DECISION
+    reads_data: ClassVar[bool] = True
+    """Whether rates depend on more of the history than its growths."""
+    by_stages: ClassVar[bool] = False
+    """Whether rates start anew with each stage of the policy."""
+
+    @abstractmethod
+    def rate(self, trial: "TrialConfig", history: History, lr: float) -> float:
+        """The learning rate of the epoch that follows `history`, until fine-tuning.
+
+        `lr` is the largest learning rate then. `history` has no epochs that initialized new blocks.
+        """
+
+    def completed(self, trial: "TrialConfig") -> Self:
+        """With its options that are None made out from `trial`; see Policy.completed."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Component, ABC):
+    """What takes the training steps."""
+
+    kind = "optimizer"
+    role = Role.EPOCH
+
+    @abstractmethod
+    def build(
+        self, parameters: "Iterable[Tensor]", lr: float, weight_decay: float
+    ) -> "torch.optim.Optimizer":
+        """The optimizer of all parameters.
+
+        The trainer sets `lr` and `weight_decay` of its parameter groups anew in each epoch.
+        """
