@@ -1,0 +1,138 @@
+"""The differences between what two revisions have made of the same cases."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from plain import Tree
+
+SHOWN, SHOWN_OF_A_FIELD = 20, 3
+KEY_FIELDS = ("key", "root")
+STORE_PARTS = ("store", "later_store")
+ABSENT = "absent"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that is not the same."""
+
+    case: str
+    path: tuple[str, ...]
+    """Where it stands in what the case came to, like trials, 0, epochs, 3, val_loss."""
+    old: Any
+    new: Any
+
+    @property
+    def field(self) -> str:
+        """The record's or configuration's field; for a store's files, their kind."""
+        part, *inside = self.path or ("result",)
+        if part in STORE_PARTS and len(inside) == 2:
+            return f"names of {inside[0]}"
+        if "state" in self.path[:-1] or "states" in self.path[:-1]:
+            return "state"
+        names = [name for name in self.path if not name.isdigit()]
+        return names[-1] if names else "result"
+
+    @property
+    def is_of_keys(self) -> bool:
+        return self.field in KEY_FIELDS or self.field.startswith("names of ")
+
+    def __str__(self) -> str:
+        place = " ".join(self.path)
+        return f"{self.case} | {place}: {_shown(self.old)} != {_shown(self.new)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str) and ("0x1." in value or "0x0." in value):
+        return f"{float.fromhex(value)!r} ({value})"
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def differences(case: str, old: Tree, new: Tree, with_keys: bool) -> Iterator[Difference]:
+    """Every value that is not the same; without keys, neither they nor what stores hold."""
+    for difference in _differences(case, (), old, new):
+        if with_keys or not _depends_on_keys(difference):
+            yield difference
+
+
+def _depends_on_keys(difference: Difference) -> bool:
+    return difference.is_of_keys or difference.path[:1] in [(part,) for part in STORE_PARTS]
+
+
+def _differences(case: str, path: tuple[str, ...], old: Tree, new: Tree) -> Iterator[Difference]:
+    if isinstance(old, list) and isinstance(new, list) and _holds_trees(old + new):
+        old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            inside = old.get(name, ABSENT), new.get(name, ABSENT)
+            yield from _differences(case, (*path, name), *inside)
+    elif type(old) is not type(new) or old != new:
+        yield Difference(case, path, old, new)
+
+
+def _holds_trees(items: list[Tree]) -> bool:
+    return any(isinstance(item, dict) for item in items)
+
+
+def report(found: list[Difference]) -> Iterator[str]:
+    """Lines about `found`: some of each field, then how many there are of each."""
+    shown = Counter[str]()
+    cases_of = {name: set[str]() for name in (d.field for d in found)}
+    lines = []
+    for difference in found:
+        name = difference.field
+        known = difference.case in cases_of[name]
+        cases_of[name].add(difference.case)
+        if not known and shown[name] < SHOWN_OF_A_FIELD and len(lines) < SHOWN:
+            shown[name] += 1
+            lines.append(str(difference))
+    yield from lines
+    if found:
+        yield f"{len(found)} differences, {len(lines)} of them shown; by field:"
+    for name, count in Counter(d.field for d in found).most_common():
+        yield f"  {name}: {count} in {len(cases_of[name])} cases"
+
+
+def trials_of(result: Tree) -> list[Tree]:
+    """The trials in what a case came to."""
+    return [t for part in ("trials", "later") for t in result.get(part, []) if "epochs" in t]
+
+
+def is_refused(result: Tree) -> bool:
+    return result.get("refused", False)
+
+
+def crashes(case: str, old: Tree, new: Tree) -> Iterator[Difference]:
+    """An error that is no InputError, even where both revisions have it: it compares nothing."""
+    crash = old.get("crashed"), new.get("crashed")
+    if any(crash):
+        yield Difference(case, ("crashed",), *crash)
+
+
+def expected_over_store(spec: dict[str, Any], old: Tree) -> Tree:
+    """What the new revision is to make of the old one's store, from what the old one has made.
+
+    Every epoch of the trials that the store has seen is reused, no record comes to the store, and
+    later trials are the same.
+    """
+    steps = zip(spec["trials"], old["trials"], strict=True)
+    trials = [_reused(trial) if step.get("stored", True) else trial for step, trial in steps]
+    return {**over_store(old), "trials": trials}
+
+
+def over_store(result: Tree) -> Tree:
+    """What is compared of trials over another revision's store.
+
+    States are not, since those that were dropped there may be written again.
+    """
+    records = {part: {"records": result[part]["records"]} for part in STORE_PARTS}
+    return {"trials": result["trials"], "later": result["later"], **records}
+
+
+def _reused(trial: Tree) -> Tree:
+    if "epochs" not in trial:
+        return trial
+    epochs = {epoch: record | {"reused": True} for epoch, record in trial["epochs"].items()}
+    return trial | {"epochs": epochs}
