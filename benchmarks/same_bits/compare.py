@@ -10,6 +10,9 @@ from plain import Tree
 SHOWN, SHOWN_OF_A_FIELD = 20, 3
 KEY_FIELDS = ("key", "root")
 STORE_PARTS = ("store", "later_store")
+ENDINGS = ("crashed", "refused")
+"""How a case may end without a result. An error that is no InputError, even if both revisions have
+it, counts as a difference: it compares nothing."""
 ABSENT = "absent"
 
 
@@ -26,13 +29,12 @@ class Difference:
     @property
     def field(self) -> str:
         """The record's or configuration's field; for a store's files, their kind."""
-        part, *inside = self.path or ("result",)
+        part, *inside = self.path
         if part in STORE_PARTS and len(inside) == 2:
             return f"names of {inside[0]}"
-        if "state" in self.path[:-1] or "states" in self.path[:-1]:
+        if self.path[-1] not in KEY_FIELDS and {"state", "states"} & set(self.path):
             return "state"
-        names = [name for name in self.path if not name.isdigit()]
-        return names[-1] if names else "result"
+        return next(name for name in reversed(self.path) if not name.isdigit())
 
     @property
     def is_of_keys(self) -> bool:
@@ -65,6 +67,11 @@ def _differences(case: str, path: tuple[str, ...], old: Tree, new: Tree) -> Iter
     if isinstance(old, list) and isinstance(new, list) and _holds_trees(old + new):
         old, new = ({str(i): item for i, item in enumerate(items)} for items in (old, new))
     if isinstance(old, dict) and isinstance(new, dict):
+        for ending in ENDINGS:
+            values = old.get(ending, False), new.get(ending, False)
+            if values[0] != values[1] or (ending == "crashed" and any(values)):
+                yield Difference(case, (*path, ending), *values)
+                return
         for name in [*old, *(name for name in new if name not in old)]:
             inside = old.get(name, ABSENT), new.get(name, ABSENT)
             yield from _differences(case, (*path, name), *inside)
@@ -102,13 +109,6 @@ def trials_of(result: Tree) -> list[Tree]:
 
 def is_refused(result: Tree) -> bool:
     return result.get("refused", False)
-
-
-def crashes(case: str, old: Tree, new: Tree) -> Iterator[Difference]:
-    """An error that is no InputError, even where both revisions have it: it compares nothing."""
-    crash = old.get("crashed"), new.get("crashed")
-    if any(crash):
-        yield Difference(case, ("crashed",), *crash)
 
 
 def expected_over_store(spec: dict[str, Any], old: Tree) -> Tree:

@@ -41,14 +41,13 @@ class Case:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def all_cases(with_compile: bool = False) -> list[Case]:
-    """Every case, the longest first; compiled trials only if they are asked for."""
+def all_cases(with_compile: bool, full: bool) -> list[Case]:
+    """Every case, the longest first; compiled trials and the full product if they are asked for."""
     made = [
         *details.trials(with_compile),
         *shared.cases(),
         *details.resumed(),
-        *products.four_stages(),
-        *products.three_stages(),
+        *products.trials(full),
         *products.configurations(),
         details.configurations(),
         *_plans(),

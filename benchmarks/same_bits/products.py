@@ -1,7 +1,7 @@
 """Every policy with every initializer, schedule and network family."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 from data import IDX
@@ -35,35 +35,43 @@ SMALL: Config = {
     "lr": 0.05, "precision": "float32", "compile": "off", "device": "cpu",
 }  # fmt: skip
 """Options that make a trial take little time."""
+FEW = SMALL | {"train_size": 16, "batch_size": 8}
 
 
-def four_stages() -> Iterator[Made]:
-    """A third of the policies with initializers in each family; schedules change between them."""
-    for i, network in enumerate(FOUR_STAGES):
-        for j, (policy, initializer) in enumerate(product(POLICIES, INITIALIZERS)):
-            # a third of them; a policy that never grows has no initializer
-            if initializer != "clone" if policy == "none" else (i + j + j // len(INITIALIZERS)) % 3:
-                continue
-            schedule = SCHEDULES[(i + j) % len(SCHEDULES)]
-            yield _trial("four-stage", policy, initializer, schedule, network)
+def trials(full: bool) -> Iterator[Made]:
+    """Each policy with each initializer and schedule: in three sub-networks each in one family,
+    or in all if `full`. Four sub-networks cost more: in each family each policy once.
+    """
+    for i, (network, policy) in enumerate(product(FOUR_STAGES, POLICIES)):
+        initializer, schedule = INITIALIZERS[i % 8], SCHEDULES[i * 5 % 6]
+        if _is_allowed(policy, initializer, schedule, network):
+            yield _trial("four-stage", policy, initializer, schedule, network, FEW)
+        else:
+            yield _trial("four-stage", policy, "default", "step", network, FEW)
+    turns = cycle(THREE_STAGES)
+    for policy, initializer, schedule in product(POLICIES, INITIALIZERS, SCHEDULES):
+        if policy == "none" and initializer != "clone":
+            continue  # a policy that never grows has no initializer
+        for network in THREE_STAGES if full else [next(turns)]:
+            yield _trial("product", policy, initializer, schedule, network)
 
 
-def three_stages() -> Iterator[Made]:
-    """Each policy with each initializer, each schedule and each family."""
-    for choice in product(POLICIES, INITIALIZERS, SCHEDULES, THREE_STAGES):
-        if choice[0] != "none" or choice[1] == "clone":
-            yield _trial("product", *choice)
+def _is_allowed(policy: str, initializer: str, schedule: str, network: str) -> bool:
+    clones_plain = initializer == "clone" and network.startswith("plain")
+    return not (clones_plain or schedule == "staircase" and policy.startswith("lipschitz"))
 
 
-def _trial(part: str, policy: str, initializer: str, schedule: str, network: str) -> Made:
+def _trial(
+    part: str, policy: str, initializer: str, schedule: str, network: str, size: Config = SMALL
+) -> Made:
     config = combination(policy, initializer, schedule, network)
     shown = {name: config[name] for name in ("policy", "initializer", "lr_schedule", "network")
              if name in config}  # fmt: skip
-    return "train", f"{part}: {words(shown)}", {"config": SMALL | config}
+    return "train", f"{part}: {words(shown)}", {"config": size | config}
 
 
 def combination(policy: str, initializer: str, schedule: str, network: str) -> Config:
-    """Fields of a trial of that kind. A policy that never grows has no initializer."""
+    """Fields of a trial of that kind."""
     stages = 4 if network in FOUR_STAGES else 3
     seed = [2 if initializer == "clone" else 1] * stages
     grown = [seed[0] + 1, *seed[1:]]
@@ -74,9 +82,9 @@ def combination(policy: str, initializer: str, schedule: str, network: str) -> C
         config["initializer"] = initializer
     if policy == "fixed":
         config["growth_architectures"] = [depths(grown), depths(deeper)]
-    elif policy.startswith("lipschitz"):
+    if policy.startswith("lipschitz"):
         config["max_architecture"] = depths([2 * n for n in seed])
-    elif schedule == "cosine-restarts":
+    if schedule == "cosine-restarts" and policy not in ("fixed", "hand-tuned"):
         config["lr_epochs"] = [2]
     return config
 
