@@ -79,12 +79,14 @@ def _compare(given: argparse.Namespace, cases: list[Case], folder: Path) -> int:
         )
     ]
     over: list[compare.Difference] = []
-    if not given.allow_keys:
-        over, seconds = _over_old(cases, before, new, old_results, folder)
+    kept = [] if given.allow_keys else [case for case in cases if _is_kept(case, before)]
+    if kept:
+        over, seconds = _over_old(kept, before, new, old_results, folder)
         times.append(seconds)
     for line in compare.report([*found, *over]):
         print(line)
-    print(_summary(given, before, found, over, times))
+    store = "not compared" if not kept else "not read" if over else "read"
+    print(_summary(before, found, times, given.allow_keys, store))
     return int(bool(found or over))
 
 
@@ -94,50 +96,47 @@ def _run(revision: Revision, cases: list[Case], results: Path, folder: Path) -> 
     return run_cases(revision, missing, results, folder) if missing else 0.0
 
 
+def _is_kept(case: Case, before: dict[str, Any]) -> bool:
+    """Whether OLD has left a store, or a saved state, to go on from."""
+    return case.kind in ("store", "resume") and not compare.is_ended(before[case.name])
+
+
 def _over_old(
     cases: list[Case], before: dict[str, Any], new: Revision, old_results: Path, folder: Path
 ) -> tuple[list[compare.Difference], float]:
     """What the new revision does otherwise with the old one's stores and saved states."""
-    chosen = [
-        case for case in cases
-        if case.kind in ("store", "resume") and not {"refused", "crashed"} & set(before[case.name])
-    ]  # fmt: skip
-    if not chosen:
-        return [], 0.0
     results = folder / "over-results"
-    seconds = run_cases(new, chosen, results, folder / "over-work", over=old_results)
+    seconds = run_cases(new, cases, results, folder / "over-work", over=old_results)
     found: list[compare.Difference] = []
-    for case, result in zip(chosen, read_results(chosen, results).values(), strict=True):
-        name, expected = f"what OLD left, {case.name}", before[case.name]
-        if "crashed" in result or "refused" in result:
-            found += compare.differences(name, {}, result, True)
-        elif case.kind == "store":
+    for case, result in zip(cases, read_results(cases, results).values(), strict=True):
+        expected = before[case.name]
+        if case.kind == "store" and not compare.is_ended(result):
             expected = compare.expected_over_store(case.spec, expected)
-            found += compare.differences(name, expected, compare.over_store(result), True)
-        else:
-            found += compare.differences(name, expected, result, True)
+            result = compare.over_store(result)
+        found += compare.differences(f"what OLD left, {case.name}", expected, result, True)
     return found, seconds
 
 
 def _summary(
-    given: argparse.Namespace, before: dict[str, Any], found: list[compare.Difference],
-    over: list[compare.Difference], times: list[float],
+    before: dict[str, Any], found: list[compare.Difference], times: list[float], allow_keys: bool,
+    store: str,
 ) -> str:  # fmt: skip
     results = list(before.values())
     trials = [trial for result in results for trial in compare.trials_of(result)]
-    epochs = sum(len(trial["epochs"]) for trial in trials)
-    configs = sum(len(result.get("configs", ())) for result in results)
-    refused = sum(map(compare.is_refused, results))
-    keys = any(d.is_of_keys for d in found)
-    others = any(not d.is_of_keys for d in found)
-    store = "store not read" if over else "store read"
+    refused = sum(map(compare.is_ended, results))
+    counts = {
+        "trials": len(trials),
+        "epochs": sum(len(trial["epochs"]) for trial in trials),
+        "refused": refused,
+        "configurations": sum(len(result.get("configs", ())) for result in results),
+    }
+    differ = {is_key: any(d.is_of_keys == is_key for d in found) for is_key in (True, False)}
+    keys = "not compared" if allow_keys else "differ" if differ[True] else "equal"
     return (
-        f"{len(trials)} trials, {epochs} epochs, {refused} refused, {configs} configurations, "
-        + f"{' + '.join(f'{s:.0f}' for s in times)} s: "
-        + f"records {'differ' if others else 'equal'}, "
-        + ("keys and store not compared" if given.allow_keys else
-           f"keys {'differ' if keys else 'equal'}, {store}")
-    )  # fmt: skip
+        ", ".join(f"{count} {name}" for name, count in counts.items())
+        + f", {' + '.join(f'{s:.0f}' for s in times)} s: "
+        + f"records {'differ' if differ[False] else 'equal'}, keys {keys}, store {store}"
+    )
 
 
 if __name__ == "__main__":

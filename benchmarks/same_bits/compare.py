@@ -107,8 +107,9 @@ def trials_of(result: Tree) -> list[Tree]:
     return [t for part in ("trials", "later") for t in result.get(part, []) if "epochs" in t]
 
 
-def is_refused(result: Tree) -> bool:
-    return result.get("refused", False)
+def is_ended(result: Tree) -> bool:
+    """Whether a case has ended without a result."""
+    return any(ending in result for ending in ENDINGS)
 
 
 def expected_over_store(spec: dict[str, Any], old: Tree) -> Tree:

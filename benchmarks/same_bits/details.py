@@ -54,7 +54,7 @@ ONE_OPTION: list[tuple[Config, Config]] = [
     (PERIODIC, {"optimizer_changes": ["2:lr=0.01", "5:weight_decay=0.002"]}),
     (VANILLA, {"optimizer_changes": ["1:lr=0.01"], "lr_schedule": "step", "lr_epochs": [2]}),
     *((FIXED, {"train_fraction": part, "train_size": None}) for part in (0.05, 0.1)),
-    *((PERIODIC, {"train_fraction": part, "train_size": None}) for part in (0.05, 0.5)),
+    *((PERIODIC, {"train_fraction": part, "train_size": None}) for part in (0.06, 0.4)),
     (CONVERGENT, {"train_fraction": 0.1, "train_size": None}),
     *((FIXED, {"train_size": size}) for size in (17, 33, 200)),
     *((FIXED, {"image_size": size}) for size in (8, 9, 12)),

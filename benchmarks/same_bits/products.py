@@ -58,7 +58,7 @@ def trials(full: bool) -> Iterator[Made]:
 
 def _is_allowed(policy: str, initializer: str, schedule: str, network: str) -> bool:
     clones_plain = initializer == "clone" and network.startswith("plain")
-    return not (clones_plain or schedule == "staircase" and policy.startswith("lipschitz"))
+    return not (clones_plain or (schedule == "staircase" and policy.startswith("lipschitz")))
 
 
 def _trial(

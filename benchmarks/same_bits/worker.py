@@ -187,11 +187,20 @@ def work(cases: list[Spec], results: Path, over: Path | None) -> None:
         started = time.process_time()
         result = run_case(case, kept, over and over / "kept" / case["id"])
         os.chdir(folder)
-        shutil.rmtree(scratch / "store", ignore_errors=True)
+        _empty(scratch)
         seconds = time.process_time() - started
         unfinished = target.with_suffix(".unfinished")
         unfinished.write_text(json.dumps({"cpu_seconds": seconds, "result": result}))
         os.replace(unfinished, target)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what is in `folder`; the folder itself stays, as the claim."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 if __name__ == "__main__":
