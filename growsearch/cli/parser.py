@@ -140,11 +140,11 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the search runs")
     for option, kind, metavar, text in _SEARCH_OPTIONS:
         group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
-    for kind, many in (("cost", True), ("metric", False)):
-        about = SEARCH_KINDS[kind]
+    for name, many in (("cost", True), ("metric", False)):
+        about = SEARCH_KINDS[name]
         group.add_argument(
-            f"--{kind}", nargs="+" if many else None, dest="costs" if many else kind,
-            metavar="|".join(components(kind)), default=argparse.SUPPRESS,
+            f"--{name}", nargs="+" if many else None, dest="costs" if many else name,
+            metavar="|".join(components(name)), default=argparse.SUPPRESS,
             help=f"{about.help} (default: {about.default})",
         )  # fmt: skip
     group.add_argument(

@@ -99,7 +99,7 @@ def _was_audited(info: dict[str, Any]) -> bool:
 def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
     optimal = is_pareto_optimal(trials)
     curves = dict(iter(study.groupby("trial_id")))
-    scalars = trials.drop(columns=[f.name for f in schema if pa.types.is_list(f.type)])
+    scalars = trials.drop(columns=[f.name for f in schema() if pa.types.is_list(f.type)])
     return [
         trial
         | {
