@@ -15,7 +15,7 @@ import torch
 from heading import heading
 
 from growsearch.growth.lipschitz import lipschitz_constants
-from growsearch.tasks.images.families import GrowableNetwork, build_network
+from growsearch.tasks.images.networks import GrowableNetwork, build_network
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig

@@ -38,14 +38,13 @@ from heading import heading
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
-from growsearch.policies.path import BLANK
 from growsearch.search.ledger import REMEMBERED, Ledger
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.results import create_study, was_paid, write_trial
 from growsearch.tasks.images.loading import load_dataset
-from growsearch.trial.history import EpochRecord, History
+from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.tuner import run_search
@@ -73,7 +72,7 @@ def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
             "architecture": "2-2-2" if epoch <= grows else "4-4-4", "grew": epoch == grows,
             "status": "completed" if epoch == EPOCHS else "running", "phase": "training",
         }  # fmt: skip
-        records.append(replace(BLANK, **changes))
+        records.append(replace(unknown_record(epoch, "training", "2-2-2"), **changes))
     return config, History(records)
 
 

@@ -42,13 +42,13 @@ from torchvision import transforms
 from growsearch import Trainer, TrialConfig
 from growsearch.machine.precision import autocast
 from growsearch.machine.processor import bfloat16_instructions
-from growsearch.schedules.rates import Rates
-from growsearch.tasks.images.families import build_network
 from growsearch.tasks.images.images import Images
+from growsearch.tasks.images.networks import build_network
 from growsearch.training.auto_precision import auto_precision, bfloat16_speedup
 from growsearch.training.epoch import train_epoch
 from growsearch.training.gradients import CudaGraphs
 from growsearch.training.state import MOMENTUM, new_optimizer
+from growsearch.trial.rates import Rates
 
 BATCH, LR = 128, 0.01
 HEAD = "images/s                           trainer  {:>14}   ratio   least  largest"

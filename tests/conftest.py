@@ -84,7 +84,7 @@ def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
     """The history of a trial whose Lipschitz constants since its last growth are scripted."""
     from dataclasses import replace
 
-    from growsearch.policies.decide import decide
+    from growsearch.trial.path import decide
 
     history, architecture, since = History(), config.architecture, 0
     for epoch in range(1, config.epochs + 1):

@@ -7,11 +7,11 @@ from conftest import record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from growsearch.policies.decide import decide
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
-from growsearch.trial.phases import FineTune, Grow, next_phase
+from growsearch.trial.kinds import FineTune, Grow
+from growsearch.trial.path import decide, next_phase
 
 
 def grow(accuracies, **fields):

@@ -8,8 +8,8 @@ def test_after_autogrow_it_is_the_papers_baseline():
     """The same net, N epochs, the same staircase (AutoGrow, section 3)."""
     config = TrialConfig(policy="periodic", dataset="fashion-mnist", train_fraction=0.5, seed=3)
     scratch = from_scratch(config, "9-9-8")
-    assert (scratch.policy, scratch.architecture, scratch.epochs) == ("none", "9-9-8", 200)
-    assert (scratch.lr, scratch.lr_schedule, scratch.weight_decay) == (0.1, "staircase", 5e-4)
+    assert (scratch.policy.name, scratch.architecture, scratch.epochs) == ("none", "9-9-8", 200)
+    assert (scratch.lr, scratch.lr_schedule.name, scratch.weight_decay) == (0.1, "staircase", 5e-4)
     assert (scratch.seed, scratch.image_size, scratch.train_fraction) == (3, 32, 0.5)
 
 

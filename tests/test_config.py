@@ -1,11 +1,12 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from growsearch.trial.choices import DATASETS, INITIALIZERS, NETWORKS, POLICIES
+from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
@@ -22,8 +23,8 @@ def test_the_defaults_of_autogrows_policies_are_its_papers():
     p = TrialConfig(policy="periodic", dataset="cifar10")
     assert (p.interval, p.patience, p.tau, p.finetune_epochs) == (3, 100, 0.05, 200)
     assert (p.architecture, p.max_architecture) == ("1-1-1", None)
-    assert (p.lr, p.lr_schedule, p.weight_decay, p.batch_size) == (0.1, "constant", 5e-4, 128)
-    assert (p.initializer, p.placement, p.momentum_on_growth) == ("gaussian", "end", "carry")
+    assert (p.lr, p.lr_schedule.name, p.weight_decay, p.batch_size) == (0.1, "constant", 5e-4, 128)
+    assert (p.initializer.name, p.placement, p.momentum_on_growth) == ("gaussian", "end", "carry")
     c = TrialConfig(policy="convergent", dataset="cifar10", network="plain4net")
     assert (c.interval, c.patience, c.lr, c.architecture) == (100, None, 0.01, "1-1-1-1")
     imagenet = TrialConfig(policy="periodic", dataset="imagenet", network="basic4resnet-imagenet")
@@ -40,13 +41,21 @@ def test_the_defaults_of_autogrows_policies_are_its_papers():
 def test_a_part_of_the_data_has_as_many_batches_between_growths(fraction, interval):
     """AutoGrow, section 3.3: K is divided by the fraction, J is not."""
     config = TrialConfig(policy="periodic", train_fraction=fraction)
-    assert (config.interval, config.interval_epochs, config.patience) == (3, interval, 100)
+    assert (config.interval, config.policy.interval_epochs(config), config.patience) == (
+        3,
+        interval,
+        100,
+    )
 
 
 def test_defaults_of_k_and_j_fit_each_other():
     short = {"policy": "periodic", "finetune_epochs": 20, "epochs": 60}
     quarter = TrialConfig(**short, train_fraction=0.25)
-    assert (quarter.interval, quarter.interval_epochs, quarter.patience) == (2, 8, 10)
+    assert (quarter.interval, quarter.policy.interval_epochs(quarter), quarter.patience) == (
+        2,
+        8,
+        10,
+    )
     slow = TrialConfig(**short, interval=15)
     assert (slow.interval, slow.patience) == (15, 15)
 
@@ -80,7 +89,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
     ("fields", "names"),
     [
         ({"dataset": "digit"}, ["'digit'", "did you mean 'digits'"]),
-        ({"dataset": "imagewoof"}, ["'imagewoof'", "choose from digits, fashion-mnist"]),
+        ({"dataset": "imagewoof"}, ["'imagewoof'", "choose from cifar10, cifar100, digits"]),
         ({"network": "resnet"}, ["network 'resnet'"]),
         ({"policy": "lip"}, ["policy 'lip'"]),
         ({"device": "tpu"}, ["device 'tpu'", "cuda"]),
@@ -112,13 +121,19 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"policy": "none", "rtol": 1.2}, ["rtol=1.2", "belongs to policy 'lipschitz'"]),
         ({"growth_epochs": [60]}, ["growth_epochs=60 belongs to policy 'fixed' or 'hand-tuned'"]),
         ({"max_architecture": "8-x-8"}, ["max_architecture: ", "'8-x-8'"]),
-        ({"policy": "none", "initializer": "zero"}, ["initializer='zero'", "'hand-tuned'"]),
+        (
+            {"policy": "none", "initializer": "zero"},
+            ["'zero'", "belongs to a policy that grows"],
+        ),
         ({"initializer": "zero", "scaling": "paper"}, ["scaling='paper'", "initializer 'clone'"]),
         ({"initializer": "clown"}, ["initializer 'clown'; did you mean 'clone'"]),
         ({"baseline": "first"}, ["baseline 'first'"]),
         ({"lr_schedule": "cosin"}, ["lr_schedule 'cosin'; did you mean 'cosine'"]),
         ({"lr_schedule": "cosine-restarts"}, ["needs lr_epochs", "60 110"]),
-        ({"lr_epochs": [60]}, ["lr_epochs=60 ", "'cosine-restarts' or 'step'"]),
+        (
+            {"lr_epochs": [60]},
+            ["lr_epochs=60 ", "'cosine-restarts' or 'step'"],
+        ),
         ({"lr_schedule": "step", "lr_epochs": [90, 60]}, ["lr_epochs 90 60", "must rise"]),
         ({"network": "basic4resnet-imagenet", "architecture": "2-2-2"}, ["has 4", "2-2-2-2"]),
         ({"train_fraction": 0}, ["train_fraction", "greater than 0"]),
@@ -139,7 +154,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
             {"policy": "fixed", "growth_epochs": 60, "growth_architectures": "3-3"},
             ["'3-3'", "basic3resnet has 3"],
         ),
-        ({"interval": 3}, ["interval=3", "belongs to policy 'periodic' or 'convergent'"]),
+        ({"interval": 3}, ["interval=3", "belongs to policy 'convergent' or 'periodic'"]),
         ({"policy": "periodic", "interval": 0}, ["interval", "at least 1", "got 0"]),
         ({"policy": "periodic", "patience": 0}, ["patience", "at least 1", "got 0"]),
         ({"policy": "periodic", "tau": 0}, ["tau", "greater than 0", "got 0"]),
@@ -155,7 +170,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ),
         ({"policy": "convergent", "patience": 8}, ["patience=8", "belongs to policy 'periodic'"]),
         (
-            {"policy": "periodic", "epochs": 200},
+            {"policy": "periodic", "epochs": 200, "finetune_epochs": 200},
             ["finetune_epochs=200 (N)", "epochs=200 count", "raise epochs"],
         ),
         (
@@ -226,10 +241,10 @@ configs = st.one_of(
     st.builds(
         TrialConfig,
         policy=st.sampled_from(["periodic", "convergent"]),
-        network=st.sampled_from(sorted(NETWORKS)),
-        initializer=st.sampled_from(sorted(set(INITIALIZERS) - {"clone"})),
+        network=st.sampled_from(sorted(components("network"))),
+        initializer=st.sampled_from(sorted(set(components("initializer")) - {"clone"})),
         interval=st.integers(1, 30),
-        dataset=st.sampled_from(DATASETS),
+        dataset=st.sampled_from(sorted(components("dataset"))),
     ),
     st.builds(
         TrialConfig,
@@ -253,10 +268,90 @@ def test_the_digest_is_the_same_in_another_process():
     assert out.stdout.strip() == TrialConfig(rtol=1.25, seed=3).digest
 
 
-def test_every_name_that_is_accepted_has_its_implementation():
-    from growsearch.policies import decide
-    from growsearch.tasks.images import families, loading
+GIVEN = {
+    "epochs": [1, 2, 30, 400],
+    "policy": ["none", "hand-tuned", "lipschitz", "periodic", "convergent"],
+    "network": ["basic3resnet", "plain3net", "bottleneck4resnet"],
+    "dataset": ["digits", "mnist", "imagenet"],
+    "architecture": ["3-3-3", "2-2-2-2", "5-4-5"],
+    "initializer": ["zero", "clone", "adam"],
+    "lr_schedule": ["step", "cosine", "staircase", "cosine-restarts"],
+    "growth_epochs": [(1,), (9, 20)],
+    "rtol": [1.1],
+    "window": [3],
+    "reserve": [7],
+    "interval": [2],
+    "patience": [50],
+    "finetune_epochs": [5],
+    "train_fraction": [0.5],
+    "scaling": ["step-size"],
+    "placement": ["end"],
+    "momentum_on_growth": ["carry"],
+    "lr": [0.2],
+    "weight_decay": [0.0],
+    "seed": [4],
+}  # fmt: skip
+"""Options whose values decide the defaults of others, and some that do not."""
 
-    assert set(DATASETS) == set(loading.SPECS)
-    assert set(NETWORKS) == set(families._FAMILIES)
-    assert set(POLICIES) == set(decide._POLICIES)
+some_options = st.dictionaries(st.sampled_from(sorted(GIVEN)), st.integers(0, 99), max_size=3).map(
+    lambda drawn: {name: GIVEN[name][k % len(GIVEN[name])] for name, k in drawn.items()}
+)
+
+
+def outcome(make):
+    """The flat configuration, or what the error says."""
+    try:
+        return make().to_flat()
+    except InputError as error:
+        return str(error)
+
+
+@settings(max_examples=400, deadline=None)
+@given(some_options, some_options)
+def test_replacing_options_equals_a_fresh_configuration_with_them(first, then):
+    """Whatever was derived from what the first configuration was given is derived anew."""
+    try:
+        config = TrialConfig(**first)
+    except InputError:
+        return
+    expected = outcome(lambda: TrialConfig(**{**first, **then}))
+    assert outcome(lambda: replace(config, **then)) == expected
+    assert outcome(lambda: config.replaced(**then)) == expected
+
+
+@pytest.mark.parametrize(
+    "then",
+    [{"epochs": 30}, {"policy": "none"}, {"initializer": "gaussian"}, {"architecture": "4-4-4"}],
+)
+def test_replacing_one_option_of_the_default_trial_equals_a_fresh_trial(then):
+    assert replace(TrialConfig(), **then) == TrialConfig(**then)
+
+
+@pytest.mark.parametrize("policy", ["lipschitz", "lipschitz-subnetworks", "hand-tuned", "periodic"])
+@pytest.mark.parametrize("epochs", [2, 3, 5, 10, 11, 12, 13, 30, 163, 164, 165])
+def test_defaults_fit_each_other_at_any_number_of_epochs(policy, epochs):
+    config = TrialConfig(policy=policy, epochs=epochs)
+    assert config.growing_epochs >= 1
+    assert TrialConfig(policy="lipschitz", epochs=epochs).window <= 10
+
+
+def test_lipgrow_reaches_its_final_depth_in_the_papers_window_where_the_epochs_suffice():
+    assert (TrialConfig(epochs=164).window, TrialConfig(epochs=164).max_architecture) == (
+        10, "8-8-8"
+    )  # fmt: skip
+    assert (TrialConfig(epochs=10).window, TrialConfig(epochs=10).max_architecture) == (7, "8-8-8")
+    assert TrialConfig(epochs=2).max_architecture == "4-4-4"
+    assert TrialConfig(epochs=1).max_architecture == "2-2-2"
+
+
+def test_a_component_object_is_the_same_trial_as_its_options():
+    from growsearch.growth.initializers.clone import Clone
+    from growsearch.policies.lipgrow import LipGrow
+
+    objects = TrialConfig(
+        policy=LipGrow(rtol=1.2, window=3), initializer=Clone(scaling="step-size")
+    )
+    names = TrialConfig(policy="lipschitz", rtol=1.2, window=3, scaling="step-size")
+    assert objects == names
+    assert isinstance(objects.policy, LipGrow) and objects.policy.window == 3
+    assert objects.policy.max_architecture == "8-8-8"

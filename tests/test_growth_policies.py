@@ -1,9 +1,9 @@
 import pytest
 from conftest import record, run_policy
 
-from growsearch.policies.decide import decide
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
+from growsearch.trial.path import decide
 
 
 def test_a_constant_lipschitz_is_grown_by_force_to_keep_the_reserve(paper):

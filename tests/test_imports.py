@@ -23,9 +23,19 @@ def module_name(path) -> str:
 PATHS = [path for path in sorted((ROOT / "growsearch").rglob("*.py")) if path.name != "__init__.py"]
 
 
+def _without_type_checking(tree: ast.Module) -> ast.Module:
+    """The module without what only type checkers import."""
+
+    def only_for_types(node: ast.stmt) -> bool:
+        return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+    tree.body = [node for node in tree.body if not only_for_types(node)]
+    return tree
+
+
 def imported(path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
         if isinstance(node, ast.ImportFrom) and node.module == "growsearch":
             names.update(f"growsearch.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -5,9 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.growth.initializers import clone_sources, initialize, kept_sources
+from growsearch.growth.inherit import initialize
+from growsearch.growth.initializers.clone import clone_sources
+from growsearch.growth.new_blocks import kept_sources
 from growsearch.tasks.images.blocks import BasicBlock, StepSize
-from growsearch.tasks.images.families import build_network
+from growsearch.tasks.images.networks import build_network
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig

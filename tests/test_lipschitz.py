@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from growsearch.growth.lipschitz import lipschitz_constants
-from growsearch.tasks.images.families import build_network
+from growsearch.tasks.images.networks import build_network
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig

@@ -2,9 +2,10 @@ import pytest
 import torch
 from conftest import record
 
-from growsearch.schedules.rates import adaptive_cosine, learning_rate
+from growsearch.schedules.cosine import adaptive_cosine
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import TRAINING, History
+from growsearch.trial.rates import learning_rate
 
 
 def test_adaptive_cosine_has_the_papers_values(paper):

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from growsearch.tasks.images.costs import count_macs, count_parameters
-from growsearch.tasks.images.families import build_network
+from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.choices import NETWORKS
+from growsearch.trial.components import components
 
 
 def build(
@@ -56,7 +56,7 @@ def test_multiply_accumulates_are_those_that_torch_counts():
     """An independent program, on every family: its FLOPs are two a multiply-accumulate."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    for family, subnetworks in NETWORKS.items():
+    for family, subnetworks in ((n, f.subnetworks) for n, f in components("network").items()):
         network = build([2] * subnetworks, family=family).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(torch.zeros(1, 3, 64, 64))

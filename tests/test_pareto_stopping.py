@@ -6,7 +6,7 @@ import pytest
 from conftest import recorded
 
 from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
-from growsearch.study.results import SCHEMA
+from growsearch.study.results import schema
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 
@@ -91,7 +91,7 @@ def test_a_stop_is_recorded_with_bounds_of_what_the_trial_would_have_come_to(tri
             assert stop[f"bound/{cost}"] <= getattr(final, cost) * (1 + 1e-12)
             assert getattr(other, cost) <= stop[f"bound/{cost}"] * (1 + 1e-12)
         assert other.val_accuracy >= stop["bound/val_accuracy"] - stop["slack"]
-        assert set(stop) <= set(SCHEMA.names)
+        assert set(stop) <= set(schema().names)
 
 
 def test_a_trial_that_the_audit_kept_has_the_record_of_its_stop(trials):

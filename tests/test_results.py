@@ -6,7 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import record
 
-from growsearch.study.results import SCHEMA, create_study, read_study, summarize, write_trial
+from growsearch.study.results import (
+    create_study,
+    read_study,
+    schema,
+    summarize,
+    write_trial,
+)
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
@@ -35,14 +41,14 @@ def study(tmp_path):
 
 
 def test_every_column_has_its_unit_and_meaning_in_the_file(study):
-    schema = pq.read_schema(study / "trials" / "b.parquet")
-    assert schema.equals(SCHEMA, check_metadata=True)
+    found = pq.read_schema(study / "trials" / "b.parquet")
+    assert found.equals(schema(), check_metadata=True)
     named = "trial_id epoch architecture parameters param_epochs ppe lr train_loss val_loss "
     named += "val_accuracy test_accuracy lipschitz grew seconds status"
-    assert schema.names[:15] == named.split()
-    for column in schema:
+    assert found.names[:15] == named.split()
+    for column in found:
         assert column.metadata[b"description"]
-    units = {name: schema.field(name).metadata[b"unit"] for name in ("val_accuracy", "seconds")}
+    units = {name: found.field(name).metadata[b"unit"] for name in ("val_accuracy", "seconds")}
     assert units == {"val_accuracy": b"percent", "seconds": b"s"}
 
 

@@ -10,7 +10,7 @@ import torch
 from conftest import WAYS_TO_GROW
 
 from growsearch.epochs.store import EpochStore
-from growsearch.schedules.rates import adaptive_cosine
+from growsearch.schedules.cosine import adaptive_cosine
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig

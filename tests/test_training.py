@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from growsearch.schedules.rates import Rates
 from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.tasks.images.mapped import HostImages
 from growsearch.training.epoch import train_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.rates import Rates
 
 CPU = torch.device("cpu")
 

@@ -211,7 +211,10 @@ def _found(files: list[Path]) -> pa.Schema:
     known = schema()
     others: dict[str, pa.Field] = {}
     for file in files:
-        found = pq.read_schema(file)
+        try:
+            found = pq.read_schema(file)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise pa.ArrowInvalid(f"{file}: {error}") from error
         others |= {n: found.field(n) for n in set(found.names) - set(known.names)}
     return pa.schema([*known, *others.values()], metadata=known.metadata)
 
