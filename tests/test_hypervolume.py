@@ -76,5 +76,5 @@ def test_all_three_agree_with_moocore_on_a_thousand_trials():
     "change", [{"lowest_cost": 0}, {"highest_cost": 1e3}, {"lowest_accuracy": float("nan")}]
 )
 def test_bounds_with_nothing_between_are_refused(change):
-    with pytest.raises(InputError, match="give finite bounds, the lower first"):
+    with pytest.raises(InputError, match="give finite bounds, each lowest below its highest"):
         Bounds(**{**vars(BOUNDS), **change})

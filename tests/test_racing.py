@@ -199,7 +199,7 @@ def test_it_goes_on_after_pickling_where_it_was_and_is_small():
 
 @pytest.mark.parametrize("eta", [1, 0.5, -3, float("nan"), float("inf")])
 def test_an_eta_that_would_pause_none_or_all_is_refused(eta):
-    with pytest.raises(InputError, match=f"eta={eta} is no finite number above 1.*; try 3"):
+    with pytest.raises(InputError, match=f"eta={eta} must be a finite number above 1, .*; try 3"):
         Racing(eta)
 
 

@@ -463,13 +463,13 @@ def test_a_stop_says_what_dominates_what():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"alpha": 0}, "alpha=0 is no probability between 0 and 1; give 0.1"),
-        ({"alpha": 1.0}, "alpha=1.0 is no probability"),
-        ({"alpha": math.nan}, "alpha=nan is no probability"),
-        ({"delta": -0.1}, "delta=-0.1 is no number of percentage points; give 0 or more"),
-        ({"delta": math.inf}, "delta=inf is no number"),
-        ({"audit": 1.1}, "audit=1.1 is no share of the trials; give 0 to 1"),
-        ({"audit": math.nan}, "audit=nan is no share"),
+        ({"alpha": 0}, "alpha=0 must be a probability between 0 and 1; give 0.1"),
+        ({"alpha": 1.0}, "alpha=1.0 must be a probability"),
+        ({"alpha": math.nan}, "alpha=nan must be a probability"),
+        ({"delta": -0.1}, "delta=-0.1 must be a finite number of percentage points; give 0"),
+        ({"delta": math.inf}, "delta=inf must be a finite number"),
+        ({"audit": 1.1}, "audit=1.1 must be a share of the trials; give 0 to 1"),
+        ({"audit": math.nan}, "audit=nan must be a share"),
     ],
 )
 def test_options_out_of_range_are_refused(values, message):
