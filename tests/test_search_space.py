@@ -106,7 +106,7 @@ param_space = [
 
 
 def test_the_ablations_have_the_rows_of_autogrows_tables():
-    """Tables 3 to 6; those that stand in two tables once."""
+    """The rows of Tables 3 to 6; a row that is in two tables is here once."""
     trials = draw_trials(load_spaces(ROOT / "search_spaces/autogrow_ablation.py"), None, seed=0)
     rows = [(t.policy, t.lr_schedule, t.interval, t.initializer, t.architecture) for t in trials]
     c, p = ("convergent", "staircase", 100), ("periodic", "constant")
