@@ -1,14 +1,14 @@
-"""What the epoch store saves, and what it costs.
+"""Measures the savings and the costs of the epoch store.
 
     python benchmarks/epoch_store.py                 # about half an hour on two cores
     python benchmarks/epoch_store.py --epochs 12     # the same with shorter trials
-    python benchmarks/epoch_store.py --entries 1000000    # lists and verifies so many instead
+    python benchmarks/epoch_store.py --entries 1000000    # lists and verifies this many instead
 
-A grid of 28 pairs of growth epochs and a sweep of 16 values of rtol, on the digits, each without a
-store, and with a new one at 1 and at 2 trials at a time: epochs trained against those that are
-distinct, and wall time against that of the search without over the merge rate, nominal over paid
-parameter-epochs. Then, on 5,000 Fashion-MNIST images, what publishing an epoch and recalling it
-take.
+Two searches run on the digits: a grid of 28 pairs of growth epochs, and a sweep of 16 values of
+rtol. Each runs without a store and with a new one, with 1 and with 2 trials at a time. The table
+compares trained with distinct epochs, and wall time with the ideal: the time without a store over
+the merge rate (nominal over paid parameter-epochs). A second part measures the time to publish and
+to recall an epoch of 5,000 Fashion-MNIST images.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def searches(epochs: int, folder: Path) -> None:
 
 
 class TimedStore(EpochStore):
-    """Knows how many seconds each state took to publish."""
+    """Records the seconds that publishing each state took."""
 
     def __init__(self, place: str) -> None:
         super().__init__(place)

@@ -1,13 +1,13 @@
-"""What growing costs: steps against blocks over 123 growths, and growth against the epoch.
+"""Measures the cost of growing: training steps over 123 growths, and the growth itself.
 
     python benchmarks/growth.py            # about ten minutes on two cores
     python benchmarks/growth.py --quick    # a few growths
 
-The first table grows basic3resnet from 1-1-1 to 42-42-42 on the digits, a sub-module an epoch
-(AutoGrow's largest net). A grown network's step and memory are compared with those of the same
-network made anew in a process of its own: growth must not burden what follows. The second grows by
-one sub-module on 5,000 Fashion-MNIST images; growth is to take less than 2 % of the epoch before.
-What is measured of a growth (theory, and validation once more) is shown apart.
+The first table grows basic3resnet from 1-1-1 to 42-42-42 (AutoGrow's largest network) on the
+digits, one sub-module an epoch. It compares time and memory of the grown network's steps with those
+of the same network built in a new process: growth must not slow later steps. The second table grows
+by one sub-module on 5,000 Fashion-MNIST images; growth must take less than 2 % of the epoch before.
+The measurements at a growth (theory and a second validation) are in a column of their own.
 """
 
 import argparse
@@ -27,7 +27,7 @@ STEPS = TRAIN_SIZE // BATCH
 
 
 def megabytes() -> float:
-    """The most memory that this process has had."""
+    """The peak memory of this process, MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -36,7 +36,7 @@ def step_ms(seconds: float) -> float:
 
 
 def fresh(architecture: str, threads: int) -> tuple[float, float]:
-    """Milliseconds a step, and most memory, of a network made anew, in a process of its own."""
+    """Milliseconds a step and peak MB of a newly built network; runs in a process of its own."""
     torch.set_num_threads(threads)
     config = TrialConfig(
         policy="none", architecture=architecture, epochs=4, train_size=TRAIN_SIZE, lr=0.1
@@ -63,7 +63,7 @@ def grow_to(blocks: int, shown: int) -> None:
         depths = Architecture(record.architecture).blocks
         last = record.status == "completed"
         if last or (len(set(depths)) == 1 and depths[0] % shown == 0 and record.grew):
-            # the median of three epochs, which differ by a block at most
+            # The median of three epochs, whose networks differ by two blocks at most.
             grown, memory = step_ms(median(recent[-3:])), megabytes()
             anew, memory_anew = in_own_process(record.architecture)
             print(
@@ -100,7 +100,7 @@ def main() -> None:
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
     quick = parsed.quick
-    load_dataset("fashion-mnist")  # missing files are known before the long part
+    load_dataset("fashion-mnist")  # fails early if files are missing
     print(f"{heading(f'{parsed.threads} threads')}\n")
     grow_to(blocks=3 if quick else 42, shown=1 if quick else 7)
     growth_against_epoch(["1-1-1"] if quick else ["1-1-1", "3-3-3", "7-7-7", "14-14-14"])

@@ -1,9 +1,9 @@
-"""What a benchmark was run on."""
+"""The heading of a benchmark: its hardware and versions."""
 
 from growsearch.study.results import environment
 
 
 def heading(detail: str) -> str:
-    """Processor, `detail` of its use, and torch's version."""
+    """One line: the processor, `detail` (how it is used), and torch's version."""
     made = environment()
     return f"{made['hardware']['processor']}, {detail}, torch {made['versions']['torch']}"

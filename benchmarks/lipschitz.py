@@ -1,10 +1,10 @@
-"""What Lipschitz constants cost: as a share of an epoch, and LipGrow's Table 1 on this machine.
+"""Measures the cost of Lipschitz constants: as a share of an epoch, and LipGrow's Table 1.
 
     python benchmarks/lipschitz.py [--threads N] [--epochs N]
 
-The epochs are the trainer's own, on 5,000 Fashion-MNIST images; evaluation is not counted. Beside
-Table 1's row stands the exact method that the paper mentions (Sedghi et al. 2018: a Fourier
-transform and one SVD a frequency), which takes the padding for circular and knows no strides.
+The epochs are the trainer's own, on 5,000 Fashion-MNIST images, without evaluation. Table 1 is
+measured beside the exact method that the paper mentions (Sedghi et al. 2018: a Fourier transform
+and one SVD a frequency). That method assumes circular padding and no strides.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How fast pictures are read for training: from files in each epoch, and decoded once.
+"""Measures how fast training reads pictures: from files in each epoch, or decoded once.
 
     python benchmarks/pictures.py [--pictures N] [--pairs N] [--threads N]
 
 The pictures are synthetic JPEGs of 500x375 pixels, smooth noise of quality 90. An epoch makes all
-training batches as bytes, before they are normalized on the device, and nothing is trained. Epochs
-from files and from decoded pictures take turns; all is in the system's cache.
+training batches as bytes, before normalization on the device, and trains nothing. Epochs from files
+and from decoded pictures take turns; all files are in the system's cache.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def write(folder: Path, n: int) -> None:
 
 
 def compare(n: int, pairs: int, *folders: str) -> None:
-    """Images/s of each folder's epochs, in turn; the first pair warms up."""
+    """Images/s of each folder's epochs, which take turns; the first pair is a warm-up."""
     sets = [load_dataset("imagenet", folder, "autogrow-paper") for folder in folders]
     rates = [[n / seconds(dataset, seed) for dataset in sets] for seed in range(pairs + 1)][1:]
     for name, values in zip(("files", "decoded"), zip(*rates, strict=True), strict=True):

@@ -1,22 +1,23 @@
-"""What the Pareto scheduler decides how fast, and what it buys with the store and a budget.
+"""Measures how fast the Pareto scheduler decides, and its gain with the store and a budget.
 
     python benchmarks/scheduler.py              # decisions and hooks: two minutes
-    python benchmarks/scheduler.py --driver     # and what a search takes outside training: five
-    python benchmarks/scheduler.py --seeds 5    # and the searches: half an hour on two quiet cores
+    python benchmarks/scheduler.py --driver     # also time outside training: five minutes
+    python benchmarks/scheduler.py --seeds 5    # also searches: half an hour on two quiet cores
 
-Decisions: trials of 20 epochs with made-up curves, both layers on, as many as have ended before; by
-one cost and by two.
+Decisions: the time of a decision and the memory of the scheduler, by the number of trials that have
+ended. Trials have 20 epochs and made-up curves; both layers are on; trials have one cost, then two.
 
-Hooks: what they add to Tune's time for a result, on the same curves.
+Hooks: the time that growsearch's hooks add to Tune's time for a result, on the same curves.
 
-Driver: the share of two workers' time that is not an epoch's, by the difference of two searches
-that differ in length; and that time for each trial of a search of many short ones.
+Driver: the share of two workers' time that is spent outside epochs, from the difference of two
+searches of different length; and this time for each trial of a search of many short trials.
 
-Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, once whole and once
-with the scheduler, a store, and a third of the whole search's parameter-epochs as its budget; for
-each seed of trials and draws. Without scheduler and store the same trials, in the order of their
-names, would have paid every epoch: their records are the same to the last bit, so the whole
-search's are taken for that. Hypervolume is on the whole search's range of cost and accuracy.
+Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, for each seed of
+trials and draws. Each seed runs one whole search, and one with the scheduler, a store, and a budget
+of a third of the whole search's parameter-epochs. The baseline is the same trials in the order of
+their names, without scheduler and store, so that every epoch is paid. Its records are bit-exactly
+those of the whole search, which are used for it. The whole search's ranges of cost and accuracy
+scale the hypervolume.
 """
 
 import argparse
@@ -54,7 +55,7 @@ SPACE = Path(__file__).parent.parent / "search_spaces" / "lipgrow.py"
 
 
 def made_up(draw: random.Random) -> tuple[TrialConfig, History]:
-    """A trial that grows once, at random, with a saturating curve."""
+    """A trial with a saturating accuracy curve that grows once, after a random epoch."""
     grows = draw.randrange(1, EPOCHS - 1)
     config = TrialConfig(policy="fixed", growth_epochs=(grows,), epochs=EPOCHS, lr=0.1)
     pace = draw.uniform(0.5, 1.5)
@@ -224,7 +225,7 @@ def searches(seeds: int, folder: Path) -> None:
 
 
 def plainly(trials: pd.DataFrame, scale: Bounds) -> list[tuple[float, float]]:
-    """Parameter-epochs paid and hypervolume after each trial, one after the other, none shared."""
+    """(parameter-epochs, hypervolume) after each trial; trials run in turn and share no epoch."""
     ordered = trials.sort_values("trial_id")
     costs = ordered["param_epochs"].cumsum()
     return [(float(cost), volume(ordered.iloc[: n + 1], scale)) for n, cost in enumerate(costs)]

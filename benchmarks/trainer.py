@@ -1,19 +1,21 @@
-"""How fast the trainer trains: against the bare step, and against the usual PyTorch loop.
+"""Compares the trainer's speed with the bare training step and with the usual PyTorch loop.
 
     python benchmarks/trainer.py            # ten minutes on two quiet cores
     python benchmarks/trainer.py --quick    # the smallest form, on the digits, in a minute
-    python benchmarks/trainer.py --seeds 5  # instead: accuracies by precision; an hour likewise
+    python benchmarks/trainer.py --seeds 5  # instead accuracies by precision: an hour on two cores
 
-The bare step is forward, backward and optimizer step of the same network on tensors already in
-place, on a GPU as one CUDA graph. The usual loop is a DataLoader with two workers, torchvision's
-transforms image by image, and float32. The trainer computes in what --precision auto comes to here,
-and so does the bare step; the next tables compare the trainer with itself in float32, with its
-steps compiled, and several of it at once with one alone; on a GPU the last one has what it takes to
-be deterministic. Each pair trains the same number of images, one after the other, first the one and
-then the other in turn; what is shown is the median of the pairs' ratios, their least and their
-largest.
+The bare step is the forward pass, backward pass and optimizer step of the same network on tensors
+that are already on the device, on a GPU as one CUDA graph. The usual loop is a DataLoader with two
+workers, torchvision's transforms image by image, and float32. The trainer and the bare step use the
+precision that --precision auto selects on this machine. Further tables compare the trainer with
+itself in float32, with itself compiled, and several trainers at once with a single one. On a GPU
+the last table shows the cost of determinism.
 
-Accuracies are of 3-3-3 on 5,000 Fashion-MNIST images, 20 epochs with a cosine learning rate.
+Both runs of a pair train the same number of images, one after the other, in alternating order. The
+tables show the median, the smallest and the largest ratio of the pairs.
+
+Accuracies are those of 3-3-3 on 5,000 Fashion-MNIST images after 20 epochs with a cosine learning
+rate.
 """
 
 import argparse
@@ -66,7 +68,7 @@ def config_of(
 
 
 def own_epoch(config: TrialConfig) -> tuple[Run, Trainer]:
-    """What trains an epoch of the trial, and nothing else."""
+    """A function that only trains an epoch of the trial, and the trial's trainer."""
     trainer, steps = Trainer(config), Rates(LR, config.weight_decay)
 
     def run() -> None:
@@ -76,7 +78,7 @@ def own_epoch(config: TrialConfig) -> tuple[Run, Trainer]:
 
 
 def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Run:
-    """As many steps of the trainer's network on one batch that lies ready."""
+    """A function that takes `batches` steps of the trainer's network on one prepared batch."""
     network = copy.deepcopy(trainer.state.network).train()
     optimizer = new_optimizer(trainer.config, network)
     batch = next(trainer.dataset.training_batches(BATCH, seed=0, epoch=1))
@@ -101,13 +103,13 @@ def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Ru
     def run() -> None:
         for _ in range(batches):
             launch()
-        loss.item()  # a GPU has done them all
+        loss.item()  # waits until a GPU has finished all steps
 
     return run
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """Images as torchvision's own data sets give them: a picture, transformed when asked for."""
+    """Images as torchvision's data sets return them: one picture, transformed when it is read."""
 
     def __init__(self, images: Images, transform: transforms.Compose) -> None:
         self.images, self.labels = images.images.cpu().numpy(), images.labels.tolist()
@@ -121,7 +123,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 
 def usual_loop(trainer: Trainer) -> Run:
-    """An epoch on the same images as tutorials write it."""
+    """A function that trains an epoch on the same images with the loop of common tutorials."""
     dataset, device = trainer.dataset, trainer.device
     transform = transforms.Compose([
         transforms.RandomHorizontalFlip(),
@@ -141,7 +143,7 @@ def usual_loop(trainer: Trainer) -> Run:
     )
 
     def run() -> None:
-        torch.backends.cudnn.allow_tf32 = True  # as torch has it, and the trainer has not
+        torch.backends.cudnn.allow_tf32 = True  # torch's default, which the trainer switches off
         network.train()
         total = right = 0.0
         for images, labels in loader:
@@ -165,7 +167,7 @@ def seconds(run: Run) -> float:
 
 
 def compared(own: Run, other: Run, pairs: int) -> tuple[list[float], list[float]]:
-    """The seconds of own and of other, run in turn; both have run once before."""
+    """The seconds of `own` and of `other` in each pair; both run once before for warm-up."""
     own(), other()
     mine, others = [], []
     for k in range(pairs):
@@ -224,7 +226,10 @@ def against_compiled(size: int, dataset: str, pairs: int, batches: int) -> None:
 
 
 def at_once(size: int, dataset: str, batches: int, trials: int, span: float) -> None:
-    """Of so many trials: each a process, as in a search, or a thread with a stream of its own."""
+    """Prints the speed of `trials` at once, as processes (as in a search) and as threads.
+
+    Each thread has its own CUDA stream.
+    """
     print(f"\ntrials at once, 3-3-3, {size}x{size}: images/s of all together")
     if torch.cuda.is_available():
         pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"), "control")
@@ -239,7 +244,7 @@ def at_once(size: int, dataset: str, batches: int, trials: int, span: float) -> 
 
 
 def in_processes(config: TrialConfig, trials: int, span: float) -> list[float]:
-    """Images a second of each."""
+    """Images a second of each process."""
     together = multiprocessing.get_context("spawn")
     ready, results = together.Barrier(trials), together.SimpleQueue()
     arguments = (config, span, ready, results)
@@ -269,7 +274,7 @@ def in_threads(config: TrialConfig, trials: int, span: float) -> list[float]:
 
 
 def _rate(config: TrialConfig, span: float, ready: Any, preparing: Any = None) -> float:
-    """Of one trial on one core, for so many seconds in which the others run as well."""
+    """Images a second of one trial on one core during `span` seconds, while the others run too."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with preparing or nullcontext():

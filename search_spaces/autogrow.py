@@ -1,7 +1,8 @@
-"""AutoGrow: how often does a network grow, with which weights, and when does it stop?
+"""AutoGrow: varies the interval between growths, the new weights, and the rule that ends growth.
 
-Sized for small data sets and short runs, such as --dataset digits. For CIFAR, the paper grows every
-3 epochs at lr 0.1 until accuracy has not risen by 0.05 points in 100, and fine-tunes for 200.
+The values suit small data sets and short runs, such as --dataset digits. For CIFAR, the paper grows
+every 3 epochs at lr 0.1 until accuracy has risen by less than 0.05 points in 100 epochs, then
+fine-tunes for 200 epochs.
 """
 
 from ray import tune

@@ -1,7 +1,7 @@
-"""AutoGrow's ablations: convergent growth, K, initializer and seed (Tables 3 to 6), row by row.
+"""AutoGrow's ablations of convergent growth, K, initializer and seed network (Tables 3 to 6).
 
-For --dataset cifar10 or cifar100, with --from-scratch for the deltas. A row that stands in two
-tables is here once. Small: --dataset digits --epochs 12 --finetune-epochs 4.
+Run it with --dataset cifar10 or cifar100; --from-scratch gives the tables' deltas. A row that is in
+two tables is here once. A small version: --dataset digits --epochs 12 --finetune-epochs 4.
 """
 
 from ray import tune

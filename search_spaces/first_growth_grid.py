@@ -1,6 +1,6 @@
-"""LipGrow's Figure 4: all first growth epochs, and LipGrow's own choice, three seeds each.
+"""LipGrow's Figure 4: a grid of first growth epochs, and LipGrow's own choice, three seeds each.
 
-The second growth comes halfway between the first and the end.
+The second growth of the grid comes halfway between the first growth and the end.
 """
 
 from ray import tune

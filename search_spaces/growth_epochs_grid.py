@@ -1,6 +1,7 @@
-"""All 28 pairs of eight growth epochs, 2-2-2 to 4-4-4 to 8-8-8: what --store is for.
+"""All 28 pairs of eight growth epochs, for growth from 2-2-2 to 4-4-4 to 8-8-8.
 
-Trials that have grown alike so far share their epochs: growsearch plan says how many are distinct.
+Trials share all epochs before their growths differ, so this grid shows the use of --store.
+`growsearch plan` prints how many epochs are distinct.
 """
 
 from itertools import combinations

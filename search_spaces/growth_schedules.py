@@ -1,4 +1,4 @@
-"""LipGrow's Figure 5: sampled pairs of growth epochs, with hand-tuned and LipGrow beside them."""
+"""LipGrow's Figure 5: sampled pairs of growth epochs, the hand-tuned pair, and LipGrow."""
 
 import random
 from itertools import combinations
@@ -6,7 +6,7 @@ from itertools import combinations
 from ray import tune
 
 EPOCHS = 30
-HAND_TUNED = [11, 20]  # 60 and 110 of 164 epochs, in that proportion
+HAND_TUNED = [11, 20]  # in the proportion of 60 and 110 of 164 epochs
 PAIRS = [list(pair) for pair in combinations(range(2, EPOCHS - 2), 2)]
 SAMPLED = random.Random(0).sample([pair for pair in PAIRS if pair != HAND_TUNED], 16)
 

@@ -1,7 +1,7 @@
-"""LipGrow: how far may the Lipschitz constant rise before the network grows, and from what?
+"""LipGrow: varies how far the Lipschitz constant may rise before growth, and the first depth.
 
-Sized for small data sets and short runs, such as --dataset digits. For CIFAR, the paper trains
-164 epochs at lr 0.5 with a window of 10, a reserve of 30, and rtol 1.4.
+The values suit small data sets and short runs, such as --dataset digits. For CIFAR, the paper
+trains 164 epochs at lr 0.5 with a window of 10, a reserve of 30, and rtol 1.4.
 """
 
 from ray import tune

@@ -1,11 +1,11 @@
-"""Network morphism: a network that has converged becomes a deeper one (AutoGrow's Table 2).
+"""Network morphism: a converged network becomes a deeper one (AutoGrow's Table 2).
 
-For --dataset cifar10, with --from-scratch for the deltas.
+Run it with --dataset cifar10; --from-scratch gives the table's deltas.
 """
 
 from ray import tune
 
-T = 200  # epochs of each depth
+T = 200  # epochs at each depth
 
 morphism = {
     "policy": "fixed",

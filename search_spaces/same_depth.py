@@ -1,6 +1,7 @@
-"""LipGrow against vanilla at the same final depth, three seeds each.
+"""LipGrow compared with vanilla training at the same final depth, three seeds each.
 
-For --dataset fashion-mnist --train-size 5000; a vanilla trial has the final depth from the start.
+A vanilla trial has the final depth from the start. Run it with --dataset fashion-mnist --train-size
+5000.
 """
 
 from ray import tune

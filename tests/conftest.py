@@ -16,7 +16,7 @@ from growsearch.trial.history import EpochRecord, History
 
 ROOT = Path(__file__).parent.parent
 
-os.environ["GROWSEARCH_PRECISION"] = "float32"  # on any machine, and in processes started from here
+os.environ["GROWSEARCH_PRECISION"] = "float32"  # also in processes that a test starts
 
 WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
@@ -36,12 +36,12 @@ WAYS_TO_GROW = [
     {"policy": "convergent", "interval": 1, "tau": 99, "finetune_epochs": 2},
     {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "network": "plain3net"},
 ]
-"""Fields of trials of six epochs that grow, each in its way."""
+"""Fields of trials of six epochs, one for each way to grow."""
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    """As many threads as a trial has in a search, so that records can be compared."""
+    """A trial of a search has one thread; equal thread counts make records comparable."""
     torch.set_num_threads(1)
 
 
@@ -81,7 +81,7 @@ def record(epoch: int = 1, **changes: object) -> EpochRecord:
 
 
 def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
-    """The history of a trial whose Lipschitz constants since its last growth are scripted."""
+    """The history of a trial; `lipschitz` gives its constants, counted from the last growth."""
     from dataclasses import replace
 
     from growsearch.trial.path import decide
@@ -104,7 +104,7 @@ _RECORDED = (
 
 
 def recorded(name):
-    """Configurations and histories of a study that was recorded before records had macs."""
+    """Configurations and histories of a recorded study; its records have no macs yet."""
     from growsearch.stopping.cost_bounds import sizes_of
     from growsearch.study.results import config_of, read_study
 
@@ -119,7 +119,7 @@ def recorded(name):
 
 
 def driver(*arguments, stderr=subprocess.DEVNULL):
-    """A growsearch of its own, with a Ray of its own, at the same time as this process's."""
+    """A growsearch process with its own Ray, independent of this process's Ray."""
     command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     return subprocess.Popen(
@@ -135,7 +135,7 @@ def until_remembered(place, epochs, process):
 
 
 def plain(value):
-    """A parquet list is a numpy array in pandas, a tuple in a record; hexadecimals are exact."""
+    """Makes lists comparable: numpy arrays (parquet) and tuples (records) become exact hex text."""
     is_list = isinstance(value, tuple | np.ndarray)
     return " ".join(float(item).hex() for item in value) if is_list else value
 
@@ -144,11 +144,12 @@ RECORD = [f.name for f in fields(EpochRecord) if f.compare]
 
 
 def actors():
-    """The processes of trials on this machine."""
+    """Ids of the trials' processes on this machine."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the process just ended
             command = path.read_bytes()
-            if b"GrowingTrial" in command or b"ResourceTrainable" in command:  # when it trains
+            # The command line of a trial has one of these names.
+            if b"GrowingTrial" in command or b"ResourceTrainable" in command:
                 found.add(int(path.parent.name))
     return found

@@ -13,13 +13,13 @@ from growsearch.trainer import Trainer
 from growsearch.training import auto_compile
 from growsearch.trial.config import TrialConfig
 
-# torch means to hide it, and cannot where warnings are errors
+# torch hides this warning, except where warnings are errors
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Of what is measured; long trials are those of two steps and more."""
+    """The folder of measurements; a trial of two steps already counts as long."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(auto_compile, "STEPS", 2)
     monkeypatch.setattr(auto_compile, "LONG", 0.0)
@@ -57,7 +57,7 @@ def test_for_a_trial_of_many_quick_steps_nothing_is_compiled(config, cache, monk
 
 
 def test_what_is_measured_once_decides_for_each_trial_by_its_length(config, cache):
-    """20 steps, or 40: 2 s to compile come back, twice, in 40 steps that save 0.15 s each."""
+    """Compiling takes 2 s and must pay twice: 40 steps that save 0.15 s each do this, 20 do not."""
     decided(config)
     written, compiled = (remembered(cache, what) for what in ("steps", "compiled-steps"))
     for answer in (written, compiled):
@@ -71,7 +71,7 @@ def test_what_is_measured_once_decides_for_each_trial_by_its_length(config, cach
 
 
 def test_a_trial_that_auto_compiles_is_the_one_with_compile_on(config, cache):
-    """Of AutoGrow's epochs, those of fine-tuning count: it may have no others."""
+    """Only AutoGrow's fine-tuning epochs are certain, so only they count as the length."""
     grows = TrialConfig(
         train_size=136, policy="periodic", interval=1, patience=1, epochs=12, finetune_epochs=2,
         max_architecture="1-1-2", precision="float32",
@@ -97,7 +97,7 @@ print(next(Trainer(trial)).compiled)
 
 
 def test_where_compiling_fails_auto_says_so_once_and_does_not(tmp_path):
-    """With a compiler that makes nothing."""
+    """The compiler is `false`, which always fails."""
     environment = os.environ | {
         "CXX": shutil.which("false"), "XDG_CACHE_HOME": str(tmp_path),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor"),

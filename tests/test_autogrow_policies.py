@@ -1,4 +1,4 @@
-"""AutoGrow's policies over whole scripted accuracy curves."""
+"""AutoGrow's policies on complete scripted accuracy curves."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from growsearch.trial.path import decide, next_phase
 
 
 def grow(accuracies, **fields):
-    """The growing history of a trial with scripted accuracies, and its decisions by epoch."""
+    """The history of a trial with scripted accuracies, and its decisions by epoch."""
     config = TrialConfig(**{"policy": "periodic", "epochs": 1000, **fields})
     history, architecture, decisions = History(), config.architecture, {}
     for epoch in range(1, config.growing_epochs + 1):
@@ -65,11 +65,11 @@ def test_c_autogrow_grows_each_sub_network_once_when_accuracy_is_flat(autogrow):
 
 
 def test_c_autogrow_by_hand_over_a_curve_that_rises_after_some_growths():
-    """K=2. Checked after 2 (too few values), 4, 6, ...; rises in (4, 6] and in (10, 12] only.
+    """With K=2, accuracy is checked every two epochs; it rises in (4, 6] and (10, 12] only.
 
-    4: flat, the first grows. 6: it helped, so nothing. 8: flat, the second grows. 10: flat: it
-    stops, the third grows. 12: it helped. 14: flat, the first grows. 16: flat: it stops, the third
-    grows. 18: flat: it stops, and none is left.
+    Epoch 2: too few values. 4: flat, sub-network 1 grows. 6: accuracy rose, nothing happens.
+    8: flat, 2 grows. 10: flat, 2 stops and 3 grows. 12: accuracy rose. 14: flat, 1 grows.
+    16: flat, 1 stops and 3 grows. 18: flat, 3 stops, and no sub-network is left.
     """
     history, decisions = grow(
         lambda e: 50.0 + (e > 4) + (e > 10), policy="convergent", interval=2
@@ -87,7 +87,7 @@ def test_sub_networks_grow_in_turn_and_the_turn_skips_those_that_have_stopped(au
     history, _ = grow(rising_until(1000), epochs=300, finetune_epochs=200)
     depths = list(dict.fromkeys(r.architecture for r in history))
     assert depths[:5] == autogrow["order"]["depths"]
-    # K=1, J=1, rising but for epoch 5, where the last to have grown is the first: it stops
+    # K=1, J=1: flat only at epoch 5. The first sub-network grew last, so it stops.
     curve = [10, 11, 12, 13, 13, 14, 15, 16, 17, 18]
     _, decisions = grow(
         lambda e: curve[e - 1], interval=1, patience=1, finetune_epochs=1, epochs=11
@@ -99,7 +99,7 @@ def test_sub_networks_grow_in_turn_and_the_turn_skips_those_that_have_stopped(au
 
 
 def test_a_rise_of_just_under_tau_in_floating_point_is_none():
-    """90.05 - 90.0 is 0.04999... in float64: AutoGrow's program compares so."""
+    """90.05 - 90.0 is 0.04999... in float64; AutoGrow's program compares these floats too."""
     assert 90.05 - 90.0 < 0.05
     tie, _ = grow(lambda e: 90.05 if e > 1 else 90.0, interval=1, patience=1)
     assert len(tie) == len(grow(lambda e: 90.0, interval=1, patience=1)[0])
@@ -108,7 +108,7 @@ def test_a_rise_of_just_under_tau_in_floating_point_is_none():
 
 
 def test_accuracy_is_the_maximum_so_far_and_not_the_latest():
-    """A dip and the way back to the old height are no rise."""
+    """A dip and a recovery to the old accuracy do not count as a rise."""
     dip = [50.0, 40.0, 41.0, 42.0, 43.0, 44.0]
     flat, _ = grow(lambda e: 50.0, interval=1, patience=2)
     dipped, _ = grow(lambda e: dip[min(e, 6) - 1], interval=1, patience=2)
@@ -122,7 +122,7 @@ def test_caps_stop_a_sub_network_and_all_caps_end_growing():
         "2-1-1", "2-2-1", "2-3-1", "2-4-1"
     ]  # fmt: skip
     assert decisions[15].reason == "max_architecture is reached"
-    # flat: at 2 the first is at its cap already, at 3 the second stops, at 4 the third
+    # Flat: the first sub-network is at its cap at 2, the second stops at 3, the third at 4.
     history, _ = grow(lambda e: 50.0, interval=1, patience=1, max_architecture="2-3-9")
     assert (history[-1].architecture, len(history)) == ("2-2-2", 4)
     history, decisions = grow(lambda e: 50.0, policy="convergent", max_architecture="1-1-1")
@@ -156,7 +156,7 @@ def test_adam_init_ends_after_ten_epochs_at_the_latest():
 
 
 def test_epochs_that_initialize_new_blocks_are_not_counted():
-    """Neither for the interval nor for the rise, whatever accuracy they have."""
+    """Neither the interval nor the rise counts them, at any accuracy."""
     config = TrialConfig(policy="periodic", initializer="adam", interval=2, patience=4, epochs=400)
     plain, apart = History(), History()
     depth = config.architecture
@@ -178,7 +178,7 @@ def test_epochs_that_initialize_new_blocks_are_not_counted():
 
 
 def simulated_convergent(accuracies, interval, caps, tau=0.05):
-    """c-AutoGrow with state: intervals of training, as the paper tells it."""
+    """c-AutoGrow with mutable state and intervals of training, as the paper describes it."""
     depths, turn = [1] * len(caps), 0
     alive = [i for i, cap in enumerate(caps) if cap > 1]
     best: list[float] = []
@@ -226,7 +226,7 @@ def test_c_autogrow_is_the_papers_loop_over_any_curve(steps, interval, caps):
 
 
 def simulated(accuracies, interval, patience, m, tau=0.05):
-    """p-AutoGrow with state, straight from algorithm 1: the depths found."""
+    """The depths that p-AutoGrow finds, with mutable state, as in algorithm 1."""
     depths, alive, turn, last = [1] * m, list(range(m)), 0, None
     best: list[float] = []
     for accuracy in accuracies:
@@ -257,7 +257,7 @@ def test_p_autogrow_is_algorithm_1_over_any_curve(steps, interval, patience, net
     for step in steps:
         accuracy += step
         curve.append(accuracy)
-    curve += [curve[-1]] * 200  # flat at the end, so that all stop
+    curve += [curve[-1]] * 200  # flat at the end: all sub-networks stop
     history, _ = grow(
         lambda e: curve[e - 1], interval=interval, patience=patience, network=network, epochs=520
     )

@@ -5,7 +5,7 @@ from growsearch.trial.from_scratch import from_scratch
 
 
 def test_after_autogrow_it_is_the_papers_baseline():
-    """The same net, N epochs, the same staircase (AutoGrow, section 3)."""
+    """The baseline has the same network, N epochs and the same staircase (AutoGrow, section 3)."""
     config = TrialConfig(policy="periodic", dataset="fashion-mnist", train_fraction=0.5, seed=3)
     scratch = from_scratch(config, "9-9-8")
     assert (scratch.policy.name, scratch.architecture, scratch.epochs) == ("none", "9-9-8", 200)
@@ -21,7 +21,7 @@ def test_trials_that_found_the_same_with_other_initializers_share_one():
 
 
 def test_after_network_morphism_it_is_as_long_as_the_last_stage():
-    """AutoGrow, table 2: 3-3-3 for 200 epochs, then 5-5-5 for 200, against 5-5-5 for 200."""
+    """3-3-3, then 5-5-5, for 200 epochs each; the baseline has 5-5-5 for 200 (table 2)."""
     config = TrialConfig(
         policy="fixed", growth_epochs=200, growth_architectures="5-5-5", epochs=400,
         lr_schedule="staircase", lr=0.1,

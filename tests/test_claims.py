@@ -1,4 +1,4 @@
-"""Two processes over one store do not train the same epoch at the same time, and none waits on."""
+"""Two processes with one store never train the same epoch at once, and neither waits forever."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def test_a_claim_is_seen_by_others_until_it_moves_on_or_ends(place, ours, theirs
     assert holder(ours, KEY) is None
     assert f"process {os.getpid()}" in holder(theirs, KEY)
     assert holder(theirs, NEXT) is None
-    assert holder(theirs, NEXT, before=KEY)  # on its way there
+    assert holder(theirs, NEXT, before=KEY)  # the trial is between the two epochs
     claim.move(NEXT)
     assert holder(theirs, KEY) is None and holder(theirs, NEXT)
     claim.release()
@@ -136,7 +136,7 @@ def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, 
 
 
 def test_two_processes_share_one_trial_and_train_each_of_its_epochs_once(tmp_path, place):
-    """They start together and take about as long to start as to train."""
+    """Both start together; starting takes about as long as training."""
     options = "train --policy fixed --growth-epochs 5 10 --epochs 15 --lr 0.1 --store"
     command = [sys.executable, "-c", "from growsearch.cli import main; main()", *options.split()]
     both = [subprocess.Popen([*command, place, "--out", f"{tmp_path}/{name}"]) for name in "ab"]

@@ -172,7 +172,7 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
 
 @pytest.mark.parametrize("store", [False, True])
 def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, monkeypatch, store):
-    """To the last bit, from another working folder."""
+    """The resumed trial is bit-exact, also from another working folder."""
     from growsearch.tasks.images.dataset import Dataset
 
     monkeypatch.chdir(tmp_path)
@@ -233,7 +233,7 @@ def test_an_output_folder_that_holds_a_study_is_left_as_it_is(capsys, tmp_path, 
 def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been(
     capsys, tmp_path, monkeypatch
 ):
-    """Interrupted in the middle of its third epoch, after a step of training."""
+    """The signal comes in the third epoch, after one training step."""
     from growsearch.tasks.images.dataset import Dataset
     from growsearch.trainer import Trainer
 

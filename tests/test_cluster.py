@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, of which one is lost while a trial trains there."""
+"""A cluster of two nodes on this machine; one node is lost while a trial trains on it."""
 
 import json
 import os
@@ -32,12 +32,12 @@ param_space = {
 
 @pytest.fixture
 def cluster(monkeypatch):
-    """A head and a node that hold a trial each."""
+    """A head and a second node with room for one trial each."""
     import ray
     from ray.cluster_utils import Cluster
 
     ray.shutdown()
-    # apart from other clusters on this machine, and short: sockets lie in it
+    # A folder of its own, with a short path: Ray's socket paths are limited in length.
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", folder)
     cluster = Cluster(
@@ -56,10 +56,10 @@ def raylet_of(node):
 
 
 def trials_on(node):
-    """The processes of trials whose parent is the node's raylet."""
+    """Ids of the trial processes that the node's raylet started."""
     raylet, found = raylet_of(node), set()
     for pid in actors():
-        with suppress(OSError):  # it has just ended
+        with suppress(OSError):  # the process just ended
             state = Path(f"/proc/{pid}/stat").read_text()
             if int(state.rpartition(")")[2].split()[1]) == raylet:
                 found.add(pid)
@@ -67,7 +67,7 @@ def trials_on(node):
 
 
 def check_alone(rows):
-    """A trial's records are those that it has without a search."""
+    """The trial's records equal those of the same trial without a search."""
     alone = pd.DataFrame([vars(record) for record in Trainer(config_of(rows.iloc[0]))])
     pd.testing.assert_frame_equal(
         alone[RECORD].map(plain), rows[RECORD].reset_index(drop=True).map(plain),
@@ -84,7 +84,7 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
         known = {}
         while not (trials_on(lost) and sum(len(history) >= 2 for history in known.values()) == 2):
             time.sleep(0.02)
-            with suppress(OSError, ValueError):  # not yet there, or just being written
+            with suppress(OSError, ValueError):  # the file is missing or incomplete
                 known = Ledger(out).read_histories()
         before.update(known)
         for process in (raylet_of(lost), *trials_on(lost)):
@@ -105,12 +105,12 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
     for name, rows in study.groupby("trial_id"):
         assert rows["epoch"].tolist() == list(range(1, 13))
         seconds = [record.seconds for record in before[name]]
-        assert rows["seconds"].tolist()[: len(seconds)] == seconds  # not trained again
+        assert rows["seconds"].tolist()[: len(seconds)] == seconds  # equal times: not trained again
         check_alone(rows)
 
 
 def test_a_trial_does_not_go_on_where_sums_round_otherwise_and_loses_nothing(tmp_path):
-    """On a processor with less than AVX2, as torch can be told."""
+    """ATEN_CPU_CAPABILITY=default stands for a processor without AVX2."""
     space, out = tmp_path / "space.py", tmp_path / "out"
     space.write_text(SPACE)
     driver("search", space, "--out", out, "--budget", "param_epochs=1").wait()

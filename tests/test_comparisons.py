@@ -1,4 +1,4 @@
-"""LipGrow's Figures 4 and 5, from hand-made trials."""
+"""LipGrow's Figures 4 and 5 and AutoGrow's tables, from hand-made trials."""
 
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ def finished(config: TrialConfig, val: float, test: float, architecture: str) ->
 
 
 def test_found_networks_stand_beside_their_trial_from_scratch():
-    """Of the same seed and depth; one without has no delta."""
+    """The two have the same seed and depth; without a trial from scratch the delta is nan."""
     grown = TrialConfig(policy="periodic", interval=3, seed=1)
     other = TrialConfig(policy="convergent", initializer="adam")
     table = found_networks(

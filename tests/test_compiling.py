@@ -15,10 +15,10 @@ def config():
     )  # fmt: skip
 
 
-# torch means to hide it, and cannot where warnings are errors
+# torch hides this warning, except where warnings are errors
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_a_compiled_trial_trains_the_same_epochs_but_for_rounding(config, tmp_path):
-    """With batches of 128 and 8 images; it goes on bit by bit from what it saved."""
+    """Batches have 128 and 8 images. A saved trial continues bit-exactly."""
     store = EpochStore(str(tmp_path / "epochs"))
     trainer = Trainer(config, store=store)
     first, second = next(trainer), next(trainer)

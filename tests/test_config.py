@@ -15,11 +15,12 @@ def test_the_defaults_are_lipgrows_for_cifar():
     config = TrialConfig()
     assert (config.rtol, config.window, config.reserve, config.epochs) == (1.4, 10, 30, 164)
     assert (config.batch_size, config.weight_decay, config.lr) == (128, 2e-4, 0.5)
-    assert (config.architecture, config.max_architecture) == ("2-2-2", "8-8-8")  # ResNet-14 to -50
+    # ResNet-14 to ResNet-50.
+    assert (config.architecture, config.max_architecture) == ("2-2-2", "8-8-8")
 
 
 def test_the_defaults_of_autogrows_policies_are_its_papers():
-    """AutoGrow, sections 2.3 and 3, and the facts beyond its text."""
+    """Source: AutoGrow, sections 2.3 and 3, and its program where the text is silent."""
     p = TrialConfig(policy="periodic", dataset="cifar10")
     assert (p.interval, p.patience, p.tau, p.finetune_epochs) == (3, 100, 0.05, 200)
     assert (p.architecture, p.max_architecture) == ("1-1-1", None)
@@ -39,7 +40,7 @@ def test_the_defaults_of_autogrows_policies_are_its_papers():
     ("fraction", "interval"), [(1, 3), (0.75, 4), (0.5, 6), (0.25, 12), (0.8, 4), (0.7, 4)]
 )
 def test_a_part_of_the_data_has_as_many_batches_between_growths(fraction, interval):
-    """AutoGrow, section 3.3: K is divided by the fraction, J is not."""
+    """The fraction divides K but not J (AutoGrow, section 3.3)."""
     config = TrialConfig(policy="periodic", train_fraction=fraction)
     assert (config.interval, config.policy.interval_epochs(config), config.patience) == (
         3,

@@ -1,4 +1,4 @@
-"""What a trial costs at least, against what recorded trials came to cost."""
+"""Lower bounds of a trial's cost, compared with the final costs of recorded trials."""
 
 import dataclasses
 from itertools import pairwise
@@ -15,7 +15,7 @@ STUDIES = ["lipgrow_digits", "first_growth_digits", "growth_schedules_digits"]
 
 
 def bounds_of(config, history):
-    """After each epoch."""
+    """The bounds after each epoch."""
     bound, bounds = CostBound(config, sizes_of(config)), []
     for epoch in history:
         bound.extend(epoch)
@@ -51,7 +51,7 @@ def test_a_fixed_schedules_cost_is_known_after_its_first_epoch():
 
 
 def test_lipgrow_grows_before_its_end_at_the_latest():
-    """Depth 2-2-2 for 30 epochs would cost less than forced growths leave it."""
+    """30 epochs at depth 2-2-2 would cost less than the forced growths allow."""
     for config, history in recorded("lipgrow_digits"):
         if config.policy.name != "lipschitz":
             continue

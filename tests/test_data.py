@@ -42,7 +42,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 
 def write_fashion(folder: Path, gzipped: bool) -> dict[str, np.ndarray]:
-    """A data set in Fashion-MNIST's format, 6,000 and 50 images, all different."""
+    """Writes Fashion-MNIST's format: 6,000 training and 50 test images, all different."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     arrays = {}
@@ -116,7 +116,7 @@ def test_data_dir_may_hold_the_files_or_be_a_torchvision_root(tmp_path, below, g
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
-    """The cache folder of a machine that has no data set."""
+    """An empty cache folder; no data set is on the machine."""
     monkeypatch.setattr(idx, "DEBIAN_FASHION_MNIST", tmp_path / "none")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     loading._load.cache_clear()
@@ -126,7 +126,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(tmp_path):
-    """A folder, and the address at which a server on this machine has it."""
+    """A folder, and the URL of a local server for its files."""
     folder = tmp_path / "served"
     quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     with http.server.ThreadingHTTPServer(
@@ -255,7 +255,7 @@ def test_an_epoch_is_drawn_from_seed_and_epoch_alone():
 
 
 def test_augmented_images_are_their_originals_shifted_or_mirrored(fashion):
-    """Each training image is looked up among all shifts and flips of its originals."""
+    """Each augmented image is searched among all shifts and flips of its original."""
     crop, flip = load_dataset("digits"), load_dataset("fashion-mnist", str(fashion))
     for dataset, pad, mirror in ((crop, 1, False), (flip, 0, True)):
         dataset = dataset.subset(300, seed=0)
@@ -290,7 +290,7 @@ def copies(image: np.ndarray, n: int, **spec: object) -> Dataset:
 
 
 def test_crop_and_flip_move_the_channels_of_an_image_together():
-    """As for CIFAR: all 81 places of a window in the padded image, mirrored or not, and no more."""
+    """As for CIFAR, the results are the 81 windows of the padded image, mirrored or not."""
     image = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
     padded = np.pad(image, ((0, 0), (4, 4), (4, 4)))
     windows = [padded[:, r : r + 8, c : c + 8] for r in range(9) for c in range(9)]
@@ -313,7 +313,7 @@ def test_rotation_is_scipys_with_black_coming_in(degrees):
 
 
 def test_each_image_is_turned_by_its_own_angle_up_to_the_largest():
-    """Angles are read off a spot to the right of the centre, or to the left when mirrored."""
+    """A spot right of the centre (left if mirrored) shows each image's angle."""
     y, x = np.mgrid[:64, :64] - 31.5
     spot = np.exp(-((x - 20) ** 2 + y**2) / 8) * 255
     image = spot.astype(np.uint8)[None]
@@ -346,7 +346,7 @@ def test_each_channel_has_its_own_mean_and_deviation():
 
 
 def test_augmentation_and_held_out_images_of_each_data_set():
-    """Augmentation as in the LipGrow and AutoGrow papers; 5,000 images, or 300, are held out."""
+    """Augmentation follows the LipGrow and AutoGrow papers; 5,000 or 300 images are held out."""
     assert {name: (s.crop, s.flip, s.rotation) for name, s in SPECS.items()} == {
         "digits": (1, False, 0),
         "mnist": (0, False, 0),
@@ -385,7 +385,7 @@ def write_mnist(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Images, 
 
 
 def old_pickle(value: object) -> bytes:
-    """As Python 2 and its numpy wrote dtypes: with numbers for truth values."""
+    """A pickle as Python 2 and its numpy wrote it: dtypes have numbers in place of booleans."""
     return pickle.dumps(value, protocol=2).replace(b"\x89\x88\x87", b"K\x00K\x01\x87")
 
 
@@ -412,7 +412,7 @@ def write_cifar(
 
 
 def write_svhn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Images, Images]:
-    """Images along the last axis; the digit 0 has the label 10."""
+    """SVHN stores images along the last axis and labels the digit 0 as 10."""
     train, test = random_images(60, (3, 32, 32), 10), random_images(21, (3, 32, 32), 10)
     folder.mkdir(exist_ok=True)
     lists = {}
@@ -427,7 +427,7 @@ def write_svhn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Images, I
 
 
 def write_tiny_imagenet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Images, Images]:
-    """Four classes of six images, ten of each for validation, all of one colour: JPEG keeps it."""
+    """Four classes of six training and ten validation images; JPEG keeps their single colours."""
     for name, value in {"CLASSES": 4, "TRAIN_PER_CLASS": 6, "VAL_PER_CLASS": 10}.items():
         monkeypatch.setattr(tiny_imagenet, name, value)
     if not folder.is_relative_to(cache_folder()):
@@ -465,7 +465,7 @@ SHAPES = {"mnist": (1, 28, 28), "tiny-imagenet": (3, 64, 64)}
 
 @pytest.fixture(params=WRITERS)
 def written(request, tmp_path, monkeypatch):
-    """Name, folder, training and test images of a small data set; two a class are held out."""
+    """Name, folder, training and test images of a small data set; it holds out two a class."""
     name, folder = request.param, tmp_path / "data"
     train, test = WRITERS[name](folder, monkeypatch)
     classes = 4 if name == "tiny-imagenet" else SPECS[name].classes
@@ -474,7 +474,7 @@ def written(request, tmp_path, monkeypatch):
 
 
 def labelled(images: Images) -> list[tuple[bytes, int]]:
-    """Each image and its label, sorted; JPEG's rounding, of up to one level, is rounded away."""
+    """Each image and its label, sorted; levels are rounded to remove JPEG's error of one level."""
     coarse = ((images.images.int() + 2) // 4).to(torch.uint8)
     return sorted(
         (bytes(image.numpy()), int(label))
@@ -501,7 +501,7 @@ def test_paper_trains_on_the_training_set_and_halves_the_test_set(written):
     half = len(test) // 2
     assert (len(dataset.val), len(dataset.test)) == (half, len(test) - half)
     assert sorted(labelled(dataset.val) + labelled(dataset.test)) == labelled(test)
-    if name == "tiny-imagenet":  # its files are sorted by class
+    if name == "tiny-imagenet":  # files are sorted by class
         for part in (dataset.val, dataset.test):
             assert part.labels.bincount(minlength=4).min() >= 2
     else:
@@ -516,7 +516,7 @@ def test_autogrows_paper_validates_on_the_test_set(written):
 
 
 def test_padding_puts_images_in_the_middle_of_black_ones():
-    """MNIST's 28x28 become AutoGrow's 32x32; what is odd goes to the right and below."""
+    """MNIST's 28x28 pixels become AutoGrow's 32x32; an odd pixel of padding is right or below."""
     digits = load_dataset("digits")
     for size, top in ((12, 2), (13, 2)):
         padded = load_trial_dataset(TrialConfig(image_size=size))

@@ -22,13 +22,13 @@ from growsearch.tasks.images.decode import Decoding
 from growsearch.tasks.images.loading import SPECS, load_trial_dataset
 from growsearch.trial.errors import InputError
 
-# torch advises against more workers than cores, and the tests may have one core
+# torch warns of more workers than cores, and the tests may run on one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")
 AGAIN = "run growsearch decode again$"
 
 
 def noise(folder: Path, sizes: list[tuple[int, int]]) -> Path:
-    """Two classes laid out like ImageNet; a picture of each size in each, as JPEG or PNG."""
+    """Two classes in ImageNet's layout; each has one picture of each size, JPEG or PNG."""
     rng = np.random.default_rng(0)
     for part in ("train", "val"):
         for name in ("n01", "n02"):
@@ -51,7 +51,7 @@ SHORTER_256 = [(256, 300), (341, 256), (256, 256), (500, 256), (256, 257), (256,
 
 @pytest.fixture(scope="module")
 def any_size(tmp_path_factory):
-    """The folder of files and the decoded one."""
+    """The folder of files and the decoded folder."""
     return _both(tmp_path_factory.mktemp("any"), ANY)
 
 
@@ -68,7 +68,7 @@ def _both(folder, sizes):
 
 @pytest.fixture
 def copy(of_256, tmp_path):
-    """A decoded folder to damage."""
+    """A copy of a decoded folder, which a test may damage."""
     return shutil.copytree(of_256[1], tmp_path / "copy")
 
 
@@ -106,7 +106,7 @@ def test_a_picture_is_stored_as_torchvision_resizes_it_and_hashed(any_size):
 
 
 def test_training_is_that_of_the_files_where_decoding_loses_nothing(of_256):
-    """Order, parts, and which are mirrored; of all, of a share, and of a part."""
+    """Order, crops and mirroring agree for the whole set, a subset, and a share of each batch."""
     for split in ("autogrow-paper", "clean"):
         files, images = (dataset_of(folder, split) for folder in of_256)
         assert equal(epoch_of(files), epoch_of(images))
@@ -146,7 +146,7 @@ def test_workers_change_nothing(any_size, tmp_path, monkeypatch):
 
 def test_a_split_travels_without_its_pixels(of_256):
     dataset = dataset_of(of_256[1])
-    evaluated(dataset, dataset.train)  # so that the file is mapped
+    evaluated(dataset, dataset.train)  # this maps the file
     sent = pickle.dumps(dataset.train)
     assert len(sent) < 5000 < (of_256[1] / "train.pixels").stat().st_size / 100
     other = replace(dataset, train=pickle.loads(sent))
@@ -215,7 +215,8 @@ def test_a_damaged_folder_is_one_line(message, copy):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_file_that_goes_after_it_was_found_is_one_line(workers, copy, monkeypatch):
     use_workers(monkeypatch, workers)
-    train = pickle.loads(pickle.dumps(dataset_of(copy).train))  # which has not mapped it yet
+    # The copy has not mapped the file yet.
+    train = pickle.loads(pickle.dumps(dataset_of(copy).train))
     cut(copy / "train.pixels")
     with pytest.raises(InputError, match=f"train.pixels has .*{AGAIN}"):
         list(train.batches(4))
@@ -242,7 +243,7 @@ def test_decode_says_how_much_and_how_to_train_on_it(capsys, tmp_path):
 def test_a_picture_that_cannot_be_decoded_is_one_line_and_leaves_nothing(
     capsys, tmp_path, monkeypatch, chunk
 ):
-    """By a worker or, of so few, without."""
+    """One case decodes in workers, the other in this process."""
     files, out = write(tmp_path / "files"), tmp_path / "decoded"
     monkeypatch.setattr(decoding, "CHUNK", chunk)
     cut(files / "val/n02/06.jpeg", 300)
@@ -257,7 +258,7 @@ def test_a_picture_that_cannot_be_decoded_is_one_line_and_leaves_nothing(
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(capsys, tmp_path):
-    """No file may be larger than 1 MB, which a write beyond says as a full disk does."""
+    """A limit of 1 MB for files makes a longer write fail, as on a full disk."""
     files, limits = write(tmp_path / "files"), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
     try:

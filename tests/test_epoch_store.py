@@ -1,4 +1,4 @@
-"""Epochs are trained once, and whoever remembers them notices nothing."""
+"""Epochs are trained once; recalled epochs equal trained ones."""
 
 import logging
 import resource
@@ -65,7 +65,7 @@ def test_a_trial_that_was_killed_goes_on_from_its_newest_epoch(store, fields, ke
 
 
 def test_schedules_share_their_prefix_and_pay_for_what_is_new(store):
-    """Growing after 2 and 4, after 2 and 5, after 3 and 5: 6, then 2, then 4 new epochs."""
+    """Growths after epochs (2, 4), (2, 5), (3, 5) need 6, then 2, then 4 new epochs."""
     paid = {}
     for epochs in ((2, 4), (2, 5), (3, 5)):
         config = TrialConfig(policy="fixed", growth_epochs=epochs, **SHORT)
@@ -95,7 +95,7 @@ def test_policies_initializers_and_schedules_share_until_they_differ(store):
 
 
 def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
-    """At one learning rate a fine-tuning epoch is a training epoch; it is marked as its own."""
+    """With a constant learning rate, fine-tuning epochs are shared but keep their own phase."""
     fields = {**SHORT, "policy": "periodic", "interval": 1, "patience": 1, "tau": 99}
     one = TrialConfig(**fields, finetune_epochs=4, max_architecture="2-1-1")
     two = TrialConfig(**fields, finetune_epochs=2, max_architecture="2-1-1")
@@ -129,7 +129,7 @@ def test_a_state_that_is_gone_is_trained_again_from_the_nearest(store, dropped):
 
 
 def test_what_is_kept_of_the_states(tmp_path):
-    """Six epochs, growths after 2 and 4: all; the two forks and the last; the last."""
+    """The trial has six epochs and grows after 2 and 4; these two are the forks."""
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
     counts = {}
     for keep in ("all", "forks", "last"):
@@ -165,7 +165,7 @@ def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog,
 
 @contextmanager
 def files_limited_to(size):
-    """Writing more fails in the middle of the file, as on a disk that is full."""
+    """A longer write fails in the middle of the file, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -189,7 +189,7 @@ def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     (told,) = caplog.records
     assert "File too large" in told.message and "\n" not in told.message
     assert len(files(store, RECORDS)) == (1 if room == "none" else 7)
-    assert len(files(store, STATES)) == 1  # what was there before stays
+    assert len(files(store, STATES)) == 1  # older states stay
     assert not list(Path(store.place, "unfinished").iterdir())
     assert list(Trainer(config, store=store)) == alone
 
@@ -207,7 +207,7 @@ def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_sta
     for _ in trainer:
         assert sum(entry.size for entry in store.entries(STATES)) <= budget
     kept = {entry.base_name for entry in store.entries(STATES)}
-    # three growing states: the forks fit
+    # The budget holds three states of rising size; the forks fit in it.
     whole = {"all": trainer.branch.keys[3:], "forks": trainer.branch.keys[1::2]}
     assert kept == set(whole[keep_states])
     other = TrialConfig(policy="fixed", growth_epochs=(2, 3), **SHORT)
@@ -240,7 +240,7 @@ def test_keys_are_the_same_in_another_process_and_spelling(store):
 
 
 def test_another_number_of_threads_is_another_tree(store):
-    """Sums come in another order."""
+    """Sums are taken in another order."""
     config = TrialConfig(policy="none", **SHORT | {"epochs": 1})
     next(Trainer(config, store=store))
     torch.set_num_threads(2)

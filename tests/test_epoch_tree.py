@@ -1,4 +1,4 @@
-"""The tree of epochs, from the keys in a study."""
+"""The tree of epochs, built from the keys of a study."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,7 @@ from growsearch.study.epoch_tree import count_epochs, epoch_tree
 
 
 def study(paths: dict[str, str], reused=()) -> pd.DataFrame:
-    """Trials whose epochs have one-letter keys; capitals are epochs of a grown network."""
+    """A study whose epochs have one-letter keys; capitals are epochs of a grown network."""
     rows = [
         {
             "trial_id": trial_id, "epoch": epoch, "key": path[:epoch], "parameters": 10,

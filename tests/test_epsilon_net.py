@@ -5,7 +5,7 @@ from growsearch.stopping.epsilon_net import EpsilonNet
 
 
 def farthest_first(n, first, distance):
-    """By all pairs: always the farthest from all before it; of equals the one listed first."""
+    """The reference: each index is the farthest from all before it, on a tie the first listed."""
     order = [first]
     while len(order) < n:
         rest = [i for i in range(n) if i not in order]

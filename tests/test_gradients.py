@@ -1,5 +1,6 @@
-"""Replayed gradients: as a CUDA graph where there is a GPU, and everywhere as a stand-in, which
-reads and writes the same tensors each time, as a graph does.
+"""Replayed gradients: CUDA graphs on a GPU, and on every machine a stand-in for them.
+
+Like a graph, the stand-in reads and writes the same tensors at each replay.
 """
 
 import pytest
@@ -12,7 +13,7 @@ from growsearch.trial.config import TrialConfig
 
 
 def stand_in(network, others):
-    """`others` are the tensors of those recorded so far, whose memory each replay writes over."""
+    """Each replay overwrites `others`, the tensors of all recordings so far."""
 
     def record(work):
         for _ in range(3):
@@ -54,7 +55,7 @@ ON_GPU = pytest.param(
 @pytest.mark.parametrize("device", ["cpu", ON_GPU])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_replayed_steps_train_like_those_computed_as_they_come(small, device, precision):
-    """Batches of 128 and 72, three epochs: weights, statistics, losses and logits."""
+    """Compares weights, statistics, losses and logits; batches have 128 and 72 images."""
     states, results = [], []
     for gradients in (eager_gradients, StandIn() if device == "cpu" else ReplayedGradients()):
         trainer = Trainer(TrialConfig(**small, device=device, precision=precision))
@@ -76,7 +77,7 @@ def test_replayed_steps_train_like_those_computed_as_they_come(small, device, pr
 
 @pytest.mark.parametrize("initializer", ["clone", "adam", "partial"])
 def test_a_trial_whose_steps_are_replayed_has_the_same_records(small, initializer, monkeypatch):
-    """It grows twice, each time into a network that is recorded anew."""
+    """The trial grows twice; each grown network is recorded again."""
     config = TrialConfig(**small, initializer=initializer, device="cpu")
     straight = list(Trainer(config))
     assert sum(record.grew for record in straight) == 2

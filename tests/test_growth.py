@@ -75,12 +75,12 @@ def test_a_seed_of_one_block_cannot_be_cloned(small):
         grown(trainer, "2-2-2")
 
 
-@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # torch 2.11 does
+@pytest.mark.filterwarnings("ignore:Warning. Profiler clears events")  # from torch 2.11
 @pytest.mark.parametrize("options", [
     {}, {"initializer": "default", "momentum_on_growth": "carry"}, {"momentum_on_growth": "carry"}
 ])  # fmt: skip
 def test_growing_allocates_one_copy_of_the_new_state(small, options, tmp_path):
-    """By what torch's profiler sees allocated and freed; its largest tensor may be there twice."""
+    """Measured with torch's profiler; at most the largest tensor may exist twice."""
     trainer = Trainer(TrialConfig(**small, **options))
     next(trainer)
     assert trainer.state.architecture == Architecture("2-2-2")

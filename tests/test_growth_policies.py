@@ -31,7 +31,7 @@ def test_a_ratio_that_equals_rtol_does_not_grow_and_one_above_does():
 
 
 def test_the_baseline_starts_anew_at_each_growth():
-    # at the first depth 1, 1, 3; at the second 10, 10, 10, ...: no ratio there
+    # Constants: 1, 1, 3 at the first depth; 10, 10, ... at the second, where all ratios are 1.
     config = TrialConfig(rtol=2.5, window=1, epochs=60, reserve=5)
     history, depth = History(), "2-2-2"
     for epoch, value in enumerate([1.0, 1.0, 3.0] + [10.0] * 20, start=1):
@@ -63,7 +63,7 @@ def test_the_final_depth_gets_its_reserve_whatever_the_constants_do(window, rese
 
 
 def test_the_first_epoch_baseline_is_the_papers_words():
-    """Rising by 5 % an epoch: the mean of epochs k-9 to k over that of the first passes 1.4."""
+    """Constants rise by 5 % an epoch. It grows when mean(epochs k-9 to k) / first exceeds 1.4."""
     history = run_policy(TrialConfig(baseline="first-epoch"), [1.05**e for e in range(164)])
     ratios = {k: sum(1.05**e for e in range(k - 10, k)) / 10 for k in range(11, 30)}
     first = min(k for k, ratio in ratios.items() if ratio > 1.4)
@@ -78,7 +78,7 @@ def test_hand_tuned_grows_after_60_and_110_of_164_epochs_in_that_proportion():
 
 
 def test_sub_networks_grow_alone_each_by_its_own_constant():
-    """The first rises by 10 % an epoch of its depth, the second by 5 %, the third never."""
+    """After a growth, sub-network 1's constant rises by 10 % an epoch, 2's by 5 %, 3's never."""
     config = TrialConfig(policy="lipschitz-subnetworks")
     history, blocks, ages = History(), [2, 2, 2], [0, 0, 0]
     grown_at: dict[int, list[int]] = {0: [], 1: [], 2: []}
@@ -97,7 +97,7 @@ def test_sub_networks_grow_alone_each_by_its_own_constant():
                     grown_at[i].append(epoch)
                     ages[i] = 0
             blocks = list(decision.architecture.blocks)
-    # 1.1 ** k > 1.4 from k = 4 on, 1.05 ** k from 7 on; the third is forced like a constant one
+    # 1.1 ** k > 1.4 from k = 4 on, 1.05 ** k from 7 on. The third grows only when forced.
     assert grown_at == {0: [14, 28], 1: [17, 34], 2: [124, 134]}
 
 

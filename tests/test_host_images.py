@@ -20,7 +20,7 @@ def in_file(path, images):
 
 @pytest.fixture
 def on_host(tmp_path):
-    """The digits, each split in a file that is mapped."""
+    """The digits, with each split mapped from a file."""
     dataset = load_dataset("digits")
     names = ("train", "val", "test")
     return replace(
@@ -30,7 +30,7 @@ def on_host(tmp_path):
 
 
 def test_a_trial_on_mapped_images_is_the_trial_on_those_in_memory(on_host, small):
-    """Subset, augmentation, evaluation, growth, and the key of each epoch."""
+    """This covers subset, augmentation, evaluation, growth, and the key of each epoch."""
     config = TrialConfig(**small)
     assert list(Trainer(config, dataset=on_host)) == list(Trainer(config))
 

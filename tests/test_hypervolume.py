@@ -13,7 +13,7 @@ from growsearch.stopping.hypervolume import (
 from growsearch.trial.errors import InputError
 
 BOUNDS = Bounds(lowest_cost=1e3, highest_cost=1e13, lowest_accuracy=50, highest_accuracy=100)
-"""A decade of cost and five points of accuracy are a tenth each."""
+"""On this scale a decade of cost and five points of accuracy are 0.1 each."""
 
 
 def outcome(cell):
@@ -21,7 +21,7 @@ def outcome(cell):
 
 
 def cells_dominated(cells):
-    """By counting: up to the reference point there are eleven a side, more beyond the bounds."""
+    """Counts dominated cells of side 0.1: eleven a side from the bounds to the reference point."""
     grid = [(i, j) for i in range(-2, 11) for j in range(-2, 11)]
     return sum(any(c <= i and e <= j for c, e in cells) for i, j in grid)
 
@@ -76,5 +76,5 @@ def test_all_three_agree_with_moocore_on_a_thousand_trials():
     "change", [{"lowest_cost": 0}, {"highest_cost": 1e3}, {"lowest_accuracy": float("nan")}]
 )
 def test_bounds_with_nothing_between_are_refused(change):
-    with pytest.raises(InputError, match="give finite bounds, the lower first"):
+    with pytest.raises(InputError, match="give finite bounds, each lowest below its highest"):
         Bounds(**{**vars(BOUNDS), **change})

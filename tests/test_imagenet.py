@@ -22,7 +22,7 @@ from growsearch.tasks.images.loading import SPECS, load_dataset, load_trial_data
 from growsearch.tasks.images.streamed import ATTEMPTS, random_box
 from growsearch.trial.errors import InputError
 
-# torch advises against more workers than cores, and the tests may have one core
+# torch warns of more workers than cores, and the tests may run on one core
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -32,7 +32,7 @@ def colour(label: int, number: int) -> tuple[int, int, int]:
 
 
 def write(root: Path, train: int = 6, val: int = 3, classes: int = 2) -> Path:
-    """Pictures of one colour each, which JPEG keeps; numbers of `val` go on where `train`'s end."""
+    """Writes pictures of one colour each, which JPEG keeps; `val` continues `train`'s numbers."""
     names, suffixes = ["n02", "n01", "n03"], ["JPEG", "jpg", "jpeg", "PNG"]
     for label, name in enumerate(sorted(names[:classes])):
         for part, numbers in (("train", range(train)), ("val", range(train, train + val))):
@@ -45,7 +45,7 @@ def write(root: Path, train: int = 6, val: int = 3, classes: int = 2) -> Path:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Two classes of six training images and three of val; two of each class are held out."""
+    """Two classes of six `train` and three `val` images; two of each class are held out."""
     monkeypatch.setitem(SPECS, "imagenet", replace(SPECS["imagenet"], val_per_class=2))
     return write(tmp_path / "data")
 
@@ -55,7 +55,7 @@ def dataset_of(root: Path, split: str = "autogrow-paper") -> Dataset:
 
 
 def raw(dataset: Dataset) -> Dataset:
-    """With pixels between 0 and 1 in its batches."""
+    """The data set with pixels from 0 to 1 in its batches."""
     return replace(dataset, spec=replace(dataset.spec, mean=(0.0,) * 3, std=(1.0,) * 3))
 
 
@@ -75,7 +75,7 @@ def use_workers(monkeypatch, workers: int, chunk: int = 3) -> None:
 
 
 def files(split: ImageFiles) -> list[str]:
-    """Folder of the class and name of each file."""
+    """Class folder and name of each file."""
     return ["/".join(Path(path).parts[-2:]) for path in split.paths]
 
 
@@ -153,7 +153,7 @@ KINDS = [
 
 
 def test_evaluation_is_torchvisions_resize_and_centre_crop(folder):
-    """Of pictures larger and smaller, grey, of print colours, transparent and with a palette."""
+    """Pictures are larger and smaller, grey, CMYK, transparent, and with a palette."""
     rng, expected = np.random.default_rng(0), []
     for n, (size, mode, suffix) in enumerate(KINDS):
         noise = Image.fromarray(rng.integers(0, 256, (30, 20, 3), dtype=np.uint8))
@@ -178,7 +178,7 @@ def test_damaged_exif_is_passed_over_without_a_warning(folder):
 
 
 def test_training_images_are_parts_of_the_picture_mirrored_or_not(tmp_path):
-    """The red channel of the picture is its column, the green one its row."""
+    """Red encodes a pixel's column, green its row."""
     root, width, height = write(tmp_path / "data", train=1, val=1), 256, 192
     rows, columns = np.mgrid[:height, :width].astype(np.uint8)
     picture = Image.fromarray(np.stack([columns, rows, 0 * rows], axis=2))
@@ -191,7 +191,7 @@ def test_training_images_are_parts_of_the_picture_mirrored_or_not(tmp_path):
     columns, rows = (images[:, :2] * 255).numpy().transpose(1, 0, 2, 3)
     assert np.ptp(columns, axis=1).max() <= 1
     assert np.ptp(rows, axis=2).max() <= 1
-    # 120 of 224 pixels in the middle, where nothing is mirrored at an edge
+    # the middle 120 of 224 pixels, without effects of the edges
     across, down = (
         (image[52 + 120] - image[52]) * 224 / 120
         for image in (columns.mean(axis=1).T, rows.mean(axis=2).T)
@@ -235,7 +235,7 @@ def test_where_no_attempt_fits_the_largest_box_in_the_centre_is_torchvisions(siz
 
 @pytest.fixture
 def noisy(folder):
-    """The folder with pictures in which any other crop is another image."""
+    """The folder with noise pictures, so that different crops are different images."""
     rng = np.random.default_rng(0)
     for path in folder.rglob("0*"):
         Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(path)
@@ -288,7 +288,7 @@ def test_a_worker_has_work_and_one_core_is_left(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
     monkeypatch.setattr("torch.get_num_threads", lambda: 16)
     assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 2, 7]
-    monkeypatch.setattr("torch.get_num_threads", lambda: 4)  # a trial's share of the cores
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)  # as if the trial had four threads
     assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 2, 3]
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {3})
     assert [pictures._workers(n) for n in (10, 64, 10_000)] == [0, 1, 1]

@@ -1,4 +1,4 @@
-"""Imports go one way, from package to package, and `import growsearch` loads nothing heavy."""
+"""Packages import only those listed before them; `import growsearch` loads nothing heavy."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ PACKAGES = [
     "trial", "schedules", "policies", "machine", "tasks", "growth", "training", "epochs",
     "stopping", "trainer", "study", "search", "tuning", "cli", "__main__",
 ]  # fmt: skip
-"""From the bottom of the house to its top."""
+"""The packages; each imports only those listed before it."""
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")
 
 
@@ -46,7 +46,7 @@ def imported(path) -> set[str]:
 
 
 def ours(path) -> set[str]:
-    """The package's modules that a module imports, without the package's name."""
+    """The growsearch modules that a module imports, without the prefix `growsearch.`."""
     names = {n.removeprefix("growsearch.") for n in imported(path) if n.startswith("growsearch.")}
     return names - {"__version__"}
 
@@ -61,7 +61,7 @@ def test_a_package_imports_only_those_listed_before_it(path):
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    """TopologicalSorter raises CycleError, which names the circle."""
+    """TopologicalSorter raises CycleError with the cycle."""
     graph = {module_name(path): ours(path) for path in PATHS}
     assert len(list(TopologicalSorter(graph).static_order())) >= len(PATHS)
 
@@ -92,7 +92,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_a_local_trial_runs_where_only_torch_numpy_pyarrow_and_rich_are(tmp_path):
-    """And scikit-learn, whose digits these are."""
+    """scikit-learn is also there, for its digits."""
     absent = set(HEAVY) - {"torch", "sklearn"} | {"moocore", "hypothesis", "pytest"}
     arguments = f"train --policy none --epochs 1 --train-size 100 --out {tmp_path}/one"
     code = f"""

@@ -43,7 +43,7 @@ def test_a_lone_block_is_an_error_that_names_the_smallest_seed():
 
 @pytest.fixture(scope="module", params=["basic3resnet", "preact3resnet"])
 def trained(request):
-    """A network of real weights and running statistics, and images of its data set."""
+    """A trained network with its running statistics, and images of its data set."""
     config = TrialConfig(
         policy="none", network=request.param, architecture="2-3-2", epochs=3, lr=0.1
     )  # fmt: skip
@@ -70,7 +70,7 @@ def grown_network(network, architecture, initializer="clone", scaling="paper", p
 
 
 def explicit_step_size(network, grown_architecture):
-    """The reference: copied blocks, unscaled, whose residuals are multiplied by N/N+."""
+    """The reference network: blocks are copied unscaled, and residuals are multiplied by N/N+."""
     depths = zip(network.architecture.blocks, grown_architecture.blocks, strict=True)
     reference = copy.deepcopy(network)
     for i, (n, n_grown) in enumerate(depths):
@@ -102,10 +102,10 @@ def test_cloning_is_the_explicit_step_size_in_training_and_evaluation(
 
 @torch.no_grad()
 def test_the_papers_literal_scaling_keeps_the_training_mode_alone(trained):
-    """Its stale running statistics are what the rescaling is for."""
+    """It leaves running statistics stale; the rescaling corrects them."""
     network, images = trained
     if not isinstance(network.blocks[0][0], BasicBlock):
-        return  # scaling a last convolution makes no statistics stale
+        return  # scaling a last convolution leaves no stale statistics
     architecture = Architecture("4-6-4")
     literal = grown_network(network, architecture, scaling="paper-literal")
     reference = explicit_step_size(network, architecture)
@@ -133,7 +133,7 @@ def test_every_old_block_is_kept_once_and_in_order(n, more):
 
 @torch.no_grad()
 def test_zero_keeps_the_function_and_the_old_blocks(trained):
-    """Exactly in evaluation; in training too, where batches are the same."""
+    """The function is exactly equal in evaluation and, on the same batch, close in training."""
     network, images = trained
     for grown in ("4-6-4", "3-5-2"):
         zero = grown_network(network, Architecture(grown), "zero", None)
@@ -164,7 +164,7 @@ def test_default_changes_the_function_and_keeps_the_old_blocks(trained):
     ],
 )
 def test_random_normalizations_have_autogrows_distribution(initializer, mean, deviation, low, high):
-    """Section 2.2: a standard deviation of 1; scale and shift alike, of the last one alone."""
+    """The last normalization's scale and shift have a standard deviation of 1 (section 2.2)."""
     network = build_network("basic4resnet", Architecture("1-1-1-1"), (1, 8, 8), 10, seed=1)
     config = TrialConfig(network="basic4resnet", policy="periodic", initializer=initializer)
     deeper = Architecture("1-1-1-8")
@@ -192,7 +192,7 @@ def test_random_normalizations_have_autogrows_distribution(initializer, mean, de
 
 
 def test_autogrow_appends_new_sub_modules_at_the_end():
-    """AutoGrow, algorithm 1: stacked on top of the sub-network."""
+    """New sub-modules are stacked on top of the sub-network (AutoGrow, algorithm 1)."""
     assert kept_sources(2, 5, "end") == {0: 0, 1: 1}
     network = build_network("plain3net", Architecture("2-1-3"), (1, 8, 8), 10, seed=1)
     grown = build_network("plain3net", Architecture("2-2-3"), (1, 8, 8), 10, seed=2)
@@ -207,7 +207,7 @@ def test_autogrow_appends_new_sub_modules_at_the_end():
             assert torch.equal(tensor, old[name])
     new = grown.blocks[1][1]
     assert torch.equal(new.conv1.weight, as_built)
-    assert new.bn1.weight.eq(1).all() and new.bn1.bias.eq(0).all()  # plain: as built
+    assert new.bn1.weight.eq(1).all() and new.bn1.bias.eq(0).all()  # default initial values
 
 
 def test_stem_shortcuts_and_classifier_are_inherited_as_they_are(trained):

@@ -1,4 +1,4 @@
-"""AutoGrow's Figures 2, 3 and 5, from small trials."""
+"""AutoGrow's Figures 2, 3 and 5 for small trials."""
 
 import shutil
 from pathlib import Path
@@ -62,7 +62,7 @@ def network_of(state: Path):
 
 
 def densely_embedded(folder: Path) -> np.ndarray:
-    """[states, parameters], float64."""
+    """The embedded states, shape [states, parameters], float64."""
     final = dict(network_of(states(folder)[-1]).named_parameters())
     rows = []
     for state in states(folder):
@@ -76,7 +76,7 @@ def flat(direction: dict[str, torch.Tensor]) -> np.ndarray:
 
 
 def by_hand(state: Path, images: int, moves=lambda name: 0) -> float:
-    """The loss of training images in one batch, with the network changed in place."""
+    """The training loss of one batch, computed with the network changed in place."""
     trainer = Trainer.load(state)
     network, dataset = trainer.state.network.train(), trainer.dataset.subset(images, seed=0)
     with torch.no_grad():
@@ -167,7 +167,7 @@ def test_the_loss_elsewhere_is_that_of_the_moved_network(path):
 
 
 def test_the_whole_network_moves_back_to_a_state_on_its_plane(folder, path):
-    """theta + (theta_t - theta) is the saved network, found again along one direction."""
+    """theta + (theta_t - theta) is the saved network, so the plane must give its loss."""
     earlier, last = states(folder)[-2:]
     new, old = (dict(network_of(state).named_parameters()) for state in (earlier, last))
     back = {name: (new[name] - old[name]).detach() for name in old}
@@ -206,7 +206,7 @@ def test_equal_seeds_give_equal_surfaces_and_leave_everything_as_it_was(folder):
     torch.rand(7)
     assert loss_surface(folder, 3, extent=0.5).equals(surface)
     other = loss_surface(folder, 3, extent=0.5, seed=1)
-    assert (other["loss"] != surface["loss"]).sum() == 8  # all but the origin
+    assert (other["loss"] != surface["loss"]).sum() == 8  # all points but the origin
     assert sorted(set(surface["x"])) == sorted(set(surface["y"])) == [-0.5, 0, 0.5]
     assert [state.read_bytes() for state in states(folder)] == contents
     torch.set_rng_state(random)
@@ -215,7 +215,7 @@ def test_equal_seeds_give_equal_surfaces_and_leave_everything_as_it_was(folder):
 
 
 def test_batches_are_not_smaller_than_in_training(tmp_path, monkeypatch):
-    """200 images in batches of 64: three of nearly equal size."""
+    """200 images and a batch size of 64 give three batches of nearly equal size."""
     folder = train(TrialConfig(policy="none", batch_size=64, **SMALL | {"epochs": 1}), tmp_path)
     sizes, call = [], landscape.functional_call
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_drawn_is_an_error_with_the_remedy(folder, tmp_path, path
     for look in (trajectory, loss_surface):
         with pytest.raises(InputError, match=r"has 0 saved states.*train --save-every N"):
             look(tmp_path)
-    with pytest.raises(InputError, match=r"has 2 saved states.* 3 or more.*a smaller N"):
+    with pytest.raises(InputError, match=r"has 2 saved states.* at least 3.*a smaller N"):
         trajectory(copied(folder, tmp_path / "two", 2))
     with pytest.raises(InputError, match=r"resolution=2 .* give 3 or more"):
         loss_surface(folder, resolution=2)
@@ -260,7 +260,7 @@ def test_a_diverged_trial_is_an_error(folder, tmp_path):
     saved["network"]["classifier.bias"][0] = float("nan")
     torch.save(saved, state)
     for look in (trajectory, loss_surface):
-        with pytest.raises(InputError, match=r"00008\.pt' is of a trial that diverged"):
+        with pytest.raises(InputError, match=r"the trial of .*00008\.pt' diverged"):
             look(tmp_path / "diverged")
 
 

@@ -7,7 +7,7 @@ from growsearch.trial.config import TrialConfig
 
 
 def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path):
-    """Its actor has not: nothing starts it again, in this run or in the next."""
+    """Neither this run nor a resumed one starts the trial again, although its actor lives on."""
     (tmp_path / "trials").mkdir()
     ledger = Ledger(tmp_path)
     name = ledger.add(TrialConfig()).name

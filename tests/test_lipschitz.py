@@ -15,7 +15,7 @@ from growsearch.trial.config import TrialConfig
 
 @torch.no_grad()
 def dense_norm(conv, height, width) -> float:
-    """The largest singular value of the matrix that the convolution is on images of this size."""
+    """The largest singular value of the convolution's matrix for images of this size."""
     n = conv.in_channels * height * width
     images = torch.eye(n, dtype=torch.float64).reshape(n, conv.in_channels, height, width)
     matrix = F.conv2d(images, conv.weight.double(), None, conv.stride, conv.padding)
@@ -24,7 +24,7 @@ def dense_norm(conv, height, width) -> float:
 
 @torch.no_grad()
 def dense_layers(network, height, width) -> list[list[float]]:
-    """For each block the constants of conv1, bn1, conv2, bn2."""
+    """The constants of conv1, bn1, conv2, bn2 of each block."""
     constants = []
     for block in chain.from_iterable(network.blocks):
         factors = []
@@ -118,7 +118,7 @@ def test_a_nan_weight_is_a_nan_constant_of_its_block_alone():
 
 
 def test_convolutions_on_larger_images_agree_with_an_independent_solver_after_growth():
-    """ARPACK's largest singular value of the same operator, on 28x28 images."""
+    """The reference is ARPACK's largest singular value of the operator on 28x28 images."""
     from scipy.sparse.linalg import LinearOperator, svds
 
     from growsearch.training.growth import grow

@@ -1,4 +1,4 @@
-"""What TensorBoard is told of searches, read from its files as TensorBoard reads them."""
+"""The TensorBoard logs of searches, read from their files as TensorBoard reads them."""
 
 import struct
 import sys
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 
 def events(run):
-    """TFRecords: the length in eight bytes, its checksum in four, the event, its checksum."""
+    """Events of TFRecord files: length (8 bytes), its checksum (4), event, its checksum (4)."""
     for path in sorted(run.glob("events.out.tfevents.*")):
         content, start = path.read_bytes(), 0
         while start < len(content):
@@ -52,7 +52,7 @@ def events(run):
 
 
 def steps_of(run):
-    """By the name of a metric, its (step, value) in the order in which they were written."""
+    """For each metric its (step, value) pairs in the order of writing."""
     found = {}
     for event in events(run):
         for value in event.summary.value:
@@ -95,12 +95,12 @@ def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(
 
 
 def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder):
-    """Trials of this grid share epochs: many are remembered, and reach Tune as one result."""
+    """Trials of this grid share epochs, and several recalled epochs reach Tune as one result."""
     out = folder / "killed"
     with driver("search", folder / "grid.py", "--log", "tensorboard", "--out", out) as killed:
         until_remembered(out / "epochs", 6, killed)
         killed.kill()
-    assert main(["resume", str(out)]) == 0  # the search has its log in its settings
+    assert main(["resume", str(out)]) == 0  # `--log` is stored in the search's settings
     assert_tensorboard_has_all_of(out)
 
 

@@ -33,7 +33,7 @@ def test_each_growth_starts_again_at_the_maximum():
 
 
 def rates(grew_after=(), **fields) -> list[float]:
-    """The learning rates of a whole trial with scripted growths."""
+    """The learning rates of all epochs of a trial with scripted growths."""
     config, history, rates = TrialConfig(**{"policy": "none", **fields}), History(), []
     for epoch in range(1, config.epochs + 1):
         rates.append(learning_rate(config, history, TRAINING))
@@ -50,7 +50,7 @@ def test_growth_moves_the_adaptive_cosine_alone():
 
 
 def test_restarts_are_torchs_cosine_with_warm_restarts():
-    """Where cycles are equally long; it knows no others."""
+    """torch's schedule only has cycles of equal length, so the test has them too."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
     schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 10, eta_min=0.001)
     for rate in rates(epochs=40, lr_schedule="cosine-restarts", lr_epochs=(10, 20, 30)):
@@ -60,7 +60,7 @@ def test_restarts_are_torchs_cosine_with_warm_restarts():
 
 
 def test_a_staircase_has_autogrows_steps():
-    """x0.1 at 1/2 and 3/4 of a baseline's 200 epochs; at 30 and 60 of ImageNet's 90 (section 3)."""
+    """x0.1 at 1/2 and 3/4 of 200 epochs, or at 30 and 60 of ImageNet's 90 (AutoGrow, section 3)."""
     baseline = rates(epochs=200, lr=0.1, lr_schedule="staircase")
     assert baseline == pytest.approx([0.1] * 100 + [0.01] * 50 + [0.001] * 50)
     imagenet = rates(epochs=90, lr=0.1, lr_schedule="staircase", dataset="imagenet")
@@ -85,7 +85,7 @@ def test_fine_tuning_is_a_staircase_whatever_growing_had():
 
 
 def test_network_morphism_trains_each_depth_with_its_own_staircase():
-    """AutoGrow, section 3.1: train to convergence, morph, train the standard way."""
+    """Train to convergence, morph, then train in the standard way (AutoGrow, section 3.1)."""
     morphism = rates(
         policy="fixed", growth_epochs=200, growth_architectures="5-5-5", epochs=400,
         lr=0.1, lr_schedule="staircase",
@@ -99,7 +99,7 @@ def test_epochs_that_initialize_do_not_move_a_schedule():
     history = History(record(e, grew=e == 7) for e in range(1, 8))
     before = learning_rate(config, history, TRAINING)
     history = history.plus(record(8, phase="initializing"))
-    assert learning_rate(config, history, "initializing") == 0.001  # Adam's
+    assert learning_rate(config, history, "initializing") == 0.001  # the rate of Adam
     assert learning_rate(config, history, TRAINING) == before == config.lr
 
 

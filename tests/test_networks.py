@@ -53,7 +53,7 @@ def test_multiply_accumulates_are_autogrows(autogrow):
 
 
 def test_multiply_accumulates_are_those_that_torch_counts():
-    """An independent program, on every family: its FLOPs are two a multiply-accumulate."""
+    """The reference is torch's FLOP counter: two FLOPs for each multiply-accumulate."""
     from torch.utils.flop_counter import FlopCounterMode
 
     for family, subnetworks in ((n, f.subnetworks) for n, f in components("network").items()):
@@ -64,7 +64,7 @@ def test_multiply_accumulates_are_those_that_torch_counts():
 
 
 def test_a_plain_network_is_a_stack_of_convolutions_and_has_autogrows_number_of_layers():
-    """Plain4Net-6-6-6-6 has 26 layers: stem, 24 and the linear one (AutoGrow, table 7)."""
+    """Plain4Net-6-6-6-6 has 26 layers: stem, 24 convolutions, classifier (AutoGrow, table 7)."""
     network = build("6-6-6-6", family="plain4net").eval()
     layers = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
     assert len(layers) == 26
@@ -97,7 +97,7 @@ def test_scales_of_normalizations_start_at_one_or_uniform_as_in_2019():
     ],
 )
 def test_the_imagenet_forms_are_torchvisions(name, family, architecture, atol):
-    """An independent program of the same network: equal weights give equal logits."""
+    """torchvision's networks are the reference: equal weights give equal logits."""
     from torchvision import models
 
     ours = build(architecture, classes=7, family=family)
@@ -120,7 +120,7 @@ def _our_name(name: str) -> str:
 
 
 def test_pre_activation_blocks_normalize_first_and_leave_the_stream_alone():
-    """Silenced blocks pass the raw stream: only the strided shortcuts change it."""
+    """Blocks with zero weights pass their input on; only the strided shortcuts change it."""
     network = build("2-2-2", family="preact3resnet").eval()
     for blocks in network.blocks:
         for block in blocks:
@@ -169,7 +169,7 @@ def test_sub_networks_halve_the_image_and_only_their_first_block_may():
         sizes.append(tuple(x.shape[1:]))
     assert sizes == [(16, 32, 32)] * 2 + [(32, 16, 16)] * 3 + [(64, 8, 8)] * 2
     strided = [m.stride for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
-    assert strided.count((2, 2)) == 4  # conv and shortcut of two first blocks
+    assert strided.count((2, 2)) == 4  # the convolution and the shortcut of two first blocks
 
 
 def test_convolutions_start_with_he_normal_fan_out():

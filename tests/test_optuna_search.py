@@ -1,4 +1,4 @@
-"""Optuna as the source of trials: what is relied upon, and what it is told."""
+"""Trials drawn by Optuna: what growsearch relies on, and what it reports to Optuna."""
 
 import math
 import pickle
@@ -41,7 +41,7 @@ LIPSCHITZ_OR_PERIODIC = [
 
 
 def result(config: dict, status: str = "completed") -> dict:
-    """The best cost / accuracy for each rtol at window 14, lr 0.03 and weight decay 3e-4 (ZDT1)."""
+    """The result of ZDT1; the front is at window 14, lr 0.03 and weight decay 3e-4."""
     x = config["rtol"] - 1
     off = (config["window"] / 20 - 0.7, math.log10(config["lr"]) + 1.5)
     g = 1 + 8 * off[0] ** 2 + off[1] ** 2 + (math.log10(config["weight_decay"]) + 3.5) ** 2
@@ -49,7 +49,7 @@ def result(config: dict, status: str = "completed") -> dict:
 
 
 def run(search: ParetoOptunaSearch, trials: int, at_once: int = 1, first: int = 0) -> list[dict]:
-    """Suggest and complete trials, of which `at_once` run; the objectives they had."""
+    """Suggests and completes trials, `at_once` at the same time; returns their results."""
     waiting, results = [], []
     for i in range(first, first + trials):
         waiting.append((f"t{i}", search.suggest(f"t{i}")))
@@ -83,7 +83,7 @@ def states(search: ParetoOptunaSearch) -> list[str]:
 def test_a_sampler_finds_more_of_a_front_than_random_search(
     sampler, trials, seeds, startup_trials, fixed, gain
 ):
-    """By hypervolume, of which the whole front has 4.07."""
+    """The measure is hypervolume; the whole front has 4.07."""
     gained, space = [], {**SPACE, **fixed}
     for seed in range(seeds):
         drawn = [result(config.to_flat()) for config in draw_trials([space], trials, seed)]
@@ -211,7 +211,7 @@ def test_a_field_that_spaces_draw_differently_is_a_parameter_for_each():
         ([{"lr": tune.sample_from(lambda: 1)}], "tune.sample_from.*write a list of spaces, one"),
         (
             [{"window": tune.qrandint(4, 5, 3)}],
-            "window is drawn from 4 to 5, where no multiple of 3",
+            "window is drawn from 4 to 5, a range without a multiple of 3",
         ),
         ([{"lr": 0.1}], "nothing to search"),
         ([], "nothing to search"),
@@ -322,7 +322,7 @@ def test_a_paused_trial_may_go_on_and_else_was_stopped_when_the_search_ends():
 
 
 def low(search: ParetoOptunaSearch, how: str) -> int:
-    """How many of 30 suggestions have rtol < 1.5, where trials end so; the others are alike."""
+    """The number of 30 suggestions with rtol < 1.5, where trials end as `how`; others complete."""
     configs = [search.suggest(f"t{i}") for i in range(8)]
     for i in range(8, 38):
         rtol = configs[i - 8]["rtol"]
@@ -352,7 +352,7 @@ def test_other_samplers_learn_nothing_from_stopped_trials(sampler):
 
 
 def test_tpe_takes_stopped_trials_for_good_while_hardly_any_has_completed():
-    """Of 2 completed and 38 stopped trials a tenth are good: all completed, and 2 stopped."""
+    """A tenth of 2 completed and 38 stopped trials count as good: both completed and 2 stopped."""
     search = ParetoOptunaSearch([{"rtol": tune.uniform(1, 2)}])
     rtols = [1.9] * 2 + [1.1] * 2 + [1.5] * 36
     for rtol, state in zip(
@@ -436,7 +436,7 @@ def test_a_killed_search_loses_nothing_that_it_was_told(tmp_path):
     search = ParetoOptunaSearch([SPACE], storage=path, startup_trials=4)
     kinds = {"completed": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL", None: "RUNNING"}
     named = {t.user_attrs["name"]: t for t in search.study.trials if "name" in t.user_attrs}
-    # the driver died at most one step behind what it said
+    # When it was killed, the driver was at most one suggestion ahead of its output.
     assert len(suggested) <= len(named) <= len(search.study.trials) <= len(suggested) + 1
     for name, value in suggested.items():
         assert search.suggest(name)["rtol"] == named[name].params["rtol"] == value
@@ -472,7 +472,7 @@ def test_contract_tunes_metric_and_mode_leave_the_objectives_alone():
 
 
 def test_contract_tunes_own_search_takes_what_was_stopped_for_complete_and_forgets_nan():
-    """Why ParetoOptunaSearch tells Optuna itself."""
+    """This is why ParetoOptunaSearch reports the ends of trials to Optuna itself."""
     space = {"x": optuna.distributions.FloatDistribution(0, 1)}
     search = OptunaSearch(space, metric=["ppe", "val_accuracy"], mode=["min", "max"])
     for i, accuracy in enumerate([50, NAN]):
@@ -483,7 +483,7 @@ def test_contract_tunes_own_search_takes_what_was_stopped_for_complete_and_forge
 
 
 def test_contract_optuna_wants_one_set_of_choices_for_a_name(tmp_path):
-    """Why fields that spaces draw differently have other names."""
+    """This is why a field that spaces draw differently has one parameter for each space."""
     study = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db")
     study.ask().suggest_categorical("x", [1, 2])
     with pytest.raises(ValueError, match="does not support dynamic value space"):

@@ -22,7 +22,7 @@ def table(rows) -> pd.DataFrame:
 
 @given(points)
 def test_the_front_is_what_no_completed_trial_dominates(rows):
-    """Against all pairs, with ties kept."""
+    """The reference compares all pairs and keeps ties."""
     trials = table(rows)
     completed = [(c, a) for c, a, status in rows if status == "completed"]
     expected = [

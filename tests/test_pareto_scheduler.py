@@ -1,4 +1,4 @@
-"""The scheduler over its ledger, on recorded trials, without Ray."""
+"""The scheduler and its ledger on recorded trials, without Ray."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ def trials():
 
 
 def decisions(trials, folder, kill_after=()):
-    """How each trial leaves, in order; the driver is killed after so many results."""
+    """How each trial leaves, in order; the driver is killed after each number in `kill_after`."""
     create_study(folder, command="search")
     ledger = Ledger(folder)
     for config, _ in trials:
@@ -40,7 +40,7 @@ def decisions(trials, folder, kill_after=()):
         for name in list(running):
             if results in kill_after:
                 with (folder / "search.jsonl").open("a") as file:
-                    file.write('{"trial": "0')  # cut short
+                    file.write('{"trial": "0')  # an incomplete line
                 ledger = Ledger.read(folder)
                 judge = ParetoStopping(alpha=0.2, audit=0.3, racing=2)
                 scheduler = ParetoScheduler(ledger, judge)

@@ -1,4 +1,4 @@
-"""Recorded trials, judged as if they were just trained."""
+"""Recorded trials, judged epoch by epoch as if they were training."""
 
 from dataclasses import replace
 
@@ -13,12 +13,12 @@ from growsearch.trial.history import History
 
 @pytest.fixture(scope="module")
 def trials():
-    """39 schedules of 30 epochs that differ in when the network first grows."""
+    """39 trials of 30 epochs that differ in their first growth epoch."""
     return {f"{i:05d}": t for i, t in enumerate(recorded("first_growth_digits"))}
 
 
 def search(trials, judge, workers=2, resume=False):
-    """Epoch by epoch, as a search would train them: what was decided, and epochs by trial."""
+    """Judges trials epoch by epoch as a search does; returns how and when or why each left."""
     waiting, running, left = list(trials), {}, {}
     while waiting or running or (resume and any(h == PAUSED for h, _ in left.values())):
         while len(running) < workers and waiting:
@@ -45,7 +45,7 @@ def search(trials, judge, workers=2, resume=False):
 
 
 def front(outcomes):
-    """By brute force."""
+    """The front, by comparing all pairs."""
     return {
         (cost, accuracy)
         for cost, accuracy in outcomes
@@ -87,7 +87,7 @@ def test_a_stop_is_recorded_with_bounds_of_what_the_trial_would_have_come_to(tri
     for name, stop in stops.items():
         final, other = trials[name][1][-1], trials[stop["dominated_by"]][1][-1]
         for cost in ("train_flops", "ppe"):
-            # sums of the same terms in another order
+            # The sums differ in the order of their terms.
             assert stop[f"bound/{cost}"] <= getattr(final, cost) * (1 + 1e-12)
             assert getattr(other, cost) <= stop[f"bound/{cost}"] * (1 + 1e-12)
         assert other.val_accuracy >= stop["bound/val_accuracy"] - stop["slack"]
@@ -145,7 +145,7 @@ def test_more_costs_are_all_to_be_undercut(trials):
     one = search(trials, ParetoStopping(seed=1))
     two = search(trials, ParetoStopping(costs=("ppe", "seconds"), seed=1))
     stopped = [{n for n, (how, _) in left.items() if how == STOPPED} for left in (one, two)]
-    assert stopped[1] < stopped[0]  # a trial's seconds so far are a weak bound
+    assert stopped[1] < stopped[0]  # the seconds so far are a weak bound
 
 
 def test_the_hypervolume_grows_with_each_trial_that_adds_to_the_front(trials):
@@ -172,7 +172,7 @@ def test_by_loss_what_is_stopped_has_a_cheaper_rival_of_no_more_loss_than_it_may
         if how == STOPPED:
             assert why.startswith("dominated by trial ") and "-val_loss -" in why
             by, least = why.split()[3], -float(why.split()[-1].rstrip(")"))
-            assert losses[by] <= least + 1e-3  # written with four digits
+            assert losses[by] <= least + 1e-3  # the message has four digits
             assert outcome(trials[by][1])[0] <= outcome(trials[name][1])[0]
     members = [(m.costs[0], -m.accuracy) for m in judge.safe.front.members]
     ran = [(trials[n][1][-1].ppe, -loss) for n, loss in losses.items()]

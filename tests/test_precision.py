@@ -46,7 +46,7 @@ def test_precision_is_recorded_and_part_of_the_key(in_bfloat16, tmp_path):
 
 
 def test_a_bfloat16_epoch_is_torchs_autocast_over_float32_weights():
-    """By hand, an epoch of it on a copy of the network, but for the logits' layer."""
+    """The reference trains a copy of the network for an epoch; only the classifier is float32."""
     trainer = Trainer(TrialConfig(policy="none", train_size=200, lr=0.1, precision="bfloat16"))
     reference = copy.deepcopy(trainer.state.network).train()
     next(trainer)

@@ -18,7 +18,7 @@ def dominates(a, b):
 
 
 def peeled(points):
-    """The rank of each point: layers that no other dominates are taken off, one after another."""
+    """The layer of each point, found by removing the non-dominated points again and again."""
     ranks, rest = {}, set(points)
     while rest:
         front = {p for p in rest if not any(dominates(q, p) for q in rest)}
@@ -28,7 +28,7 @@ def peeled(points):
 
 
 def judged_at_a_rung(points, eta=3.0):
-    """The verdicts on points (costs, then error) that pass the first rung one after another."""
+    """The verdicts on points (costs, then error) that pass the first rung in this order."""
     racing = Racing(eta)
     return [
         racing.judge(f"t{i}", 5, 1.0, costs, 100 - error)
@@ -42,14 +42,14 @@ def cloud(n, seed=0):
 
 
 def trade_off(n, noise, seed=0):
-    """Cost buys accuracy: without noise none dominates another."""
+    """Error falls as cost rises; without noise no point dominates another."""
     rng = random.Random(seed)
     decades = [rng.uniform(0, 2) for _ in range(n)]
     return [(10 ** (4 + d), 50 - 20 * d + noise * rng.gauss(0, 1)) for d in decades]
 
 
 def test_ranks_are_not_the_sort_order():
-    """What Syne Tune's MOASHA took it for."""
+    """Syne Tune's MOASHA used the sort order as the rank."""
     points = [(2, 2), (3, 3), (4, 4), (1, 1)]
     assert [judged_at_a_rung([*points, p])[-1].layer for p in points] == [1, 2, 3, 0]
 
@@ -57,7 +57,7 @@ def test_ranks_are_not_the_sort_order():
 @settings(max_examples=50)
 @given(st.integers(2, 3).flatmap(lambda d: st.lists(st.tuples(*[st.integers(1, 6)] * d))))
 def test_layers_are_those_of_non_dominated_sorting(points):
-    """Among all but at most the latest tenth."""
+    """A point is compared with all earlier points but at most the latest tenth."""
     for i, verdict in enumerate(judged_at_a_rung(points)):
         before = verdict.trials - 1
         assert 10 * before <= 10 * i <= 11 * before
@@ -65,14 +65,14 @@ def test_layers_are_those_of_non_dominated_sorting(points):
 
 
 def test_layers_are_seldom_made():
-    """Up to ten trials each time, then at steps of a tenth, of which 56 lead to 2,000."""
+    """Layers are made for each of the first ten trials, then 56 times, at steps of a tenth."""
     assert len({verdict.trials for verdict in judged_at_a_rung(cloud(2000))}) < 70
 
 
 def goes_on(before, point, eta):
-    """By the rule: in the first 1/eta, by layers, and in a layer by distance.
+    """The reference: whether the point is in the first 1/eta, ordered by layer, then distance.
 
-    One that takes another's place by dominating it goes on as that one would.
+    A point that dominates a member that goes on goes on in its place.
     """
     layer = peeled([*before, point])[-1]
     ranks = peeled(before)
@@ -96,7 +96,7 @@ def goes_on(before, point, eta):
     if any(dominates(point, other) for other in ordered(members)):
         return True
     others = [other for other in members if not dominates(point, other)]
-    # the same point may be there already, and came first
+    # An equal point that came before has precedence.
     return ordered([*others, point]).count(point) > others.count(point)
 
 
@@ -115,7 +115,7 @@ def test_a_trial_pauses_exactly_if_it_is_not_among_the_first(points, eta):
 
 
 def test_none_that_is_not_dominated_pauses_where_few_are():
-    """Of 6,000 arrivals at rungs of up to 60 random trials."""
+    """The test has 6,000 arrivals: 100 rungs with 60 random trials each."""
     verdicts = [v for seed in range(100) for v in judged_at_a_rung(cloud(60, seed))]
     paused = [verdict.pause for verdict in verdicts if verdict.layer == 0]
     assert len(paused) > 400
@@ -125,7 +125,7 @@ def test_none_that_is_not_dominated_pauses_where_few_are():
 @pytest.mark.parametrize("eta", [1.5, 3, 6])
 @pytest.mark.parametrize("points", [cloud(2000), trade_off(2000, noise=1), trade_off(2000, 0)])
 def test_one_in_eta_goes_on(points, eta):
-    """Of trials in random order, also where none dominates another."""
+    """Trials come in random order; in one case none dominates another."""
     verdicts = judged_at_a_rung(points, eta)
     assert sum(not v.pause for v in verdicts) / 2000 == pytest.approx(1 / eta, abs=0.03)
 
@@ -136,14 +136,15 @@ def test_a_rung_is_passed_at_its_cost_and_judged_once():
     def rungs(trial_id, parameters):
         verdicts = (
             (t, racing.judge(trial_id, t, parameters * t, [parameters], 50))
-            for t in (*range(1, 31), *range(25, 51))  # as after a restart
+            # Epochs are reported twice, as after a restart.
+            for t in (*range(1, 31), *range(25, 51))
         )
         return [(t, v.rung, v.trials) for t, v in verdicts if v]
 
-    # 100 parameters for 5 epochs are the first rung, then 1500 and 4500
+    # The first rung is 5 epochs of 100 parameters, a cost of 500; the next are 1500 and 4500.
     assert rungs("first", 100) == [(5, 0, 1), (15, 1, 1), (45, 2, 1)]
     assert rungs("half", 50) == [(10, 0, 2), (30, 1, 2)]
-    # not before epoch 5, and not at the rungs that it has leapt
+    # It is not judged before epoch 5, nor at the lower rungs that it passed at once.
     assert rungs("large", 1000) == [(5, 2, 2), (14, 3, 1), (41, 4, 1)]
     assert rungs("next", 100) == [(5, 0, 3), (15, 1, 3), (45, 2, 3)]
 
@@ -157,7 +158,7 @@ def test_who_has_spent_exactly_a_rungs_cost_has_passed_it(eta, unit):
 
 
 def reports(trials=300, seed=0):
-    """Calls of `judge`: trials in turn, epoch by epoch, of few sizes and accuracies."""
+    """Arguments of `judge`: trials take turns; few sizes and accuracies make ties common."""
     rng = random.Random(seed)
     sizes = [1000, *(2 ** rng.randint(0, 5) * 1000 for _ in range(trials - 1))]
     for epoch in range(1, 40):
@@ -199,7 +200,7 @@ def test_it_goes_on_after_pickling_where_it_was_and_is_small():
 
 @pytest.mark.parametrize("eta", [1, 0.5, -3, float("nan"), float("inf")])
 def test_an_eta_that_would_pause_none_or_all_is_refused(eta):
-    with pytest.raises(InputError, match=f"eta={eta} is no finite number above 1.*; try 3"):
+    with pytest.raises(InputError, match=f"eta={eta} must be a finite number above 1, .*; try 3"):
         Racing(eta)
 
 

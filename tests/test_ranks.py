@@ -1,4 +1,4 @@
-"""Trials of two processes, which torchrun starts as a user would."""
+"""Trials in two processes, which torchrun starts as a user would."""
 
 import copy
 import subprocess
@@ -66,12 +66,12 @@ def train(*arguments):
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
-    """What each of the two has in the end: its records, and its network after each epoch."""
+    """For each process: its records, and its network after each epoch."""
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "keeps_states.py").write_text(KEEPS_STATES)
     done = torchrun(folder / "keeps_states.py", folder, FIELDS)
     assert done.returncode == 0, done.stderr
-    # threads of the group would abort the process at its end now and then
+    # Threads left by the process group could abort the process at its exit.
     assert "0 leaves []" in done.stdout
     assert "1 leaves []" in done.stdout
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
@@ -87,7 +87,7 @@ def test_both_have_the_same_records_and_networks_and_grow_alike(ended):
 
 
 def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
-    """By hand: two networks, each of which normalizes its share of a batch, take the same steps."""
+    """The reference: two networks each normalize their share of a batch and take the same steps."""
     (records, states), _ = ended
     trainer = Trainer(TrialConfig.from_flat(FIELDS))
     networks = [copy.deepcopy(trainer.state.network).train() for _ in range(2)]
@@ -128,7 +128,7 @@ def test_one_of_them_writes_and_shows(ended, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_the_memory_of_one_fails_on_both_with_the_last_epoch_safe(tmp_path):
-    """2,000 blocks take 600 MB, of which the second process has 256."""
+    """2,000 blocks need 600 MB; the second process may use 256 MB."""
     (tmp_path / "grows.py").write_text(GROWS_TOO_FAR)
     changes = {"initializer": "default", "growth_architectures": "2-2-2000"}
     done = torchrun(tmp_path / "grows.py", FIELDS | changes)
@@ -138,7 +138,7 @@ def test_a_growth_beyond_the_memory_of_one_fails_on_both_with_the_last_epoch_saf
 
 
 def test_they_go_on_where_they_were(ended, tmp_path):
-    """After the second epoch, before the new blocks are initialized."""
+    """They resume after the second epoch, before the new blocks are initialized."""
     (records, _), _ = ended
     out = tmp_path / "run"
     assert train("--out", out, "--save-every", 2).returncode == 0

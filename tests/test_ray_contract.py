@@ -1,4 +1,4 @@
-"""What growsearch relies on in Ray Tune, shown by Tune alone."""
+"""The behaviour of Ray Tune that growsearch relies on, tested without growsearch's classes."""
 
 import copy
 
@@ -11,7 +11,7 @@ EPOCHS = 3
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
-    """Of a search whose second trial its scheduler stops, and whose third joins when they end."""
+    """Events of a search: its scheduler stops the second trial, and a third is added after both."""
     import ray
     from ray.tune.schedulers import FIFOScheduler
     from ray.tune.search.basic_variant import BasicVariantGenerator
@@ -65,7 +65,7 @@ def events(tmp_path_factory):
             return not self.names
 
         def next_trial(self):
-            if self.running:  # one at a time, so that each is held back while another runs
+            if self.running:  # one trial runs at a time; the others are held back
                 self.held += 1
                 return None
             experiment = copy.copy(self.experiment)

@@ -71,7 +71,7 @@ def test_results_of_the_papers_split_say_so(study):
 
 @pytest.fixture
 def stopped_study(study):
-    """Beside `study`'s trials: what a Pareto search stopped, paused, and audited, and how."""
+    """`study` with more trials: stopped, paused and audited ones of a Pareto search."""
     stop = {"dominated_by": "two", "slack": 0.0}
     in_ppe = stop | {"bound/ppe": 250.0, "bound/val_accuracy": 94.5}
     in_flops = stop | {"bound/train_flops": 250.0, "bound/val_accuracy": 94.5}
@@ -104,7 +104,7 @@ def test_the_page_has_what_stopped_a_trial_as_numbers(stopped_study):
     assert seven["bound/ppe"] is None and seven["bound/train_flops"] == 250
     assert one["dominated_by"] is None and one["bound/ppe"] is None
     assert data["outcomes"] == {"completed": 5, "stopped": 3, "paused": 1, "diverged": 2}
-    # nine stayed below the 95 % of "two", ten exceeded the 94 % of "three", eleven has none
+    # "nine" is below the 95 % of "two", "ten" above the 94 % of "three", "eleven" diverged.
     assert data["audit"] == {"judged": 3, "wrong": 1}
 
 

@@ -20,7 +20,7 @@ from growsearch.stopping.safe import (
 )
 from growsearch.trial.errors import InputError
 
-# Whole searches, simulated epoch by epoch.
+# Complete searches, simulated epoch by epoch.
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Trial:
         return self.accuracies[-1]
 
     def lower_ppe(self, epoch: int) -> float:
-        """What it comes to if the network stays as it is: a network never shrinks."""
+        """The final PPE if the network does not grow again; a network never shrinks."""
         paid, now = sum(self.parameters[:epoch]), self.parameters[epoch - 1]
         return (paid + now * (self.epochs - epoch)) / self.epochs
 
     def lower_costs(self, epoch: int, costs: int) -> tuple[float, ...]:
-        """PPE, and where there are two the parameters in the end."""
+        """Bounds of the PPE and, for two costs, of the final number of parameters."""
         return (self.lower_ppe(epoch), float(self.parameters[epoch - 1]))[:costs]
 
     def costs(self, costs: int) -> tuple[float, ...]:
@@ -60,7 +60,7 @@ class Trial:
 
 
 def search(trials, stopping, workers, pick, costs=1, exact=False, watch=None):
-    """The completed trials and, by name, the stops, where `pick` says whose epoch is next."""
+    """The completed trials, and the stops by name; `pick` chooses the trial of the next epoch."""
     waiting, running, completed, stopped = list(trials), [], [], {}
     while waiting or running:
         while waiting and len(running) < workers:
@@ -88,7 +88,7 @@ def search(trials, stopping, workers, pick, costs=1, exact=False, watch=None):
 
 @st.composite
 def searches(draw):
-    """Trials of few distinct values, so that ties are common, and how they are run."""
+    """Trials with few distinct values, so that ties are common; number of workers; `pick`."""
     shapes = draw(
         st.lists(
             st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6)), min_size=1, max_size=5),
@@ -114,7 +114,7 @@ def truth(trials, excess=0.0):
 
 
 def front_values(trials, costs):
-    """Of all pairs, those that no other is at least as good as everywhere and better somewhere."""
+    """The non-dominated (costs, accuracy), by comparing all pairs."""
     points = {(*trial.costs(costs), -trial.accuracy) for trial in trials}
     return {
         p
@@ -136,7 +136,7 @@ def test_with_a_bound_that_is_never_wrong_the_front_stays_as_it_is(costs, drawn,
 
 
 def dominators(standing, completed, least_accuracy):
-    """The completed trials that cost no more and reach an accuracy; their accuracies."""
+    """Accuracies, by name, of the completed trials with no higher cost and enough accuracy."""
     costs = len(standing.costs)
     return {
         trial.name: trial.accuracy
@@ -150,7 +150,7 @@ def dominators(standing, completed, least_accuracy):
 @settings(deadline=None)
 @given(searches(), st.sampled_from([0.0, 1.0, 2.5]))
 def test_a_trial_is_stopped_as_soon_as_a_completed_one_dominates_its_bounds(costs, drawn, delta):
-    """At each epoch of a search, against all completed trials."""
+    """Every epoch of a search is compared with all completed trials."""
     trials, workers, pick = drawn
     upper = truth(trials, 0.5)
 
@@ -213,7 +213,7 @@ def test_the_front_knows_the_most_accurate_trial_that_costs_no_more(costs, data)
 
 
 def simulated(rng, name="fresh", epochs=None) -> Trial:
-    """A noisy curve that growths throw back by up to 30 points for a while, then lift."""
+    """A trial with a noisy curve; each growth lowers it by up to 30 points, then raises it."""
     epochs = epochs or int(rng.integers(20, 61))
     u = np.arange(1, epochs + 1) / epochs
     curve = rng.normal(86, 3) - rng.uniform(40, 70) * np.exp(-u / rng.uniform(0.03, 0.12))
@@ -228,7 +228,7 @@ def simulated(rng, name="fresh", epochs=None) -> Trial:
 
 
 def uppers(bound: AccuracyBound, trial: Trial) -> list[float]:
-    """After each epoch but the last."""
+    """The bounds after each epoch but the last."""
     standings = [trial.standing(epoch) for epoch in range(1, trial.epochs)]
     return [bound.upper(s.progress, s.best_accuracy) for s in standings]
 
@@ -243,9 +243,10 @@ def calibrated(rng, trials: int, alpha: float) -> AccuracyBound:
 
 @pytest.mark.parametrize(("trials", "alpha"), [(13, 0.1), (28, 0.2), (7, 0.5)])
 def test_the_bound_is_wrong_at_any_epoch_with_probability_alpha_at_most(trials, alpha):
-    """And little less: of n calibrating trials' scores, 1 / (n + 1) at most.
+    """The probability is also at least alpha - 1 / (n + 1) for n calibrating trials.
 
-    One fresh trial for each of 200 independent calibrations; within three binomial deviations.
+    Each of 200 independent calibrations judges one new trial. The tolerance is three binomial
+    standard deviations.
     """
     rng, replays, wrong = np.random.default_rng(7), 200, 0
     for _ in range(replays):
@@ -272,7 +273,7 @@ def test_half_way_the_bound_leaves_less_than_half_of_what_100_percent_does():
     st.integers(0, 2**32),
 )
 def test_all_calibrating_curves_but_a_share_of_alpha_stay_under_the_bound(shapes, alpha, seed):
-    """By counting, at every epoch of erratic and of rising curves of any length."""
+    """Counts the curves that exceed the bound, erratic and rising ones of any length."""
     rng, trials, calibration = np.random.default_rng(seed), [], Calibration(alpha)
     for epochs, rising in shapes:
         curve = rng.uniform(0, 100, epochs)
@@ -291,7 +292,7 @@ def test_all_calibrating_curves_but_a_share_of_alpha_stay_under_the_bound(shapes
 
 @pytest.mark.parametrize(("alpha", "enough"), [(0.1, 13), (0.25, 4), (0.5, 3)])
 def test_nothing_is_stopped_before_enough_trials_have_calibrated(alpha, enough):
-    """1 / alpha - 1 of them, besides every third, although one completed could not be beaten."""
+    """It takes 1 / alpha - 1 trials, every third one not counted; the completed trials dominate."""
     rng, stopping = np.random.default_rng(1), SafeStopping(alpha=alpha, audit=0)
     for done in range(enough):
         assert stopping.verdict(Standing("new", 0.9, 50.0, (1.0,))) is None
@@ -314,7 +315,7 @@ def test_only_trials_that_could_not_have_been_stopped_calibrate():
 
 
 def test_a_trial_keeps_the_bound_that_it_was_first_judged_by():
-    """Beside a search in which nothing calibrates meanwhile."""
+    """The comparison is a copy of the search in which no further trial calibrates."""
     rng, stopping = np.random.default_rng(3), SafeStopping(audit=0.5)
     trials = [simulated(rng, f"t{i}") for i in range(200)]
     for trial in trials[:20]:
@@ -333,13 +334,13 @@ def test_a_trial_keeps_the_bound_that_it_was_first_judged_by():
     assert stopping.verdict(standing) == undisturbed.verdict(standing)
 
 
-# The audit, and what a scheduler needs.
+# The audit and the scheduler's needs.
 
 
 @settings(deadline=None)
 @given(searches(), st.sampled_from([0.0, 1.0]), st.integers(0, 99))
 def test_audited_trials_run_to_their_end_and_judge_a_bound_that_is_wrong(drawn, delta, seed):
-    """Against what had dominated each when it would have been stopped."""
+    """Each audited trial is compared with its dominator at its first overruled stop."""
     trials, workers, pick = drawn
     upper = truth(trials, -2.0)
     stopping = SafeStopping(audit=0.5, delta=delta, seed=seed, upper=upper)
@@ -380,7 +381,7 @@ def test_the_audit_draws_its_share_by_name_and_seed():
 
 
 def test_the_audit_measures_how_many_stops_are_wrong():
-    """Wrong: of a trial better than what dominated it. Within four binomial deviations."""
+    """A stop is wrong if the trial exceeds its dominator. Tolerance: four binomial deviations."""
     rng, stops, wrong, judged, false = np.random.default_rng(5), 0, 0, 0, 0
     for seed in range(20):
         trials = [simulated(rng, f"t{i}") for i in range(80)]
@@ -398,7 +399,7 @@ def test_the_audit_measures_how_many_stops_are_wrong():
 
 
 def on_the_front(completed: int) -> SafeStopping:
-    """After this many trials none of which dominates another: the most there is to remember."""
+    """The state after trials of which none dominates another, the largest possible state."""
     rng, stopping = np.random.default_rng(4), SafeStopping()
     curves = [simulated(rng).curve for _ in range(50)]
     for i in range(completed):
@@ -463,13 +464,13 @@ def test_a_stop_says_what_dominates_what():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"alpha": 0}, "alpha=0 is no probability between 0 and 1; give 0.1"),
-        ({"alpha": 1.0}, "alpha=1.0 is no probability"),
-        ({"alpha": math.nan}, "alpha=nan is no probability"),
-        ({"delta": -0.1}, "delta=-0.1 is no number of percentage points; give 0 or more"),
-        ({"delta": math.inf}, "delta=inf is no number"),
-        ({"audit": 1.1}, "audit=1.1 is no share of the trials; give 0 to 1"),
-        ({"audit": math.nan}, "audit=nan is no share"),
+        ({"alpha": 0}, "alpha=0 must be a probability between 0 and 1; give 0.1"),
+        ({"alpha": 1.0}, "alpha=1.0 must be a probability"),
+        ({"alpha": math.nan}, "alpha=nan must be a probability"),
+        ({"delta": -0.1}, "delta=-0.1 must be a finite number of percentage points; give 0"),
+        ({"delta": math.inf}, "delta=inf must be a finite number"),
+        ({"audit": 1.1}, "audit=1.1 must be a share of the trials; give 0 to 1"),
+        ({"audit": math.nan}, "audit=nan must be a share"),
     ],
 )
 def test_options_out_of_range_are_refused(values, message):

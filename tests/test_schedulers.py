@@ -1,4 +1,4 @@
-"""Searches on Ray whose trials stop, pause, and go on."""
+"""Searches on Ray whose trials are stopped, paused and resumed."""
 
 import json
 from dataclasses import replace
@@ -58,7 +58,7 @@ def records(study):
 
 
 def test_racing_trials_pause_and_go_on_to_the_records_of_the_undisturbed_search(folder):
-    """Of equal cost, and the smaller the learning rate the less accurate."""
+    """The trials cost the same; a smaller learning rate gives a lower accuracy."""
     space = folder / "rates.py"
     rates = "tune.grid_search([0.1, 0.05, 1e-3, 1e-4, 1e-5, 1e-6])"
     grid = GRID.replace("tune.grid_search([[n] for n in range(5, 11)])", "[8]")
@@ -83,7 +83,7 @@ def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, capsy
     assert main([*search, "--budget", f"param_epochs={budget}"]) == 0
     study = read_study(out)
     spent = study.loc[~study["reused"], "parameters"].sum()
-    assert budget <= spent <= budget + 2 * paid.max()  # an epoch each of two trials
+    assert budget <= spent <= budget + 2 * paid.max()  # two running trials may add an epoch each
     assert set(statuses(out)) <= {"completed", "paused"} and "paused" in statuses(out)
     assert main(["resume", str(out), "--budget", "trials=6"]) == 0
     pd.testing.assert_frame_equal(records(out), records(folder / "whole"), check_exact=True)
@@ -93,7 +93,7 @@ def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, capsy
 
 
 def test_trials_that_have_begun_do_not_go_on_with_other_threads(folder, capsys):
-    """Sums would round otherwise."""
+    """With another number of threads, sums would round differently."""
     out = folder / "begun"
     search = ["search", f"{folder}/grid.py", "--out", str(out), "--budget", "param_epochs=1"]
     assert main(search) == 0
@@ -102,13 +102,13 @@ def test_trials_that_have_begun_do_not_go_on_with_other_threads(folder, capsys):
     assert main(["resume", str(out), "--cpus-per-trial", "2"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "begun with cpus_per_trial=1, and with cpus_per_trial=2 they would not go on to" in err
+    assert "began with cpus_per_trial=1 and would give other bits with cpus_per_trial=2; set" in err
     after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert after == before
 
 
 def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, capsys):
-    """With a slack of 100 points that is whatever costs as much as a completed one."""
+    """With a slack of 100 points a completed trial dominates every trial of equal cost."""
     options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 0 --max-concurrent 1"
     out = folder / "stopped"
     seeds = folder / "seeds.py"
@@ -124,13 +124,13 @@ def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, capsys):
     completed = trials[trials["status"] == "completed"]
     assert completed[["reason", "dominated_by"]].isna().all(axis=None)
     assert stopped["dominated_by"].isin(completed["trial_id"]).all()
-    # one schedule: all cost the same, and it is known from the first epoch
+    # All trials have one schedule, so their equal cost is exact from the first epoch on.
     assert stopped["bound/ppe"].tolist() == pytest.approx([completed["ppe"].iloc[0]] * 2)
     assert stopped["bound/val_accuracy"].between(0, 100).all()
 
 
 def test_the_files_tell_what_the_audit_told(folder, capsys):
-    """All trials are audited; once three have calibrated the bound, a slack of 100 stops all."""
+    """All trials are audited. Once three have calibrated the bound, it would stop the others."""
     options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 1 --max-concurrent 1"
     out = folder / "audited"
     assert main(["search", f"{folder}/seeds.py", *options.split(), "--out", str(out)]) == 0
@@ -218,7 +218,7 @@ def test_a_search_cannot_race_without_the_pareto_scheduler(folder, capsys):
 
 
 def test_a_trial_that_hangs_fails_and_the_search_goes_on(folder, capsys):
-    """An epoch that takes longer than ten milliseconds hangs."""
+    """Any epoch longer than ten milliseconds counts as hanging."""
     out = folder / "hangs"
     arguments = f"search {folder}/random.py --trials 2 --epoch-timeout 0.01 --max-failures 1"
     assert main([*arguments.split(), "--out", str(out)]) == 1

@@ -75,7 +75,7 @@ param_space = {
     trials = draw_trials(spaces, None, seed=0)
     assert [(t.policy.name, t.rtol) for t in trials] == [("none", None), ("lipschitz", 1.2)]
     spaces = load_spaces(space_file(tmp_path, text % "polity"))
-    with pytest.raises(InputError, match=r"cannot be drawn.*rtol.*mend its sample_from") as caught:
+    with pytest.raises(InputError, match=r"cannot be drawn.*rtol.*correct its") as caught:
         draw_trials(spaces, None, seed=0)
     assert "\n" not in str(caught.value)
 
@@ -99,14 +99,14 @@ param_space = [
     trials = draw_trials(spaces, 6, seed=0)
     assert [t.policy.name for t in trials] == ["none", "none", "lipschitz"] * 2
     assert len({t.rtol for t in trials}) == 3
-    with pytest.raises(InputError, match="how many trials"):
+    with pytest.raises(InputError, match="number of trials must be given; set --trials"):
         draw_trials(spaces, None, seed=0)
-    with pytest.raises(InputError, match="trials=4 is not a multiple of the 3 points"):
+    with pytest.raises(InputError, match="trials=4 is not a positive multiple of the 3 points"):
         draw_trials(spaces, 4, seed=0)
 
 
 def test_the_ablations_have_the_rows_of_autogrows_tables():
-    """Tables 3 to 6; those that stand in two tables once."""
+    """The rows of Tables 3 to 6; a row that is in two tables is here once."""
     trials = draw_trials(load_spaces(ROOT / "search_spaces/autogrow_ablation.py"), None, seed=0)
     rows = [
         (t.policy.name, t.lr_schedule.name, t.interval, t.initializer.name, t.architecture)
@@ -133,7 +133,7 @@ def test_a_grid_is_run_whole(tmp_path):
     pairs = {(t.rtol, t.seed) for t in trials}
     assert pairs == {(r, s) for r in (1.1, 1.2) for s in (0, 1, 2)}
     assert len(draw_trials(spaces, 12, seed=0)) == 12
-    with pytest.raises(InputError, match=r"trials=10 is not a multiple of the 6 points.*try 6"):
+    with pytest.raises(InputError, match=r"trials=10 is not a positive multiple of the 6 .*try 6"):
         draw_trials(spaces, 10, seed=0)
 
 

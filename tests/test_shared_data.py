@@ -1,4 +1,4 @@
-"""Data sets that the processes of trials share."""
+"""Data sets in memory that trial processes share."""
 
 import shutil
 import struct
@@ -27,14 +27,15 @@ OPTIONS = {"dataset": "mnist", "policy": "none", "architecture": "1-1-1", "epoch
 @pytest.fixture(scope="module")
 def ray():
     ray, _ = start_ray()
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
+    # Workers cannot import this test file.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     yield ray
     ray.shutdown()
 
 
 @pytest.fixture
 def mnist(tmp_path):
-    """Noise, with 510 training images of each class."""
+    """Random images in MNIST's format, 510 training images of each class."""
     folder, draw = tmp_path / "data", np.random.default_rng(0)
     folder.mkdir()
     for name, n in (("train", 5100), ("t10k", 100)):
@@ -47,7 +48,7 @@ def mnist(tmp_path):
 
 
 class Holder:
-    """A process with a trial in it."""
+    """A process that trains a trial."""
 
     def __init__(self, config: TrialConfig, datasets) -> None:
         self.dataset = datasets[data_key(config)]
@@ -57,7 +58,7 @@ class Holder:
         return [asdict(record) for record in self.trainer], self.dataset.digest
 
     def places(self):
-        """For each tensor that it trains on, its device, inode and offset, and whether shared."""
+        """(device, inode, offset, whether shared) of each tensor that the trial trains on."""
         trained = self.trainer.dataset
         splits = (trained.train, trained.val, trained.test)
         tensors = [tensor for split in splits for tensor in (split.images, split.labels)]
@@ -87,11 +88,11 @@ def test_two_trials_train_on_the_same_memory_as_each_alone(ray, mnist):
         assert [[plain(r[name]) for name in RECORD] for r in records] == [
             [plain(r[name]) for name in RECORD] for r in alone
         ]
-        assert left == digest  # nobody has written there
+        assert left == digest  # the trial did not write to the shared data
 
 
 def test_the_trials_of_a_search_do_not_read_files(ray, mnist, tmp_path):
-    """The files are gone as soon as the search has a study."""
+    """The files are removed as soon as the search has written its log."""
     (tmp_path / "space.py").write_text(f"param_space = {OPTIONS | {'data_dir': str(mnist)}!r}")
     out = tmp_path / "study"
 

@@ -1,4 +1,4 @@
-"""Who may train when, and what a search comes to: without Ray, against brute force."""
+"""When a trial must wait, and how many epochs a search trains: without Ray, by brute force."""
 
 from itertools import combinations
 
@@ -22,7 +22,7 @@ def known(n):
 
 
 def parts_after(waiting, running):
-    """How many epochs of the running trial must be known until the waiting one may go."""
+    """The number of the running trial's epochs after which the waiting trial may train."""
     epochs = range(running.epochs + 1)
     return next(n for n in epochs if not Follower(waiting, running).update(known(n)))
 
@@ -31,7 +31,8 @@ def test_a_trial_waits_until_the_running_one_has_gone_another_way():
     assert parts_after(fixed(4, 6), fixed(2, 6)) == 2
     assert parts_after(fixed(2, 6), fixed(4, 6)) == 2
     assert parts_after(fixed(2, 8), fixed(2, 6)) == 6
-    assert parts_after(fixed(2, 6), fixed(2, 6)) == 10  # its end: all is remembered
+    # At the running trial's end; all epochs are shared.
+    assert parts_after(fixed(2, 6), fixed(2, 6)) == 10
 
 
 def test_a_trial_that_shares_nothing_never_waits():
@@ -48,7 +49,7 @@ def test_initializers_part_at_the_growth_and_schedules_at_the_first_other_rate()
 
 
 def test_a_policy_follows_the_records_of_another_as_its_own():
-    """By Lipschitz constants that do not rise, growth is forced 3 epochs before the end."""
+    """Lipschitz constants do not rise, so growth is forced 3 epochs before the end."""
     waiting = TrialConfig(rtol=9, window=1, reserve=3, max_architecture="4-4-4", epochs=10)
     assert parts_after(waiting, fixed(7)) == 10
     assert parts_after(waiting, fixed(8)) == 7
@@ -60,7 +61,7 @@ def test_following_goes_on_where_it_was():
 
 
 def brute_force(configs):
-    """Distinct (epoch, growths so far)."""
+    """The number of distinct (epoch, growths so far)."""
     return len(
         {
             (epoch, tuple(g for g in config.growth_epochs if g < epoch))
@@ -74,7 +75,7 @@ def test_the_plan_of_the_grid_is_the_trees_distinct_epochs():
     configs = [fixed(*pair, epochs=40, lr=0.1) for pair in combinations(range(4, 36, 4), 2)]
     plan = plan_search(configs)
     assert (plan.trials, plan.nominal) == (28, 28 * 40)
-    # a constant rate, or adaptive cosines: either way trials part where they grow
+    # With the default and with a constant rate, trials separate where they grow.
     assert plan.fewest == plan.most == brute_force(configs)
 
 

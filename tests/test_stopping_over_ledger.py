@@ -1,4 +1,4 @@
-"""Tune's schedulers that stop trials, over a ledger, without Ray."""
+"""Tune's schedulers that stop trials, with a ledger, without Ray."""
 
 import random
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ def curves():
 
 
 def decided(folder, options, kill_every=None):
-    """Which trial stops after which epoch; three run at a time, as in Tune's controller."""
+    """(trial, epoch) of each stop; three trials run at a time, as in Tune's controller."""
     create_study(folder, command="search")
     ledger, accuracies, stops, results = Ledger(folder), curves(), [], 0
     for seed in range(TRIALS):

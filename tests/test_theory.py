@@ -1,4 +1,4 @@
-"""LipGrow's section 3.3, measured: against direct computation and the theorem itself."""
+"""LipGrow's section 3.3: measured values against direct computation and the theorem."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from growsearch.trial.config import TrialConfig
 
 
 def measured(initializer="clone", network="basic3resnet", architecture="2-2-2"):
-    """The old network, the grown one, images, and what was measured."""
+    """The old network, the grown network, images, and the measured values."""
     config = TrialConfig(
         policy="fixed", growth_epochs=2, epochs=3, train_size=300, lr=0.1,
         initializer=initializer, network=network, architecture=architecture,

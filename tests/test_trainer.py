@@ -35,7 +35,7 @@ def test_a_trial_is_an_iterator_of_its_epochs(undisturbed):
 
 def test_costs_are_sums_of_what_was_trained(undisturbed):
     _, records = undisturbed
-    # by hand, one channel: 97216 n - 19174 - 2 * 16 * 9
+    # For one input channel: 97216 n - 19174 - 2 * 16 * 9 parameters at depth n-n-n.
     counts = [97216 * n - 19174 - 288 for n in (2, 2, 4, 4, 8, 8)]
     assert [record.parameters for record in records] == counts
     assert [record.param_epochs for record in records] == [sum(counts[: e + 1]) for e in range(6)]
@@ -79,7 +79,7 @@ def test_another_seed_is_another_run(undisturbed):
 
 
 def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
-    """The same growths decided by Lipschitz constants give the same records."""
+    """Growths at the same epochs give the same records, whether fixed or decided by constants."""
     _, records = undisturbed
     forced = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1e9, window=2, reserve=2)
     by_lipschitz = list(Trainer(forced))
@@ -103,7 +103,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
 def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(
     undisturbed, tmp_path, caplog
 ):
-    """In the store they are not those of the trial that stays; there they go on as usual."""
+    """Its later epochs have other keys, and the trial continues with them from the store."""
     config, records = undisturbed
     store = EpochStore(str(tmp_path / "epochs"))
     assert list(Trainer(config, store=store)) == records
@@ -161,7 +161,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
 
 @pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
-    """Also in the middle of initializing new blocks, and of fine-tuning."""
+    """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
     records = list(Trainer(config))
     assert sum(record.grew for record in records) >= 2
@@ -247,7 +247,7 @@ def test_momentum_follows_its_parameters_by_name_and_new_ones_have_none():
 
 
 def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
-    """AutoGrow, section 2.2; statistics of the old blocks' normalizations stand still as well."""
+    """Running statistics of the old blocks do not change either (AutoGrow, section 2.2)."""
     trainer = Trainer(autogrow_trial(initializer="adam"))
     next(trainer)
     assert next(trainer).grew
@@ -269,7 +269,7 @@ def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
 
 
 def test_adam_init_is_torchs_adam_on_that_normalization_alone():
-    """By hand, an epoch of it on a copy of the network."""
+    """The reference trains a copy of the network for an epoch with torch's Adam."""
     trainer = Trainer(autogrow_trial(initializer="adam"))
     next(trainer), next(trainer)
     reference, dataset = copy.deepcopy(trainer.state.network), trainer.dataset
@@ -321,7 +321,7 @@ def test_adam_init_ends_when_training_accuracy_is_back_and_its_epochs_cost():
 
 
 def test_accuracies_are_percent_rounded_once():
-    """100 * right / n: 90.05 is the float nearest to it, or AutoGrow's ties would break."""
+    """100 * right / n is rounded once, so 90.05 is the nearest float, and ties stay ties."""
     record = next(Trainer(TrialConfig(policy="none", epochs=1, train_size=200)))
     for accuracy, n in ((record.val_accuracy, 300), (record.train_accuracy, 200)):
         assert accuracy in {100 * right / n for right in range(n + 1)}
@@ -348,7 +348,7 @@ def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
 
 
 def test_the_test_set_steers_nothing():
-    """With its labels shuffled only the recorded test accuracy changes."""
+    """Shuffled test labels change the recorded test accuracy and nothing else."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1.0001, window=1, reserve=1)
     records = list(Trainer(config))
     trainer = Trainer(config)
@@ -430,7 +430,7 @@ trainer.save(sys.argv[2])
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path):
-    """2,000 blocks take 600 MB, of which the process has 256."""
+    """2,000 blocks need 600 MB; the process may use 256 MB."""
     store, saved = str(tmp_path / "epochs"), str(tmp_path / "state.pt")
     command = [sys.executable, "-c", GROWS_TOO_FAR, store, saved]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -466,7 +466,7 @@ print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reaso
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
-    """Gradients of 300 blocks take 89 MB, of which the process has 64."""
+    """The gradients of 300 blocks need 89 MB; the process may use 64 MB."""
     command = [sys.executable, "-c", TRAINS_TOO_MUCH, str(tmp_path / "state.pt")]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == [

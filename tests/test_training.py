@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 
 class Waits(TorchDispatchMode):
-    """Finds what a GPU would have to be waited for: numbers, and sizes that depend on numbers."""
+    """Records operations that wait for a GPU: reads of values, and shapes that depend on values."""
 
     def __init__(self):
         super().__init__()
@@ -41,7 +41,7 @@ def test_waiting_is_found():
 @pytest.mark.parametrize("on_host", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_within_an_epoch_a_gpu_is_never_waited_for(on_host, precision):
-    """All augmentation, optimizer steps after the first ones, and two sizes of batches."""
+    """The epoch has all augmentation, later optimizer steps, and two batch sizes."""
     config = TrialConfig(train_size=300, policy="none", precision=precision, compile="off")
     dataset = load_trial_dataset(config)
     if on_host:

@@ -1,4 +1,4 @@
-"""One real search on Ray, looked at from all sides."""
+"""Searches on Ray; several tests examine one search."""
 
 import os
 import signal
@@ -62,20 +62,20 @@ def test_a_diverged_trial_does_not_end_the_search(search):
 
 
 def configs(folder) -> list[TrialConfig]:
-    """The configurations of the trials, in their order."""
+    """The configurations of the trials, in the order of the study."""
     rows = read_study(folder / "study").drop_duplicates("trial_id")
     return [config_of(row) for _, row in rows.iterrows()]
 
 
 def test_the_trials_follow_the_search_seed(search):
-    """All but what the space draws from a generator of its own."""
+    """All fields but `seed`, which the space draws from its own generator."""
     _, folder = search
     drawn = draw_trials(load_spaces(folder / "space.py"), 6, seed=3)
     assert [replace(c, seed=0) for c in configs(folder)] == [replace(c, seed=0) for c in drawn]
 
 
 def test_a_trial_alone_has_the_same_records_to_the_last_bit(search):
-    """Also where its actor had other trials before."""
+    """This includes trials whose actor ran other trials before."""
     _, folder = search
     study = read_study(folder / "study")
     for config, (_, rows) in zip(configs(folder), study.groupby("trial_id"), strict=True):
@@ -139,7 +139,7 @@ def test_each_network_that_is_found_is_trained_from_scratch_once(search, capsys)
         from_scratch(config_of(row), row["architecture"]).digest for _, row in grown.iterrows()
     }
     assert {config.digest for config in followed} == expected
-    assert len(followed) == len(expected) < len(grown)  # two of three found the same
+    assert len(followed) == len(expected) < len(grown)  # two of three trials found the same network
     table = found_networks(trials).set_index("trial_id")
     for _, row in grown.iterrows():
         alone = list(Trainer(from_scratch(config_of(row), row["architecture"])))[-1]
@@ -164,7 +164,7 @@ param_space = {
 @pytest.mark.usefixtures("search")
 @pytest.mark.parametrize("concurrent", [1, 2])
 def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, concurrent):
-    """And a second search over a finer grid pays for what is new only."""
+    """A second search over a finer grid trains only the new epochs."""
     paid = {}
     for name, last in (("coarse", 4), ("fine", 5)):
         (tmp_path / f"{name}.py").write_text(GRID % last)
@@ -191,14 +191,14 @@ def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, conc
 
 @pytest.fixture
 def grid(tmp_path):
-    """6 schedules of 6 epochs, 25 of them distinct."""
+    """A grid of 6 trials of 6 epochs; 25 epochs are distinct."""
     path = tmp_path / "grid.py"
     path.write_text(GRID.replace("100", "400") % 5)
     return path
 
 
 def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid, search):
-    """Killed early and late: no row twice, no trial lost, no epoch trained again."""
+    """It is killed early or late; no row is written twice, no trial lost, no epoch retrained."""
     out = tmp_path / "study"
     with driver("search", grid, "--from-scratch", "--out", out) as killed:
         until_remembered(out / "epochs", 4, killed)
@@ -243,7 +243,7 @@ def test_a_search_that_has_ended_can_be_extended(search, capsys):
 
 @pytest.mark.parametrize("killed", [False, True], ids=["both end", "one is killed"])
 def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, grid, killed):
-    """What the killed one was training is trained by the other: nothing is lost, nobody hangs."""
+    """The other search trains the killed search's epoch; neither loses an epoch or hangs."""
     store = EpochStore(str(tmp_path / "store"))
     one, other = (
         driver("search", grid, "--store", store.place, "--out", tmp_path / n) for n in "ab"
@@ -306,7 +306,7 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
 
 
 def test_what_a_trial_raises_is_why_it_failed(tmp_path, capsys):
-    """A picture that cannot be read, of those held out: the trial reads it after an epoch."""
+    """A held-out picture cannot be read; the trial reads it after the first epoch."""
     pictures = write(tmp_path / "pictures", train=6, val=3)
     (pictures / "val/n02/06.jpeg").write_bytes(b"cut short")
     space = tmp_path / "space.py"
@@ -325,7 +325,7 @@ def test_what_a_trial_raises_is_why_it_failed(tmp_path, capsys):
 
 
 def test_a_trial_goes_on_with_what_auto_came_to_when_it_began(tmp_path):
-    """Whatever a measurement says now, or on another host."""
+    """A different measurement, now or on another host, does not change it."""
     (tmp_path / "trials").mkdir()
     ledger = Ledger(tmp_path)
     new, begun = (ledger.add(TrialConfig(rtol=rtol)).name for rtol in (1.2, 1.4))

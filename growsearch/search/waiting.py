@@ -1,4 +1,4 @@
-"""A trial that waits, without an actor, for an epoch that another search is training."""
+"""Trials that wait, without an actor, for an epoch that another search is training."""
 
 from growsearch.epochs.branch import remembered
 from growsearch.epochs.claims import holder
@@ -12,7 +12,7 @@ from growsearch.trial.path import TrialPath
 
 
 class Awaited:
-    """The way of the trial of `config` through the store, from `history` on to the epoch `key`."""
+    """A trial that waits for the epoch with store key `key`, the next one after `history`."""
 
     def __init__(self, config: TrialConfig, history: History, key: str) -> None:
         self.config = config
@@ -24,7 +24,11 @@ class Awaited:
         self.key = key
 
     def update(self, store: EpochStore) -> bool:
-        """Whether it still has to wait: its next epoch is neither remembered nor free."""
+        """Read the trial's next epochs from the store; returns whether the trial must still wait.
+
+        It must wait while its next epoch is not in the store and another trial holds the claim on
+        this epoch or on the one before it.
+        """
         while epoch := remembered(store, self.key, by=""):
             record, _ = epoch
             self.history = self.history.plus(record)

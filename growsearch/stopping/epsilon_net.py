@@ -1,4 +1,4 @@
-"""An epsilon-net of points on a line: each the farthest from all before it (Gonzalez 1985)."""
+"""Farthest-point selection on a line, an epsilon-net (Gonzalez 1985)."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -7,24 +7,24 @@ from math import inf
 
 
 class EpsilonNet:
-    """The first `places` of the positions, the highest first and then always the farthest.
+    """Chooses `places` of the n positions, 1 <= places <= n, in O(n log n).
 
-    `positions` are sorted, at least as many, and whole, so that equal distances are; of equals the
-    lower is chosen. In O(n log n).
+    The highest position is chosen first; each further choice is the position farthest from all
+    chosen before, the lower one on a tie. `positions` are sorted integers, so that ties are exact.
     """
 
     def __init__(self, positions: Sequence[int], places: int) -> None:
         self.positions = positions
         self.places = places
         self.between: dict[tuple[int, int], int] = {}
-        """The index that was chosen between two neighbours among those chosen before."""
+        """(left, right) -> the index chosen between these two while they were neighbours."""
         self.reach: float = inf
-        """How far from those before it the last one chosen is."""
+        """Distance of the last chosen position from the positions chosen before it."""
         last = len(positions) - 1
         if places > 1:
             self._divide(0, last)
         self.chosen = {last, *([0] if places > 1 else []), *self.between.values()}
-        """Indices of positions."""
+        """Indices of the chosen positions."""
 
     def _divide(self, left: int, right: int) -> None:
         self.reach = self.positions[right] - self.positions[left]
@@ -36,7 +36,7 @@ class EpsilonNet:
                 heappush(candidates, candidate)
 
     def _farthest(self, left: int, right: int) -> list[tuple[int, int, int, int]]:
-        """The index between both that is farthest from both, led by its negated distance."""
+        """[(-distance, i, left, right)] for the farthest index i between left and right, or []."""
         if right - left < 2:
             return []
         middle = (self.positions[left] + self.positions[right]) // 2
@@ -50,9 +50,9 @@ class EpsilonNet:
         return min(position - self.positions[left], self.positions[right] - position)
 
     def takes(self, position: int) -> bool:
-        """Whether this one, were it there too, would be among the first; equals precede it.
+        """Whether `position` would be chosen if it were added; it loses every tie.
 
-        In O(log n) where positions are spread evenly, never above O(places).
+        Takes O(log n) steps for evenly spread positions, O(places) at most.
         """
         left, right = 0, len(self.positions) - 1
         if position > self.positions[right]:

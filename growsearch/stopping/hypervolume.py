@@ -1,8 +1,8 @@
-"""Hypervolume: how much of the plane of cost and accuracy the trials dominate.
+"""Hypervolume: the area of the cost-accuracy plane that the trials dominate.
 
-It is taken of log10 cost and of error, both on bounds that are fixed for a study, so that its
-values can be compared: the bounds' cheapest and most accurate corner is (0, 0), the opposite one
-(1, 1), the reference point (1.1, 1.1). What is better than the bounds counts in full.
+The axes are log10 cost and error, scaled by bounds that are fixed for a study, so its hypervolumes
+are comparable. The cheapest and most accurate corner of the bounds is (0, 0), the opposite corner
+(1, 1), and the reference point (1.1, 1.1). Area beyond the cheap and accurate bounds counts too.
 """
 
 from bisect import bisect_right
@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from growsearch.trial.errors import InputError
 
 REFERENCE = 1.1
-"""Of both objectives, on the bounds' scale."""
+"""Scaled cost and scaled error of the reference point."""
 
 Outcome = tuple[float, float]
-"""Of a trial: its cost, above 0, and its accuracy in percent."""
+"""A trial's cost, above 0, and its accuracy in percent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The scale of a study's hypervolumes: costs in any unit, accuracies in percent.
+    """The ranges that scale a study's hypervolumes: costs in any unit, accuracies in percent.
 
-    Raises InputError where nothing lies between them.
+    Raises InputError unless 0 < lowest_cost < highest_cost, lowest_accuracy < highest_accuracy, and
+    all four are finite.
     """
 
     lowest_cost: float
@@ -40,13 +41,13 @@ class Bounds:
         accuracies = -inf < self.lowest_accuracy < self.highest_accuracy < inf
         if not (costs and accuracies):
             raise InputError(
-                f"nothing lies between costs {self.lowest_cost:g} and {self.highest_cost:g} and "
-                f"accuracies {self.lowest_accuracy:g} and {self.highest_accuracy:g}; give finite "
-                "bounds, the lower first, of costs above 0"
+                f"costs from {self.lowest_cost:g} to {self.highest_cost:g} and accuracies from "
+                f"{self.lowest_accuracy:g} to {self.highest_accuracy:g} are no ranges; give finite "
+                "bounds, each lowest below its highest, and costs above 0"
             )
 
     def scaled(self, outcome: Outcome) -> Outcome:
-        """Both as they are minimised: cost and error, from 0 to 1 within the bounds."""
+        """Scaled cost and scaled error, both to be minimised; within the bounds, from 0 to 1."""
         cost, accuracy = outcome
         points = self.highest_accuracy - self.lowest_accuracy
         return (
@@ -56,18 +57,19 @@ class Bounds:
 
 
 def hypervolume(outcomes: Iterable[Outcome], bounds: Bounds) -> float:
-    """What the outcomes dominate together; 0 of none."""
+    """The area that the outcomes dominate together; 0 if there is no outcome."""
     return float(moocore.hypervolume(_scaled(outcomes, bounds), ref=[REFERENCE, REFERENCE]))
 
 
 def hypervolume_gains(
     outcomes: Sequence[Outcome], others: Iterable[Outcome], bounds: Bounds
 ) -> NDArray[np.float64]:
-    """How much hypervolume each outcome alone would add to that of the others."""
+    """The hypervolume that each outcome alone would add to the others', shape [len(outcomes)]."""
     cost, error = np.minimum(_scaled(outcomes, bounds), REFERENCE).T
     rest = np.minimum(_scaled(others, bounds), REFERENCE)
     rest = rest[rest[:, 0].argsort()]
-    # what is not dominated lies below a falling staircase: steps[i] high from corners[i] on
+    # The others leave undominated the area below a falling staircase, steps[i] high from
+    # corners[i] to corners[i + 1].
     leftmost = np.concatenate([cost, rest[:, 0], [REFERENCE]]).min()
     corners = np.concatenate([[leftmost], rest[:, 0], [REFERENCE]])
     steps = np.minimum.accumulate(np.concatenate([[REFERENCE], rest[:, 1]]))
@@ -82,22 +84,22 @@ def _scaled(outcomes: Iterable[Outcome], bounds: Bounds) -> NDArray[np.float64]:
 
 
 class HypervolumeHistory:
-    """The hypervolume after each completed trial, without computing it anew."""
+    """The hypervolume after each completed trial, updated by the area that the trial adds."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.values: list[float] = []
-        # cheapest first, between two that dominate nothing that counts
+        # Cheapest first; the two sentinels at the ends dominate no area.
         self._front: list[Outcome] = [(-inf, REFERENCE), (REFERENCE, -inf)]
 
     def add(self, cost: float, accuracy: float) -> float:
-        """The hypervolume with one trial more."""
+        """Add a completed trial, its accuracy in percent; returns the new hypervolume."""
         before = self.values[-1] if self.values else 0.0
         self.values.append(before + self._insert(self.bounds.scaled((cost, accuracy))))
         return self.values[-1]
 
     def _insert(self, point: Outcome) -> float:
-        """What the point adds; it takes the place of those that it dominates."""
+        """Insert the point, drop the points that it dominates, and return the area that it adds."""
         cost, error = point
         start = bisect_right(self._front, (cost, inf))
         step = self._front[start - 1][1]

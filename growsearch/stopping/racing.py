@@ -1,7 +1,8 @@
-"""Racing: a trial that has cost as much as others and stands worse pauses, and may go on later.
+"""Racing: trials are compared at equal cost; the worse ones pause and may be resumed later.
 
-After MO-ASHA (Schmucker et al. 2021, arXiv:2106.12639), but no trial is stopped, rungs are steps of
-cost, not of epochs, and distances are of normalised objectives.
+The rule follows MO-ASHA (Schmucker et al. 2021, arXiv:2106.12639) with three differences: trials
+pause and are never stopped, rungs are levels of cost and not of epochs, and objectives are
+normalised before distances are measured.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,41 +20,43 @@ from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume_gains
 from growsearch.trial.errors import InputError
 
 GRACE = 5
-"""Epochs before a trial is judged."""
+"""A trial is judged from this epoch on."""
 FEW = 10
-"""Trials that none dominates go on if there are no more of them, whatever their share."""
+"""At least this many non-dominated trials go on, even if 1/eta of the trials is fewer."""
 GRID = 1e9
-"""Distances are whole numbers of so many to a layer's extent: no unit of cost changes a tie."""
+"""Normalised positions are rounded to multiples of 1 / GRID: the unit of cost changes no tie."""
 
 Point = tuple[float, ...]
-"""What is minimised: the costs, then the error in percent."""
+"""The objectives, all minimised: the costs, then the error in percent."""
 
 
 class Verdict(NamedTuple):
-    """How a trial stood when it passed a rung."""
+    """The comparison of a trial with the others when it passed a rung."""
 
     rung: int
-    """From 0."""
+    """The rung's number, from 0."""
     layer: int
-    """0 if none dominates the trial, else one more than the last layer of those that do."""
+    """0 if no trial dominates this one, else one more than the last layer that does."""
     trials: int
-    """How many were compared, this one included."""
+    """Number of trials compared, this one included."""
     pause: bool
 
 
 class Racing:
     """At each rung about one trial in `eta` goes on, and the others pause.
 
-    A trial passes rung k when it has cost first_rung * eta**k, where first_rung is what the first
-    trial to have trained 5 epochs had cost by then. None is judged before its fifth epoch. One that
-    passes several rungs at once is judged at the highest alone: it was never comparable with those
-    at the others. Raises InputError unless `eta` is a finite number above 1.
+    A trial passes rung k when its cost reaches first_rung * eta**k; first_rung is the cost, after
+    its fifth epoch, of the first trial that trained five epochs. No trial is judged before its
+    fifth epoch. A trial that passes several rungs in one epoch is judged only at the highest: at
+    the lower rungs its cost was above that of the other trials. Raises InputError unless `eta` is a
+    finite number above 1.
     """
 
     def __init__(self, eta: float) -> None:
         if not 1 < eta < inf:
             raise InputError(
-                f"eta={eta} is no finite number above 1, and one trial in eta goes on; try 3"
+                f"eta={eta} must be a finite number above 1, because one trial in eta goes on; "
+                "try 3"
             )
         self.eta = eta
         self.first_rung: float | None = None
@@ -63,17 +66,18 @@ class Racing:
     def judge(
         self, trial_id: str, epoch: int, spent: float, costs: Sequence[float], accuracy: float
     ) -> Verdict | None:
-        """The verdict after an epoch; None if the trial has passed no further rung.
+        """The verdict after an epoch; None if the trial passed no new rung in it.
 
-        To be told of every epoch, the last one too. `spent` is what the trial's epochs so far cost
-        to train, in one unit for all trials; `costs` are lower bounds of its final costs, above 0,
-        as many for each trial; `accuracy` is in percent, on validation data.
+        Call it after every epoch, the last one included. `spent` is the training cost of the
+        trial's epochs so far, in one unit for all trials. `costs` are lower bounds of its final
+        costs, all above 0, the same number for every trial. `accuracy` is in percent, on validation
+        data.
         """
         if epoch < GRACE:
             return None
         if self.first_rung is None:
             self.first_rung = spent
-        # a network that never grows reaches rungs exactly, up to rounding
+        # A network that never grows reaches rungs exactly; 1e-9 absorbs the rounding of log.
         rung = floor(log(spent / self.first_rung, self.eta) + 1e-9)
         if rung <= self._passed.get(trial_id, -1):
             return None
@@ -84,12 +88,13 @@ class Racing:
 
 
 class _Rung:
-    """All that have passed a rung, in layers: each dominated by the one before, not by itself.
+    """The trials that passed a rung, in Pareto layers.
 
-    A trial is compared with those that were there when the layers were last made, which is anew
-    whenever more than a tenth as many have come since. It goes on if it is among the first 1/eta
-    of them and itself: by layers, and by `_Places` in the layer where this share ends. Its layer is
-    found in O(log(n)^2) for one cost, in O(n log(n)) for more.
+    Every point is dominated from the layer before its own, none from its own layer. A new trial is
+    compared with the trials in the layers. The layers are made anew when the trials that arrived
+    since exceed a tenth of those in the layers. The trial goes on if it is among the first 1/eta of
+    all compared: whole layers first, then part of the next layer, chosen by `_Places`. Finding its
+    layer takes O(log(n)^2) steps for one cost, O(n log(n)) for several.
     """
 
     def __init__(self, eta: float) -> None:
@@ -98,16 +103,16 @@ class _Rung:
         self.compared = 0
         self.layers: list[list[Point]] = []
         self.last = 0
-        """The layer where the share ends."""
+        """The last layer from which trials go on."""
         self.places: _Places | None = None
-        """Who goes on there; None if all."""
+        """The members of that layer that go on; None if all do."""
 
     def enter(self, point: Point) -> tuple[int, int, bool]:
-        """Its layer, how many are compared, and whether it pauses."""
+        """Add a trial; returns its layer, the number of trials compared, whether it pauses."""
         if 10 * len(self.points) > 11 * self.compared:
             self._make_layers()
         self.points.append(point)
-        # if a layer dominates the point, so do all before it
+        # If a layer dominates the point, so do all layers before it: bisection applies.
         layer = bisect_left(self.layers, True, key=lambda members: not _dominate(members, point))
         pause = layer > self.last
         if layer == self.last and self.places:
@@ -131,10 +136,10 @@ class _Rung:
 
 
 class _Places:
-    """Those of a layer that go on: an epsilon-net along it, from its cheap to its accurate end.
+    """The members of a layer that go on: an epsilon-net along the layer.
 
-    Distances are of normalised log10 cost, the mean of them if there are several, less normalised
-    error; for one cost that is the rectilinear distance.
+    A point's position is its normalised log10 cost (the mean over several costs) minus its
+    normalised error. For one cost, the difference of two positions is the rectilinear distance.
     """
 
     def __init__(self, members: list[Point], places: int) -> None:
@@ -143,11 +148,11 @@ class _Places:
         self.extent = np.where(extent > 0, extent, 1)
         line = sorted(zip(self._along(members), members, strict=True))
         self.net = EpsilonNet([position for position, _ in line], places)
-        # a point dominates what, both negated, dominates it
+        # a dominates b exactly if -b dominates -a.
         self.chosen = sorted(_negated(line[i][1]) for i in self.net.chosen)
 
     def take(self, point: Point) -> bool:
-        """Whether the point belongs to the net, or dominates one that does."""
+        """Whether the point would be chosen for the net, or dominates a chosen member."""
         [position] = self._along([point])
         return self.net.takes(position) or _dominate(self.chosen, _negated(point))
 
@@ -168,7 +173,7 @@ def _negated(point: Point) -> Point:
 
 
 def _dominate(members: list[Point], point: Point) -> bool:
-    """Whether one of the members, sorted and none dominating another, dominates the point."""
+    """Whether a member dominates the point; members are sorted, and none dominates another."""
     if len(point) > 2:
         return any(all(map(le, member, point)) and member != point for member in members)
     i = bisect_right(members, (point[0], inf))
@@ -178,10 +183,11 @@ def _dominate(members: list[Point], point: Point) -> bool:
 def next_to_resume(
     paused: Mapping[str, Outcome], completed: Iterable[Outcome], bounds: Bounds
 ) -> str | None:
-    """Of the paused trials the one that may add most hypervolume to the completed; None of none.
+    """The paused trial that could add the most hypervolume to the completed ones; None if none is.
 
-    `paused` maps trial_id to the best that the trial may come to: the lower bound of its cost, and
-    an upper bound of its accuracy or else the present one. Of equals the first by name.
+    `paused` maps trial_id to the trial's best possible outcome: a lower bound of its cost, and an
+    upper bound of its accuracy or, without one, its accuracy so far. On a tie the first trial_id
+    in alphabetical order is returned.
     """
     if not paused:
         return None

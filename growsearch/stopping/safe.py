@@ -1,19 +1,20 @@
 """Stop the trials that can no longer reach the front.
 
 Trial i is stopped at epoch t if a completed trial f has c_f <= LB_i(t) in every cost and
-accuracy_f >= UB_i(t) - delta. LB are lower bounds of i's final costs, given by the caller: of
-PPE, (S_t + p_t (T - t)) / T for S_t parameter-epochs paid and p_t parameters now, as networks only
-grow. UB is an upper bound of i's final accuracy. Accuracies are in percent, costs in any unit.
+accuracy_f >= UB_i(t) - delta. LB_i(t) are lower bounds of i's final costs, given by the caller. For
+PPE the bound is (S_t + p_t (T - t)) / T, with S_t parameter-epochs paid, p_t parameters now and T
+epochs in all, because networks only grow. UB_i(t) is an upper bound of i's final accuracy.
+Accuracies are in percent, costs in any unit.
 
-- If UB is never wrong and delta is 0, the values on the final front are those of the search
-  without stopping, for any order of trials and number of workers; of trials that tie, one stays.
-- With slack delta the front loses at most delta percentage points of accuracy, at no more cost.
-- `Calibration`'s UB is wrong at any epoch of a finishing trial with probability at most alpha
-  (split conformal prediction: Lei et al., Distribution-Free Predictive Inference for Regression,
-  2018), on average over searches of exchangeable trials, once n >= 1/alpha - 1 trials have
-  calibrated it. Adaptive searches and shared first epochs break exchangeability, and so do workers
-  if trials that finish early, which calibrate first, learn differently from the others. Then
-  `false_stops` of `judged` audited trials tell.
+- If UB is never wrong and delta is 0, the final front has the same values as without stopping, for
+  any order of trials and any number of workers. Of trials with equal values one stays.
+- With slack delta the front loses at most delta percentage points of accuracy, at no higher cost.
+- The probability that `Calibration`'s UB is wrong at some epoch of a trial that finishes is at most
+  alpha, on average over searches of exchangeable trials, once n >= 1/alpha - 1 trials have
+  calibrated it (split conformal prediction: Lei et al., Distribution-Free Predictive Inference for
+  Regression, 2018). Adaptive samplers and shared first epochs break exchangeability. Parallel
+  workers break it if trials that finish early, and so calibrate first, learn differently from the
+  others. The audit measures the error then: `false_stops` out of `judged` trials.
 """
 
 import hashlib
@@ -28,19 +29,21 @@ import numpy as np
 from growsearch.trial.errors import InputError
 
 CELLS = 32
-"""Equal parts of a trial's progress."""
+"""Number of equal parts (cells) into which a trial's progress is divided."""
 LEAST_SCALE = 0.5
-"""Percentage points: the few trials that fit the scale agree somewhere by chance."""
+"""Lower limit of the scale, in percentage points: a few trials may agree somewhere by chance."""
 
 _by_costs, _by_accuracy = attrgetter("costs"), attrgetter("accuracy")
 
 
 @dataclass(frozen=True)
 class Completed:
+    """A trial that trained all its epochs."""
+
     trial: str
     costs: tuple[float, ...]
     accuracy: float
-    """After the last epoch, percent."""
+    """Accuracy after the last epoch, percent."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,11 @@ class Standing:
 
     trial: str
     progress: float
-    """Share of its epochs that are trained: above 0, 1 at its end."""
+    """Trained epochs over all its epochs: above 0, and 1 at its end."""
     best_accuracy: float
-    """Of its epochs so far, percent; the last one's is often tens of points lower after growth."""
+    """Best accuracy so far, percent. After growth the last one is often tens of points lower."""
     costs: tuple[float, ...]
-    """Lower bounds of the final ones; -inf where nothing is known."""
+    """Lower bounds of the final costs; -inf for an unknown bound."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Stop:
     upper_accuracy: float
     delta: float
     accuracy: str = "accuracy"
-    """What it is called."""
+    """Name of the accuracy in messages."""
 
     def __str__(self) -> str:
         other = self.dominated_by
@@ -78,14 +81,14 @@ class Stop:
 
 
 class Front:
-    """The completed trials that no other dominates; of equal ones the first.
+    """The completed trials that no other dominates; of equal trials the first one added.
 
-    Of n members `dominator` looks at O(log n) if there is one cost, at up to all if several.
+    With one cost `dominator` takes O(log n) steps for n members, with several O(n).
     """
 
     def __init__(self) -> None:
         self.members: list[Completed] = []
-        """By rising accuracy, and so by rising cost if there is one cost."""
+        """In order of rising accuracy; with one cost this is also the order of rising cost."""
 
     def add(self, trial: Completed) -> None:
         if self.dominator(trial.costs, trial.accuracy):
@@ -98,7 +101,7 @@ class Front:
         self.members[start:end] = [*kept, trial]
 
     def dominator(self, costs: tuple[float, ...], accuracy: float) -> Completed | None:
-        """The most accurate trial that costs no more than `costs`, if it reaches `accuracy`."""
+        """The most accurate member with no cost above `costs` and at least `accuracy`, or None."""
         if len(costs) == 1:
             end = bisect_right(self.members, costs, key=_by_costs)
             start = max(end - 1, 0)
@@ -116,9 +119,12 @@ def _covers(trial: Completed, costs: tuple[float, ...], accuracy: float) -> bool
 
 @dataclass(frozen=True)
 class AccuracyBound:
+    """An upper bound of final accuracies: the best accuracy so far plus the largest gain."""
+
     gains: tuple[float, ...]
-    """By cell of progress: how far the final accuracy exceeds the best so far at most."""
+    """For each cell of progress, the largest gain from the best to the final accuracy, percent."""
     most: float = 100.0
+    """The largest possible accuracy."""
 
     def upper(self, progress: float, best_accuracy: float) -> float:
         """An upper bound of the final accuracy, percent."""
@@ -127,33 +133,35 @@ class AccuracyBound:
 
 
 class Calibration:
-    """Bounds what trials still gain by what trials gained that nothing could have stopped.
+    """Learns, from trials that nothing could have stopped, how much accuracy a trial still gains.
 
-    Every third of these, as they arrive, fits the gain's centre g and scale s by progress. Each of
-    the n others has a score, its largest (gain - g) / s over all its epochs. With q the
-    ceil((n + 1) (1 - alpha))-th smallest score, `bound` is g + q s; it is None while there are too
-    few. g and s are constant within a cell: so a trial's largest gain in each cell is all that its
-    exact score under any later g and s needs. InputError if alpha is not between 0 and 1.
+    A trial's gain at an epoch is its final accuracy minus its best accuracy so far. Every third
+    trial to arrive fits the gain's centre g and scale s in each cell of progress. Each of the n
+    other trials has a score, its largest (gain - g) / s over all its epochs. With q the
+    ceil((n + 1) (1 - alpha))-th smallest score, `bound` is g + q s. `bound` is None while there are
+    too few trials. g and s are constant within a cell, so each trial's largest gain in each cell
+    gives its exact score under any later g and s. `most` is the largest possible accuracy. Raises
+    InputError if alpha is not between 0 and 1.
     """
 
     def __init__(self, alpha: float, most: float = 100.0) -> None:
         if not 0 < alpha < 1:
             raise InputError(
-                f"alpha={alpha} is no probability between 0 and 1; give 0.1 if one bound in ten "
-                "may be wrong"
+                f"alpha={alpha} must be a probability between 0 and 1; give 0.1 if one bound in "
+                "ten may be wrong"
             )
         self.alpha, self.most = alpha, most
         self.bound: AccuracyBound | None = None
         self._gains = np.empty((0, CELLS))
 
     def learn(self, curve: Sequence[tuple[float, float]], accuracy: float) -> None:
-        """From a trial's (progress, accuracy) after every epoch, and its final accuracy."""
+        """Add a trial's (progress, accuracy) after every epoch, and its final accuracy."""
         progress, accuracies = zip(*curve, (1.0, accuracy), strict=True)
         gains = accuracy - np.maximum.accumulate(accuracies)
         largest = np.full(CELLS, -np.inf)
         np.maximum.at(largest, [_cell(share) for share in progress], gains)
         known = np.flatnonzero(largest > -np.inf)
-        # Filling the cells without an epoch only raises scores, by one rule for all trials.
+        # Interpolating the cells without an epoch only raises scores, by one rule for all trials.
         filled = np.interp(np.arange(CELLS), known, largest[known])
         self._gains = np.vstack([self._gains, filled])
         self.bound = self._fitted()
@@ -176,12 +184,13 @@ def _cell(progress: float) -> int:
 
 
 class SafeStopping:
-    """Which trials to stop, by the rule above: the same calls in the same order, the same answers.
+    """Decides which trials to stop; the same calls in the same order give the same decisions.
 
     A share `audit` of the trials, drawn by name and seed, always runs to its end, to calibrate the
-    bound and to judge it. `upper`, if given, is the bound instead. What is called `accuracy` is
-    `most` at most: it may be a loss, taken negative. InputError for an alpha, delta
-    or audit out of range.
+    bound and to check it. `upper`, if given, replaces the calibrated bound. `accuracy` is the name
+    of the accuracy in messages. `most` is its maximum: 100 for percent, 0 for a negated loss.
+    Raises InputError if alpha is not between 0 and 1, delta is negative or infinite, or audit is
+    not from 0 to 1.
     """
 
     def __init__(
@@ -196,26 +205,29 @@ class SafeStopping:
         upper: Callable[[Standing], float] | None = None,
     ) -> None:
         if not 0 <= delta < math.inf:
-            raise InputError(f"delta={delta} is no number of percentage points; give 0 or more")
+            raise InputError(
+                f"delta={delta} must be a finite number of percentage points; give 0 or more"
+            )
         if not 0 <= audit <= 1:
-            raise InputError(f"audit={audit} is no share of the trials; give 0 to 1")
+            raise InputError(f"audit={audit} must be a share of the trials; give 0 to 1")
         self.delta, self.audit, self.seed, self.upper = delta, audit, seed, upper
         self.front = Front()
         self.accuracy = accuracy
         self.calibration = Calibration(alpha, most)
         self.judged = 0
-        """Audited trials that are over and would have been stopped."""
+        """Number of audited trials that have ended and would have been stopped."""
         self.false_stops = 0
-        """Those of them more accurate than what would have stopped them, by more than delta."""
+        """Number of judged trials that exceeded their dominator's accuracy by more than delta."""
         self._bounds: dict[str, AccuracyBound] = {}
         self._unheeded: dict[str, Stop] = {}
 
     def is_audited(self, trial: str) -> bool:
+        """Whether the trial belongs to the audited share."""
         digest = hashlib.sha256(f"{self.seed}/{trial}".encode()).digest()
         return int.from_bytes(digest[:8], "big") < self.audit * 2**64
 
     def verdict(self, standing: Standing) -> Stop | None:
-        """Why to stop the trial now; None if it goes on, or is at its end anyway."""
+        """The reason to stop the trial now; None if it goes on or has trained all its epochs."""
         trial = standing.trial
         upper = self.upper_accuracy(standing) if standing.progress < 1 else None
         if upper is None:
@@ -231,16 +243,17 @@ class SafeStopping:
         return stop
 
     def unheeded(self, trial: str) -> Stop | None:
-        """Why an audited trial would have been stopped first, until it is over."""
+        """The first stop that the audit overruled for this running trial; None if there is none."""
         return self._unheeded.get(trial)
 
     def upper_accuracy(self, standing: Standing) -> float | None:
-        """The bound that the trial is judged by; None before calibration allows one."""
+        """The upper bound of the trial's final accuracy; None while too few trials calibrate it."""
         if self.upper is not None:
             return self.upper(standing)
         if self.calibration.bound is None:
             return None
-        # A trial keeps its first bound: wrong with probability alpha, as any of several is not.
+        # A trial keeps its first bound, wrong with probability alpha; of several bounds one would
+        # be wrong more often.
         bound = self._bounds.setdefault(standing.trial, self.calibration.bound)
         return bound.upper(standing.progress, standing.best_accuracy)
 
@@ -251,9 +264,10 @@ class SafeStopping:
         accuracy: float | None,
         curve: Sequence[tuple[float, float]],
     ) -> None:
-        """A trial is over, with final costs and accuracy, and (progress, accuracy) by epoch.
+        """Record a trial that ended: its final costs and accuracy, (progress, accuracy) by epoch.
 
-        Accuracy None or NaN: it diverged. It joins neither the front nor the calibration.
+        An accuracy of None or NaN means that the trial diverged; it joins neither the front nor the
+        calibration.
         """
         self._bounds.pop(trial, None)
         stop = self._unheeded.pop(trial, None)

@@ -1,4 +1,4 @@
-"""The papers' comparisons from a finished study: each a table from `summarize`'s trials."""
+"""The papers' comparisons for a finished study; each function takes the table of `summarize`."""
 
 import pandas as pd
 
@@ -17,12 +17,13 @@ FOUND_COLUMNS = [
 
 
 def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
-    """When to grow first: LipGrow's Figure 4, a row a first growth epoch that was tried.
+    """The error for each first growth epoch (LipGrow, Figure 4).
 
-    Columns: policy, first_growth, first_growth_std, error (percent, mean of 100 - validation
-    accuracy at the last epoch), error_std (over seeds, nan for one), trials. The last row, policy
-    "lipgrow", is LipGrow's own choice, with mean and deviation of what it chose; the others, policy
-    "fixed", are the grid. Raises InputError if the study lacks either.
+    Columns: policy; first_growth and first_growth_std (epochs); error (percent, mean of 100 -
+    validation accuracy at the last epoch); error_std (over seeds, nan for one trial); trials (their
+    number). Each row with policy "fixed" is one first growth epoch of the grid. The last row, with
+    policy "lipgrow", has the mean and standard deviation of the epochs that LipGrow chose. Raises
+    InputError if the study has no completed trial, no grid, or no LipGrow trial that grew.
     """
     grown = _completed(trials)[["config/policy", "growth_epochs", "val_accuracy"]]
     grown = grown[grown["growth_epochs"] != ""]
@@ -47,10 +48,11 @@ def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
-    """What schedules cost and give: LipGrow's Figure 5, a row a completed trial, cheapest first.
+    """Cost and accuracy of each schedule (LipGrow, Figure 5), one row a trial, cheapest first.
 
-    Columns: schedule (the policy's label: "sampled" for policy "fixed", "hand-tuned", "lipgrow",
-    "autogrow", "vanilla"), growth_epochs, ppe,
+    Only completed trials are included. Columns: schedule (the policy's label: "sampled" for policy
+    "fixed", "hand-tuned", "lipgrow", "autogrow", "vanilla"), growth_epochs, ppe (parameters per
+    epoch),
     best_val_accuracy (percent), pareto_optimal. Raises InputError if no trial is complete.
     """
     completed = _completed(trials)
@@ -67,13 +69,15 @@ def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
-    """What growing has found, against training it from scratch: AutoGrow's tables, a row a trial.
+    """The networks found by growing, compared with training them from scratch (AutoGrow's tables).
 
-    Columns: trial_id, policy, initializer, interval, seed (the architecture it started from),
-    found, growth_ended (why: see `summarize`), epochs, ppe, val_accuracy and test_accuracy
-    (percent, at the last epoch), and for both val_delta and test_delta: percentage points above the
-    trial from scratch of the same seed and data, nan if the study has none (`growsearch search
-    --from-scratch` trains them).
+    One row for each completed trial that may grow. Columns: trial_id, policy, initializer,
+    interval; seed (the architecture that the trial started from); found (the final architecture);
+    epochs; ppe (parameters per epoch); val_accuracy and test_accuracy (percent, at the last epoch);
+    val_delta and test_delta (the trial's accuracy minus that of the trial that trains the same
+    network from scratch with the same random seed and data, percentage points; nan if the study has
+    no such trial); growth_ended (why fine-tuning began, or None). `growsearch search
+    --from-scratch` trains the trials from scratch.
     """
     completed = trials[trials["status"] == "completed"]
     never = completed["config/policy"] == "none"

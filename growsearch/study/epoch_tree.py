@@ -1,4 +1,4 @@
-"""The tree of a study's epochs: trials are paths in it, and those that agree so far share them."""
+"""The tree of a study's epochs: a trial is a path from a root; equal first epochs are one node."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -14,20 +14,20 @@ _COLUMNS = ["parent", "first_epoch", "last_epoch", "architecture", "trials", "tr
 
 @dataclass(frozen=True)
 class EpochCounts:
-    """What a study's epochs come to with and without those that trials share."""
+    """Numbers of a study's epochs, with and without sharing."""
 
     nominal: int
-    """Epochs of all trials."""
+    """Sum of all trials' epochs."""
     distinct: int
-    """Of the tree: no search can train fewer."""
+    """Epochs with different keys: the fewest that a search must train."""
     paid: int
-    """Trained in this study."""
+    """Epochs that this study trained."""
     merge_rate: float
-    """Parameter-epochs of all trials over those that were paid; infinity if none was."""
+    """Parameter-epochs of all trials over those that this study trained; inf if it trained none."""
 
 
 def count_epochs(study: pd.DataFrame) -> EpochCounts:
-    """The counts of `read_study`'s table. Epochs without keys share nothing."""
+    """Counts the epochs of `read_study`'s table; an epoch without a key counts as distinct."""
     paid = was_paid(study)
     total, trained = study["parameters"].sum(), study.loc[paid, "parameters"].sum()
     keys = study["key"].dropna()
@@ -52,13 +52,15 @@ class _Node:
 
 
 def epoch_tree(study: pd.DataFrame) -> pd.DataFrame:
-    """The tree in stretches of epochs that the same trials go through: a row each, numbered from 0.
+    """The tree as a table with one row for each stretch of epochs, numbered from 0.
 
-    Columns: parent, the stretch it goes on from, -1 for a root; first_epoch, last_epoch;
-    architecture; trials, how many share it; trial_id, of one of them; y, where to draw it: leaves
-    are whole numbers, neighbours if they part late, and a stretch stands in the middle of those
-    that go on from it. A stretch ends where trials part or the network has grown. Epochs without
-    keys are left out.
+    A stretch is a run of epochs that the same trials share with one architecture. It ends where
+    trials separate or the network has grown. Epochs without keys are left out.
+
+    Columns: parent (row number of the stretch before, -1 for a root); first_epoch, last_epoch;
+    architecture; trials (the number that share the stretch); trial_id (one of them); y (vertical
+    position for a drawing). Leaves have the positions 0, 1, ..., and leaves that separate late are
+    neighbours. Every other stretch has the mean position of its children.
     """
     rows: list[dict[str, Any]] = []
     leaves = 0

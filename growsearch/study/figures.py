@@ -1,4 +1,4 @@
-"""Figures of a study, in matplotlib: for notebooks and papers."""
+"""Figures of a study, in matplotlib, for notebooks and papers."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.history import in_words
 
 if TYPE_CHECKING:
-    from growsearch.study.landscape import Trajectory  # which loads torch
+    from growsearch.study.landscape import Trajectory  # loads torch
 
 ACCENT, MUTED = "#0f766e", "#94a3b8"
 SCHEDULE_COLORS = {
@@ -22,7 +22,7 @@ SCHEDULE_COLORS = {
 }  # fmt: skip
 POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
 _CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
-"""A marker whose corner is up and left."""
+"""A triangular marker with its right angle at the upper left."""
 LABELS = {
     "ppe": "PPE (parameters per epoch)",
     "param_epochs": "parameter-epochs",
@@ -39,11 +39,12 @@ LABELS = {
 def front_figure(
     trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy", title: str = ""
 ) -> Figure:
-    """Accuracy against cost of `summarize`'s trials, the front joined and labelled with growths.
+    """Accuracy against cost of `summarize`'s trials; a line joins the front, labels name growths.
 
-    Stopped trials stand at their bounds, if these are of `cost` and `accuracy`: all that they could
-    have come to lies down and right of there. Paused ones stand at their last epoch. The axes are
-    of the completed trials; hollow marks at the edge lie beyond it.
+    A stopped trial is drawn at its bounds if the table has its bounds of `cost` and `accuracy`:
+    it could only have ended below and to the right of this point. A paused trial is drawn at its
+    last epoch. The completed trials set the limits of the axes; a hollow mark at the edge stands
+    for a point outside. Raises InputError if the table lacks a column.
     """
     optimal = is_pareto_optimal(trials, cost, accuracy)
     front = trials[optimal].sort_values(cost)
@@ -80,14 +81,14 @@ def front_figure(
 def _scatter_uncompleted(
     axes: Axes, table: pd.DataFrame, *, marker: Any, color: str, label: str
 ) -> None:
-    """Beside what is in `axes`, whose limits stay; what lies beyond them is hollow at the edge."""
+    """Adds the points of `table` without changing the limits; points outside are hollow marks."""
     points = table.dropna().to_numpy(dtype=float)
     if not len(points):
         return
     limits = np.array([axes.get_xlim(), axes.get_ylim()])
     shown = np.clip(points, *limits.T)
     beyond = (shown != points).any(axis=1)
-    order = np.argsort(beyond, kind="stable")  # the legend has the first one's mark
+    order = np.argsort(beyond, kind="stable")  # the legend shows the mark of the first point
     (x, y), hollow = shown[order].T, beyond[order]
     axes.scatter(
         x, y, s=46, marker=marker, label=label, clip_on=False, zorder=2,
@@ -99,10 +100,10 @@ def _scatter_uncompleted(
 
 
 def growth_timing_figure(table: pd.DataFrame, title: str = "") -> Figure:
-    """Final error over the first growth epoch, from `comparisons.growth_timing`'s table.
+    """Final error over the first growth epoch, from the table of `comparisons.growth_timing`.
 
-    Dashed lines are the smallest error of the grid and LipGrow's; the band is where LipGrow grew
-    first, mean and one standard deviation (LipGrow, Figure 4).
+    The dashed lines are the smallest error of the grid and LipGrow's error. The band is the mean of
+    LipGrow's first growth epochs and one standard deviation on each side (LipGrow, Figure 4).
     """
     grid = table[table["policy"] == "fixed"]
     own = table[table["policy"] == "lipgrow"].iloc[0]
@@ -126,7 +127,7 @@ def growth_timing_figure(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
-    """Best validation accuracy against PPE, from `comparisons.schedules`'s table.
+    """Best validation accuracy against PPE, from the table of `comparisons.growth_schedules`.
 
     Pareto-optimal schedules are stars (LipGrow, Figure 5).
     """
@@ -147,10 +148,11 @@ def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def trajectory_figure(trajectory: "Trajectory", contours: pd.DataFrame, title: str = "") -> Figure:
-    """`landscape.trajectory`'s path over its `contours`, those of the training loss on the plane.
+    """A path from `landscape.trajectory` over `contours`, the training loss on its plane.
 
-    Each point is a saved state, a diamond the first one after a growth (AutoGrow, Figures 2 and 3).
-    The loss that is drawn under a state is not its own, for it does not lie on the plane.
+    Each point is a saved state; a diamond is the first state after a growth (AutoGrow, Figures 2
+    and 3). The contours do not show the loss of a state itself: the state lies outside the plane,
+    and its projection is drawn.
     """
     table, shares = trajectory.table, trajectory.explained_variance
     grown, first, last = table[table["grew"]], table.iloc[0], table.iloc[-1]
@@ -167,7 +169,7 @@ def trajectory_figure(trajectory: "Trajectory", contours: pd.DataFrame, title: s
         last["pc1"], last["pc2"], s=190, marker="*", color="#475569", label="final network", **POINT
     )
     for state in (first, last):
-        away = 9 if state["pc2"] > table["pc2"].mean() else -15  # from the path, mostly
+        away = 9 if state["pc2"] > table["pc2"].mean() else -15  # keeps most labels off the path
         axes.annotate(
             f"epoch {state['epoch']}, {state['architecture']}", (state["pc1"], state["pc2"]),
             xytext=(0, away), textcoords="offset points", ha="center", fontsize=8, color="#1e293b",
@@ -179,9 +181,9 @@ def trajectory_figure(trajectory: "Trajectory", contours: pd.DataFrame, title: s
 
 
 def loss_surface_figure(surfaces: Mapping[str, pd.DataFrame]) -> Figure:
-    """Tables of `landscape.loss_surface` side by side, by their titles, on one scale of the loss.
+    """Tables of `landscape.loss_surface`, by title, side by side with one scale of the loss.
 
-    The scale is logarithmic if the losses span more than a factor of ten. The cross is the final
+    The scale is logarithmic if the losses span more than a factor of ten. The cross marks the final
     network (AutoGrow, Figure 5).
     """
     figure = Figure(figsize=(1.2 + 3.6 * len(surfaces), 4), layout="constrained")
@@ -201,7 +203,7 @@ def _filled_contours(
     axes: Axes, table: pd.DataFrame, levels: np.ndarray, shades: str, lines: str, most: float = 1,
     bar: bool = True,
 ) -> None:  # fmt: skip
-    """The losses of a plane's table, in the lower `most` of the shades, one a level."""
+    """Draws a table of `Plane.losses`; colors come from the lower share `most` of `shades`."""
     losses = table.pivot(index="y", columns="x", values="loss")
     grid = losses.columns.to_numpy(), losses.index.to_numpy(), losses.to_numpy()
     colors = colormaps[shades](np.linspace(0, most, len(levels) - 1))
@@ -212,7 +214,7 @@ def _filled_contours(
 
 
 def _levels(table: pd.DataFrame) -> np.ndarray:
-    """Round numbers from below the smallest finite loss to above the largest."""
+    """Contour levels: round numbers from below the smallest finite loss to above the largest."""
     losses = table["loss"][np.isfinite(table["loss"])]
     low, high = losses.min(), losses.max()
     if not 0 < 10 * low < high:

@@ -1,8 +1,8 @@
-"""Where training went, and how the loss looks there (AutoGrow, KDD 2020, Figures 2, 3 and 5).
+"""The path of training and the loss around it (AutoGrow, KDD 2020, Figures 2, 3 and 5).
 
-A trial's folder is what `growsearch train --save-every N --out FOLDER` leaves. Its states are
-points in the space of the final network's parameters, without running statistics; losses are those
-on planes through the final network (Li et al. 2018, Visualizing the loss landscape of neural nets).
+`growsearch train --save-every N --out FOLDER` writes a trial's folder. A saved state is a point in
+the space of the final network's parameters; running statistics are left out. Losses are computed on
+planes through the final network (Li et al. 2018, Visualizing the loss landscape of neural nets).
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 
 Parameters = dict[str, Tensor]
-"""By name: those of a network, or a direction in their space."""
+"""Tensors by parameter name: a network's parameters, or a direction in their space."""
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _COLUMNS = ["epoch", "phase", "architecture", "grew", "pc1", "pc2", "train_loss", "val_accuracy"]
@@ -35,22 +35,23 @@ _COLUMNS = ["epoch", "phase", "architecture", "grew", "pc1", "pc2", "train_loss"
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """The networks theta + x * directions[0] + y * directions[1], theta that of file `state`."""
+    """The networks theta + x * directions[0] + y * directions[1]; file `state` holds theta."""
 
     state: Path
     directions: tuple[Parameters, Parameters]
 
     @torch.no_grad()
     def losses(self, xs: Sequence[float], ys: Sequence[float], images: int = 1000) -> pd.DataFrame:
-        """The training loss on the grid of `xs` and `ys`: a row a point, columns x, y, loss (nats).
+        """The training loss on the grid of `xs` and `ys`: one row a point, columns x, y and loss.
 
-        It is the mean cross-entropy of at most `images` training images, class-balanced and the
-        same ones at each point, without augmentation. Batches of at least the trial's size are
-        normalized by their own statistics, for the running ones are not those of moved weights.
-        Raises InputError if the data are not there, or for less than 2 images.
+        The loss is the mean cross-entropy (nats) of at most `images` training images without
+        augmentation. The images are class-balanced and the same at each point. Batches have at
+        least the trial's batch size and are normalized by their own statistics, because running
+        statistics do not fit moved weights. Raises InputError if the data are missing or `images`
+        is below 2.
         """
         if images < 2:
-            raise InputError(f"images={images} are too few to normalize a batch; give 2 or more")
+            raise InputError(f"images={images} is too few to normalize a batch; give 2 or more")
         config, history, contents = read_state(self.state)
         config = config.replaced(device="auto", compile="off")
         trainer = Trainer(config, saved=(history, contents))
@@ -69,33 +70,39 @@ class Plane:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The path of a trial on the plane, x = pc1 and y = pc2, that shows most of it."""
+    """A trial's path, projected on the plane of its two principal components."""
 
     table: pd.DataFrame
+    """One row a state, as `trajectory` describes."""
     explained_variance: tuple[float, float]
-    """Of pc1 and pc2: shares, from 0 to 1, of the variance of the states."""
+    """Shares, from 0 to 1, of the states' variance along pc1 and along pc2."""
     plane: Plane
+    """The plane through the final network, x = pc1 and y = pc2."""
 
     def contours(self, resolution: int = 25, images: int = 1000) -> pd.DataFrame:
-        """`Plane.losses` on `resolution` by `resolution` points over the path and around it."""
+        """`Plane.losses` on `resolution` x `resolution` points that cover the path and a margin."""
         ends = [(self.table[pc].min(), self.table[pc].max()) for pc in ("pc1", "pc2")]
         xs, ys = (_ticks((a + b) / 2, 0.7 * (b - a), resolution) for a, b in ends)
         return self.plane.losses(xs, ys, images)
 
 
 def trajectory(folder: str | Path) -> Trajectory:
-    """The trial in `folder` on its two principal components (AutoGrow, Figures 2 and 3).
+    """The path of the trial in `folder` on its two principal components (AutoGrow, Figures 2, 3).
 
-    States are embedded in the final network by the names of their parameters, zeros where they have
-    none yet. That is right for growth at the end of sub-networks; where blocks move (placement
-    "between", initializer "clone") names are followed all the same, and each move is a jump.
+    Each state is embedded in the final network by the names of its parameters; parameters that it
+    does not have yet are zero. This is exact for growth at the end of sub-networks. With placement
+    "between" or initializer "clone" blocks move to other names, and each move is a jump in the
+    path.
 
-    The table has a row a state: epoch; phase, train_loss (nats) and val_accuracy (percent) of that
-    epoch; architecture, of the saved network; grew, whether that is deeper than in the row before
-    (a state saved as the network grows has the new parameters already); pc1 and pc2, the difference
-    from the final state, which is at (0, 0), in the parameters' Euclidean norm. The components are
-    those of centred differences, as in Li et al.'s program. Takes 8 bytes of memory for each
-    parameter of each state. Raises InputError for fewer than three states or a diverged trial.
+    The table has one row a state. Columns: epoch; phase, architecture (of the saved network), grew
+    (whether the architecture differs from that in the row before), pc1, pc2, train_loss (nats) and
+    val_accuracy (percent). A state that is saved when the network grows already has the new
+    parameters. pc1 and pc2 are the components of the difference from the final state, which is at
+    (0, 0), in the Euclidean norm of the parameters. As in Li et al.'s program, they are the
+    principal components of the centred differences.
+
+    Uses 8 bytes of memory for each parameter of each state. Raises InputError for fewer than three
+    states or a diverged trial.
     """
     paths = _states(folder, least=3)
     final, _ = _read(paths[-1])
@@ -119,9 +126,10 @@ def trajectory(folder: str | Path) -> Trajectory:
 
 
 def _principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first two [2, n] of `points` [m, n], and their shares of the variance.
+    """The first two components [2, n] of `points` [m, n], and their shares [2] of the variance.
 
-    scikit-learn's, signs too, but in a third of its memory and without its SVD's error in float32.
+    They equal scikit-learn's PCA, signs included, but take a third of its memory and avoid the
+    rounding error of its float32 SVD.
     """
     centred = points - points.mean(axis=0)
     variances, mixtures = np.linalg.eigh((centred @ centred.T).astype(float))
@@ -136,14 +144,15 @@ def loss_surface(
 ) -> pd.DataFrame:
     """`Plane.losses` around the final network of the trial in `folder` (AutoGrow, Figure 5).
 
-    At `resolution` values from -extent to extent along each of two directions: Gaussian, drawn from
-    `seed`, and filter-normalized (Li et al. 2018, section 4), so that networks can be compared.
-    Each filter of a convolution and each row of the linear layer is as long as the network's own;
-    biases and batch normalizations do not move. Raises InputError if there is no state, if the
-    trial diverged, and for numbers out of range.
+    The grid has `resolution` values from -extent to extent along each of two directions. The
+    directions are Gaussian, drawn from `seed`, and filter-normalized (Li et al. 2018, section 4),
+    so that networks are comparable: each filter of a convolution and each row of the linear layer
+    has the norm of the network's own. Biases and batch normalizations do not change. Raises
+    InputError if there is no state, the trial diverged, extent is not above 0, resolution is below
+    3, or images is below 2.
     """
     if not extent > 0:
-        raise InputError(f"extent={extent:g} must be above 0; 1 goes as far as filters are long")
+        raise InputError(f"extent={extent:g} must be above 0; 1 is the norm of each filter")
     ticks = _ticks(0, extent, resolution)
     state = _states(folder)[-1]
     final, _ = _read(state)
@@ -163,7 +172,7 @@ def _gaussian_filters(final: Parameters, seed: int, axis: str) -> Parameters:
 
 
 def _batches(dataset: Dataset, images: int, batch_size: int, seed: int) -> list[Images]:
-    """Of nearly equal sizes, their classes mixed."""
+    """A class-balanced subset of the training images, shuffled, in batches of nearly equal size."""
     device, n = dataset.train.labels.device, min(images, len(dataset.train))
     dataset = dataset.to(torch.device("cpu")).subset(n, seed).to(device)
     order = torch.randperm(n, generator=generator(seed, 0, "order of a landscape's images"))
@@ -175,8 +184,8 @@ def _states(folder: str | Path, least: int = 1) -> list[Path]:
     paths = sorted(Path(folder, "states").glob("*.pt"))
     if len(paths) < least:
         raise InputError(
-            f"{str(folder)!r} has {len(paths)} saved states, and this takes {least} or more; train "
-            "with growsearch train --save-every N, where a smaller N gives more of them"
+            f"{str(folder)!r} has {len(paths)} saved states but needs at least {least}; run "
+            "growsearch train --save-every N with a smaller N"
         )
     return paths
 
@@ -185,18 +194,18 @@ def _read(path: Path) -> tuple[Parameters, tuple[TrialConfig, History, dict[str,
     config, history, contents = read_state(path)
     parameters = {n: p for n, p in contents["network"].items() if not n.endswith(_STATISTICS)}
     if not all(p.isfinite().all() for p in parameters.values()):
-        raise InputError(f"{str(path)!r} is of a trial that diverged; train with a smaller --lr")
+        raise InputError(f"the trial of {str(path)!r} diverged; train with a smaller --lr")
     return parameters, (config, history, contents)
 
 
 def _by_name(flat: Tensor, final: Parameters) -> Parameters:
-    """Views of `flat`, one shaped like each of the final network's parameters."""
+    """Views of the vector `flat`, one for each parameter of the final network, in its shape."""
     parts = flat.split([parameter.numel() for parameter in final.values()])
     return {name: part.view(final[name].shape) for name, part in zip(final, parts, strict=True)}
 
 
 def _ticks(middle: float, half: float, resolution: int) -> list[float]:
-    """Evenly spaced; the middle one of an odd number is exact."""
+    """Evenly spaced values; if their number is odd, one of them is exactly `middle`."""
     if resolution < 3:
-        raise InputError(f"resolution={resolution} is too few points a side; give 3 or more")
+        raise InputError(f"resolution={resolution} is too few points for an axis; give 3 or more")
     return (middle + half * np.arange(1 - resolution, resolution, 2) / (resolution - 1)).tolist()

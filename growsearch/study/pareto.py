@@ -1,4 +1,4 @@
-"""Pareto fronts: no other trial is both cheaper and more accurate."""
+"""Pareto fronts: the trials that no other trial dominates."""
 
 import moocore
 import pandas as pd
@@ -9,16 +9,17 @@ from growsearch.trial.errors import InputError
 def is_pareto_optimal(
     trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy"
 ) -> pd.Series:
-    """For each row of `summarize`'s table, whether it is on the front.
+    """For each row of `summarize`'s table, whether the trial is on the front.
 
-    A trial is dominated if another costs no more, is no less accurate, and is better in one of
-    them; of equal trials all are on the front. Only completed trials compete: one that ended
-    early has not paid its cost.
+    A trial is dominated if another trial costs no more, is no less accurate, and is better in at
+    least one of the two. Equal trials are all on the front. Only completed trials are compared,
+    because a trial that ended early did not pay its full cost. Raises InputError if the table lacks
+    a column.
     """
     for column in (cost, accuracy):
         if column not in trials:
             raise InputError(
-                f"trials have no column {column!r}; choose from {', '.join(trials.columns)}"
+                f"the trials have no column {column!r}; choose from {', '.join(trials.columns)}"
             )
     optimal = pd.Series(False, index=trials.index)
     completed = trials.loc[trials["status"] == "completed", [cost, accuracy]].dropna()
@@ -32,5 +33,5 @@ def is_pareto_optimal(
 def pareto_front(
     trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy"
 ) -> pd.DataFrame:
-    """The non-dominated rows of `summarize`'s table, cheapest first."""
+    """The rows of `summarize`'s table that `is_pareto_optimal` selects, cheapest first."""
     return trials[is_pareto_optimal(trials, cost, accuracy)].sort_values([cost, "trial_id"])

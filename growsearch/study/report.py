@@ -1,4 +1,4 @@
-"""The report of a study: one self-contained HTML page, and the front as picture and table."""
+"""The report of a study: one self-contained HTML page, and the front as a picture and a table."""
 
 import json
 import math
@@ -22,20 +22,21 @@ _CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz"
 
 @dataclass(frozen=True)
 class Report:
-    """Where a report is, and the front that it shows."""
+    """The files of a report, and the tables that it shows."""
 
     page: Path
     picture: Path
     table: Path
     front: pd.DataFrame
     found: pd.DataFrame
-    """`comparisons.found_networks`, of those that were trained from scratch as well."""
+    """The rows of `comparisons.found_networks` whose network was also trained from scratch."""
     epochs: EpochCounts
     searched: list[str]
+    """The trial fields that the search space varies."""
 
 
 def write_report(folder: str | Path) -> Report:
-    """Write report.html, front.png and front.csv into the study `folder`, anew if need be.
+    """Write report.html, front.png and front.csv into the study `folder`, replacing older ones.
 
     Raises InputError if `folder` is not a study or has no epochs yet.
     """
@@ -58,7 +59,7 @@ def write_report(folder: str | Path) -> Report:
 def _title(folder: Path, trials: pd.DataFrame) -> str:
     networks = ", ".join(sorted(trials["config/network"].unique()))
     datasets = ", ".join(sorted(trials["config/dataset"].unique()))
-    # the paper's split validates on test images: whoever sees its results must know
+    # The paper's split validates on test images, so the title must name it.
     split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
 
@@ -82,7 +83,7 @@ def _page(
         "audit": asdict(audit(trials)) if _was_audited(info) else None,
         "tree": epoch_tree(study).to_dict("records"),
     }
-    # "<" is escaped so that no text in the data can end the script element
+    # "<" is escaped so that no text in the data can end the script element.
     text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
     template = files("growsearch.study").joinpath("report.html").read_text(encoding="utf-8")
     return (
@@ -111,7 +112,7 @@ def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON can say it: NaN becomes null, floats keep seven digits."""
+    """`value` in JSON's types: NaN and infinity become null; floats keep seven digits."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

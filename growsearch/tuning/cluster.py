@@ -1,4 +1,4 @@
-"""Ray: started quietly, on the cluster or here, and what a trial reserves of it."""
+"""Starting Ray, on a cluster or on this machine, and the resources that each trial reserves."""
 
 import logging
 import os
@@ -9,23 +9,28 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
 _RAY_SETTINGS = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders hold in trials too
-    "RAY_AIR_NEW_OUTPUT": "0",  # its banner comes whatever the verbosity
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results are written by the ledger
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # a search goes on from its ledger, not from Tune's state
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders stay valid in trials
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints its banner at every verbosity
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger writes the results
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # a search resumes from its ledger, not from Tune's state
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
 }
 
 
 def start_ray() -> tuple[Any, Any]:
-    """Ray, on the cluster that RAY_ADDRESS names or else on this machine, and Tune; both quiet."""
+    """Start Ray without output and return the modules ray and ray.tune.
+
+    Ray connects to the cluster in RAY_ADDRESS or else starts on this machine. Raises InputError if
+    the cluster does not answer.
+    """
     for variable, value in _RAY_SETTINGS.items():
         os.environ.setdefault(variable, value)
     import ray
     from ray import tune
 
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are told at the end
+    # The search itself reports failures, at its end.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     _check_cluster(os.environ.get("RAY_ADDRESS", ""))
     if not ray.is_initialized():
         ray.init(
@@ -37,7 +42,7 @@ def start_ray() -> tuple[Any, Any]:
 
 
 def _check_cluster(address: str) -> None:
-    """InputError if nothing answers at host:port; Ray itself would go on trying for minutes."""
+    """Raises InputError if nothing answers at host:port; Ray itself would retry for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         try:
@@ -52,25 +57,33 @@ def _check_cluster(address: str) -> None:
 def reserve(
     cluster: dict[str, float], drawn: list[TrialConfig], cpus: int, gpus: float | None
 ) -> dict[str, float]:
-    """What each trial reserves; InputError if the cluster never has it."""
+    """The CPUs and GPUs that each trial reserves, {"cpu": ..., "gpu": ...}.
+
+    `gpus` None stands for one GPU if a trial can use it and `cluster` has one, else for none.
+    Raises InputError if the cluster has less than one trial reserves, or if a trial on device
+    "cuda" gets no GPU.
+    """
     wants_gpu = any(config.device != "cpu" for config in drawn)
     if gpus is None:
         gpus = 1 if wants_gpu and cluster.get("GPU", 0) else 0
     if gpus == 0 and any(config.device == "cuda" for config in drawn):
         remedy = "set --gpus-per-trial above 0" if cluster.get("GPU") else "use auto or cpu"
-        raise InputError(f"device 'cuda' needs a GPU for each trial; {remedy}")
+        raise InputError(f"device 'cuda' needs a GPU for each trial, but gets none; {remedy}")
     for option, wanted, kind in (("cpus", cpus, "CPU"), ("gpus", gpus, "GPU")):
         available = cluster.get(kind, 0)
         if wanted > available:
             raise InputError(
-                f"{option}_per_trial={wanted:g} is more than the {available:g} {kind}s that Ray "
-                f"has; lower --{option}-per-trial"
+                f"{option}_per_trial={wanted:g} exceeds the {available:g} {kind}s of the Ray "
+                f"cluster; lower --{option}-per-trial"
             )
     return {"cpu": cpus, "gpu": gpus}
 
 
 def check_unchanged(before: dict[str, float], now: dict[str, float]) -> None:
-    """InputError if a trial that has begun with the one would not go on to the same bits."""
+    """Raises InputError if trials that began with `before` would round differently with `now`.
+
+    Trials that keep a GPU always pass; others must keep the same number of CPUs.
+    """
     if before["gpu"] and now["gpu"]:
         return
     (one, other) = (
@@ -79,13 +92,13 @@ def check_unchanged(before: dict[str, float], now: dict[str, float]) -> None:
     )
     if one != other:
         raise InputError(
-            f"trials have begun with {one}, and with {other} they would not go on to the same "
-            f"bits; set {one} again, or start a new search"
+            f"trials began with {one} and would give other bits with {other}; set {one} again, or "
+            "start a new search"
         )
 
 
 def at_once(cluster: dict[str, float], resources: dict[str, float]) -> int:
-    """How many trials the cluster holds now."""
+    """The number of trials, at least 1, that fit on the cluster at the same time."""
     fits = [
         int(cluster.get(kind.upper(), 0) / wanted) for kind, wanted in resources.items() if wanted
     ]

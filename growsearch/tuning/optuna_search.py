@@ -1,4 +1,4 @@
-"""Optuna as the source of a search's trials: samplers that learn the front from ended trials."""
+"""Trials drawn by Optuna, whose samplers learn from ended trials where the front lies."""
 
 import math
 import warnings
@@ -34,7 +34,7 @@ from growsearch.trial.options import suggestion
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
-"""Configurations of each space that are drawn to check it."""
+"""Number of configurations drawn from each space to check it."""
 
 _STATES = {
     "completed": TrialState.COMPLETE,
@@ -43,34 +43,37 @@ _STATES = {
     "failed": TrialState.FAIL,
 }
 _NAME, _SEARCH = "name", "search"
-"""Attributes that Optuna keeps: of a trial, its name here; of the study, what it searches."""
+"""User attributes in Optuna's study: a trial's name here; the study's spaces and objectives."""
 
 
 class ParetoOptunaSearch(OptunaSearch):
-    """Suggests trials of low costs and high accuracy, learning from how trials ended.
+    """Suggests trials of low costs and high accuracy; the samplers learn from ended trials.
 
-    A suggestion is a point of one of `spaces` (see search_space.py) and a valid TrialConfig. Of
-    several spaces, Optuna's parameter "space" says which. A field is one parameter if all spaces
-    that search it draw it alike; else space 1's window is "1.window". Optuna has no grid: the
-    points of a tune.grid_search are a choice. Two suggestions may be equal.
+    A suggestion is a point of one of `spaces` (see search_space.py) and a valid TrialConfig. With
+    several spaces, Optuna's parameter "space" is the index of the suggestion's space. A field is
+    one parameter if all spaces that search it draw it in the same way; otherwise each space has its
+    own, such as "1.window" for space 1. Optuna has no grid: the points of a tune.grid_search become
+    a choice. Two suggestions may be equal.
 
-    The first `startup_trials`, also NSGA-II's population, are random. What samplers learn from:
+    The first `startup_trials` are random; for NSGA-II the number is also the population size. The
+    samplers learn from different trials:
 
-    - tpe: completed trials and, as bad ones, stopped and running ones; but while the completed are
-      less than a tenth of those and the stopped, some stopped count as good. Each field by itself,
-      also of several spaces.
-    - nsga2: completed trials. Of several spaces, only "space" and the fields that all of them draw
-      alike; others stay random.
-    - gp: completed and running trials; of several spaces, the same fields as nsga2. The slowest, a
-      second or so a suggestion.
+    - tpe learns from completed trials, and from stopped and running trials as bad ones. While
+      completed trials are less than a tenth of the completed and stopped ones, some stopped trials
+      count as good. It models each field by itself, in several spaces too.
+    - nsga2 learns from completed trials. With several spaces it learns only "space" and the fields
+      that all spaces draw in the same way; other fields stay random.
+    - gp learns from completed and running trials, and from the same fields as nsga2. It is the
+      slowest: about a second a suggestion.
 
-    With `storage`, a file, the study outlives the search: `optuna-dashboard sqlite:///FILE` shows
-    it, and a later search of the same spaces goes on with it, one at a time. Trials whose end was
-    not told are then `running`: `suggest` repeats them, `tell` ends them. Without `storage`, the
-    same seed and calls give the same suggestions.
+    With `storage`, a file, the study outlives the search. `optuna-dashboard sqlite:///FILE` shows
+    it. A later search of the same spaces continues it; two searches must not use it at once. Trials
+    that did not end in the earlier search are then in `running`: `suggest` repeats them, and `tell`
+    ends them. Without `storage`, the same seed and calls give the same suggestions.
 
-    Raises InputError for a space that Optuna cannot search, and if one of the `examples`, drawn at
-    random from each space, breaks a rule between fields.
+    Raises InputError for an unknown sampler or objective, a number out of range, a storage that
+    cannot be opened or belongs to another search, or a space that Optuna cannot search. It is also
+    raised if one of the `examples`, drawn at random from each space, breaks a rule between fields.
     """
 
     def __init__(
@@ -99,24 +102,24 @@ class ParetoOptunaSearch(OptunaSearch):
         )
         self.study = cast(optuna.Study, self._ot_study)
         self.configs: dict[str, TrialConfig] = {}
-        """What was suggested, by name."""
+        """The suggested trials, by name."""
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
         self._paused: set[str] = set()
         trials = self.study.get_trials()
         self._take_over(trials)
-        # the seed alone would draw the trials again that are there
+        # The seed alone would draw the trials of an earlier search again.
         self.study.sampler = _sampler(sampler, seed, len(trials), startup_trials)
 
     @property
     def running(self) -> list[str]:
-        """Names of the trials that were suggested and have not ended, paused ones included."""
+        """Names of the suggested trials that have not ended; paused trials are included."""
         return [name for name in self.configs if name not in self._ended]
 
     def suggest(self, trial_id: str) -> dict[str, Any]:
-        """The fields of the trial of this name, a new one unless the name is known.
+        """The fields of the trial with this name; a name that is not known gets a new trial.
 
-        Raises InputError if they break a rule; such a trial has failed.
+        Raises InputError if the new trial breaks a rule; Optuna records this trial as failed.
         """
         if trial_id not in self.configs:
             trial = self.study.ask()
@@ -125,16 +128,16 @@ class ParetoOptunaSearch(OptunaSearch):
             except Exception:
                 self.study.tell(trial, state=TrialState.FAIL)
                 raise
-            # the name comes last: a trial that has one has all its parameters
+            # The name is stored last, so a trial with a name has all its parameters.
             trial.set_user_attr(_NAME, trial_id)
             self.configs[trial_id], self._numbers[trial_id] = config, trial.number
         return self.configs[trial_id].to_flat()
 
     def tell(self, trial_id: str, how: str, result: Mapping[str, Any] | None = None) -> None:
-        """Tell how a trial ended: completed, stopped (early), diverged or failed; or is paused.
+        """Record how a trial ended, `how`: completed, stopped, diverged or failed; or paused.
 
-        Only a completed one has objectives, those of its last `result`; without finite ones it has
-        failed. The first end counts.
+        Only a completed trial has objectives, taken from its last `result`; if one is missing or
+        not finite, the trial is recorded as failed. Calls after the trial's end have no effect.
         """
         if trial_id in self._ended:
             return
@@ -149,25 +152,28 @@ class ParetoOptunaSearch(OptunaSearch):
         self._ended.add(trial_id)
 
     def finish(self) -> None:
-        """The search is over: paused trials were stopped, running ones have failed."""
+        """End the search: paused trials are recorded as stopped, running trials as failed."""
         for name in self.running:
             self.tell(name, "stopped" if name in self._paused else "failed")
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tune's word that a trial ended, and its last result: one still running was stopped."""
+        """Tune's callback for an ended trial; a last result with status "running" means stopped."""
         how = "failed" if error else (result or {}).get("status", "running")
         self.tell(trial_id, "stopped" if how == "running" else how, result)
 
     def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
-        """The fields of an Optuna trial, which draws its parameters if it has none yet."""
+        """The fields of an Optuna trial; a new trial draws its parameters here."""
         indices = range(len(self._spaces))
         index = trial.suggest_categorical("space", indices) if len(indices) > 1 else 0
         return _point(self._spaces[index], trial)
 
     def _take_over(self, trials: list[FrozenTrial]) -> None:
-        """Know the trials of an earlier search; InputError if it searched something else."""
+        """Continue from the trials of an earlier search.
+
+        Raises InputError if that search had other spaces or objectives.
+        """
         search = {"objectives": self.objectives, "spaces": [repr(s) for s in self._spaces]}
         found = self.study.user_attrs.get(_SEARCH)
         if found is None and not trials:
@@ -177,7 +183,7 @@ class ParetoOptunaSearch(OptunaSearch):
             self.study.set_user_attr(_SEARCH, search)
         elif found != search:
             raise InputError(
-                f"study {self.study.study_name!r} is of other spaces or objectives; give another "
+                f"study {self.study.study_name!r} has other spaces or objectives; give another "
                 "study_name or storage"
             )
         for trial in trials:
@@ -187,20 +193,20 @@ class ParetoOptunaSearch(OptunaSearch):
                 self.configs[name], self._numbers[name] = config, trial.number
                 if trial.state.is_finished():
                     self._ended.add(name)
-            elif trial.state is TrialState.RUNNING:  # killed while it was drawn
+            elif trial.state is TrialState.RUNNING:  # the process was killed during `suggest`
                 self.study.tell(trial.number, state=TrialState.FAIL)
 
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A searched field: Optuna's parameter, and how its value becomes the field's."""
+    """A searched field: Optuna's parameter, and how its value becomes the field's value."""
 
     name: str
     distribution: CategoricalDistribution | FloatDistribution | IntDistribution
     values: dict[Any, Any] | None = None
-    """Of a choice, by what Optuna calls them."""
+    """For a choice: Optuna's value -> the field's value."""
     q: float | None = None
-    """Round to multiples of it."""
+    """The field's value is rounded to a multiple of q."""
 
     def suggest(self, trial: Trial | FrozenTrial) -> Any:
         drawn = self.distribution
@@ -236,7 +242,7 @@ def _examples(spaces: list[dict[str, Any]], seed: int) -> list[TrialConfig]:
 
 
 def _optuna_spaces(spaces: Sequence[Space]) -> list[dict[str, Any]]:
-    """The spaces with a _Parameter for each Domain, of a name that has one meaning."""
+    """The spaces with a _Parameter for each Domain; equal names always have equal distributions."""
     names = searched_fields(list(spaces))
     if not names:
         raise InputError("the search space has nothing to search; use tune.uniform or tune.choice")
@@ -251,7 +257,7 @@ def _optuna_spaces(spaces: Sequence[Space]) -> list[dict[str, Any]]:
 
 
 def _converted(name: str, values: Any) -> Any:
-    """The _Parameter that stands for a Domain or a grid; other values as they are."""
+    """The _Parameter for a Domain or a grid; other values unchanged."""
     if isinstance(values, dict) and set(values) == {"grid_search"}:
         values = Categorical(values["grid_search"])
     if not isinstance(values, Domain):
@@ -275,7 +281,7 @@ def _converted(name: str, values: Any) -> Any:
 
 
 def _choice(name: str, values: list[Any]) -> _Parameter:
-    """Optuna takes plain values; it calls others, like lists, by their repr."""
+    """A choice; Optuna accepts only plain values, so lists and others are named by their repr."""
     plain = bool | int | float | str | None
     named = {value if isinstance(value, plain) else repr(value): value for value in values}
     return _Parameter(name, CategoricalDistribution(tuple(named)), named)
@@ -288,19 +294,19 @@ def _range(name: str, kind: Any, low: float, high: float, q: float | None, log: 
 
 
 def _whole_ends(name: str, values: Integer, q: Any) -> tuple[int, int]:
-    """The least and the largest value. Tune leaves out the upper end unless q is above 1."""
+    """The smallest and the largest value; Tune includes the upper end only if q is above 1."""
     step = q or 1
     low, high = -(-values.lower // step), (values.upper - (step == 1)) // step
     if low > high:
         raise InputError(
-            f"{name} is drawn from {values.lower} to {values.upper}, where no multiple of {q} is; "
-            "widen the range"
+            f"{name} is drawn from {values.lower} to {values.upper}, a range without a multiple of "
+            f"{q}; widen it"
         )
     return low * step, high * step
 
 
 def _sampler(kind: str, seed: int, drawn: int, startup_trials: int) -> BaseSampler:
-    """The sampler for a study that has `drawn` trials: with `seed` alone it would repeat them."""
+    """The sampler for a study with `drawn` trials; their number enters the random state."""
     (state,) = np.random.SeedSequence((seed, drawn)).generate_state(1)
     if kind == "tpe":
         return TPESampler(seed=int(state), n_startup_trials=startup_trials)
@@ -314,7 +320,7 @@ def _sampler(kind: str, seed: int, drawn: int, startup_trials: int) -> BaseSampl
 def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) -> None:
     if sampler not in SAMPLERS:
         raise InputError(f"unknown sampler {sampler!r}{suggestion(sampler, SAMPLERS)}")
-    # the test set is recorded, never used
+    # Test metrics are recorded but must not steer a search.
     known = [
         f.name
         for f in fields(EpochRecord)
@@ -325,7 +331,8 @@ def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) 
             raise InputError(f"unknown objective {name!r}{suggestion(name, known)}")
     if len(set(objectives)) < max(len(objectives), 2):
         raise InputError(
-            f"objectives {' '.join(objectives)} are not two; give a cost and an accuracy"
+            f"objectives {' '.join(objectives)} must be at least two different ones; give a cost "
+            "and an accuracy"
         )
     if seed < 0:
         raise InputError(f"search_seed must be at least 0, but got {seed}")
@@ -336,7 +343,7 @@ def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) 
 def _open(path: str | Path) -> optuna.storages.RDBStorage:
     try:
         return optuna.storages.RDBStorage(f"sqlite:///{Path(path).resolve()}")
-    except Exception as error:  # of SQLAlchemy, alembic or Optuna
+    except Exception as error:  # from SQLAlchemy, alembic or Optuna
         raise InputError(
             f"storage {str(path)!r} cannot be opened: {one_line(error)}; give a new file, or one "
             "that a search has written"
@@ -344,7 +351,7 @@ def _open(path: str | Path) -> optuna.storages.RDBStorage:
 
 
 def _values(names: list[str], result: Mapping[str, Any]) -> list[float] | None:
-    """Their values, or None if one is missing or not finite."""
+    """The values of `names` in `result`, or None if one is missing or not finite."""
     values = [result.get(name) for name in names]
     finite = [float(value) for value in values if value is not None and math.isfinite(value)]
     return finite if len(finite) == len(names) else None

@@ -1,4 +1,4 @@
-"""Search-space files: plain Python with a Tune `param_space` of TrialConfig fields, or several."""
+"""Search-space files: Python files with a Tune `param_space` of TrialConfig fields."""
 
 import runpy
 from collections.abc import Iterator, Mapping
@@ -16,18 +16,18 @@ Space = dict[str, Any]
 
 
 def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) -> list[Space]:
-    """The `param_space` of the file at `path`, with the fields in `overrides` fixed instead.
+    """The spaces of the file at `path`; `overrides` fixes its fields in every space.
 
-    It is one space or a list of them, all of which are searched. Raises InputError, naming file and
-    field, for a file that does not run, a name that is no field of TrialConfig, or a value that the
-    field does not take, wherever in the space it is.
+    The file's `param_space` is one space or a list of spaces, which are all searched. Raises
+    InputError, with file and field, for a file that does not run, a name that is no field of
+    TrialConfig, or a choice, grid point or end of a range that the field does not accept.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
     try:
         found = runpy.run_path(str(path)).get("param_space")
-    except (Exception, SystemExit) as error:  # the file is the user's program: it may do anything
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
             f"{type(error).__name__}: {one_line(error)}"
@@ -36,7 +36,7 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     if not spaces or not all(isinstance(space, dict) for space in spaces):
         raise InputError(
             f"search space {str(path)!r} defines no param_space; write param_space = {{...}}, a "
-            "dict of trial fields, or a list of such"
+            "dict of trial fields, or a list of such dicts"
         )
     try:
         for name, values in (item for space in spaces for item in space.items()):
@@ -49,7 +49,7 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def searched_fields(spaces: list[Space]) -> list[str]:
-    """The fields that differ between trials."""
+    """The fields that the spaces vary: drawn, on a grid, or different from space to space."""
     names = dict.fromkeys(name for space in spaces for name in space)
     return [name for name in names if _is_searched([space.get(name) for space in spaces])]
 
@@ -60,21 +60,24 @@ def _is_searched(values: list[Any]) -> bool:
 
 
 def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[TrialConfig]:
-    """The trials that a search of `spaces` runs, drawn as Tune draws them.
+    """The trials that a search of `spaces` runs, drawn by Tune's generator from `seed`.
 
-    `trials` counts all of them, grid points included; by default each grid point of each space runs
-    once. Raises InputError if a drawn configuration breaks a rule between fields, or if `trials` is
-    no multiple of the grids.
+    `trials` is the total number, grid points included. By default each grid point of each space
+    runs once. Raises InputError if a drawn configuration breaks a rule between fields, `trials` is
+    not a multiple of the number of grid points, `trials` is missing although a space without a grid
+    draws at random, or `seed` is negative.
     """
     grids = [int(np.prod([len(_grid(v)) or 1 for v in space.values()])) for space in spaces]
     grid = sum(grids)
     if trials is None:
         if any(n == 1 and searched_fields([s]) for n, s in zip(grids, spaces, strict=True)):
-            raise InputError("how many trials? the space draws at random; give --trials")
+            raise InputError(
+                "the space draws at random, so the number of trials must be given; set --trials"
+            )
         trials = grid
     if trials < 1 or trials % grid:
         raise InputError(
-            f"trials={trials} is not a multiple of the {grid} points of the grid; "
+            f"trials={trials} is not a positive multiple of the {grid} points of the grid; "
             f"try {max(grid * (trials // grid), grid)}"
         )
     if seed < 0:
@@ -87,29 +90,29 @@ def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[Tria
             for space in spaces
             for _, variant in generate_variants({"config": space}, random_state=rng)
         ]
-    except Exception as error:  # a tune.sample_from is the user's program: it may raise anything
+    except Exception as error:  # the user's tune.sample_from may raise anything
         raise InputError(
-            f"the search space cannot be drawn: {one_line(error)}; mend its sample_from"
+            f"the search space cannot be drawn: {one_line(error)}; correct its tune.sample_from"
         ) from error
     return [TrialConfig.from_flat(variant) for variant in variants]
 
 
 def _grid(values: Any) -> list[Any]:
-    """The points of a tune.grid_search, or nothing."""
+    """The points of a tune.grid_search; an empty list for other values."""
     is_grid = isinstance(values, dict) and set(values) == {"grid_search"}
     return list(values["grid_search"]) if is_grid else []
 
 
 def _stated_values(name: str, values: Any) -> Iterator[Any]:
-    """The values that can be checked before any is drawn: choices, grid points, ends of ranges."""
+    """The values that the space states: constants, choices, grid points and ends of ranges."""
     if isinstance(values, Categorical):
         if not values.categories:
             raise InputError(f"{name} has an empty tune.choice; give it values")
         yield from values.categories
     elif isinstance(values, Integer | Float) and not values.lower < values.upper:
         raise InputError(
-            f"{name} is drawn from {values.lower} to {values.upper}, where nothing is; the lower "
-            "end comes first"
+            f"{name} is drawn from {values.lower} to {values.upper}, an empty range; give the "
+            "lower end first"
         )
     elif isinstance(values, Integer):
         yield from (values.lower, values.upper - 1)
@@ -120,7 +123,7 @@ def _stated_values(name: str, values: Any) -> Iterator[Any]:
 
 
 def _line_of(error: BaseException, path: Path) -> str:
-    """ " in line 7", if the error came from a line of the file."""
+    """ " in line 7" for an error in line 7 of the file; "" if no line of the file is known."""
     line, trace = getattr(error, "lineno", None), error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):

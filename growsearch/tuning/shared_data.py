@@ -1,9 +1,10 @@
-"""Data sets in memory once a node, not once a trial: Ray's object store has them, read-only.
+"""Data sets that a node holds once in memory for all its trials, read-only, in Ray's object store.
 
-The process that runs the search puts them there; a node gets a copy when its first trial starts,
-and the processes of trials map it. What a trial makes of a data set is its own: the part that
-train_size or train_fraction takes of the training images, images that are padded, and copies on
-GPUs. Data sets in files, which are mapped or read in each epoch, are shared as these.
+The process that runs the search puts the data sets into the store. A node receives its copy when
+its first trial starts, and the processes of its trials map that copy. Each trial has its own
+memory for what it derives from a data set: the subset that train_size or train_fraction selects,
+padded images, and copies on GPUs. Data sets that are mapped or read from files in each epoch are
+shared through their files instead.
 """
 
 from collections.abc import Iterable
@@ -14,15 +15,15 @@ from growsearch.tasks.images.loading import load_dataset
 from growsearch.trial.config import TrialConfig
 
 Datasets = dict[tuple[str, str | None, str], Dataset]
-"""By `data_key`."""
+"""Data sets by `data_key`."""
 
 
 def data_key(config: TrialConfig) -> tuple[str, str | None, str]:
-    """What is loaded for the trial, before any part is taken of it."""
+    """(dataset, data_dir, split): equal keys load the same data, before a subset is taken."""
     return config.dataset.name, config.data_dir, config.split
 
 
 def shared_datasets(configs: Iterable[TrialConfig]) -> Datasets:
-    """Those of `configs` that are in memory."""
+    """The data sets of `configs` that are held in memory, each loaded once."""
     every = {key: load_dataset(*key) for key in map(data_key, configs)}
     return {key: dataset for key, dataset in every.items() if isinstance(dataset.train, Images)}
