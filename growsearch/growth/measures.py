@@ -12,7 +12,7 @@ from torch import Tensor
 
 from growsearch.growth.initializers import clone_sources
 from growsearch.growth.lipschitz import LipschitzConstants
-from growsearch.machine.compiling import as_written
+from growsearch.machine.compiling import uncompiled
 from growsearch.tasks.images.blocks import Block, ResidualBlock
 from growsearch.tasks.images.families import GrowableNetwork
 
@@ -31,7 +31,7 @@ class GrowthMeasures:
     """Theorem 3's upper bound of the temporal error, with suprema taken over the images."""
 
 
-@as_written()
+@uncompiled()
 @torch.no_grad()
 def measure_growth(
     old: GrowableNetwork, grown: GrowableNetwork, constants: LipschitzConstants, images: Tensor

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from growsearch.machine.measured import measured_once
-from growsearch.machine.precision import BFLOAT16, FLOAT32, INSTRUCTIONS, autocast
+from growsearch.machine.precision import BFLOAT16, BFLOAT16_CAPABILITY, FLOAT32, autocast
 from growsearch.machine.processor import bfloat16_instructions, processor
 from growsearch.tasks.images.families import build_network
 from growsearch.trial.architecture import Architecture
@@ -36,7 +36,7 @@ def auto_precision(device: torch.device) -> str:
             raise InputError(f"unknown {VARIABLE} {given!r}{suggestion(given, PRECISIONS[1:])}")
         return given
     if device.type == "cuda":
-        has_it = torch.cuda.get_device_capability(device) >= INSTRUCTIONS
+        has_it = torch.cuda.get_device_capability(device) >= BFLOAT16_CAPABILITY
         return BFLOAT16 if has_it else FLOAT32
     kind = f"{processor()} {bfloat16_instructions()} torch {torch.__version__}"
     # where nothing can be remembered, each process measures, and the margin must do

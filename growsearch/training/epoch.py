@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from growsearch.growth.lipschitz import LipschitzConstants, lipschitz_constants
 from growsearch.growth.measures import measure_growth
-from growsearch.machine.compiling import as_written
+from growsearch.machine.compiling import uncompiled
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
@@ -140,7 +140,7 @@ def run_growth(
     return grown, processes.same(record)
 
 
-@as_written()
+@uncompiled()
 @torch.no_grad()
 def evaluate(
     network: GrowableNetwork, dataset: Dataset, split: Split, precision: str
