@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Loads data sets by name, and the part of one that a trial trains on."""
 
 import os
 from collections.abc import Callable
@@ -47,14 +47,15 @@ SPECS = {
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
     ),
 }  # fmt: skip
-"""Pixel statistics are those in common use. CIFAR-10's deviations, LipGrow's too, are the mean of
-each image's own, which is less than that of all pixels."""
+"""Pixel statistics are those in common use. CIFAR-10's `std`, which LipGrow uses too, is the mean
+over images of each image's deviation, which is less than the deviation of all pixels."""
 
 
 def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> Dataset:
-    """What a trial trains on: the data set, its part and its size of images; see `load_dataset`.
+    """The data of a trial, with its number of training images and its image size.
 
-    `dataset` is the whole of it, if it is loaded already.
+    `dataset` is the whole data set if it is already loaded. Raises InputError as `load_dataset`,
+    and if the data set does not allow those numbers.
     """
     if dataset is None:
         dataset = load_dataset(config.dataset, config.data_dir, config.split)
@@ -66,38 +67,42 @@ def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> D
     if len(dataset.train) % config.batch_size == 1:
         raise InputError(
             f"batch_size={config.batch_size} leaves one of {len(dataset.train)} training images "
-            "for the last batch, and batch normalization needs two; change batch_size or train_size"
+            "for the last batch, but batch normalization needs two; change batch_size or train_size"
         )
     return dataset if config.image_size is None else dataset.padded(config.image_size)
 
 
 def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
-    """The data set `name` on the CPU, divided as `split` says and always the same way.
+    """The data set `name` on the CPU; `split` names its division, the same for every trial.
 
-    "clean" takes validation out of the training images, as many of each class, and leaves the test
-    images alone. "paper" trains on all training images and halves the test images into validation
-    and test, as LipGrow's program does; "autogrow-paper" validates on the test images, as
-    AutoGrow's does. Raises InputError if files are missing or damaged.
+    - "clean" validates on training images, equally many of each class, which it does not train on.
+      A data set without test images also has its test set held out of training.
+    - "paper" trains on all training images, and validates on half of the test images; `test` is
+      the other half (LipGrow's program).
+    - "autogrow-paper" trains on all training images, and validates on all test images, so that
+      `test` is `val` (AutoGrow's program).
+
+    Raises InputError if files are missing or damaged.
     """
     return _load(name, data_dir, split, os.getcwd())
 
 
 @lru_cache(maxsize=4)
 def _load(name: str, data_dir: str | None, split: str, working_folder: str) -> Dataset:
-    """`working_folder` is what a relative `data_dir` starts from: another one, another entry."""
+    """`working_folder` is part of the cache's key, because a relative `data_dir` starts there."""
     train, test = _READERS[name](data_dir)
     spec = SPECS[name]
-    if name == "imagenet":  # a part of its classes is one, too
+    if name == "imagenet":  # the folder may have a part of its classes
         spec = replace(spec, classes=int(train.labels.max()) + 1)
     return _DIVISIONS[split](name, spec, train, test)
 
 
 def _read_digits(data_dir: str | None) -> tuple[Images, None]:
-    """scikit-learn's 1,797 digits of 8x8 pixels from 0 to 16, which have no test set."""
+    """scikit-learn's 1,797 digits, 8x8 pixels of values 0 to 16. There is no test set."""
     from sklearn.datasets import load_digits
 
     if data_dir is not None:
-        raise InputError(f"digits come with scikit-learn: data_dir {data_dir!r} must be left out")
+        raise InputError(f"data_dir {data_dir!r} must be left out: digits come with scikit-learn")
     bunch = load_digits()
     images = torch.tensor(bunch.images, dtype=torch.uint8)[:, None]
     return Images(images, torch.tensor(bunch.target, dtype=torch.int64)), None
@@ -136,7 +141,7 @@ def _autogrow_paper(name: str, spec: DataSpec, train: Split, test: Split | None)
 def _published(name: str, split: str, test: Split | None) -> Split:
     if test is None:
         raise InputError(
-            f"split {split!r} validates on a published test set, and {name} has none; choose split "
+            f"split {split!r} validates on a published test set, but {name} has none; choose split "
             "'clean' or another dataset"
         )
     return test
