@@ -1,4 +1,4 @@
-"""Iterate over a Trainer, get an EpochRecord an epoch."""
+"""The Trainer, an iterator that trains a trial and yields an EpochRecord for each epoch."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_compile import auto_compile
 from growsearch.training.auto_precision import auto_precision
 from growsearch.training.epoch import run_epoch, run_growth
-from growsearch.training.growth import go_on
+from growsearch.training.growth import prepared
 from growsearch.training.state import TrainState, read_state
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -32,30 +32,33 @@ from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.phases import Decision, Grow, completes, next_phase
 
 _POLL_SECONDS = 0.2
-_MOVED = "torch, processor, threads, processes or options are others"
+_CHANGED = "torch, processor, threads, processes or options have changed"
 _LOG = logging.getLogger("growsearch")
 
 
 class Trainer(Iterator[EpochRecord]):
-    """One trial. Each step of the iteration trains an epoch, and grows the network if it is due.
+    """One trial. Each iteration trains an epoch, and grows the network if the policy decides so.
 
     >>> for record in Trainer(TrialConfig(epochs=30)):
     ...     print(record.epoch, record.architecture, record.val_accuracy)
 
-    Stopping early is to stop iterating. Equal configurations give equal records on one machine
-    and number of threads. Epochs that the `store` remembers are not trained again: their records
-    are what training would give, and the same trial started again goes on where it was killed.
-    `keep_states` says which states stay there; see Branch. `name` is the trial's in its search:
-    what it trained before it was interrupted is its own, not reused. `dataset` is the whole data
-    set, if it is loaded already. `saved` is what `read_state` has read, of a trial to go on with.
-    Raises InputError if data or device are not there.
+    To stop early, stop iterating. Equal configurations give equal records on the same machine with
+    the same number of threads. Raises InputError if data or device are missing.
 
-    In a process group of torch.distributed the trial is that of all its processes; each trains its
-    share of every batch, whose normalization is its own. All have the same records, the first is to
-    write them; there is no store then.
+    - `store`: its epochs are not trained again, and their records are those that training would
+      give. A trial that was killed therefore resumes when it is started again.
+    - `keep_states` says which states stay in the store; see Branch.
+    - `name`: the trial's name in its search. Epochs that the store has under this name do not
+      count as reused.
+    - `dataset`: the whole data set, if it is already loaded.
+    - `saved`: history and contents from `read_state`, to resume from.
 
-    A growth for which memory does not suffice, at once or in the next epoch, ends the trial as
-    failed, for `reason`; the epoch before it is whole, and in the store it is one to go on from.
+    In a process group of torch.distributed, all its processes train this one trial. Each trains
+    its share of every batch, and batch normalization sees only that share. All have the same
+    records, and the first process should write them. There can be no store.
+
+    If memory runs out during a growth or in the epoch after it, the trial ends with status "failed"
+    and `reason` says why. The store keeps the epoch before the growth, to resume from.
     """
 
     def __init__(
@@ -74,14 +77,14 @@ class Trainer(Iterator[EpochRecord]):
         if group.count > 1 and store is not None:
             raise InputError(
                 f"a trial of {group.count} processes cannot share epochs; leave out the store, or "
-                "train in one"
+                "train in one process"
             )
         self.dataset = dataset.to(self.device)
         if config.compile == "auto":
             decided = auto_compile(config, self.dataset, self.device) if group.first else "off"
             config = replace(config, compile=group.same(decided))
         self.config = config
-        """Its precision and compile are not auto: they are decided."""
+        """The configuration, in which precision and compile are decided, never "auto"."""
         root = root_key(config, dataset, self.device)
         self.branch = Branch(store, config, self.dataset, self.device, root, keep_states)
         if store and name:
@@ -96,24 +99,25 @@ class Trainer(Iterator[EpochRecord]):
         self.history, self.phase = self._state.history, self._state.phase
         self._in_epoch = False
         self.recalled = False
-        """Whether the last epoch was remembered, not trained."""
+        """Whether the last epoch came from the store, without training."""
         self.decision: Decision | None = None
-        """What the policy decided after the last epoch."""
+        """The policy's decision after the last epoch."""
         self.reason: str | None = None
-        """Why the trial failed, if it did."""
+        """Why the trial failed; None if it did not."""
         self._store_seconds = 0.0
 
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
-        """A trainer that goes on from what `save` wrote, as if it had never stopped.
+        """A trainer that resumes from the file `path`, with the records that it has without a stop.
 
-        On another kind of machine or number of threads it says that it is not quite as if.
+        With another kind of machine or number of threads they may round differently, and a warning
+        is logged. Raises InputError if `path` is not a saved state.
         """
         config, history, contents = read_state(Path(path))
         return cls(config, saved=(history, contents))
 
     def save(self, path: str | Path) -> None:
-        """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
+        """Writes the state for `load`. Raises InputError if an epoch was interrupted."""
         self._check_between_epochs()
         self.state.save(Path(path), self.config, self.branch.last_root)
 
@@ -121,44 +125,46 @@ class Trainer(Iterator[EpochRecord]):
         if self._in_epoch:
             raise InputError(
                 f"epoch {len(self.history) + 1} was interrupted and its weights are half trained; "
-                "go on from the last saved state with Trainer.load, or start again"
+                "resume from the last saved state with Trainer.load, or start again"
             )
 
     @property
     def finished(self) -> bool:
+        """Whether the trial has completed, diverged or failed."""
         return bool(self.history) and self.history[-1].status != "running"
 
     @property
     def state(self) -> TrainState:
-        """Ready for the next epoch; brought there first, if the last ones were remembered."""
+        """The state before the next epoch, loaded or trained if epochs came from the store."""
         if len(self._state.history) < len(self.history):
-            self._go_on(self.branch.state_after(self._state, self.history))
+            self._prepare(self.branch.state_after(self._state, self.history))
         return self._state
 
     @property
     def next_key(self) -> str:
-        """Of the next epoch."""
+        """Store key of the next epoch."""
         return self.branch.next_key(self.phase, self._rates)
 
     @property
     def _rates(self) -> Rates:
-        """The next epoch's."""
+        """Learning rate and weight decay of the next epoch."""
         return rates(self.config, self.history, self.phase)
 
     @property
     def awaited(self) -> tuple[str, str] | None:
-        """The key of the next epoch and who trains it at this moment, if another process does.
+        """The key of the next epoch and the process that is training it, if another one is.
 
-        The next step then waits until that is over, or until the other is gone. Otherwise the
-        epoch is this trial's, and others wait for it.
+        The next iteration then waits until that process has trained it or ended. If it is None,
+        this trial has claimed the epoch, and others wait for it.
         """
         return self.branch.awaited(self.phase, self._rates)
 
-    def _go_on(self, state: TrainState) -> None:
+    def _prepare(self, state: TrainState) -> None:
+        """Makes `state` the one before the next epoch."""
         architecture = state.architecture
         if isinstance(self.decision, Grow):
             architecture = self.decision.architecture
-        self._state = go_on(
+        self._state = prepared(
             state, self.history, self.phase, architecture, self.config, self.dataset
         )
 
@@ -199,7 +205,7 @@ class Trainer(Iterator[EpochRecord]):
         self.history = self.history.plus(record)
         self.phase = next_phase(self.config, self.history, self.decision)
         if state is not None:
-            self._go_on(state)
+            self._prepare(state)
         if self.finished:
             self.branch.release()
         self._in_epoch = False
@@ -207,7 +213,7 @@ class Trainer(Iterator[EpochRecord]):
 
     @property
     def _next_architecture(self) -> Architecture:
-        """Of the next epoch, whether or not the network is there yet."""
+        """The architecture of the next epoch, even if the network has not grown to it yet."""
         if isinstance(self.decision, Grow):
             return self.decision.architecture
         return self._state.architecture
@@ -220,11 +226,13 @@ class Trainer(Iterator[EpochRecord]):
                 time.sleep(_POLL_SECONDS)
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
-        """The next epoch, remembered or else trained; the state after it if that is at hand."""
+        """The next epoch from the store, or else trained, with the state after it if trained."""
         taken = self._rates
         if self.branch.has_moved:
             epoch = len(self.history) + 1
-            _LOG.warning("from epoch %d on arithmetic is not what it was: %s", epoch, _MOVED)
+            _LOG.warning(
+                "from epoch %d on, sums may round differently than before: %s", epoch, _CHANGED
+            )
         with self._in_store():
             remembered = self.branch.recall(self.phase, taken)
         if remembered is not None:
@@ -241,7 +249,7 @@ class Trainer(Iterator[EpochRecord]):
         self, state: TrainState | None, record: EpochRecord, constants: LipschitzConstants,
         architecture: Architecture,
     ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
-        """The growth after `record`'s epoch, likewise."""
+        """The growth after the epoch of `record`, from the store, or else done, as in `_epoch`."""
         with self._in_store():
             known = self.branch.recall_growth(record, architecture)
         if state is None and known is not None:
@@ -257,6 +265,7 @@ class Trainer(Iterator[EpochRecord]):
 
     @contextmanager
     def _in_store(self) -> Iterator[None]:
+        """Adds the time of its body to `store_seconds`."""
         started = time.perf_counter()
         yield
         if self.branch.store is not None:
