@@ -94,7 +94,7 @@ class Trainer(Iterator[EpochRecord]):
         else:
             history, contents = saved
             self._state = TrainState.restored(contents, history, config, self.dataset, self.device)
-            saved_root = contents.get("root", root)  # older states have none
+            saved_root = contents.get("root", root)  # files of older versions have no root
             self.branch.follow(history, self._state.architecture, saved_root)
         self.history, self.phase = self._state.history, self._state.phase
         self._in_epoch = False
@@ -160,7 +160,7 @@ class Trainer(Iterator[EpochRecord]):
         return self.branch.awaited(self.phase, self._rates)
 
     def _prepare(self, state: TrainState) -> None:
-        """Makes `state` the one before the next epoch."""
+        """Grows `state` if that was decided, and prepares it for the next epoch."""
         architecture = state.architecture
         if isinstance(self.decision, Grow):
             architecture = self.decision.architecture
@@ -226,7 +226,7 @@ class Trainer(Iterator[EpochRecord]):
                 time.sleep(_POLL_SECONDS)
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
-        """The next epoch from the store, or else trained, with the state after it if trained."""
+        """The next epoch, from the store or by training; the state is None if from the store."""
         taken = self._rates
         if self.branch.has_moved:
             epoch = len(self.history) + 1
@@ -249,7 +249,7 @@ class Trainer(Iterator[EpochRecord]):
         self, state: TrainState | None, record: EpochRecord, constants: LipschitzConstants,
         architecture: Architecture,
     ) -> tuple[TrainState | None, EpochRecord]:  # fmt: skip
-        """The growth after the epoch of `record`, from the store, or else done, as in `_epoch`."""
+        """Grows after the epoch of `record`; the state is None if epoch and growth are stored."""
         with self._in_store():
             known = self.branch.recall_growth(record, architecture)
         if state is None and known is not None:

@@ -39,7 +39,7 @@ class Branch:
     dataset: Dataset
     device: torch.device
     tip: str
-    """Key of the root, of the last epoch, or of the growth after it: parent of the next epoch."""
+    """The next epoch's parent key: of the root, the last epoch, or the growth after that epoch."""
     kept: str = "forks"
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Name of this trial. An epoch counts as reused only if another trial trained it."""
@@ -51,7 +51,7 @@ class Branch:
         """Root keys of the next epochs, and of the last one."""
         self._claim = Claim(self.store) if self.store else None
         self._temporary: str | None = None
-        """Key of the last state that was stored, if it is dropped once the next one is stored."""
+        """Key of the last stored state, if it is to be dropped once the next one is stored."""
 
     def follow(self, history: History, architecture: Architecture, root: str) -> None:
         """Moves to the end of `history`, after which the network has `architecture`.
@@ -100,7 +100,7 @@ class Branch:
             self._claim.release()
 
     def recall(self, phase: str, taken: Rates) -> Measured | None:
-        """Moves on by an epoch; returns its record and constants, or None if the store has none."""
+        """Moves to the next epoch; returns its record and constants, or None if not stored."""
         self.tip = self.next_key(phase, taken)
         self.keys.append(self.tip)
         self.last_root = self.root
@@ -134,7 +134,7 @@ class Branch:
             self._temporary = None
 
     def recall_growth(self, record: EpochRecord, architecture: Architecture) -> EpochRecord | None:
-        """Moves on by a growth; returns `record` with its results, or None if none are stored."""
+        """Moves past a growth; returns `record` with its results, or None if not stored."""
         self.tip = growth_key(self.tip, self.config, architecture)
         entry = self.store.record(self.tip) if self.store else None
         if entry is None:

@@ -20,11 +20,11 @@ from growsearch.epochs.store import EpochStore, entry_path
 
 CLAIMS = "claims"
 LIFETIME = 60.0
-"""Seconds after its last renewal at which a claim ends."""
+"""A claim ends this many seconds after its last renewal."""
 
 
 class Claim:
-    """A trial's claim on one epoch at a time. It ends with `release`, or with this object."""
+    """A trial's claim on one epoch at a time. `release` or deleting this object ends it."""
 
     def __init__(self, store: EpochStore) -> None:
         self._file = _ClaimFile(store)
@@ -110,7 +110,7 @@ class _ClaimFile:
             if key is not None and not self._place(key, new=True):
                 if holder(self.store, key):
                     return False
-                self._place(key)  # it has ended, or is of the same owner
+                self._place(key)  # the other claim has ended, or has the same owner
             self.key, self.renewing = key, key is not None
             if passed is not None:
                 self.store.remove(entry_path(CLAIMS, passed))

@@ -1,4 +1,4 @@
-"""How errors say that memory ran out."""
+"""Recognizes errors that say that memory ran out."""
 
 _OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "not enough memory", "bad_alloc",

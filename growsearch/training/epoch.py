@@ -163,9 +163,10 @@ def evaluate(
 def train_epoch(
     state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
-    """Trains on each training image once; returns mean loss and accuracy in percent of the steps.
+    """Trains on each training image once; returns the mean loss, and accuracy in percent.
 
-    This is the only training loop. The state's history is not changed.
+    Both are measured while training. This is the only training loop. The state's history is not
+    changed.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:

@@ -99,7 +99,7 @@ class Dataset:
 
 
 def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor | float:
-    """[channels, 1, 1]; for one channel a number, which changes how a GPU rounds a division."""
+    """[channels, 1, 1]; for one channel a number, as a GPU divides by it with another rounding."""
     if len(values) == 1:
         return values[0]
     return torch.tensor(values, device=device)[:, None, None]

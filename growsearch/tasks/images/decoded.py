@@ -92,7 +92,7 @@ class DecodedImages(Pictures):
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the pixels' hash, which was computed when they were written, and the index."""
+        """A hash of index, labels and the pixels' hash, which was computed by their writer."""
         digest = hashlib.sha256(self.file.sha256.encode())
         for tensor in (self.index, self.labels):
             digest.update(tensor.cpu().numpy().tobytes())
@@ -117,7 +117,7 @@ def _read(folder: Path, part: str) -> tuple[DecodedImages, list[str]]:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             index = dict(arrays)
-    except Exception as error:  # whatever numpy and zipfile make of a damaged file
+    except Exception as error:  # numpy and zipfile raise many types
         raise InputError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
     if index.get("format") != FORMAT:
         raise InputError(

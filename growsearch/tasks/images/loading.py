@@ -54,8 +54,8 @@ over images of each image's deviation, which is less than the deviation of all p
 def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> Dataset:
     """The data of a trial, with its number of training images and its image size.
 
-    `dataset` is the whole data set if it is already loaded. Raises InputError as `load_dataset`,
-    and if the data set does not allow those numbers.
+    `dataset` is the whole data set if it is already loaded. Raises InputError like `load_dataset`,
+    and if these numbers do not fit the data set.
     """
     if dataset is None:
         dataset = load_dataset(config.dataset, config.data_dir, config.split)
