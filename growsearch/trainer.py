@@ -1,4 +1,4 @@
-"""Iterate over a Trainer, get an EpochRecord an epoch."""
+"""The Trainer, an iterator that trains a trial and yields an EpochRecord for each epoch."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ from growsearch.machine.processes import ranks
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
-from growsearch.training.growth import go_on
+from growsearch.training.growth import prepared
 from growsearch.training.state import TrainState, read_state
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -27,30 +27,33 @@ from growsearch.trial.kinds import Decision, Grow
 from growsearch.trial.path import TrialPath
 
 _POLL_SECONDS = 0.2
-_MOVED = "torch, processor, threads, processes or options are others"
+_CHANGED = "torch, processor, threads, processes or options have changed"
 _LOG = logging.getLogger("growsearch")
 
 
 class Trainer(Iterator[EpochRecord]):
-    """One trial. Each step of the iteration trains an epoch, and grows the network if it is due.
+    """One trial. Each iteration trains an epoch, and grows the network if the policy decides so.
 
     >>> for record in Trainer(TrialConfig(epochs=30)):
     ...     print(record.epoch, record.architecture, record.val_accuracy)
 
-    Stopping early is to stop iterating. Equal configurations give equal records on one machine
-    and number of threads. Epochs that the `store` remembers are not trained again: their records
-    are what training would give, and the same trial started again goes on where it was killed.
-    `keep_states` says which states stay there; see Branch. `name` is the trial's in its search:
-    what it trained before it was interrupted is its own, not reused. `dataset` is the whole data
-    set, if it is loaded already. `saved` is what `read_state` has read, of a trial to go on with.
-    Raises InputError if data or device are not there.
+    To stop early, stop iterating. Equal configurations give equal records on the same machine with
+    the same number of threads. Raises InputError if data or device are missing.
 
-    In a process group of torch.distributed the trial is that of all its processes; each trains its
-    share of every batch, whose normalization is its own. All have the same records, the first is to
-    write them; there is no store then.
+    - `store`: its epochs are not trained again, and their records are those that training would
+      give. A trial that was killed therefore resumes when it is started again.
+    - `keep_states` says which states stay in the store; see Branch.
+    - `name`: the trial's name in its search. Epochs that the store has under this name do not
+      count as reused.
+    - `dataset`: the whole data set, if it is already loaded.
+    - `saved`: history and contents from `read_state`, to resume from.
 
-    A growth for which memory does not suffice, at once or in the next epoch, ends the trial as
-    failed, for `reason`; the epoch before it is whole, and in the store it is one to go on from.
+    In a process group of torch.distributed, all its processes train this one trial. Each trains
+    its share of every batch, and batch normalization sees only that share. All have the same
+    records, and the first process should write them. There can be no store.
+
+    If memory runs out during a growth or in the epoch after it, the trial ends with status "failed"
+    and `reason` says why. The store keeps the epoch before the growth, to resume from.
     """
 
     def __init__(
@@ -77,14 +80,14 @@ class Trainer(Iterator[EpochRecord]):
             self._state = TrainState.restored(
                 contents, history, self.config, self.dataset, self.device
             )
-            saved_root = contents.get("root", root)  # older states have none
+            saved_root = contents.get("root", root)  # files of older versions have no root
             self.branch.follow(history, self._state.architecture, saved_root)
             self.path.resume(history, self._state.phase, str(self._state.architecture))
         self._in_epoch = False
         self.recalled = False
-        """Whether the last epoch was remembered, not trained."""
+        """Whether the last epoch came from the store, without training."""
         self.reason: str | None = None
-        """Why the trial failed, if it did."""
+        """Why the trial failed; None if it did not."""
         self._store_seconds = 0.0
 
     @property
@@ -99,15 +102,16 @@ class Trainer(Iterator[EpochRecord]):
 
     @classmethod
     def load(cls, path: str | Path) -> "Trainer":
-        """A trainer that goes on from what `save` wrote, as if it had never stopped.
+        """A trainer that resumes from the file `path`, with the records that it has without a stop.
 
-        On another kind of machine or number of threads it says that it is not quite as if.
+        With another kind of machine or number of threads they may round differently, and a warning
+        is logged. Raises InputError if `path` is not a saved state.
         """
         config, history, contents = read_state(Path(path))
         return cls(config, saved=(history, contents))
 
     def save(self, path: str | Path) -> None:
-        """Write what `load` goes on from; InputError if an epoch was interrupted in its middle."""
+        """Writes the state for `load`. Raises InputError if an epoch was interrupted."""
         self._check_between_epochs()
         self.state.save(Path(path), self.config, self.branch.last_root)
 
@@ -115,36 +119,38 @@ class Trainer(Iterator[EpochRecord]):
         if self._in_epoch:
             raise InputError(
                 f"epoch {len(self.history) + 1} was interrupted and its weights are half trained; "
-                "go on from the last saved state with Trainer.load, or start again"
+                "resume from the last saved state with Trainer.load, or start again"
             )
 
     @property
     def finished(self) -> bool:
+        """Whether the trial has completed, diverged or failed."""
         return self.path.ended
 
     @property
     def state(self) -> TrainState:
-        """The state before the next epoch; made ready first, if the last ones were remembered."""
+        """The state before the next epoch, loaded or trained if epochs came from the store."""
         if len(self._state.history) < len(self.history):
-            self._go_on(self.branch.state_after(self._state, self.history))
+            self._prepare(self.branch.state_after(self._state, self.history))
         return self._state
 
     @property
     def next_key(self) -> str:
-        """The store key of the next epoch."""
+        """Store key of the next epoch."""
         return self.branch.next_key(self.path.phase, self.path.rates)
 
     @property
     def awaited(self) -> tuple[str, str] | None:
-        """The key of the next epoch and who trains it at this moment, if another process does.
+        """The key of the next epoch and the process that is training it, if another one is.
 
-        The next step then waits until that is over, or until the other is gone. Otherwise the
-        epoch is this trial's, and others wait for it.
+        The next iteration then waits until that process has trained it or ended. If it is None,
+        this trial has claimed the epoch, and others wait for it.
         """
         return self.branch.awaited(self.path.phase, self.path.rates)
 
-    def _go_on(self, state: TrainState) -> None:
-        self._state = go_on(
+    def _prepare(self, state: TrainState) -> None:
+        """Grows `state` if that was decided, and prepares it for the next epoch."""
+        self._state = prepared(
             state, self.history, self.path.phase, Architecture(self.path.architecture),
             self.config, self.dataset,
         )  # fmt: skip
@@ -179,7 +185,7 @@ class Trainer(Iterator[EpochRecord]):
         if not self.recalled:
             self.path.revise(seconds=time.perf_counter() - started)
         if state is not None:
-            self._go_on(state)
+            self._prepare(state)
         if self.finished:
             self.branch.release()
         self._in_epoch = False
@@ -198,11 +204,13 @@ class Trainer(Iterator[EpochRecord]):
                 time.sleep(_POLL_SECONDS)
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
-        """The next epoch, remembered or else trained; the state after it if that is at hand."""
+        """The next epoch, from the store or by training; the state is None if from the store."""
         taken, phase = self.path.rates, self.path.phase
         if self.branch.has_moved:
             epoch = len(self.history) + 1
-            _LOG.warning("from epoch %d on arithmetic is not what it was: %s", epoch, _MOVED)
+            _LOG.warning(
+                "from epoch %d on, sums may round differently than before: %s", epoch, _CHANGED
+            )
         with self._in_store():
             remembered = self.branch.recall(phase, taken)
         if remembered is not None:
@@ -218,9 +226,9 @@ class Trainer(Iterator[EpochRecord]):
     def _grown(
         self, state: TrainState | None, constants: LipschitzConstants, architecture: Architecture
     ) -> TrainState | None:
-        """The state after the growth that follows the last epoch, None if that was remembered.
+        """Grows after the last epoch, and puts what that did into its record.
 
-        The last record then has what the growth did.
+        Returns the grown state; None if epoch and growth are stored.
         """
         record = self.history[-1]
         with self._in_store():
@@ -240,6 +248,7 @@ class Trainer(Iterator[EpochRecord]):
 
     @contextmanager
     def _in_store(self) -> Iterator[None]:
+        """Adds the time of its body to `store_seconds`."""
         started = time.perf_counter()
         yield
         if self.branch.store is not None:

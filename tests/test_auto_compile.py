@@ -21,8 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor 
 def cache(tmp_path, monkeypatch):
     """The folder of measurements; a trial of two steps already counts as long."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(auto_compile, "STEPS", 2)
-    monkeypatch.setattr(auto_compile, "LONG", 0.0)
+    monkeypatch.setattr(auto_compile, "MIN_STEPS", 2)
+    monkeypatch.setattr(auto_compile, "MIN_SECONDS", 0.0)
     return tmp_path / "growsearch"
 
 
@@ -51,7 +51,7 @@ def test_a_short_trial_is_not_measured_and_not_compiled(config, tmp_path, monkey
 
 
 def test_for_a_trial_of_many_quick_steps_nothing_is_compiled(config, cache, monkeypatch):
-    monkeypatch.setattr(auto_compile, "LONG", 600.0)
+    monkeypatch.setattr(auto_compile, "MIN_SECONDS", 600.0)
     assert decided(config) == "off"
     assert [path.name for path in cache.iterdir()] == ["steps"]
 
@@ -90,7 +90,7 @@ DECIDES = """
 from growsearch import Trainer, TrialConfig
 from growsearch.training import auto_compile
 
-auto_compile.STEPS, auto_compile.LONG = 2, 0.0
+auto_compile.MIN_STEPS, auto_compile.MIN_SECONDS = 2, 0.0
 trial = TrialConfig(train_size=136, epochs=1, lr=0.1, architecture="1-1-1", policy="none")
 print(next(Trainer(trial)).compiled)
 """

@@ -659,23 +659,23 @@ def test_grey_jpegs_have_three_equal_channels(tmp_path, monkeypatch):
 ANNOTATIONS = "val/val_annotations.txt"
 TINY_DAMAGE = {
     "train is missing, so": lambda d: shutil.rmtree(d / "train"),
-    "train/n02 is missing, the images of a class": lambda d: shutil.rmtree(d / "train/n02"),
-    "train has 3 classes where Tiny-ImageNet has 4": lambda d: (
+    "train/n02 is missing, the folder of a class": lambda d: shutil.rmtree(d / "train/n02"),
+    "train has 3 classes, but Tiny-ImageNet has 4": lambda d: (
         (d / "wnids.txt").unlink(),
         shutil.rmtree(d / "train/n02"),
     ),
-    "wnids.txt has 5 classes where": lambda d: append(d / "wnids.txt", "n05"),
-    "n02/images has 0 *.JPEG where Tiny-ImageNet has 6": lambda d: shutil.rmtree(
+    "wnids.txt has 5 classes, but": lambda d: append(d / "wnids.txt", "n05"),
+    "n02/images has 0 *.JPEG, but Tiny-ImageNet has 6": lambda d: shutil.rmtree(
         d / "train/n02/images"
     ),
-    "n02/images has 5 *.JPEG where": lambda d: (d / "train/n02/images/n02_5.JPEG").unlink(),
+    "n02/images has 5 *.JPEG, but": lambda d: (d / "train/n02/images/n02_5.JPEG").unlink(),
     "val_annotations.txt is missing": lambda d: (d / ANNOTATIONS).unlink(),
     "gives 'val_00.JPEG' the unknown class 'n9'": lambda d: append(
         d / ANNOTATIONS, "val_00.JPEG\tn9\t0\t0\t1\t1\n"
     ),
     "gives 'val_00.JPEG' the unknown class ''": lambda d: append(d / ANNOTATIONS, "val_00.JPEG\n"),
     "names 'val_99.JPEG', but": lambda d: append(d / ANNOTATIONS, "val_99.JPEG\tn01\n"),
-    "has 1 labelled images where": lambda d: (d / ANNOTATIONS).write_text("val_00.JPEG\tn01\n"),
+    "has 1 labelled images, but": lambda d: (d / ANNOTATIONS).write_text("val_00.JPEG\tn01\n"),
     "n02_0.JPEG cannot be read": lambda d: (d / "train/n02/images/n02_0.JPEG").write_bytes(b"<p>"),
     "n02_1.JPEG cannot be read": lambda d: cut(d / "train/n02/images/n02_1.JPEG"),
     "val_03.JPEG has 32x64 pixels, not 64x64": lambda d: Image.new("RGB", (64, 32)).save(

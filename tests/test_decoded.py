@@ -189,14 +189,12 @@ def with_index(path: Path, **changes) -> None:
 
 
 DAMAGE = {
-    r"train.pixels has [\d,]+ bytes where its index has [\d,]+; ": lambda d: cut(
-        d / "train.pixels"
-    ),
+    r"train.pixels has [\d,]+ bytes, but its index has [\d,]+; ": lambda d: cut(d / "train.pixels"),
     r"val.pixels cannot be read \(.*empty.*\); ": lambda d: cut(d / "val.pixels", 0),
     r"val.pixels cannot be read \(.*No such file.*\); ": lambda d: (d / "val.pixels").unlink(),
     r"train.npz cannot be read \(.*No such file.*\); ": lambda d: (d / "train.npz").unlink(),
     r"val.npz cannot be read \(.+\); ": lambda d: cut(d / "val.npz"),
-    r"train.npz has format 2, and this growsearch reads 1; ": lambda d: with_index(
+    r"train.npz has format 2, but only 1 can be read; ": lambda d: with_index(
         d / "train.npz", format=np.array(2)
     ),
     r"has different classes in train and val; ": lambda d: with_index(
@@ -286,7 +284,7 @@ def test_until_it_ends_nothing_looks_complete(tmp_path):
     sizes = iter(Decoding(str(files), str(out)))
     next(sizes)
     assert not out.exists()
-    with pytest.raises(InputError, match=r"decoded.unfinished' is there: another .* remove the fo"):
+    with pytest.raises(InputError, match=r"decoded.unfinished' exists: another .* remove the fo"):
         Decoding(str(files), str(out))
     sizes.close()
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
@@ -302,13 +300,13 @@ def test_nothing_is_overwritten(capsys, tmp_path, of_256):
         assert f"'{out}' holds {held}; nothing was changed: choose a new folder\n" in err
         assert {path: path.read_bytes() for path in out.iterdir()} == before
     code, _, err = run(capsys, "decode", folder, tmp_path / "new")
-    assert code == 2 and f"'{folder}' is decoded already; train from it\n" in err
+    assert code == 2 and f"'{folder}' is already decoded; train from it\n" in err
     code, _, err = run(capsys, "decode", files, tmp_path / "notes.txt" / "new")
-    assert code == 2 and "notes.txt/new' cannot be made (Not a directory); choose another" in err
+    assert code == 2 and "notes.txt/new' cannot be created (Not a directory); choose another" in err
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_where_a_disk_is_mounted_the_folder_is_refused_at_once(tmp_path, of_256, monkeypatch):
     monkeypatch.setattr(Path, "is_mount", lambda self: self == tmp_path)
-    with pytest.raises(InputError, match=r"is where a disk is mounted.*; choose a new folder in i"):
+    with pytest.raises(InputError, match=r"is a mount point.*; choose a new folder in i"):
         Decoding(str(of_256[0]), str(tmp_path))

@@ -1,4 +1,4 @@
-"""A trial's path through an epoch store: which of its epochs are remembered, and how to go on."""
+"""A trial's path through an epoch store: the keys of its epochs, and its stored states."""
 
 import uuid
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +11,7 @@ from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.growth.lipschitz import LipschitzConstants
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.epoch import lipschitz_details, retrain
-from growsearch.training.growth import go_on
+from growsearch.training.growth import prepared
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -27,10 +27,11 @@ _GROWTH = (
 
 @dataclass
 class Branch:
-    """The keys of the trial's epochs, and what `store`, if there is one, knows of them.
+    """The keys of a trial's epochs, and what `store` has of them; it may be None.
 
-    `kept` says which states stay: "all"; "forks", those before a growth or the begin of
-    fine-tuning, where another trial may go on otherwise, and the last; or the "last" alone.
+    `kept` says which states stay in the store: "all"; "last", the state after the last epoch only;
+    or "forks", also the states before a growth or the start of fine-tuning, because other trials
+    may take another decision there.
     """
 
     store: EpochStore | None
@@ -38,24 +39,25 @@ class Branch:
     dataset: Dataset
     device: torch.device
     tip: str
-    """What the next epoch hangs on: the root, the last epoch, or the growth after it."""
+    """The next epoch's parent key: of the root, the last epoch, or the growth after that epoch."""
     kept: str = "forks"
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Who trains: epochs remembered from the same are not reused, only gone through again."""
+    """Name of this trial. An epoch counts as reused only if another trial trained it."""
 
     def __post_init__(self) -> None:
         self.keys: list[str] = []
-        """Of the epochs so far, in order."""
+        """Keys of the epochs so far, in order."""
         self.root = self.last_root = self.tip
-        """Of the epochs to come, and of the last one."""
+        """Root keys of the next epochs, and of the last one."""
         self._claim = Claim(self.store) if self.store else None
-        self._passing: str | None = None
-        """An epoch whose state this trial has kept only to go on from."""
+        self._temporary: str | None = None
+        """Key of the last stored state, if it is to be dropped once the next one is stored."""
 
     def follow(self, history: History, architecture: Architecture, root: str) -> None:
-        """Go to the end of `history`, after which the network is of `architecture`.
+        """Moves to the end of `history`, after which the network has `architecture`.
 
-        If its last epoch's root is not this trial's, the epochs to come are others than there.
+        `root` is the root key of its last epoch. If it is not this trial's root key, the keys of
+        the next epochs depend on both.
         """
         if not history:
             return
@@ -68,18 +70,18 @@ class Branch:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the last epoch was trained with another configuration, or elsewhere."""
+        """Whether the last epoch was trained with another configuration, data or arithmetic."""
         return self.last_root != self.root
 
     def next_key(self, phase: str, taken: Rates) -> str:
-        """Of the next epoch."""
+        """Store key of the next epoch."""
         return epoch_key(self.tip, phase, taken, self.config)
 
     def awaited(self, phase: str, taken: Rates) -> tuple[str, str] | None:
-        """The key of the next epoch and who trains it now; None if it is remembered, or ours.
+        """The key of the next epoch and the process that is training it; None if none is.
 
-        Then it is claimed. A trial that has to wait claims nothing, so that no two wait for each
-        other.
+        None means that the store has the epoch, or that this trial has now claimed it. A trial
+        that has to wait gives up its claim, so that two trials never wait for each other.
         """
         if self.store is None or self._claim is None:
             return None
@@ -93,12 +95,12 @@ class Branch:
         return key, who or "another process"
 
     def release(self) -> None:
-        """Leave the last epoch to others."""
+        """Gives up the claim of this trial."""
         if self._claim is not None:
             self._claim.release()
 
     def recall(self, phase: str, taken: Rates) -> Measured | None:
-        """The next epoch, if it is remembered; it is the last one from now on."""
+        """Moves to the next epoch; returns its record and constants, or None if not stored."""
         self.tip = self.next_key(phase, taken)
         self.keys.append(self.tip)
         self.last_root = self.root
@@ -112,27 +114,27 @@ class Branch:
     def remember(
         self, record: EpochRecord, constants: LipschitzConstants, state: TrainState
     ) -> None:
-        """The last epoch, which has just been trained."""
+        """Stores the last epoch, which has just been trained."""
         if self.store is None:
             return
         kept = self.store.keep(self.tip, state.contents())
         entry = asdict(record) | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
         self.store.remember(self.tip, entry)
         if kept:
-            if self._passing is not None and self.kept != "all":
-                self.store.drop(self._passing)
-            self._passing = self.tip
+            if self._temporary is not None and self.kept != "all":
+                self.store.drop(self._temporary)
+            self._temporary = self.tip
         self.store.trim()
         if self._claim is not None:
             self._claim.rest()
 
     def fork(self) -> None:
-        """The trial has taken one of several ways after the last epoch: its state is to stay."""
+        """Keeps the state after the last epoch, because other trials may take another decision."""
         if self.kept != "last":
-            self._passing = None
+            self._temporary = None
 
     def recall_growth(self, record: EpochRecord, architecture: Architecture) -> EpochRecord | None:
-        """The record with what a growth after the last epoch does, if that is remembered."""
+        """Moves past a growth; returns `record` with its results, or None if not stored."""
         self.tip = growth_key(self.tip, self.config, architecture)
         entry = self.store.record(self.tip) if self.store else None
         if entry is None:
@@ -141,14 +143,16 @@ class Branch:
         return replace(record, grew=True, seconds=seconds, **with_tuples(entry))
 
     def remember_growth(self, record: EpochRecord) -> None:
+        """Stores the results of the last growth, which `record` has."""
         if self.store is not None:
             self.store.remember(self.tip, {name: getattr(record, name) for name in _GROWTH})
 
     def state_after(self, state: TrainState, history: History) -> TrainState:
-        """The state after the last epoch of `history`, before what was decided there.
+        """The state after the last epoch of `history`, before the growth or phase that follows.
 
-        It is loaded, or else trained from the nearest one that can be: an earlier one in the store,
-        or `state`, which is ready for the epoch after its own history.
+        It is loaded from the store, or else trained again from the newest state there is: an
+        earlier one in the store, or `state`, which is prepared for the epoch after its history.
+        `state` may be changed.
         """
         n, ready = len(state.history), True
         for k in range(len(history), n, -1):
@@ -162,7 +166,7 @@ class Branch:
         for k in range(n, len(history)):
             if not ready:
                 architecture = Architecture(history[k].architecture)
-                state = go_on(
+                state = prepared(
                     state, History(history[:k]), history[k].phase, architecture, self.config,
                     self.dataset,
                 )  # fmt: skip
@@ -173,7 +177,7 @@ class Branch:
 
 
 def remembered(store: EpochStore, key: str, by: str) -> Measured | None:
-    """The epoch of `key`, as the trial that trained it recorded it; reused, if it is not `by`."""
+    """The stored epoch of `key`, or None. It counts as reused unless `by` has trained it."""
     entry = store.record(key)
     if entry is None:
         return None

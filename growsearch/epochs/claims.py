@@ -1,11 +1,11 @@
-"""Which epochs are being trained, so that two searches over one store do not train one twice.
+"""Claims on epochs, so that two searches with one store do not train an epoch twice.
 
-    claims/<kk>/<key>    the owner, host and process of a trial whose latest epoch is this one: JSON
+    claims/<kk>/<key>    owner, host and process of a trial whose newest epoch is this one: JSON
 
-A claim is advice, never a lock: it lapses when its process is gone, or LIFETIME seconds after the
-epoch or the last sign of life, and where files cannot be created exclusively two that are made in
-the same instant cost one epoch trained twice. Hosts' clocks have to agree to within half of
-LIFETIME. Nobody waits while holding a claim, so that waiting always ends.
+A claim is advice, not a lock. It ends when its process ends, or LIFETIME seconds after it was last
+renewed; it is renewed until its epoch is trained. On filesystems that cannot create a file
+exclusively, two trials may claim an epoch in the same instant, and both train it. The clocks of
+hosts must agree within LIFETIME / 2. A trial that waits holds no claim, so waiting always ends.
 """
 
 import json
@@ -20,52 +20,57 @@ from growsearch.epochs.store import EpochStore, entry_path
 
 CLAIMS = "claims"
 LIFETIME = 60.0
-"""Seconds without renewal after which a claim counts for nothing."""
+"""A claim ends this many seconds after its last renewal."""
 
 
 class Claim:
-    """What one trial claims: an epoch at a time, until it is released or this object is gone."""
+    """A trial's claim on one epoch at a time. `release` or deleting this object ends it."""
 
     def __init__(self, store: EpochStore) -> None:
-        self._sign = _Sign(store)
-        weakref.finalize(self, self._sign.end)
+        self._file = _ClaimFile(store)
+        weakref.finalize(self, self._file.end)
 
     def move(self, key: str) -> bool:
-        """Claim the epoch of `key`, which begins, instead of the last; False if another was first.
+        """Claims the epoch of `key` instead of the last one; returns False if another trial has it.
 
-        A store that cannot be written holds no claims, and nobody is first there.
+        If the store cannot be written, it returns True without a claim.
         """
-        return self._sign.move(key)
+        return self._file.move(key)
 
     def rest(self) -> None:
-        """The epoch is over: its claim, which covers the way to the next, is renewed no more."""
-        self._sign.renewing = False
+        """Stops renewing the claim, as the epoch is trained.
+
+        It still holds for LIFETIME, so that the next epoch can begin.
+        """
+        self._file.renewing = False
 
     def release(self) -> None:
-        self._sign.move(None)
+        """Removes the claim."""
+        self._file.move(None)
 
 
 def holder(store: EpochStore, key: str | None, before: str | None = None) -> str | None:
-    """Who else trains the epoch of `key`, like "process 12 on host"; None if nobody does.
+    """The process of another owner that trains the epoch of `key`, like "process 12 on host".
 
-    Who has trained the one `before` it counts too, as it may not have begun the next yet.
+    A process that claims the epoch `before` it counts too, because it may be about to begin this
+    one. None if there is no such process.
     """
     if key is None:
         return None
-    return _holder(store, key) or holder(store, before)
+    return _claimant(store, key) or holder(store, before)
 
 
-def _holder(store: EpochStore, key: str) -> str | None:
+def _claimant(store: EpochStore, key: str) -> str | None:
     path = entry_path(CLAIMS, key)
     try:
         entry = store.files.get_file_info(path)
-        if entry.mtime is None:  # there is none
+        if entry.mtime is None:  # there is no claim
             return None
         with store.files.open_input_file(path) as file:
             owner, host, process = json.loads(file.read())
-    except OSError:  # it has just been removed
+    except OSError:  # the claim has just been removed
         return None
-    except ValueError:  # it is just being written
+    except ValueError:  # the claim is being written
         owner, host, process = "", "another host", 0
     if owner == store.owner:
         return None
@@ -81,12 +86,12 @@ def _is_gone(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's
+    except OSError:  # the process is another user's
         return False
     return False
 
 
-class _Sign:
+class _ClaimFile:
     """The file of a claim, and the thread that renews it."""
 
     def __init__(self, store: EpochStore) -> None:
@@ -105,7 +110,7 @@ class _Sign:
             if key is not None and not self._place(key, new=True):
                 if holder(self.store, key):
                     return False
-                self._place(key)  # of the same owner, which has left it
+                self._place(key)  # the other claim has ended, or has the same owner
             self.key, self.renewing = key, key is not None
             if passed is not None:
                 self.store.remove(entry_path(CLAIMS, passed))
@@ -125,7 +130,7 @@ class _Sign:
                     self._place(self.key)
 
     def _place(self, key: str, new: bool = False) -> bool:
-        """Write the claim; False if it was to be `new` and there is one."""
+        """Writes the claim; returns False if it must be `new` and there is one."""
         path = entry_path(CLAIMS, key)
         claim = json.dumps([self.store.owner, socket.gethostname(), os.getpid()])
         try:
@@ -138,6 +143,6 @@ class _Sign:
                     stream.write(claim.encode())
         except FileExistsError:
             return False
-        except OSError:  # a full disk, say: an epoch may be trained twice
+        except OSError:  # without a claim, on a full disk say, two trials may train the epoch
             self.store.remove(path)
         return True

@@ -1,11 +1,11 @@
-"""Epochs remembered: records and states by their keys, on any filesystem that pyarrow knows.
+"""The epoch store: records and training states by key, on any filesystem that pyarrow supports.
 
-    records/<kk>/<key>   what an epoch, or a growth, came to: JSON
-    states/<kk>/<key>    the training state after an epoch: what torch.save writes
+    records/<kk>/<key>   the results of an epoch or a growth: JSON
+    states/<kk>/<key>    the training state after an epoch, as torch.save writes it
 
-<kk> are the key's first two digits. A file begins with a line that has the hash of the rest. It is
-written under another name and moved, so that a reader sees all of it or nothing, and it is never
-changed: whoever computes an epoch again writes the same.
+<kk> are the key's first two digits. A file's first line has the SHA-256 hash of the rest. Files are
+written under another name and then moved, so that a reader never sees an incomplete file. They are
+never changed: training an epoch again gives the same content.
 """
 
 import hashlib
@@ -37,13 +37,13 @@ _LOG = logging.getLogger("growsearch")
 class EpochStore:
     """The store at `place`: a folder, or an address such as s3://bucket/folder.
 
-    `owner` is who claims epochs here (see claims.py): a search, or by default this process. Beyond
-    `state_bytes` of states it drops those of the earliest epochs, which are the soonest trained
-    again, whenever it has written a twentieth of that.
+    `owner` names the search that claims epochs (see claims.py); the default names this process. If
+    states take more than `state_bytes`, `trim` drops those of the earliest epochs, which take the
+    least time to train again.
 
-    Any number of processes may read and write it at once. What cannot be written (a full disk) or
-    read (a damaged file, which is removed) is logged once and trained anew: a store never stops a
-    trial. Raises InputError if there is no such filesystem.
+    Any number of processes may read and write the store at once. The store never stops a trial: if
+    it cannot be written (a full disk) or a file is damaged, it logs a warning, and epochs are
+    trained again. A damaged file is removed. Raises InputError if `place` cannot be used.
     """
 
     def __init__(
@@ -65,24 +65,25 @@ class EpochStore:
             ) from error
         self.files = fs.SubTreeFileSystem(path, base)
         self.state_bytes = state_bytes
-        self._unweighed = math.inf
-        """Bytes of states written since the last look at what there is."""
-        self._complained = False
+        self._unchecked_bytes = math.inf
+        """Bytes of states written since `trim` last listed the states; inf before it has."""
+        self._warned = False
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether there is an entry; a look inside may find it damaged."""
+        """Whether the store has an entry, which may be damaged."""
         return self.files.get_file_info(entry_path(kind, key)).type == fs.FileType.File
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """What was remembered under `key`; None if nothing was."""
+        """The record of `key`; None if the store has none."""
         content = self._read(RECORDS, key)
         return None if content is None else json.loads(content)
 
     def remember(self, key: str, record: dict[str, Any]) -> None:
+        """Writes the record of `key`."""
         self._write(RECORDS, key, json.dumps(record).encode())
 
     def state(self, key: str) -> dict[str, Any] | None:
-        """The contents of the state after the epoch of `key`, on the CPU; None if not kept."""
+        """The contents of the state after the epoch of `key`, on the CPU; None if there is none."""
         content = self._read(STATES, key)
         if content is None:
             return None
@@ -94,26 +95,26 @@ class EpochStore:
         return contents
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:
-        """Whether the state is there now."""
+        """Writes the state after the epoch of `key`; returns whether the store has it now."""
         import torch
 
         buffer = io.BytesIO()
         torch.save(contents, buffer)
-        self._unweighed += buffer.tell()
+        self._unchecked_bytes += buffer.tell()
         return self._write(STATES, key, buffer.getvalue())
 
     def trim(self) -> None:
-        """Keep to `state_bytes`, if enough was written since the last time."""
-        if self.state_bytes is not None and self._unweighed > self.state_bytes / 20:
+        """Drops states beyond `state_bytes`, each time that a twentieth of it has been written."""
+        if self.state_bytes is not None and self._unchecked_bytes > self.state_bytes / 20:
             collect(self, self.state_bytes)
-            self._unweighed = 0
+            self._unchecked_bytes = 0
 
     def drop(self, key: str) -> None:
-        """Forget the state of `key`, not its record."""
+        """Removes the state of `key`, but not its record."""
         self.remove(entry_path(STATES, key))
 
     def entries(self, kind: str) -> Iterator[fs.FileInfo]:
-        """The files of `kind`, RECORDS or STATES, a folder at a time."""
+        """The files of `kind`, RECORDS or STATES, listed folder by folder."""
         for prefix in range(256):
             yield from self._folder(kind, prefix)
 
@@ -122,27 +123,27 @@ class EpochStore:
         return self.files.get_file_info(folder)
 
     def damaged(self, kind: str) -> list[str]:
-        """The files of `kind` that are not as they were written.
+        """Paths of the files of `kind` whose content does not match their hash.
 
-        Read by several processes to a core, since a disk has the next file ready only if asked.
+        Four processes a core read them, because a process waits for the disk at each file.
         """
         with get_context("spawn").Pool(4 * (os.cpu_count() or 1)) as pool:
             found = pool.imap(partial(_damaged, self.place, kind), range(256))
             return [path for paths in found for path in paths]
 
     def sweep(self) -> None:
-        """Remove what killed processes have left unfinished."""
+        """Removes unfinished files, which killed processes have left, after an hour."""
         before = datetime.now(UTC) - timedelta(hours=1)
         for entry in self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True)):
             if entry.mtime is not None and entry.mtime < before:
                 self.remove(entry.path)
 
     def is_whole(self, path: str) -> bool:
-        """Whether the file of an entry is as it was written, if it still is there."""
+        """Whether the content of the file at `path` matches its hash; true if the file is gone."""
         try:
             with self.files.open_input_file(path) as file:
                 return _content(file.read()) is not None
-        except FileNotFoundError:  # collected meanwhile
+        except FileNotFoundError:  # another process has dropped it
             return True
 
     def _read(self, kind: str, key: str) -> bytes | None:
@@ -156,7 +157,7 @@ class EpochStore:
             _LOG.warning("%s in store %s cannot be read (%s)", path, self.place, one_line(error))
             return None
         if content is None:
-            _LOG.warning("%s in store %s is damaged; it is made anew", path, self.place)
+            _LOG.warning("%s in store %s is damaged; it is made again", path, self.place)
             self.remove(path)
         return content
 
@@ -173,40 +174,40 @@ class EpochStore:
                 file.write(content)
             self.files.move(unfinished, path)
         except OSError as error:
-            if not self._complained:
+            if not self._warned:
                 _LOG.warning(
-                    "store %s cannot be written (%s); epochs are trained without it until it can",
+                    "store %s cannot be written (%s); training continues without storing epochs",
                     self.place, one_line(error),
                 )  # fmt: skip
-            self._complained = True
+            self._warned = True
             self.remove(unfinished)
             return False
         return True
 
     def remove(self, path: str) -> None:
-        """The file at `path`, if there is one."""
-        with suppress(OSError):  # another process was quicker, or it was never there
+        """Removes the file at `path`, if it exists."""
+        with suppress(OSError):  # it does not exist, or another process has removed it
             self.files.delete_file(path)
 
 
 def existing(place: str) -> EpochStore:
-    """The store at `place`; InputError if there is none."""
+    """The store at `place`. Raises InputError if there is none."""
     if "://" not in place and not Path(place, RECORDS).is_dir():
         raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
     return EpochStore(place)
 
 
 def in_bytes(megabytes: float | None) -> int | None:
-    """Of the states that may stay; None if there is no limit. InputError if it is no size."""
+    """The limit for states in bytes; None for no limit. Raises InputError if it is not a size."""
     if megabytes is not None and not 0 <= megabytes < math.inf:
-        raise InputError(f"state_megabytes={megabytes} is no size; give 0 or more")
+        raise InputError(f"state_megabytes={megabytes} is not a size; give 0 or more")
     return None if megabytes is None else int(megabytes * 1e6)
 
 
 def collect(store: EpochStore, budget: int) -> tuple[int, int]:
-    """Drop states until the rest takes `budget` bytes: how many, and their bytes.
+    """Drops states until the rest takes at most `budget` bytes; returns their number and bytes.
 
-    Those of the earliest epochs go first. What was never finished, for an hour, goes as well.
+    States of the earliest epochs are dropped first. Unfinished files are removed after an hour.
     """
     states = []
     for entry in store.entries(STATES):
@@ -224,18 +225,19 @@ def collect(store: EpochStore, budget: int) -> tuple[int, int]:
 
 
 def _damaged(place: str, kind: str, prefix: int) -> list[str]:
+    """`EpochStore.damaged` for one folder, in a process of its own."""
     store = EpochStore(place)
     paths = (entry.path for entry in store._folder(kind, prefix))
     return [path for path in paths if not store.is_whole(path)]
 
 
 def entry_path(kind: str, key: str) -> str:
-    """Where the entry of `kind` and `key` lies in a store."""
+    """The path of the entry of `kind` and `key`, below the store's place."""
     return f"{kind}/{key[:2]}/{key}"
 
 
 def _content(file: bytes) -> bytes | None:
-    """What follows the first line; None if that is not its hash."""
+    """What follows the first line; None if the first line does not have its hash."""
     head, _, content = file.partition(b"\n")
     return content if head == _head(content) else None
 

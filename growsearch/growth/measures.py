@@ -1,7 +1,7 @@
-"""What LipGrow's theory says of a growth (section 3.3), measured on held-out images.
+"""The quantities of LipGrow's theory of growth (section 3.3), measured on held-out images.
 
-Feature maps are compared in the Euclidean norm, for which the Lipschitz constants hold. Each
-sub-network is an ODE of unit time: N blocks of step size h = 1/N and functions f = residual / h.
+Distances of feature maps are Euclidean, as the Lipschitz constants are. The theory sees a
+sub-network as an ODE over unit time: N blocks with step size h = 1/N and functions f = residual/h.
 """
 
 from dataclasses import dataclass
@@ -12,31 +12,32 @@ from torch import Tensor
 
 from growsearch.growth.initializers.clone import clone_sources
 from growsearch.growth.lipschitz import LipschitzConstants
-from growsearch.machine.compiling import as_written
+from growsearch.machine.compiling import uncompiled
 from growsearch.tasks.images.blocks import Block, ResidualBlock
 from growsearch.tasks.images.networks import GrowableNetwork
 
 
 @dataclass(frozen=True)
 class GrowthMeasures:
-    """One value a sub-network, each fed with what the old network feeds it."""
+    """One value for each sub-network, old and grown, on its input in the old network."""
 
     temporal_error: tuple[float, ...]
     """e(N, N+): mean distance of the grown sub-network's output from the old one's."""
     functional_difference: tuple[float | None, ...]
-    """C(N, N+), equation 4: largest distance of a grown block's f from that of its nearest old
-    block; None where the sub-network had one block, which is near to none of the new ones, and for
-    blocks that are no residuals."""
+    """C(N, N+), equation 4: largest distance of a grown block's f from the f of its nearest old
+    block. None if blocks are not residual, or if the sub-network grew from one block, which is not
+    near the new ones."""
     temporal_bound: tuple[float | None, ...]
-    """Theorem 3's upper bound of the temporal error, with suprema taken over the images."""
+    """Upper bound of the temporal error (theorem 3), with suprema over the measured images; None
+    where `functional_difference` is None."""
 
 
-@as_written()
+@uncompiled()
 @torch.no_grad()
 def measure_growth(
     old: GrowableNetwork, grown: GrowableNetwork, constants: LipschitzConstants, images: Tensor
 ) -> GrowthMeasures:
-    """Compare both networks in evaluation mode on `images` [n, channels, height, width].
+    """Compares both networks on `images`, [n, channels, height, width], in evaluation mode.
 
     `constants` are the Lipschitz constants of `old`.
     """
@@ -64,7 +65,7 @@ def measure_growth(
 def _differences(
     old: list[Block], grown: list[Block], inputs: list[Tensor]
 ) -> tuple[float | None, float]:
-    """C(N, N+), and M, the largest norm of a grown block's f."""
+    """C(N, N+), and M, the largest norm of a grown block's f; (None, 0) where C is undefined."""
     n, n_grown = len(old), len(grown)
     if n == 1 < n_grown:
         return None, 0.0
@@ -81,7 +82,7 @@ def _differences(
 
 
 def _bound(by_layer: list[list[float]], difference: float | None, largest: float) -> float | None:
-    """(exp(L) - 1) / L * (C + M L h / 4); infinity where that is beyond floating point."""
+    """(exp(L) - 1) / L * (C + M L h / 4); infinity if that exceeds floating point."""
     if difference is None:
         return None
     h = 1 / len(by_layer)
@@ -91,4 +92,5 @@ def _bound(by_layer: list[list[float]], difference: float | None, largest: float
 
 
 def _norms(x: Tensor) -> Tensor:
+    """The norm of each image's features, [n]."""
     return x.flatten(1).norm(dim=1)

@@ -1,4 +1,4 @@
-"""What decides how sums round on this machine."""
+"""The properties of this machine that decide how sums round."""
 
 from typing import Any
 
@@ -10,7 +10,10 @@ from growsearch.trial.config import TrialConfig
 
 
 def arithmetic(config: TrialConfig, device: torch.device) -> dict[str, Any]:
-    """What decides the last bits of sums and products, but for the compiler."""
+    """The properties that decide the last bits of sums and products, as values of JSON types.
+
+    The compiler decides them too, but is not included. `config.precision` must not be "auto".
+    """
     assert config.precision != "auto"
     made: dict[str, Any] = {"torch": torch.__version__, "precision": config.precision}
     if (count := ranks().count) > 1:

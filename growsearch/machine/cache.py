@@ -1,9 +1,9 @@
-"""Where downloads and measurements are kept."""
+"""The cache folder, which holds downloads, decoded images and measurements."""
 
 import os
 from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where downloads go, and are found again."""
+    """$XDG_CACHE_HOME/growsearch, or else ~/.cache/growsearch. It may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "growsearch"

@@ -1,4 +1,4 @@
-"""Training steps by torch.compile, block by block: what serves one serves all of its shape."""
+"""Compiles networks block by block with torch.compile; blocks of equal shape share their code."""
 
 import os
 import shutil
@@ -11,13 +11,17 @@ import torch
 from growsearch.trial.errors import InputError
 
 SHAPES = 256
-"""Of blocks and batches that are compiled, before torch would go on without."""
+"""Number of shapes that torch may compile a block for; beyond it torch runs blocks uncompiled."""
 
 
 @contextmanager
-def as_written() -> Iterator[None]:
-    """Within it nothing compiled is used: to evaluate is not worth compiling networks once more."""
-    if "torch._dynamo" in sys.modules:  # without it nothing is compiled, and loading it takes long
+def uncompiled() -> Iterator[None]:
+    """Runs networks without compiled code.
+
+    Evaluation uses it, because compiling a network once more for evaluation takes longer than it
+    saves.
+    """
+    if "torch._dynamo" in sys.modules:  # it loads slowly, and until then nothing is compiled
         with torch.compiler.set_stance("force_eager"):
             yield
     else:
@@ -25,18 +29,18 @@ def as_written() -> Iterator[None]:
 
 
 def _compilers() -> list[str]:
-    """For C++; one of them is needed."""
+    """Names of C++ compilers, of which torch.compile needs one."""
     given = os.environ.get("CXX")
     return [given] if given else ["g++", "clang++"]
 
 
 def can_compile() -> bool:
-    """Whether there is a C++ compiler, as `compile_blocks` needs."""
+    """Whether this machine has a C++ compiler, which `compile_blocks` needs."""
     return any(map(shutil.which, _compilers()))
 
 
 def check_compiler() -> None:
-    """InputError where there is none."""
+    """Raises InputError if this machine has no C++ compiler."""
     if not can_compile():
         raise InputError(
             f"compile 'on' needs a C++ compiler, but {_compilers()[0]} is not installed; install "
@@ -45,14 +49,16 @@ def check_compiler() -> None:
 
 
 def compile_blocks(blocks: Iterable[torch.nn.Module]) -> None:
-    """Compile each block when it is first trained, anew for each shape of its input.
+    """Makes torch compile each block at its first training step, and again for each input shape.
 
-    Sizes are never symbolic: what a batch came to would depend on the batches before.
+    Compiled code is for fixed sizes: with symbolic sizes a result would depend on the sizes of
+    earlier batches. Raises InputError if there is no C++ compiler.
     """
     import torch._inductor.config as inductor
 
     check_compiler()
-    # else a GPU's reductions are those that a measurement finds fastest, each time anew
+    # otherwise each process times the possible GPU reductions and takes the fastest, so that
+    # rounding differs between processes
     inductor.deterministic = True
     torch._dynamo.config.recompile_limit = max(SHAPES, torch._dynamo.config.recompile_limit)
     for block in blocks:

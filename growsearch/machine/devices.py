@@ -1,4 +1,4 @@
-"""Where a trial trains, and how long that takes there."""
+"""The device that a trial trains on, and a stopwatch for it."""
 
 import time
 from typing import Any
@@ -9,27 +9,30 @@ from growsearch.trial.errors import InputError
 
 
 def device_of(name: str) -> torch.device:
-    """The device that "auto", "cpu" or "cuda" names; InputError for a GPU that is not there."""
+    """The device named "auto", "cpu" or "cuda"; makes cuDNN deterministic if it is a GPU.
+
+    Raises InputError for "cuda" if torch finds no GPU.
+    """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise InputError("device 'cuda' was asked for, but torch finds none; use auto or cpu")
+        raise InputError("device 'cuda' needs a GPU, but torch finds none; use auto or cpu")
     if name == "cpu" or not available:
         return torch.device("cpu")
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # float32 is float32; for speed there is bfloat16
+    torch.backends.cudnn.allow_tf32 = False  # TF32 drops bits of float32 numbers
     return torch.device("cuda")
 
 
 class Stopwatch:
-    """Times work on `device` piece by piece, in seconds; on a GPU in its own, by events."""
+    """Measures the time of work on `device`, lap by lap; on a GPU by CUDA events."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._last = self._now()
 
     def lap(self) -> float:
-        """Of what was begun since the last call, or since the start. Waits until it is done."""
+        """Seconds since the last lap, or since the start. Waits until the work begun is done."""
         last, self._last = self._last, self._now()
         if isinstance(last, torch.cuda.Event):
             self._last.synchronize()

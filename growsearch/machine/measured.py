@@ -1,4 +1,4 @@
-"""What is measured once on a machine, so that equal trials stay equal there."""
+"""Measurements that a machine makes once, so that equal trials stay equal there."""
 
 import hashlib
 import json
@@ -13,13 +13,14 @@ from growsearch.machine.cache import cache_folder
 T = TypeVar("T")
 
 
-def measured_once(what: str, kind: str, measure: Callable[[], T]) -> T:
-    """What `measure` gives, in JSON's types; for this `kind` the cache folder remembers it.
+def measured_once(topic: str, kind: str, measure: Callable[[], T]) -> T:
+    """The result of `measure`, of JSON types; the cache folder keeps it for each topic and kind.
 
-    Of processes that measure at one time, what the first one finds counts for all.
+    If several processes measure at the same time, all return the result that was stored first.
+    If the cache folder cannot be written, each process measures for itself.
     """
     name = hashlib.sha256(kind.encode()).hexdigest()[:16]
-    answer = cache_folder() / what / name
+    answer = cache_folder() / topic / name
     found: T | None = _known(answer)
     if found is not None:
         return found
@@ -32,9 +33,9 @@ def measured_once(what: str, kind: str, measure: Callable[[], T]) -> T:
             os.link(mine, answer)
         except FileExistsError:
             measured = _known(answer) or measured
-        except OSError:  # a file system without links
+        except OSError:  # the file system has no links
             mine.replace(answer)
-    except OSError:  # a read-only home: each process measures
+    except OSError:  # the folder is read-only
         pass
     with suppress(OSError):
         mine.unlink()

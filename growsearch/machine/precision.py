@@ -1,8 +1,8 @@
-"""The numbers that a trial trains and evaluates in: float32, or bfloat16 where that is faster.
+"""The number format that a trial trains and evaluates in: float32 or bfloat16.
 
-bfloat16 is torch's autocast: convolutions and what follows them. Weights, their gradients and
-momentum, statistics and logits stay float32, and so do growth and Lipschitz constants, which never
-enter it.
+With bfloat16, torch's autocast computes convolutions and the operations on their outputs in
+bfloat16. Weights, gradients, momentum, batch statistics and logits stay float32. Growth and
+Lipschitz constants are computed in float32, outside autocast.
 """
 
 import torch
@@ -10,20 +10,20 @@ import torch
 from growsearch.trial.errors import InputError
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
-INSTRUCTIONS = (8, 0)
-"""Compute capability of the first GPUs with bfloat16."""
+BFLOAT16_CAPABILITY = (8, 0)
+"""Compute capability of the first GPUs with bfloat16 instructions."""
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """Within it, networks compute in `precision`."""
+    """The context in which networks compute in `precision`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == BFLOAT16)
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """InputError where `device` has no bfloat16 that convolutions can use."""
+    """Raises InputError if `precision` is bfloat16 and `device` is a GPU without it."""
     if precision != BFLOAT16 or device.type != "cuda":
         return
-    if (capability := torch.cuda.get_device_capability(device)) < INSTRUCTIONS:
+    if (capability := torch.cuda.get_device_capability(device)) < BFLOAT16_CAPABILITY:
         raise InputError(
             "precision 'bfloat16' needs a GPU of compute capability 8.0, but "
             f"{torch.cuda.get_device_name(device)} has {capability[0]}.{capability[1]}; use "

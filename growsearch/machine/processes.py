@@ -1,7 +1,7 @@
-"""One large trial on several processes, each with a GPU of its own or cores: torchrun starts them.
+"""One large trial on several processes, which torchrun starts, each with its own GPU or cores.
 
-Each trains and evaluates its share of the images. What follows from all of them, losses,
-accuracies and so each decision to grow, is the same on every one.
+Each process trains and evaluates its share of the images. Losses and accuracies are computed over
+all shares, so every process has the same values and takes the same decisions.
 """
 
 import gc
@@ -24,48 +24,48 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a trial: how many, and which of them this one is."""
+    """The processes of a trial: their count, and the rank of this one, from 0."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """The one that writes and shows."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def share(self, n: int) -> Tensor:
-        """The indices, of n images, that are this process's."""
+        """Indices, int64, of this process's share of `n` images."""
         return torch.arange(self.rank, n, self.count)
 
     def check(self, batch_size: int, images: int) -> None:
-        """InputError if one of several has too few of so many training images."""
+        """Raises InputError if a process gets fewer than two images of the last training batch."""
         least = min(batch_size, images % batch_size or images) // self.count
         if self.count > 1 and least < 2:
             raise InputError(
                 f"batch_size={batch_size} leaves {least} of {images} training images for one of "
-                f"{self.count} processes in the last batch, and batch normalization needs two; "
+                f"{self.count} processes in the last batch, but batch normalization needs two; "
                 "change batch_size or train_size"
             )
 
     def together(self, network: nn.Module) -> nn.Module:
-        """`network`, whose gradients are then the mean over the processes.
+        """`network`, wrapped so that its gradients are the mean over all processes.
 
-        Its weights are made the first one's.
+        Copies the first process's weights to the others.
         """
         if self.count == 1:
             return network
-        # running statistics are not used in training; same_statistics is once an epoch
+        # training does not read running statistics: same_statistics copies them once an epoch
         return DistributedDataParallel(network, broadcast_buffers=False)
 
     def total(self, summed: Tensor) -> Tensor:
-        """The sum over the processes."""
+        """The sum of `summed` over the processes, which replaces its values."""
         if self.count > 1:
             distributed.all_reduce(summed)
         return summed
 
     def same(self, value: T) -> T:
-        """The first one's."""
+        """The first process's `value`."""
         if self.count == 1:
             return value
         values = [value]
@@ -73,9 +73,9 @@ class Ranks:
         return values[0]
 
     def all_or_none(self, work: Callable[[], T]) -> T:
-        """What `work`, in which no process waits for another, gives.
+        """The result of `work`, in which processes must not wait for each other.
 
-        Where memory runs out on one of them it has run out on all.
+        If memory runs out in one process, every process raises an out-of-memory error.
         """
         if self.count == 1:
             return work()
@@ -94,14 +94,14 @@ class Ranks:
         return made
 
     def same_statistics(self, network: nn.Module) -> None:
-        """Make the running statistics the first one's."""
+        """Copies the first process's running statistics to the others."""
         if self.count > 1:
             for buffer in network.buffers():
                 distributed.broadcast(buffer, 0)
 
     @contextmanager
     def first_before(self) -> Iterator[None]:
-        """The first does this before the others, which find what it has downloaded."""
+        """The first process runs the body before the others, so that they find its downloads."""
         if not self.first:
             distributed.barrier()
         yield
@@ -110,7 +110,7 @@ class Ranks:
 
 
 def ranks() -> Ranks:
-    """Those of torch.distributed's process group, if this process is in one."""
+    """The processes of torch.distributed's group; this process alone if there is no group."""
     if distributed.is_available() and distributed.is_initialized():
         return Ranks(distributed.get_rank(), distributed.get_world_size())
     return Ranks()
@@ -118,18 +118,18 @@ def ranks() -> Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Within it this process is in the group that torchrun has started it for, if it has."""
+    """Joins the process group for the body, if torchrun has started this process."""
     if not (distributed.is_available() and distributed.is_torchelastic_launched()):
         yield Ranks()
         return
-    # optimizers import it, and with it modules that would keep the group, whose threads then abort
-    # the process at its end now and then
+    # Optimizers import this module. If the group existed by then, modules that it loads would keep
+    # the group's threads alive, and these sometimes abort the process when it ends.
     import_module("torch._dynamo")
     cuda = torch.cuda.is_available()
     if cuda and (mine := int(os.environ["LOCAL_RANK"])) < torch.cuda.device_count():
         torch.cuda.set_device(mine)
-    # beside a GPU too, what is on CPUs goes by gloo, which waits for a download longer than NCCL
+    # CPU tensors use gloo on GPU machines too: it waits longer for a download than NCCL does
     distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     yield ranks()
-    gc.collect()  # wrapped networks are in cycles, and keep the group as well
+    gc.collect()  # wrapped networks are in reference cycles and keep the group alive
     distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Whether compiling a trial's steps pays back within the trial, as measured."""
+"""The decision of compile "auto": whether compiling saves a trial more time than it takes."""
 
 import logging
 import math
@@ -18,27 +18,27 @@ from growsearch.training.state import TrainState
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import one_line
 
-STEPS = 1000
-"""A trial of fewer is over before compiling pays; not even its steps are measured."""
-LONG = 600.0
-"""Seconds that all steps of a trial must take, for compiling, which takes half a minute and more,
-to be tried."""
-TIMES = 2
-"""What compiling must save, in what it takes."""
-_TRIED = 5
+MIN_STEPS = 1000
+"""A trial of fewer steps is not compiled, and its steps are not measured."""
+MIN_SECONDS = 600.0
+"""Seconds that the steps of a trial must take before compiling, which takes at least half a minute,
+is tried."""
+PAYBACK = 2
+"""Compiling must save this many times the time it takes."""
+_REPEATS = 5
 _LOG = logging.getLogger("growsearch")
 
 
 def auto_compile(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
-    """What compile "auto" comes to, "on" or "off", for the trial of `config` on `device`.
+    """The value, "on" or "off", of compile "auto" for the trial of `config` on `device`.
 
-    Its steps are counted at the depth and for the epochs that it has at least. How long a step
-    takes, as written and compiled, and how long compiling, is measured once for each machine,
-    network, and size of images and batches.
+    The estimate is for the fewest epochs that the trial can have, at its first depth. The times of
+    compiling, and of a step with and without compiled code, are measured once for each machine,
+    network, image shape and batch size.
     """
     epochs = config.policy.finetune_epochs or config.epochs
     steps = epochs * math.ceil(len(dataset.train) / config.batch_size)
-    if steps < STEPS or not can_compile():
+    if steps < MIN_STEPS or not can_compile():
         return "off"
     kind = str({
         "processor": processor(), **arithmetic(config, device), "network": config.network.name,
@@ -50,33 +50,35 @@ def auto_compile(config: TrialConfig, dataset: Dataset, device: torch.device) ->
         return step_seconds(config.replaced(compile=compile), dataset, device)
 
     _, written = measured_once("steps", kind, lambda: measure("off"))
-    if steps * written < LONG:
+    if steps * written < MIN_SECONDS:
         return "off"
-    first, compiled = measured_once("compiled-steps", kind, lambda: _tried(measure))
-    return "on" if steps * (written - compiled) > TIMES * (first - compiled) else "off"
+    first, compiled = measured_once("compiled-steps", kind, lambda: _compiled_seconds(measure))
+    return "on" if steps * (written - compiled) > PAYBACK * (first - compiled) else "off"
 
 
 def step_seconds(
     config: TrialConfig, dataset: Dataset, device: torch.device
 ) -> tuple[float, float]:
-    """Of the gradients of the trial's first step, and of the fastest one after it."""
+    """Seconds for the gradients of a first training step, and of the fastest of five more."""
     state = TrainState.initial(config, dataset, device)
     n = config.batch_size // ranks().count
     shape = (n, *dataset.image_shape)
     images = torch.linspace(-1, 1, math.prod(shape), device=device).reshape(shape)
     batch = Images(images, torch.arange(n, device=device) % dataset.classes)
     watch, took = Stopwatch(device), []
-    for _ in range(1 + _TRIED):
+    for _ in range(1 + _REPEATS):
         state.gradients(state.network, batch, config.precision)
         took.append(watch.lap())
     return took[0], min(took[1:])
 
 
-def _tried(measure: Callable[[str], tuple[float, float]]) -> tuple[float, float]:
-    """Of compiled steps; forever where they cannot be compiled."""
-    _LOG.warning("measuring whether compiling pays, once for trials like this on this machine")
+def _compiled_seconds(measure: Callable[[str], tuple[float, float]]) -> tuple[float, float]:
+    """The result of `measure` with compiled code; infinite if steps cannot be compiled."""
+    _LOG.warning("measuring whether compiling saves time, once for such trials on this machine")
     try:
         return measure("on")
-    except Exception as error:  # whatever a compiler makes of a machine that it does not know
-        _LOG.warning("steps cannot be compiled here (%s), and are not", one_line(error)[:200])
+    except Exception as error:  # compilers raise many types
+        _LOG.warning(
+            "steps cannot be compiled here (%s); they run uncompiled", one_line(error)[:200]
+        )
         return math.inf, math.inf

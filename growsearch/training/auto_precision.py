@@ -1,4 +1,4 @@
-"""What precision "auto" comes to on this machine."""
+"""The decision of precision "auto": whether bfloat16 is faster on this machine."""
 
 import math
 import os
@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from growsearch.machine.measured import measured_once
-from growsearch.machine.precision import BFLOAT16, FLOAT32, INSTRUCTIONS, autocast
+from growsearch.machine.precision import BFLOAT16, BFLOAT16_CAPABILITY, FLOAT32, autocast
 from growsearch.machine.processor import bfloat16_instructions, processor
 from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
@@ -17,18 +17,19 @@ from growsearch.trial.options import suggestion
 
 VARIABLE = "GROWSEARCH_PRECISION"
 _WORTH = 1.15
-"""bfloat16 must be so many times as fast: with the instructions it is 1.5 times and more, without
-them slower than float32, so that noise does not decide."""
+"""bfloat16 is used if it is more than this many times as fast as float32. It is at least 1.5 times
+as fast with bfloat16 instructions and slower without, so noise does not decide."""
 _SECONDS = 0.7
-"""That measuring takes."""
+"""Duration of the measurement in seconds."""
 
 
 def auto_precision(device: torch.device) -> str:
-    """What precision "auto" comes to on `device`, the same in every process of a machine.
+    """The value of precision "auto" on `device`, the same in every process of a machine.
 
-    On a CPU it is measured once for its processor and torch's version, and remembered in the cache
-    folder, so that equal trials stay equal; the environment's GROWSEARCH_PRECISION stands in for
-    that. On a GPU it is bfloat16 where that has instructions for it.
+    The environment variable GROWSEARCH_PRECISION decides if it is set. A GPU uses bfloat16 if it
+    has the instructions. A CPU is measured once for its processor and torch version; the cache
+    folder keeps the result, so that equal trials stay equal. Raises InputError if the variable has
+    another value than float32 or bfloat16.
     """
     if given := os.environ.get(VARIABLE):
         if given not in (FLOAT32, BFLOAT16):
@@ -36,20 +37,20 @@ def auto_precision(device: torch.device) -> str:
             raise InputError(f"unknown {VARIABLE} {given!r}{known}")
         return given
     if device.type == "cuda":
-        has_it = torch.cuda.get_device_capability(device) >= INSTRUCTIONS
-        return BFLOAT16 if has_it else FLOAT32
+        has_bfloat16 = torch.cuda.get_device_capability(device) >= BFLOAT16_CAPABILITY
+        return BFLOAT16 if has_bfloat16 else FLOAT32
     kind = f"{processor()} {bfloat16_instructions()} torch {torch.__version__}"
-    # where nothing can be remembered, each process measures, and the margin must do
+    # if the cache folder cannot be written, each process measures, and _WORTH keeps results equal
     return measured_once(
         "precision", kind, lambda: BFLOAT16 if bfloat16_speedup() > _WORTH else FLOAT32
     )
 
 
 def bfloat16_speedup(seconds: float = _SECONDS) -> float:
-    """How many times as fast a small network's forward and backward pass is in bfloat16.
+    """The float32 time of a small network's forward and backward pass over its bfloat16 time.
 
-    In processor time of one thread, so that a busy machine does not count; the fastest of those
-    that so many seconds allow, taken in turn.
+    Both are measured in turn for `seconds`, and the fastest of each counts. They are processor
+    times of one thread, which other load on the machine does not change.
     """
     threads, cpu = torch.get_num_threads(), torch.device("cpu")
     network = build_network("basic3resnet", Architecture("1-1-1"), (1, 28, 28), 10, seed=0)
@@ -59,7 +60,7 @@ def bfloat16_speedup(seconds: float = _SECONDS) -> float:
     until, rounds = time.perf_counter() + seconds, 0
     torch.set_num_threads(1)
     try:
-        while rounds < 3 or time.perf_counter() < until:  # the first ones prepare the kernels
+        while rounds < 3 or time.perf_counter() < until:  # the first rounds prepare kernels
             for precision in fastest:
                 started = time.process_time()
                 with autocast(precision, cpu):

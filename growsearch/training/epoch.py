@@ -1,4 +1,4 @@
-"""What one epoch, and one growth, does to a training state, and what is measured of it."""
+"""One epoch, and one growth: the change of the training state and its measurements."""
 
 import math
 from contextlib import nullcontext
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from growsearch.growth.lipschitz import LipschitzConstants, lipschitz_constants
 from growsearch.growth.measures import measure_growth
-from growsearch.machine.compiling import as_written
+from growsearch.machine.compiling import uncompiled
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
@@ -30,15 +30,16 @@ from growsearch.trial.history import INITIALIZING, EpochRecord
 from growsearch.trial.rates import Rates
 
 EVALUATION_BATCH = 500
+"""Images of an evaluation batch, and images that a growth is measured on."""
 
 
 def run_epoch(
     state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[EpochRecord, LipschitzConstants]:
-    """Train `state` for an epoch and measure it.
+    """Trains `state` for an epoch and measures it; returns the record and Lipschitz constants.
 
-    The record has no growth and no key yet, and status "running" or "diverged". The state's history
-    is left as it was.
+    The record has status "running" or "diverged", and no growth or key yet. It is not added to the
+    state's history.
     """
     network, history = state.network, state.history
     watch = Stopwatch(dataset.train.labels.device)
@@ -98,13 +99,13 @@ def run_epoch(
 
 
 def retrain(state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset) -> None:
-    """Train `state` for an epoch as `run_epoch` does, without measuring what is known of it."""
+    """Trains `state` for an epoch whose record is known: `run_epoch` without its measurements."""
     train_epoch(state, taken, config, dataset)
-    _lipschitz(state, config, dataset)  # its vectors are part of the state
+    _lipschitz(state, config, dataset)  # it updates vectors of the state
 
 
 def lipschitz_details(constants: LipschitzConstants, config: TrialConfig) -> dict[str, Any]:
-    """The fields of a record that the configuration wants or does not."""
+    """The record's fields for blocks and layers; None unless `record_lipschitz` includes them."""
     detail = config.record_lipschitz
     return {
         "lipschitz_blocks": constants.blocks if detail in ("blocks", "layers") else None,
@@ -116,9 +117,10 @@ def run_growth(
     state: TrainState, record: EpochRecord, constants: LipschitzConstants,
     architecture: Architecture, config: TrialConfig, dataset: Dataset,
 ) -> tuple[TrainState, EpochRecord]:  # fmt: skip
-    """The state grown after `record`'s epoch, and the record with what the growth did.
+    """Grows `state` after the epoch of `record`; returns the new state and completed record.
 
-    `constants` are the Lipschitz constants of `state` as it is.
+    `constants` are the Lipschitz constants of `state`. If memory runs out in one process, every
+    process raises an out-of-memory error.
     """
     watch = Stopwatch(dataset.train.labels.device)
     processes = ranks()
@@ -141,12 +143,12 @@ def run_growth(
     return grown, processes.same(record)
 
 
-@as_written()
+@uncompiled()
 @torch.no_grad()
 def evaluate(
     network: GrowableNetwork, dataset: Dataset, split: Split, precision: str
 ) -> tuple[float, float]:
-    """Mean loss and accuracy in percent."""
+    """Mean loss, and accuracy in percent, on the images of `split`, over all processes."""
     network.eval()
     total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
     processes = ranks()
@@ -162,9 +164,10 @@ def evaluate(
 def train_epoch(
     state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
 ) -> tuple[float, float]:
-    """One pass over the training images; mean loss and accuracy in percent while training.
+    """Trains on each training image once; returns the mean loss, and accuracy in percent.
 
-    The only training loop. The state's history is left as it was.
+    Both are measured while training. This is the only training loop. The state's history is not
+    changed.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     for group in optimizer.param_groups:
@@ -189,13 +192,14 @@ def train_epoch(
 
 
 def _mean_loss_and_percent(total: Tensor, images: int) -> tuple[float, float]:
-    """Of the summed losses and the number of images that were classified right."""
-    loss, right = total.tolist()
-    # rounded once: AutoGrow's tau is compared with differences of these
-    return loss / images, 100 * right / images
+    """Mean loss, and accuracy in percent; `total` is the sum of losses and of correct images."""
+    loss, correct = total.tolist()
+    # one rounding only, because AutoGrow compares differences of accuracies with tau
+    return loss / images, 100 * correct / images
 
 
 def _lipschitz(state: TrainState, config: TrialConfig, dataset: Dataset) -> LipschitzConstants:
+    """The Lipschitz constants of the network; updates the state's singular vectors."""
     history = state.history
     return lipschitz_constants(
         state.network, dataset.image_shape[1:], state.lipschitz_vectors, config.seed,
@@ -204,7 +208,7 @@ def _lipschitz(state: TrainState, config: TrialConfig, dataset: Dataset) -> Lips
 
 
 def _macs(state: TrainState, dataset: Dataset) -> int:
-    """Counted once for each architecture."""
+    """Multiply-accumulates for one image, which are counted once for each architecture."""
     if state.history and state.history[-1].architecture == str(state.architecture):
         return state.history[-1].macs
     return count_macs(state.network, dataset.image_shape)

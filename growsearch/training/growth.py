@@ -1,4 +1,4 @@
-"""Growing: a deeper network that goes on where the shallower one stands."""
+"""Growing: a deeper network that continues from the shallower one."""
 
 import copy
 
@@ -15,14 +15,13 @@ from growsearch.trial.history import History
 def grow(
     state: TrainState, architecture: Architecture, config: TrialConfig, dataset: Dataset, epoch: int
 ) -> TrainState:
-    """`state` after `epoch` epochs, with a network of `architecture` and a new optimizer.
+    """A state with a network of `architecture` and a new optimizer, which continues from `state`.
 
-    The network is initialized from the old one as the configuration says; what it draws at random
-    comes from the configuration's seed and `epoch`. Its momentum is dropped (as in LipGrow's
-    program), or carried over with the weights that are inherited (as in AutoGrow's).
+    `state` has been trained for `epoch` epochs. The configuration says how the network is
+    initialized from the old one; its seed and `epoch` decide the random draws. Momentum is dropped
+    (LipGrow's program), or copied with the weights that are inherited (AutoGrow's program).
 
-    Nothing is shared with the old state. Raises InputError where the architecture cannot be cloned
-    from.
+    The states share no tensors. Raises InputError if a sub-network has too few blocks to be cloned.
     """
     device = next(state.network.parameters()).device
     network = new_network(config, dataset, architecture, device, epoch)
@@ -42,12 +41,13 @@ def grow(
     return grown
 
 
-def go_on(
+def prepared(
     state: TrainState, history: History, phase: str, architecture: Architecture,
     config: TrialConfig, dataset: Dataset,
 ) -> TrainState:  # fmt: skip
-    """The state after `history`, ready for an epoch of `phase`; grown, if it is not yet, to
-    `architecture`.
+    """The state after `history`, prepared for an epoch of `phase` with `architecture`.
+
+    It is a new state if the network has to grow, or else `state`, changed in place.
     """
     if architecture != state.architecture:
         state = grow(state, architecture, config, dataset, len(history))
@@ -57,7 +57,7 @@ def go_on(
 
 
 def _carry_optimizer_state(old: TrainState, grown: TrainState, sources: Sources) -> None:
-    """Copy the optimizer's state of the parameters that are inherited; new ones start without."""
+    """Copies the optimizer's state of inherited parameters; new parameters start without."""
     known = {
         name: old.optimizer.state[parameter]
         for name, parameter in old.network.named_parameters()

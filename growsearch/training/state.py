@@ -1,4 +1,4 @@
-"""Everything an epoch depends on besides the configuration, and its strict saving and loading."""
+"""The training state: everything but the configuration that the next epoch depends on."""
 
 import os
 from dataclasses import asdict, dataclass, field
@@ -24,19 +24,19 @@ from growsearch.trial.history import INITIALIZING, TRAINING, EpochRecord, Histor
 
 @dataclass
 class TrainState:
-    """What one epoch hands to the next. No random state: draws come from (seed, epoch)."""
+    """The training state between epochs. No random state: draws depend on (seed, epoch)."""
 
     network: GrowableNetwork
     optimizer: torch.optim.Optimizer
     apart_optimizer: torch.optim.Optimizer | None = None
     """For the epochs that initialize new blocks, if these have one of their own."""
     phase: str = TRAINING
-    """Of the epoch to come."""
+    """Phase of the next epoch."""
     history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
-    """Singular vectors of the blocks' convolutions, by name; see lipschitz.py."""
+    """Singular vectors of the blocks' convolutions, by layer name; see lipschitz.py."""
     gradients: Gradients = field(init=False)
-    """Of the whole network."""
+    """Computes the gradients of a step that trains the whole network."""
 
     def __post_init__(self) -> None:
         self.gradients = gradients_on(next(self.network.parameters()).device)
@@ -47,12 +47,13 @@ class TrainState:
 
     @classmethod
     def initial(cls, config: TrialConfig, dataset: Dataset, device: torch.device) -> "TrainState":
+        """The state before the first epoch."""
         architecture = Architecture(config.architecture)
         network = new_network(config, dataset, architecture, device)
         return cls(network, new_optimizer(config, network))
 
     def save(self, path: Path, config: TrialConfig, root: str) -> None:
-        """Write the state to `path` at once or not at all; `root` is the last epoch's."""
+        """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key."""
         contents = self.contents() | {
             "root": root,
             "config": config.to_flat(),
@@ -63,7 +64,7 @@ class TrainState:
         os.replace(unfinished, path)
 
     def contents(self) -> dict[str, Any]:
-        """All but the history, of tensors, numbers and strings."""
+        """The state without its history, as tensors, numbers and strings."""
         return {
             "architecture": str(self.architecture),
             "network": self.network.state_dict(),
@@ -78,7 +79,10 @@ class TrainState:
         cls, contents: dict[str, Any], history: History, config: TrialConfig, dataset: Dataset,
         device: torch.device,
     ) -> "TrainState":  # fmt: skip
-        """The state of those contents, after `history`."""
+        """The state with `contents`, after `history`, on `device`.
+
+        Raises RuntimeError if they lack a parameter of the network, or have another one.
+        """
         architecture = Architecture(contents["architecture"])
         network = new_network(config, dataset, architecture, device)
         network.load_state_dict(contents["network"])
@@ -92,7 +96,7 @@ class TrainState:
         return state
 
     def enter(self, phase: str, config: TrialConfig) -> None:
-        """Make ready for an epoch of `phase`."""
+        """Prepares the state for an epoch of `phase`."""
         if phase != INITIALIZING:
             self.apart_optimizer = None
         elif self.apart_optimizer is None and config.initializer is not None:
@@ -108,10 +112,10 @@ def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
     """
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever torch makes of another file, or of none
+    except Exception as error:  # torch raises many types
         raise InputError(
             f"{str(path)!r} is not a saved state ({one_line(error)[:200]}); give the state.pt that "
-            "train left"
+            "train wrote"
         ) from error
     history = History(EpochRecord(**record) for record in contents.pop("history"))
     return TrialConfig.from_flat(contents.pop("config")), history, contents
@@ -121,16 +125,16 @@ def new_network(
     config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device,
     epoch: int = 0,
 ) -> GrowableNetwork:  # fmt: skip
-    """A network that the trial has from the start, or grows to after `epoch` epochs."""
+    """The network of `architecture` that a trial starts with, or grows to after `epoch` epochs."""
     depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
-    # the factors N/N+ of the growths so far leave their first N over their last N+
+    # the product of N/N+ over all growths is the first N over the last N+
     network = build_network(
         config.network, architecture, dataset.image_shape, dataset.classes,
         derived_seed(config.seed, epoch, "weights"),
         steps=[_step_size(config, n_seed / n) for n_seed, n in depths],
         bn_gamma_init=config.bn_gamma_init,
     )  # fmt: skip
-    # channels-last convolutions are the faster ones, on CPUs too
+    # channels-last convolutions are faster, on CPUs too
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.compile == "on":
         compile_blocks(chain.from_iterable(network.blocks))

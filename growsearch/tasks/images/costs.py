@@ -1,24 +1,24 @@
-"""What training costs."""
+"""The cost of training: parameters and multiply-accumulates."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from growsearch.machine.compiling import as_written
+from growsearch.machine.compiling import uncompiled
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Trainable parameters: the running statistics of batch normalization are not among them."""
+    """The number of trainable parameters, without the running statistics of normalizations."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@as_written()
+@uncompiled()
 @torch.no_grad()
 def count_macs(network: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of convolutions and linear layers for one image.
+    """The number of multiply-accumulates of convolutions and linear layers for one image.
 
-    `image_shape` is channels, height, width. The network is left in evaluation mode.
+    `image_shape` is (channels, height, width). Leaves the network in evaluation mode.
     """
     total = 0
 

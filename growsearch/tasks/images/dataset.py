@@ -1,4 +1,4 @@
-"""A data set in its splits, and the normalized batches that are made of them."""
+"""The splits of a data set, and normalized batches of their images."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,9 +18,10 @@ from growsearch.trial.errors import InputError
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits: `val` steers growth and search, `test` is recorded only.
+    """Three splits: growth and search depend on `val`; `test` is only recorded.
 
-    They are disjoint, but for those of AutoGrow's program; see `load_dataset`.
+    They are disjoint, except that `test` is `val` with split="autogrow-paper"; see
+    `load_dataset`.
     """
 
     train: Split
@@ -34,29 +35,31 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """(channels, height, width)."""
         return self.train.image_shape
 
     @property
     def digest(self) -> str:
-        """The same for the same splits, augmentation and normalization, on any host."""
+        """A hash of splits, augmentation and normalization; the same on every host."""
         parts = [split.digest for split in (self.train, self.val, self.test)]
         return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
+        """The data set for training on `device`; `placed` says where its images are kept."""
         train, val = placed(self.train, device), placed(self.val, device)
         test = val if self.test is self.val else placed(self.test, device)
         return replace(self, train=train, val=val, test=test)
 
     def subset(self, train_size: int, seed: int) -> "Dataset":
-        """The same data set with `train_size` training images, as many of each class as can be.
+        """The data set with `train_size` training images, which are drawn from `seed`.
 
-        Raises InputError if there are not so many.
+        Classes get equal numbers of images as far as they have enough. Raises InputError if
+        there are fewer than `train_size` training images.
         """
         if train_size > len(self.train):
             raise InputError(
-                f"train_size must be at most {len(self.train)}, the training images that there "
-                f"are, but got {train_size}"
+                f"train_size must be at most {len(self.train)}, the number of training images, "
+                f"but got {train_size}"
             )
         counts = np.bincount(self.train.labels.numpy(), minlength=self.classes)
         wanted = balanced(counts, train_size)
@@ -64,9 +67,9 @@ class Dataset:
         return replace(self, train=self.train[chosen])
 
     def padded(self, image_size: int) -> "Dataset":
-        """The same images in the middle of black ones of `image_size` by `image_size` pixels.
+        """The data set with each image centred on black, `image_size` by `image_size` pixels.
 
-        Raises InputError if they are larger, or if their size is not theirs to choose.
+        Raises InputError if the images are larger, or are cropped from pictures.
         """
         splits = {name: getattr(self, name).padded(image_size) for name in ("train", "val", "test")}
         return replace(self, **splits)
@@ -74,21 +77,21 @@ class Dataset:
     def training_batches(
         self, batch_size: int, seed: int, epoch: int, share: Share = ALL
     ) -> Iterator[Images]:
-        """One pass over the training images; order and augmentation are drawn for this epoch.
+        """One pass over the training images; `seed` and `epoch` decide order and augmentation.
 
-        Of each batch there are those of one `share`. A batch's images are normalized, float32 [n,
-        channels, height, width]. Raises InputError for an image file that cannot be read.
+        `share=(i, n)` yields every n-th image of each batch, from the i-th. Images are normalized,
+        float32 [n, channels, height, width]. Raises InputError if an image file cannot be read.
         """
         draw = generator(seed, epoch, "training batches")
         return self._normalized(self.train.augmented_batches(batch_size, self.spec, draw, share))
 
     def evaluation_batches(self, split: Split, batch_size: int) -> Iterator[Images]:
-        """One pass over `split` in its order, normalized like training images."""
+        """One pass over `split` in its order, without augmentation, normalized like training."""
         return self._normalized(split.batches(batch_size))
 
     def _normalized(self, batches: Iterator[Images]) -> Iterator[Images]:
         device = self.train.labels.device
-        # sent to the device once: each time, it is waited for
+        # copied to the device once, because each copy waits for the device
         mean, std = (_by_channel(values, device) for values in (self.spec.mean, self.spec.std))
         for batch in batches:
             images = (batch.images.float() / self.spec.pixel_max - mean) / std
@@ -96,7 +99,7 @@ class Dataset:
 
 
 def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor | float:
-    """[channels, 1, 1]; a number for one channel, by which a GPU divides with another rounding."""
+    """[channels, 1, 1]; for one channel a number, as a GPU divides by it with another rounding."""
     if len(values) == 1:
         return values[0]
     return torch.tensor(values, device=device)[:, None, None]

@@ -1,4 +1,4 @@
-"""Decoding once the pictures of a folder that is laid out like ImageNet."""
+"""Decodes the pictures of a folder with ImageNet's layout once, for faster training."""
 
 import hashlib
 import os
@@ -21,23 +21,23 @@ from growsearch.trial.errors import InputError, one_line
 
 
 class Decoding:
-    """To iterate is to decode: each picture's bytes are yielded when it is written.
+    """Decodes pictures while it is iterated; yields the bytes of each picture that is written.
 
-    The folder has the name `out` when all is written; of an iteration that fails or is closed
-    nothing stays. Raises InputError if `data_dir` is not laid out like ImageNet, a picture cannot
-    be read, or `out` is neither new nor empty, or cannot be written.
+    Files are written to `out`.unfinished, which is renamed to `out` at the end, and removed if the
+    iteration fails or is closed. Raises InputError if `data_dir` does not have ImageNet's layout,
+    a picture cannot be read, or `out` is not new or empty, or cannot be written.
     """
 
     def __init__(self, data_dir: str, out: str) -> None:
         folder = given_folder(data_dir, LAYOUT)
         if is_decoded(folder):
-            raise InputError(f"data_dir {data_dir!r} is decoded already; train from it")
+            raise InputError(f"data_dir {data_dir!r} is already decoded; train from it")
         self.out = Path(os.path.abspath(out))
         self.unfinished = self.out.with_name(f"{self.out.name}.unfinished")
         try:
             self._check_out()
         except OSError as error:
-            raise self._failed("made", error) from error
+            raise self._failed("created", error) from error
         self.splits = dict(zip(PARTS, read_files(folder), strict=True))
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Decoding:
         try:
             self.unfinished.mkdir(parents=True)
         except OSError as error:
-            raise self._failed("made", error) from error
+            raise self._failed("created", error) from error
         try:
             self._check_space()
             for part, files in self.splits.items():
@@ -67,28 +67,29 @@ class Decoding:
             )
         if self.out.is_mount():
             raise InputError(
-                f"output folder {str(self.out)!r} is where a disk is mounted, and cannot be "
-                "renamed when all is written; choose a new folder in it"
+                f"output folder {str(self.out)!r} is a mount point, which cannot be replaced by "
+                "the finished folder; choose a new folder in it"
             )
         if self.unfinished.exists():
             raise InputError(
-                f"{str(self.unfinished)!r} is there: another growsearch decode writes it, or was "
-                "killed; wait for its end, or remove the folder"
+                f"{str(self.unfinished)!r} exists: another growsearch decode is writing it, or was "
+                "killed; wait until it ends, or remove the folder"
             )
 
     def _check_space(self) -> None:
-        least = len(self) * SHORTER * SHORTER * 3  # if all were square
+        least = len(self) * SHORTER * SHORTER * 3  # square pictures are the smallest
         free = shutil.disk_usage(self.unfinished).free
         if free < least:
             raise InputError(
-                f"{len(self):,} pictures take at least {least / 1e9:,.1f} GB, but {free / 1e9:,.1f}"
-                f" GB are free for output folder {str(self.out)!r}; choose another disk"
+                f"{len(self):,} pictures take at least {least / 1e9:,.1f} GB, but only "
+                f"{free / 1e9:,.1f} GB are free for output folder {str(self.out)!r}; choose "
+                "another disk"
             )
 
-    def _failed(self, what: str, error: OSError) -> InputError:
+    def _failed(self, verb: str, error: OSError) -> InputError:
         why = error.strerror or one_line(error)
         return InputError(
-            f"output folder {str(self.out)!r} cannot be {what} ({why}); choose another, or make "
+            f"output folder {str(self.out)!r} cannot be {verb} ({why}); choose another, or make "
             "room for it"
         )
 
@@ -115,7 +116,7 @@ class Decoding:
 
 
 def _decoded(paths: list[str]) -> tuple[Tensor, Tensor]:
-    """Pixels of all of them, uint8, one picture after the other, and their sizes, int64 [n, 2]."""
+    """The pictures' pixels, uint8, one after the other, and heights and widths, int64 [n, 2]."""
     pictures = [np.asarray(resized(open_file(path))) for path in paths]
     sizes = torch.tensor([picture.shape[:2] for picture in pictures])
     return torch.from_numpy(np.concatenate([picture.ravel() for picture in pictures])), sizes

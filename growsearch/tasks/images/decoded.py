@@ -1,10 +1,12 @@
-"""Pictures decoded once, which `growsearch decode` writes: a folder with
+"""A folder of decoded pictures, which `growsearch decode` writes.
+
+For each of the parts `train` and `val` it has two files:
 
     <part>.pixels    uint8, the pictures one after the other, each [height, width, 3]
-    <part>.npz       format, a number; sizes, int32 [n, 2], and labels, int64 [n], of the pictures;
-                     the names of the classes; the pixels' sha256
+    <part>.npz       format, a number; sizes, int32 [n, 2], the height and width of each picture;
+                     labels, int64 [n]; classes, their names; sha256 of the pixels
 
-for the parts `train` and `val`. Shorter sides are 256 pixels.
+The shorter side of each picture is 256 pixels.
 """
 
 import hashlib
@@ -32,7 +34,7 @@ _AGAIN = "run growsearch decode again"
 
 @dataclass(frozen=True)
 class PixelFile:
-    """Mapped by each process that reads of it: to others it is sent as its path."""
+    """A .pixels file. It is pickled as its path; each process that reads it maps it into memory."""
 
     path: str
     size: int
@@ -43,18 +45,19 @@ class PixelFile:
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """uint8 [size]; InputError if it is another size, or cannot be mapped."""
+        """uint8 [size]. Raises InputError if the file has another size or cannot be mapped."""
         try:
             pixels = np.memmap(self.path, np.uint8, mode="r")
         except (OSError, ValueError) as error:
             raise InputError(f"{self.path} cannot be read ({one_line(error)}); {_AGAIN}") from error
         if len(pixels) != self.size:
             raise InputError(
-                f"{self.path} has {len(pixels):,} bytes where its index has {self.size:,}; {_AGAIN}"
+                f"{self.path} has {len(pixels):,} bytes, but its index has {self.size:,}; {_AGAIN}"
             )
         return pixels
 
     def open(self, place: np.ndarray) -> "Image":
+        """The RGB picture at `place`, int64 [3]: its first byte, height and width."""
         from PIL import Image
 
         start, height, width = place.tolist()
@@ -64,9 +67,9 @@ class PixelFile:
 
 @dataclass(frozen=True)
 class DecodedImages(Pictures):
-    """Pictures by their places in a file, int64 [n, 3], and labels, int64 [n].
+    """Pictures in a .pixels file.
 
-    A place is where a picture starts, its height, and its width.
+    `index`, int64 [n, 3], has the first byte, height and width of each; `labels` are int64 [n].
     """
 
     file: PixelFile
@@ -89,7 +92,7 @@ class DecodedImages(Pictures):
 
     @cached_property
     def digest(self) -> str:
-        """By the file's, which was computed when it was written."""
+        """A hash of index, labels and the pixels' hash, which was computed by their writer."""
         digest = hashlib.sha256(self.file.sha256.encode())
         for tensor in (self.index, self.labels):
             digest.update(tensor.cpu().numpy().tobytes())
@@ -97,11 +100,12 @@ class DecodedImages(Pictures):
 
 
 def is_decoded(folder: Path) -> bool:
+    """Whether `folder` has any file of decoded pictures."""
     return any((folder / f"{part}{suffix}").exists() for part in PARTS for suffix in SUFFIXES)
 
 
 def read_decoded(folder: Path) -> tuple[DecodedImages, DecodedImages]:
-    """Of `train` and of `val`; InputError if anything is missing or damaged."""
+    """The pictures of `train` and `val`. Raises InputError if a file is missing or damaged."""
     (train, classes), (val, others) = (_read(folder, part) for part in PARTS)
     if classes != others:
         raise InputError(f"{folder} has different classes in train and val; {_AGAIN}")
@@ -113,17 +117,17 @@ def _read(folder: Path, part: str) -> tuple[DecodedImages, list[str]]:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             index = dict(arrays)
-    except Exception as error:  # whatever numpy and zipfile make of a damaged file
+    except Exception as error:  # numpy and zipfile raise many types
         raise InputError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
     if index.get("format") != FORMAT:
         raise InputError(
-            f"{path} has format {index.get('format')}, and this growsearch reads {FORMAT}; {_AGAIN}"
+            f"{path} has format {index.get('format')}, but only {FORMAT} can be read; {_AGAIN}"
         )
     sizes = index["sizes"].astype(np.int64)
     lengths = sizes.prod(axis=1) * 3
     ends = lengths.cumsum()
     pixel_file = PixelFile(str(pixels), int(ends[-1]), str(index["sha256"]))
-    _ = pixel_file.pixels  # to find now that it is missing or cut
+    _ = pixel_file.pixels  # raises now if the file is missing or cut short
     places = torch.from_numpy(np.column_stack([ends - lengths, sizes]))
     images = DecodedImages(pixel_file, places, torch.from_numpy(index["labels"]))
     return images, index["classes"].tolist()
@@ -132,6 +136,7 @@ def _read(folder: Path, part: str) -> tuple[DecodedImages, list[str]]:
 def write_index(
     folder: Path, part: str, sizes: np.ndarray, labels: Tensor, classes: list[str], sha256: str
 ) -> None:
+    """Writes the .npz file of `part`; `sizes`, [n, 2], are heights and widths, `labels` [n]."""
     np.savez_compressed(
         folder / f"{part}{INDEX}",
         format=np.array(FORMAT),

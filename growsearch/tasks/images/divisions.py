@@ -1,4 +1,4 @@
-"""The ways to divide a split."""
+"""Ways to divide a split."""
 
 import numpy as np
 import torch
@@ -10,7 +10,10 @@ from growsearch.trial.errors import InputError
 
 
 def balanced(available: np.ndarray, total: int) -> list[int]:
-    """`total` spread evenly over the classes; what a small class lacks, the others give."""
+    """The number of images to take of each class, `total` in all, as equal as possible.
+
+    `available`, int [classes], limits each number; it must sum to at least `total`.
+    """
     wanted = np.zeros_like(available)
     while (missing := total - int(wanted.sum())) > 0:
         open_classes = np.flatnonzero(wanted < available)
@@ -21,7 +24,7 @@ def balanced(available: np.ndarray, total: int) -> list[int]:
 
 
 def draw_by_class(labels: Tensor, wanted: list[int], draw: torch.Generator) -> Tensor:
-    """Indices, in rising order, of `wanted[label]` images of each class drawn at random."""
+    """Sorted indices, int64, of `wanted[label]` images of each class, which `draw` chooses."""
     chosen = []
     for label, count in enumerate(wanted):
         members = torch.nonzero(labels == label).flatten()
@@ -30,7 +33,11 @@ def draw_by_class(labels: Tensor, wanted: list[int], draw: torch.Generator) -> T
 
 
 def held_out(images: Split, classes: int, per_class: int) -> tuple[Split, Split]:
-    """The rest, and `per_class` images of each class: the same ones whatever a trial's seed."""
+    """`images` divided in two: the rest, and `per_class` images of each class.
+
+    The division is the same for every trial, whatever its seed. Raises InputError if a class has
+    fewer than `per_class` images.
+    """
     counts = images.labels.bincount(minlength=classes)
     if int(counts.min()) < per_class:
         raise InputError(
@@ -46,7 +53,10 @@ def held_out(images: Split, classes: int, per_class: int) -> tuple[Split, Split]
 
 
 def halves(images: Split, shuffled: bool) -> tuple[Split, Split]:
-    """The first half and the second, the larger one: the same ones whatever a trial's seed."""
+    """The first and the second half; an odd image goes to the second.
+
+    The division is the same for every trial, whatever its seed.
+    """
     n = len(images)
     draw = generator(0, 0, "halved test set")
     order = torch.randperm(n, generator=draw) if shuffled else torch.arange(n)

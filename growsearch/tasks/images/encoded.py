@@ -1,4 +1,4 @@
-"""A split of pictures in files, decoded anew in each pass over them."""
+"""A split of picture files, which every pass over them decodes again."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageFiles(Pictures):
-    """Pictures by the paths of their files, and labels, int64 [n]."""
+    """Pictures in one file each; `labels` are int64 [n]."""
 
     paths: list[str]
     labels: Tensor
@@ -42,7 +42,7 @@ class ImageFiles(Pictures):
 
     @cached_property
     def digest(self) -> str:
-        """By the files' names and sizes: reading all of them would take too long."""
+        """A hash of names and sizes, because reading all files would take too long."""
         digest = hashlib.sha256(self.labels.cpu().numpy().tobytes())
         for path in self.paths:
             digest.update(f"{Path(path).name} {os.stat(path).st_size}\n".encode())
@@ -50,16 +50,17 @@ class ImageFiles(Pictures):
 
 
 def open_file(path: str) -> "Image":
+    """The RGB picture in the file at `path`. Raises InputError if it cannot be read."""
     return read_picture(path, "get the file again or remove it")
 
 
 def read_picture(path: str | Path, remedy: str) -> "Image":
-    """In RGB; InputError with the remedy if the file cannot be read."""
+    """The RGB picture in a file. Raises InputError, ending in `remedy`, if it cannot be read."""
     from PIL import Image
 
     try:
-        # some of ImageNet's pictures have damaged EXIF data, of which Pillow warns
+        # Pillow warns of damaged EXIF data, which some of ImageNet's pictures have
         with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
             return file.convert("RGB")
-    except Exception as error:  # whatever Pillow makes of a damaged file
+    except Exception as error:  # Pillow raises many types for damaged files
         raise InputError(f"{path} cannot be read ({one_line(error)}); {remedy}") from error

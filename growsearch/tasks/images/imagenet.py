@@ -1,4 +1,4 @@
-"""ImageNet, or any folder of pictures that is laid out like it: a folder for each class."""
+"""ImageNet, or any pictures in its layout, which has a folder for each class."""
 
 import os
 from itertools import chain
@@ -18,9 +18,9 @@ LAYOUT = f"train/<class>/ and val/<class>/, and {_FILES} in each"
 
 
 def read_imagenet(data_dir: str | None) -> tuple[Pictures, Pictures]:
-    """The images of `train` and of `val`: those of ImageNet's `test` have no labels.
+    """The pictures of `train` and `val`. ImageNet's `test` has no labels and is not used.
 
-    Raises InputError if anything is missing. Images are not opened.
+    Raises InputError if a folder or its pictures are missing. Pictures are not opened.
     """
     if data_dir is None:
         raise InputError(f"imagenet has no download; give as data_dir a folder with {LAYOUT}")
@@ -29,10 +29,10 @@ def read_imagenet(data_dir: str | None) -> tuple[Pictures, Pictures]:
 
 
 def read_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
-    """The files below `train` and `val`; InputError if anything is missing.
+    """The picture files of `train` and `val`. Raises InputError if a folder or they are missing.
 
-    A class's label is its place among the sorted names of the folders. Suffixes may be upper case
-    or lower; hidden files and folders are passed over.
+    A class's label is the index of its folder among the sorted names. Suffixes may be in upper or
+    lower case. Hidden files and folders are ignored.
     """
     train, val = folder / "train", folder / "val"
     for part in (train, val):

@@ -1,4 +1,4 @@
-"""Labelled images: what a split can do, and a split in memory."""
+"""Labelled images: the interface of a split, and a split in memory."""
 
 import hashlib
 import warnings
@@ -18,12 +18,12 @@ from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.errors import InputError
 
 Share = tuple[int, int]
-"""Which of how many equal ones."""
+"""(i, n): every n-th image of a batch, from the i-th; for a trial on n processes."""
 ALL: Share = (0, 1)
 
 
 class Split(ABC):
-    """Images and their `labels`, int64 [n], which are where batches are made."""
+    """Images and their `labels`, int64 [n]. Batches are made on the device of the labels."""
 
     labels: Tensor
 
@@ -33,48 +33,54 @@ class Split(ABC):
     @property
     @abstractmethod
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """(channels, height, width)."""
 
     @abstractmethod
-    def __getitem__(self, index: Tensor) -> "Split": ...
+    def __getitem__(self, index: Tensor) -> "Split":
+        """The images at `index`, int64."""
 
     @abstractmethod
-    def to(self, device: torch.device) -> "Split": ...
+    def to(self, device: torch.device) -> "Split":
+        """The split with its labels, and so its batches, on `device`."""
 
     @abstractmethod
     def padded(self, size: int) -> "Split":
-        """In the middle of black images of `size` by `size` pixels; InputError if that is wrong."""
+        """Each image centred on black, `size` by `size` pixels.
+
+        Raises InputError if the images are larger, or are cropped from pictures.
+        """
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """The same for the same images and labels, on any host."""
+        """A hash of images and labels; the same on every host."""
 
     @abstractmethod
     def batches(self, batch_size: int) -> "Iterator[Images]":
-        """All images in their order."""
+        """All images in their order, in batches: uint8 [n, channels, height, width]."""
 
     @abstractmethod
     def augmented_batches(
         self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
     ) -> "Iterator[Images]":
-        """All images in an order that is drawn, changed at random as `spec` says.
+        """All images in a random order, augmented as `spec` says; random numbers are from `draw`.
 
-        Of each batch there are those of one `share`.
+        `share=(i, n)` yields every n-th image of each batch, from the i-th. Pixels keep their
+        scale; rotation makes them float32.
         """
 
 
 class Pixels(Split):
-    """Images of one size, that are changed a whole batch at once on the device of the labels."""
+    """Images of one size. A whole batch is augmented at once, on the device of the labels."""
 
     @property
     @abstractmethod
     def home(self) -> torch.device:
-        """Where the images are kept."""
+        """The device that keeps the images."""
 
     @abstractmethod
     def at(self, index: Tensor) -> "Images":
-        """Those of `index`, which is on `home`, on the device."""
+        """The images at `index`, which is on `home`, copied to the device of the labels."""
 
     def augmented_batches(
         self, batch_size: int, spec: DataSpec, draw: torch.Generator, share: Share = ALL
@@ -106,7 +112,7 @@ class Images(Pixels):
     labels: Tensor
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By arrays, which Ray's processes on one node share: read-only, as nothing here writes."""
+        """Pickles as arrays, which Ray shares read-only between the processes of a node."""
         return _of_arrays, (self.images.cpu().numpy(), self.labels.cpu().numpy())
 
     @property
@@ -131,8 +137,8 @@ class Images(Pixels):
         height, width = self.images.shape[2:]
         if size < max(height, width):
             raise InputError(
-                f"image_size={size} is less than the images' {height}x{width} pixels, and it "
-                "only pads; leave it out or choose a larger one"
+                f"image_size={size} is less than the images' {height}x{width} pixels, but "
+                "image_size only pads; leave it out or choose a larger one"
             )
         top, left = (size - height) // 2, (size - width) // 2
         margins = [left, size - width - left, top, size - height - top]
@@ -148,7 +154,7 @@ class Images(Pixels):
 
 
 def digest_of(shape: tuple[int, ...], images: Iterable[Tensor], labels: Tensor) -> str:
-    """Of images, uint8 and `shape` in all, that come in parts."""
+    """A hash of labels and of images, uint8 and of `shape` in all, which come in parts."""
     digest = hashlib.sha256(f"{shape} {torch.uint8}".encode())
     for part in (*images, labels):
         digest.update(part.cpu().contiguous().numpy().data)
@@ -156,7 +162,8 @@ def digest_of(shape: tuple[int, ...], images: Iterable[Tensor], labels: Tensor) 
 
 
 def read_only(array: np.ndarray) -> Tensor:
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # that it is
+    """A tensor that shares the memory of a read-only array, and must not be written."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch warns of that
         return torch.from_numpy(array)
 
 

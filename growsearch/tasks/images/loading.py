@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Loads data sets by name, and the part of one that a trial trains on."""
 
 import os
 from functools import lru_cache
@@ -14,9 +14,10 @@ from growsearch.trial.errors import InputError
 
 
 def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> Dataset:
-    """What a trial trains on: the data set, its part and its size of images; see `load_dataset`.
+    """The data of a trial, with its number of training images and its image size.
 
-    `dataset` is the whole of it, if it is loaded already.
+    `dataset` is the whole data set if it is already loaded. Raises InputError like `load_dataset`,
+    and if these numbers do not fit the data set.
     """
     if dataset is None:
         dataset = load_dataset(config.dataset.name, config.data_dir, config.split)
@@ -28,25 +29,29 @@ def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> D
     if len(dataset.train) % config.batch_size == 1:
         raise InputError(
             f"batch_size={config.batch_size} leaves one of {len(dataset.train)} training images "
-            "for the last batch, and batch normalization needs two; change batch_size or train_size"
+            "for the last batch, but batch normalization needs two; change batch_size or train_size"
         )
     return dataset if config.image_size is None else dataset.padded(config.image_size)
 
 
 def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
-    """The data set `name` on the CPU, divided as `split` says and always the same way.
+    """The data set `name` on the CPU; `split` names its division, the same for every trial.
 
-    "clean" takes validation out of the training images, as many of each class, and leaves the test
-    images alone. "paper" trains on all training images and halves the test images into validation
-    and test, as LipGrow's program does; "autogrow-paper" validates on the test images, as
-    AutoGrow's does. Raises InputError if files are missing or damaged.
+    - "clean" validates on training images, equally many of each class, which it does not train on.
+      A data set without test images also has its test set held out of training.
+    - "paper" trains on all training images, and validates on half of the test images; `test` is
+      the other half (LipGrow's program).
+    - "autogrow-paper" trains on all training images, and validates on all test images, so that
+      `test` is `val` (AutoGrow's program).
+
+    Raises InputError if files are missing or damaged.
     """
     return _load(name, data_dir, split, os.getcwd())
 
 
 @lru_cache(maxsize=4)
 def _load(name: str, data_dir: str | None, split: str, working_folder: str) -> Dataset:
-    """`working_folder` is what a relative `data_dir` starts from: another one, another entry."""
+    """`working_folder` is part of the cache's key, because a relative `data_dir` starts there."""
     source = component("dataset", name)()
     assert isinstance(source, ImageSource)
     train, test = source.read(data_dir)
@@ -73,7 +78,7 @@ def _autogrow_paper(name: str, spec: DataSpec, train: Split, test: Split | None)
 def _published(name: str, split: str, test: Split | None) -> Split:
     if test is None:
         raise InputError(
-            f"split {split!r} validates on a published test set, and {name} has none; choose split "
+            f"split {split!r} validates on a published test set, but {name} has none; choose split "
             "'clean' or another dataset"
         )
     return test

@@ -1,4 +1,4 @@
-"""Images that stay on the host, in memory or in a file that is mapped there."""
+"""Images that stay in the host's memory or in a mapped file."""
 
 import logging
 import os
@@ -15,19 +15,19 @@ from torch import Tensor
 from growsearch.tasks.images.images import Images, Pixels, Split, digest_of, read_only
 from growsearch.trial.errors import one_line
 
-SHARE = 0.5
-"""Of a GPU's free memory, that a split may fill."""
-_DIGESTED = 10_000
+MEMORY_SHARE = 0.5
+"""The part of a GPU's free memory that the images of one split may fill."""
+_HASHED_AT_ONCE = 10_000
 _LOG = logging.getLogger("growsearch")
 
 
 @dataclass(frozen=True)
 class HostImages(Pixels):
-    """The images `index`, int64 [n], of `pixels`, uint8 [N, channels, height, width], and labels,
-    int64 [n].
+    """The images of `pixels`, uint8 [N, channels, height, width], at `index`, int64 [n].
 
-    Only labels are on the device; a batch's images are sent when it is made. What is made of them
-    is the same as of Images. Parts of a mapped file take no memory but what the system gives it.
+    `labels` are int64 [n]. Only labels are on the device: each batch is sent there when it is made.
+    Batches are the same as those of Images. A mapped file takes no memory of the process, only
+    page cache.
     """
 
     pixels: Tensor
@@ -67,7 +67,7 @@ class HostImages(Pixels):
 
     @cached_property
     def digest(self) -> str:
-        parts = (self.pixels[index] for index in self.index.split(_DIGESTED))
+        parts = (self.pixels[index] for index in self.index.split(_HASHED_AT_ONCE))
         return digest_of((len(self), *self.image_shape), parts, self.labels)
 
     def batches(self, batch_size: int) -> Iterator[Images]:
@@ -75,22 +75,26 @@ class HostImages(Pixels):
 
 
 def _sent(pinned: Tensor, device: torch.device) -> Tensor:
-    """On the device, without waiting until it is."""
+    """A copy on `device`; returns before the copy is complete."""
     return pinned.to(device, non_blocking=True)
 
 
 def _allowed(device: torch.device) -> int:
-    """Bytes of the GPU's memory that are free for this process; see GrowingTrial."""
+    """Bytes of the GPU's memory that this process may still take; GrowingTrial sets its share."""
     free, total = torch.cuda.mem_get_info(device)
     share = torch.cuda.get_per_process_memory_fraction(device)
     return min(free, int(share * total))
 
 
 def placed(split: Split, device: torch.device) -> Split:
-    """The split for training there: on a GPU wherever its images fit into what is free."""
+    """The split for training on `device`.
+
+    Images are kept on a GPU if they fit into MEMORY_SHARE of its free memory, or else on the host.
+    Pictures stay in their files.
+    """
     if device.type == "cuda" and isinstance(split, Images | HostImages):
         channels, height, width = split.image_shape
-        fits = len(split) * channels * height * width <= SHARE * _allowed(device)
+        fits = len(split) * channels * height * width <= MEMORY_SHARE * _allowed(device)
         if fits and isinstance(split, HostImages):
             split = Images(split.images, split.labels)
         elif not fits and isinstance(split, Images):
@@ -99,9 +103,10 @@ def placed(split: Split, device: torch.device) -> Split:
 
 
 def mapped(path: Path, shape: tuple[int, ...], parts: Callable[[], Iterator[np.ndarray]]) -> Tensor:
-    """An array, uint8 and of `shape`, in a file, mapped; written of its `parts` if it is not there.
+    """The array in the file at `path`, uint8 of `shape`, mapped into memory.
 
-    Where it cannot be written it is in memory.
+    A missing file is first written from `parts`, which make up the array in C order. If it cannot
+    be written, a warning is logged and the array is kept in memory.
     """
     if not path.exists():
         unfinished = path.with_name(f"{path.name}.{os.getpid()}")

@@ -1,4 +1,4 @@
-"""MNIST and the sets in its format: 70,000 grey images of 28x28 pixels in four IDX files."""
+"""MNIST and Fashion-MNIST: 70,000 grey images of 28x28 pixels in four IDX files."""
 
 import gzip
 import zlib
@@ -23,17 +23,18 @@ _NAMES = [
 
 
 def read_idx_set(name: str, data_dir: str | None) -> tuple[Images, Images]:
-    """Training and test images of "mnist" or "fashion-mnist", from what `data_dir` holds.
+    """Training and test images of "mnist" or "fashion-mnist" in the folder `data_dir`.
 
-    Without `data_dir`, Debian's folder or else torchvision's copy, downloaded if need be. Raises
-    InputError if files are missing or damaged.
+    Without `data_dir` they come from Debian's folder, or else from the cache folder, where
+    torchvision downloads them if they are missing. Raises InputError if files are missing or
+    damaged, or cannot be downloaded.
     """
     folder = _folder(name, data_dir)
     return _read_images(folder, "train"), _read_images(folder, "t10k")
 
 
 def has_idx_files(folder: Path) -> bool:
-    """Whether all four files are there, gzipped or not."""
+    """Whether `folder` has all four files, gzipped or not."""
     return all(_idx_path(folder, name) for name in _NAMES)
 
 
@@ -95,10 +96,11 @@ def _read_images(folder: Path, split: str) -> Images:
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
-    """A uint8 array from an IDX file, gzipped or not; InputError if it is damaged or cut short.
+    """The uint8 array in an IDX file, gzipped or not.
 
-    The format is a big-endian header (0, 0, 8 for uint8, number of dimensions, then each size in
-    four bytes) and the values in C order.
+    The format is a header (0, 0, 8 for uint8, the number of dimensions, then each size in four
+    bytes, big-endian) and the values in C order. Raises InputError if the file is damaged or has
+    another number of dimensions.
     """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -109,12 +111,12 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     header = 4 + 4 * dimensions
     if raw[:4] != bytes((0, 0, 8, dimensions)) or len(raw) < header:
         raise InputError(
-            f"{path} is not an IDX file of {dimensions}-dimensional bytes; get the file again"
+            f"{path} is not an IDX file of bytes in {dimensions} dimensions; get the file again"
         )
     shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4).astype(int)
     if len(raw) != header + shape.prod():
         raise InputError(
-            f"{path} holds {len(raw) - header:,} of the {shape.prod():,} bytes that its header "
-            "promises; get the file again"
+            f"{path} has {len(raw) - header:,} bytes of values, but its header says "
+            f"{shape.prod():,}; get the file again"
         )
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy())

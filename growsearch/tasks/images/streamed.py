@@ -1,4 +1,4 @@
-"""A split of pictures of any size, too many for memory: read anew in each pass over them."""
+"""A split of pictures of any size that do not fit in memory: every pass reads them again."""
 
 import math
 import os
@@ -23,38 +23,41 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SIDE = 224
-"""Height and width, in pixels, that pictures are cropped to."""
+"""Height and width of the crops, in pixels."""
 SHORTER = 256
-"""What the shorter side is resized to before the centre is cut out for evaluation."""
+"""Length of the shorter side, in pixels, before the centre is cropped for evaluation."""
 AREA, ASPECT = 0.08, 4 / 3
-"""A random crop's least share of the picture's area, and its largest ratio of sides."""
+"""Of a random crop, the least part of the picture's area, and the largest ratio of its sides."""
 ATTEMPTS = 10
-"""At a random crop that fits into the picture, before the largest one in the centre is taken."""
+"""Random crops that are tried; if none fits into the picture, its largest central one is taken."""
 CHUNK = 32
-"""Pictures that a worker reads at a time, so that all of them work on one batch."""
+"""Pictures that a worker reads at a time. It is small, so that all workers share a batch."""
 
 _Cut = tuple[Any, np.ndarray | None]
-"""A picture's place, and the numbers of `random_box`; None to cut out the centre."""
+"""A picture's place, and the numbers for `random_box`, or None to crop the centre."""
 
 
 class Pictures(Split):
-    """Pictures and labels, int64 [n].
+    """Pictures of any size; `labels` are int64 [n].
 
-    Training images are random parts resized to 224x224 pixels, half of them mirrored; for
-    evaluation the shorter side is resized to 256 pixels and the centre cut out. They are read by
-    worker processes, one for each of the trial's threads but one, which draw nothing: batches are
-    the same whatever their number. Batches raise InputError for a picture that cannot be read.
+    For training, random parts are resized to 224x224 pixels, and half of them mirrored. For
+    evaluation, the shorter side is resized to 256 pixels and the centre is cropped. Worker
+    processes read them, one less than the trial's threads. Workers draw no random numbers, so
+    batches do not depend on their number. Batches raise InputError if a picture cannot be read.
     """
 
     @property
     @abstractmethod
     def places(self) -> Iterable[Any]:
-        """Where each picture is, for `opener`."""
+        """The place of each picture, which `opener` takes."""
 
     @property
     @abstractmethod
     def opener(self) -> "Callable[[Any], Image]":
-        """What a worker opens a picture with, in RGB; InputError if it cannot be read."""
+        """The function that returns the RGB picture at a place. Workers call it.
+
+        It raises InputError if the picture cannot be read.
+        """
 
     @abstractmethod
     def __getitem__(self, index: Tensor) -> "Pictures": ...
@@ -65,8 +68,8 @@ class Pictures(Split):
 
     def padded(self, size: int) -> Split:
         raise InputError(
-            f"image_size={size} pads small images, but these are cropped to {SIDE}x{SIDE} pixels "
-            "out of larger ones; leave it out"
+            f"image_size={size} pads small images, but these are cropped from pictures to "
+            f"{SIDE}x{SIDE} pixels; leave it out"
         )
 
     def batches(self, batch_size: int) -> Iterator[Images]:
@@ -88,9 +91,9 @@ class Pictures(Split):
             yield Images(images, batch.labels)
 
     def _read(self, crops: Iterable[np.ndarray | None], sizes: int | list[int]) -> Iterator[Images]:
-        """All images in order, in batches of these sizes. They are made where the labels are."""
+        """All images in order, in batches of these sizes, on the device of the labels."""
         batches, device = self.labels.split(sizes), self.labels.device
-        jobs = zip(self.places, crops, strict=False)  # the same crop may be repeated forever
+        jobs = zip(self.places, crops, strict=False)  # crops may be endless
         chunk_sizes = (len(chunk) for labels in batches for chunk in labels.split(CHUNK))
         read = in_workers(
             partial(_cuts, self.opener),
@@ -106,13 +109,13 @@ class Pictures(Split):
 
 
 def _workers(images: int) -> int:
-    """A core of the trial's is left to the main process; few images are soon read without."""
+    """The number of workers: one core is left for the main process, and few images need none."""
     cores = min(len(os.sched_getaffinity(0)), torch.get_num_threads())
     return min(max(cores - 1, 1), images // CHUNK)
 
 
 def _cuts(opener: "Callable[[Any], Image]", jobs: list[_Cut]) -> Tensor:
-    """uint8 [n, 224, 224, 3], as Pillow has them and as channels-last convolutions do."""
+    """uint8 [n, 224, 224, 3]: Pillow's layout, which channels-last convolutions use too."""
     return torch.from_numpy(np.stack([np.asarray(_cut(opener(p), crop)) for p, crop in jobs]))
 
 
@@ -126,7 +129,7 @@ def _cut(picture: "Image", crop: np.ndarray | None) -> "Image":
 
 
 def resized(picture: "Image") -> "Image":
-    """With a shorter side of 256 pixels, as torchvision's Resize(256)."""
+    """The picture with a shorter side of 256 pixels, like torchvision's Resize(256)."""
     from PIL import Image
 
     shorter = min(picture.size)
@@ -135,16 +138,17 @@ def resized(picture: "Image") -> "Image":
 
 
 def _centre(picture: "Image") -> "Image":
-    """As torchvision's CenterCrop(224)."""
+    """The centre of the picture, like torchvision's CenterCrop(224)."""
     left, top = (round((side - SIDE) / 2) for side in picture.size)
     return picture.crop((left, top, left + SIDE, top + SIDE))
 
 
 def random_box(width: int, height: int, random: np.ndarray) -> tuple[int, int, int, int]:
-    """A part of a picture, as torchvision's RandomResizedCrop cuts it: left, top, right, bottom.
+    """A random crop, like torchvision's RandomResizedCrop: (left, top, right, bottom) in pixels.
 
-    `random` are 22 numbers between 0 and 1: area and ratio of sides of each attempt, and the place.
-    Areas are uniform between 0.08 and 1 of the picture's, ratios log-uniform between 3/4 and 4/3.
+    `random` has 22 numbers from 0 to 1: area and ratio of sides for each of 10 attempts, then x
+    and y of the crop. The area is uniform from 0.08 to 1 of the picture's, the ratio log-uniform
+    from 3/4 to 4/3.
     """
     *sizes, x, y = random.tolist()
     for u, v in zip(sizes[::2], sizes[1::2], strict=True):

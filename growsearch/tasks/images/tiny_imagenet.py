@@ -1,4 +1,4 @@
-"""Tiny-ImageNet from its folder as distributed: colour images of 64x64 pixels in JPEG files."""
+"""Tiny-ImageNet, colour images of 64x64 pixels, from the JPEG files that are distributed."""
 
 import hashlib
 from pathlib import Path
@@ -19,11 +19,11 @@ _AGAIN = f"unpack {FOLDER}.zip again"
 
 
 def read_tiny_imagenet(data_dir: str | None) -> tuple[HostImages, HostImages]:
-    """100,000 training images and the 10,000 of `val`: those of `test` have no labels.
+    """The 100,000 images of `train` and 10,000 of `val`; `test` has no labels and is not used.
 
-    They are decoded once, into files of 1.4 GB in the cache, which are mapped. A class's label is
-    its place among the sorted class names. `data_dir` is the folder itself or holds it; without
-    `data_dir` the cache holds it. Raises InputError if anything is missing.
+    `data_dir` is the folder tiny-imagenet-200 or the one above; the default is the cache folder.
+    A class's label is its index among the sorted names. Images are decoded once, into files of
+    1.4 GB in the cache folder, which are mapped. Raises InputError if files are missing or damaged.
     """
     folder = _folder(data_dir)
     labels = {wnid: label for label, wnid in enumerate(_classes(folder))}
@@ -37,7 +37,7 @@ def read_tiny_imagenet(data_dir: str | None) -> tuple[HostImages, HostImages]:
 
 
 def _folder(data_dir: str | None) -> Path:
-    """The folder that has `train` and `val`."""
+    """The folder with `train` and `val`."""
     if data_dir is None:
         folder = cache_folder() / FOLDER
         if not folder.is_dir():
@@ -52,10 +52,10 @@ def _folder(data_dir: str | None) -> Path:
 
 
 def _classes(folder: Path) -> list[str]:
-    """The classes' names, sorted, from the list that comes with the images or else the folders."""
+    """The sorted class names, from wnids.txt, or from the folders if it is missing."""
     listed, train = folder / "wnids.txt", folder / "train"
     if not train.is_dir():
-        raise InputError(f"{train} is missing, so {folder} is not Tiny-ImageNet's; {_AGAIN}")
+        raise InputError(f"{train} is missing, so {folder} is not Tiny-ImageNet; {_AGAIN}")
     if listed.is_file():
         names = set(listed.read_text().split())
     else:
@@ -63,17 +63,17 @@ def _classes(folder: Path) -> list[str]:
     _check_count(listed if listed.is_file() else train, len(names), CLASSES, "classes")
     for name in sorted(names):
         if not (train / name).is_dir():
-            raise InputError(f"{train / name} is missing, the images of a class; {_AGAIN}")
+            raise InputError(f"{train / name} is missing, the folder of a class; {_AGAIN}")
     return sorted(names)
 
 
 def _check_count(place: Path, n: int, expected: int, what: str) -> None:
     if n != expected:
-        raise InputError(f"{place} has {n} {what} where Tiny-ImageNet has {expected}; {_AGAIN}")
+        raise InputError(f"{place} has {n} {what}, but Tiny-ImageNet has {expected}; {_AGAIN}")
 
 
 def _annotated(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
-    """Files, sorted, and their labels by val_annotations.txt: a line has file, class and box."""
+    """Sorted files with labels from val_annotations.txt, whose lines have file, class and box."""
     annotations = folder / "val_annotations.txt"
     if not annotations.is_file():
         raise InputError(f"{annotations} is missing, the labels of Tiny-ImageNet's val; {_AGAIN}")
@@ -91,6 +91,7 @@ def _annotated(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
 
 
 def _read(files: list[tuple[Path, int]]) -> HostImages:
+    """The images of the files, in an array that the cache folder keeps while they are unchanged."""
     known = hashlib.sha256()
     for path, _ in files:
         status = path.stat()
@@ -103,7 +104,7 @@ def _read(files: list[tuple[Path, int]]) -> HostImages:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """uint8 [3, 64, 64]; the three are equal where the file is grey."""
+    """The image in a file, uint8 [3, 64, 64]; a grey file gives three equal channels."""
     pixels = np.array(read_picture(path, _AGAIN))
     if pixels.shape != (SIDE, SIDE, 3):
         height, width, _ = pixels.shape

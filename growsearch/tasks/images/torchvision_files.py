@@ -14,8 +14,9 @@ from growsearch.trial.errors import InputError, one_line
 def read_cifar(name: str, data_dir: str | None) -> tuple[Images, Images]:
     """50,000 training and 10,000 test images of "cifar10" or "cifar100".
 
-    `data_dir` is the folder with torchvision's own (cifar-10-batches-py) or that folder itself.
-    Raises InputError if files are missing or damaged, or cannot be downloaded.
+    `data_dir` is torchvision's folder (cifar-10-batches-py) or the one above. Without it they come
+    from the cache folder, where torchvision downloads them if they are missing. Raises InputError
+    if files are missing or damaged, or cannot be downloaded.
     """
     from torchvision import datasets
 
@@ -33,9 +34,9 @@ def read_cifar(name: str, data_dir: str | None) -> tuple[Images, Images]:
 
 
 def read_svhn(name: str, data_dir: str | None) -> tuple[Images, Images]:
-    """73,257 training and 26,032 test images of house numbers; the `extra` ones are left out.
+    """73,257 training and 26,032 test images of house numbers, without SVHN's `extra` images.
 
-    `data_dir` holds train_32x32.mat and test_32x32.mat. Raises InputError as `read_cifar`.
+    `data_dir` has train_32x32.mat and test_32x32.mat. Default and errors are as in `read_cifar`.
     """
     from torchvision.datasets import SVHN
 
@@ -55,7 +56,7 @@ def _read(
     checksums: dict[Path, str],
     read: Callable[[Path, bool, bool], Images],
 ) -> tuple[Images, Images]:
-    """Training and test images; `checksums` are those of the files below the root."""
+    """Training and test images; `checksums` are the MD5 sums of files, by path below the root."""
     if data_dir is None:
         root = cache_folder()
         remedy = "give the folder with its files as data_dir"
@@ -64,7 +65,7 @@ def _read(
         remedy = "get it again, or leave data_dir out to have it downloaded"
     try:
         return read(root, True, data_dir is None), read(root, False, data_dir is None)
-    except Exception as error:  # whatever pickle, scipy and torchvision make of a damaged file
+    except Exception as error:  # pickle, scipy and torchvision raise many types
         problem = _problem(root, checksums) or f"the files in {root} cannot be read"
         if data_dir is None:
             problem += f" and {name}'s download failed"
@@ -72,7 +73,7 @@ def _read(
 
 
 def _root(data_dir: str, checksums: dict[Path, str]) -> Path:
-    """The folder that the files' paths start from, if `data_dir` is that or the files' own."""
+    """The folder that the paths in `checksums` start from: `data_dir` or the one above."""
     given = given_folder(data_dir, ", ".join(map(str, checksums)))
     own = next(iter(checksums)).parent
     inside = own.name and not (given / own).is_dir() and given.resolve().name == own.name
@@ -80,7 +81,7 @@ def _root(data_dir: str, checksums: dict[Path, str]) -> Path:
 
 
 def _problem(root: Path, checksums: dict[Path, str]) -> str | None:
-    """What is wrong with the first file that is missing or not as it was published."""
+    """What is wrong with the first file that is missing or damaged; None if no file is."""
     from torchvision.datasets.utils import check_integrity
 
     for file, md5 in checksums.items():

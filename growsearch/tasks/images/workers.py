@@ -1,4 +1,4 @@
-"""Work for processes, whose results come in order."""
+"""Worker processes, whose results come in the order of their jobs."""
 
 import warnings
 from collections.abc import Callable, Generator, Iterable
@@ -16,9 +16,10 @@ R = TypeVar("R")
 def in_workers(
     work: Callable[[J], R], jobs: Iterable[J], workers: int, pinned: bool = False
 ) -> Generator[R, None, None]:
-    """What `work` makes of each job. Raises its InputError; closed, it ends the workers.
+    """The result of `work` for each job, in order, computed by `workers` processes.
 
-    Results are tensors, pinned if that is asked for, or lists of them.
+    Results are tensors or lists of them, in pinned memory if `pinned`. Raises the InputError that
+    `work` raises. Closing the generator ends the workers. With 0 workers, this process computes.
     """
     loader = data.DataLoader(
         _Work(work),
@@ -26,21 +27,22 @@ def in_workers(
         sampler=jobs,
         num_workers=workers,
         pin_memory=pinned,
-        generator=torch.Generator(),  # the seeds that it draws for workers are not used
+        generator=torch.Generator(),  # otherwise the loader draws from torch's global state
     )
+    # Python 3.12 warns that a process with threads forks
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        results = iter(loader)  # Python 3.12 warns of forks beside threads
+        results = iter(loader)
     try:
         for result in results:
             if isinstance(result, InputError):
                 raise result
             yield result
     finally:
-        del results  # ends the workers, even while an error's traceback has this frame
+        del results  # ends the workers even if a traceback keeps this frame alive
 
 
 class _Work(data.Dataset[R | InputError], Generic[J, R]):
-    """What a worker does. An error is handed over: raised, it would arrive with a traceback."""
+    """Calls `work`. It returns an InputError, because the loader would add a traceback to it."""
 
     def __init__(self, work: Callable[[J], R]) -> None:
         self.work = work
