@@ -30,6 +30,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.phases import Decision, Grow, completes, next_phase
+from growsearch.trial.status import Status
 
 _POLL_SECONDS = 0.2
 _MOVED = "torch, processor, threads, processes or options are others"
@@ -126,7 +127,7 @@ class Trainer(Iterator[EpochRecord]):
 
     @property
     def finished(self) -> bool:
-        return bool(self.history) and self.history[-1].status != "running"
+        return bool(self.history) and self.history[-1].status is not Status.RUNNING
 
     @property
     def state(self) -> TrainState:
@@ -174,14 +175,15 @@ class Trainer(Iterator[EpochRecord]):
             if not (is_out_of_memory(error) and self.history and self.history[-1].grew):
                 raise
             self.reason = _out_of_memory(self._next_architecture)
-            self.history = self.history.revised(status="failed")
+            self.history = self.history.revised(status=Status.FAILED)
             self.branch.release()
             raise StopIteration from error
         self.recalled = state is None
         history = self.history.plus(record)
-        if record.status == "running" and completes(self.config, history):
-            record = replace(record, status="completed")
-        self.decision = decide(self.config, history) if record.status == "running" else None
+        if record.status is Status.RUNNING and completes(self.config, history):
+            record = replace(record, status=Status.COMPLETED)
+        running = record.status is Status.RUNNING
+        self.decision = decide(self.config, history) if running else None
         if self.decision is not None:
             self.branch.fork()
             record = replace(record, decision=str(self.decision))
@@ -192,7 +194,7 @@ class Trainer(Iterator[EpochRecord]):
                 if not is_out_of_memory(error):
                     raise
                 self.reason = _out_of_memory(self.decision.architecture)
-                record, self.decision = replace(record, status="failed"), None
+                record, self.decision = replace(record, status=Status.FAILED), None
         record = replace(record, store_seconds=self._store_seconds)
         if not self.recalled:
             record = replace(record, seconds=time.perf_counter() - started)

@@ -2,7 +2,7 @@ from dataclasses import asdict
 
 from conftest import record
 
-from growsearch.search.ledger import FAILED, REASON, REMEMBERED, Ledger
+from growsearch.search.ledger import REASON, REMEMBERED, Ledger
 from growsearch.trial.config import TrialConfig
 
 
@@ -17,7 +17,7 @@ def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path
     ledger.enter(name, asdict(last) | {REMEMBERED: [asdict(record(1))], REASON: reason})
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
-        assert (trial.status, trial.reason, trial.ended) == (FAILED, reason, True)
+        assert (trial.status, trial.reason, trial.status.ended) == ("failed", reason, True)
         assert trial.history[-1] == last
 
 
@@ -31,5 +31,5 @@ def test_so_has_one_whose_last_epoch_was_known_before_memory_ran_out(tmp_path):
     ledger.enter(name, asdict(record(1, status="failed")) | {REMEMBERED: [], REASON: reason})
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
-        assert (trial.status, trial.reason, len(trial.history)) == (FAILED, reason, 1)
+        assert (trial.status, trial.reason, len(trial.history)) == ("failed", reason, 1)
         assert (trial.history[-1].status, known.paid["epochs"]) == ("failed", 1)

@@ -8,9 +8,9 @@ from conftest import record
 
 from growsearch.search.ledger import REMEMBERED, Ledger
 from growsearch.search.settings import SearchSettings
-from growsearch.stopping.judge import STOPPED
 from growsearch.study.results import create_study
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.status import Status
 from growsearch.tuning.schedulers import scheduler_of
 
 TRIALS, EPOCHS = 12, 30
@@ -54,7 +54,7 @@ def decided(folder, options, kill_every=None):
                 if scheduler.on_trial_result(None, trial, result) != scheduler.STOP:
                     continue
                 stops.append((name, epoch))
-                ledger.leave(name, STOPPED, "by Tune's scheduler")
+                ledger.leave(name, Status.STOPPED, "by Tune's scheduler")
             scheduler.on_trial_complete(None, trial, result)
             running.remove(name)
     return stops

@@ -206,7 +206,7 @@ def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_p
     with driver("resume", out) as killed:
         until_remembered(out / "epochs", 18, killed)
         killed.kill()
-    ended = {n for n, t in Ledger.read(out).trials.items() if t.ended}
+    ended = {n for n, t in Ledger.read(out).trials.items() if t.status.ended}
     files = {n: (out / "trials" / f"{n}.parquet").stat().st_mtime_ns for n in ended}
     assert main(["resume", str(out)]) == 0
     assert main(["store", "verify", str(out / "epochs")]) == 0

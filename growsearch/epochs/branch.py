@@ -1,7 +1,7 @@
 """A trial's path through an epoch store: which of its epochs are remembered, and how to go on."""
 
 import uuid
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -116,7 +116,7 @@ class Branch:
         if self.store is None:
             return
         kept = self.store.keep(self.tip, state.contents())
-        entry = asdict(record) | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
+        entry = record.to_dict() | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
         self.store.remember(self.tip, entry)
         if kept:
             if self._passing is not None and self.kept != "all":

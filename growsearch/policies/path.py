@@ -9,6 +9,7 @@ from growsearch.trial.choices import GROWING, NETWORKS
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, TRAINING, EpochRecord, History
 from growsearch.trial.phases import Grow, completes, next_phase
+from growsearch.trial.status import Status
 
 _NOTHING: dict[str, Any] = {
     f.name: f.type() if isinstance(f.type, type) else None
@@ -37,7 +38,11 @@ class TrialPath:
     def extend(self, record: EpochRecord) -> None:
         """One epoch more, of which another trial's `record` may tell: the policy is this one's."""
         record = replace(
-            record, phase=self.phase, architecture=self.architecture, grew=False, status="running"
+            record,
+            phase=self.phase,
+            architecture=self.architecture,
+            grew=False,
+            status=Status.RUNNING,
         )
         history = self.history.plus(record)
         self.ended = completes(self.config, history)

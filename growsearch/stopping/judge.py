@@ -12,8 +12,8 @@ from growsearch.stopping.safe import SafeStopping, Standing, Stop
 from growsearch.trial.choices import COSTS, LOSSES, METRICS
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History
+from growsearch.trial.status import Status
 
-STOPPED, PAUSED = "stopped", "paused"
 _SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
     "ppe": lambda record: record.param_epochs,
     "param_epochs": lambda record: record.param_epochs,
@@ -25,7 +25,7 @@ _SPENT: Mapping[str, Callable[[EpochRecord], float]] = {
 class Leaving(NamedTuple):
     """How a trial leaves the search, for good or not."""
 
-    status: str
+    status: Status
     """STOPPED or PAUSED."""
     reason: str
     stop: Mapping[str, object] = {}
@@ -76,7 +76,7 @@ class ParetoStopping:
         stop = self.safe.verdict(self._standing(name, trial))
         if stop is not None:
             del self._followed[name]
-            return Leaving(STOPPED, str(stop), self._columns(stop))
+            return Leaving(Status.STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
         spent = sum(r.seconds for r in history)
@@ -88,7 +88,7 @@ class ParetoStopping:
             return None
         self.rest(name)
         others = f"{raced.layer} fronts before it among {raced.trials} trials"
-        return Leaving(PAUSED, f"at rung {raced.rung} of cost, with {others}")
+        return Leaving(Status.PAUSED, f"at rung {raced.rung} of cost, with {others}")
 
     def ended(self, name: str, config: TrialConfig, history: History) -> Mapping[str, object]:
         """The trial has come to its end, completed or diverged.
@@ -97,7 +97,7 @@ class ParetoStopping:
         """
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
-        accuracy = self._accuracy(last) if last.status == "completed" else None
+        accuracy = self._accuracy(last) if last.status is Status.COMPLETED else None
         stop = self.safe.unheeded(name)
         self.safe.completed(name, costs, accuracy, trial.curve)
         del self._followed[name]

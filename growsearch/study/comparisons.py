@@ -7,6 +7,7 @@ from growsearch.study.results import config_of
 from growsearch.trial.choices import LIPGROW
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
+from growsearch.trial.status import Status
 
 FOUND_COLUMNS = [
     "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
@@ -67,7 +68,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     trial from scratch of the same seed and data, nan if the study has none (`growsearch search
     --from-scratch` trains them).
     """
-    completed = trials[trials["status"] == "completed"]
+    completed = trials[trials["status"] == Status.COMPLETED]
     never = completed["config/policy"] == "none"
     scratch = {config_of(trial).digest: trial for _, trial in completed[never].iterrows()}
     rows = []
@@ -95,7 +96,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _completed(trials: pd.DataFrame) -> pd.DataFrame:
-    completed = trials[trials["status"] == "completed"]
+    completed = trials[trials["status"] == Status.COMPLETED]
     if completed.empty:
         raise InputError("the study has no completed trial to compare; let its search end")
     return completed

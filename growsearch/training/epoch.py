@@ -27,6 +27,7 @@ from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, EpochRecord
+from growsearch.trial.status import Status
 
 EVALUATION_BATCH = 500
 
@@ -36,7 +37,7 @@ def run_epoch(
 ) -> tuple[EpochRecord, LipschitzConstants]:
     """Train `state` for an epoch and measure it.
 
-    The record has no growth and no key yet, and status "running" or "diverged". The state's history
+    The record has no growth and no key yet, and status RUNNING or DIVERGED. The state's history
     is left as it was.
     """
     network, history = state.network, state.history
@@ -71,7 +72,7 @@ def run_epoch(
         lipschitz=constants.mean,
         grew=False,
         seconds=train_seconds + eval_seconds + lipschitz_seconds,
-        status="running" if finite else "diverged",
+        status=Status.RUNNING if finite else Status.DIVERGED,
         phase=state.phase,
         train_accuracy=train_accuracy,
         macs=macs,

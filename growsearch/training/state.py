@@ -1,7 +1,7 @@
 """Everything an epoch depends on besides the configuration, and its strict saving and loading."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class TrainState:
         contents = self.contents() | {
             "root": root,
             "config": config.to_flat(),
-            "history": [asdict(record) for record in self.history],
+            "history": [record.to_dict() for record in self.history],
         }
         unfinished = path.with_name(path.name + ".unfinished")
         torch.save(contents, unfinished)

@@ -1,8 +1,10 @@
 """What happened: one record an epoch, never changed afterwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+from growsearch.trial.status import Status
 
 TRAINING, INITIALIZING, FINE_TUNING = "training", "initializing", "fine-tuning"
 """Phases: the network trains and may grow; new blocks train apart; the found network trains on."""
@@ -36,8 +38,8 @@ class EpochRecord:
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
     """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
-    status: str
-    """running, or how the trial ended here: completed, diverged, failed."""
+    status: Status = Status.RUNNING
+    """Of the trial after this epoch. Given as text, as files have it, it is converted."""
 
     phase: str
     """training, initializing (new blocks apart from the others), or fine-tuning."""
@@ -82,6 +84,13 @@ class EpochRecord:
     """By sub-network, as the next two: see theory.GrowthMeasures."""
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, of plain values: numbers, text, tuples and None."""
+        return asdict(self) | {"status": self.status.value}
 
 
 def record_among(values: Mapping[str, Any]) -> EpochRecord:

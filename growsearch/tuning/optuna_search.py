@@ -30,16 +30,17 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
 """Configurations of each space that are drawn to check it."""
 
 _STATES = {
-    "completed": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "diverged": TrialState.FAIL,
-    "failed": TrialState.FAIL,
+    Status.COMPLETED: TrialState.COMPLETE,
+    Status.STOPPED: TrialState.PRUNED,
+    Status.DIVERGED: TrialState.FAIL,
+    Status.FAILED: TrialState.FAIL,
 }
 _NAME, _SEARCH = "name", "search"
 """Attributes that Optuna keeps: of a trial, its name here; of the study, what it searches."""
@@ -129,18 +130,18 @@ class ParetoOptunaSearch(OptunaSearch):
             self.configs[trial_id], self._numbers[trial_id] = config, trial.number
         return self.configs[trial_id].to_flat()
 
-    def tell(self, trial_id: str, how: str, result: Mapping[str, Any] | None = None) -> None:
-        """Tell how a trial ended: completed, stopped (early), diverged or failed; or is paused.
+    def tell(self, trial_id: str, status: str, result: Mapping[str, Any] | None = None) -> None:
+        """Tell how a trial ended, or that it is paused: a Status that is one of these.
 
         Only a completed one has objectives, those of its last `result`; without finite ones it has
         failed. The first end counts.
         """
         if trial_id in self._ended:
             return
-        if how == "paused":
+        if status == Status.PAUSED:
             self._paused.add(trial_id)
             return
-        state, values = _STATES[how], None
+        state, values = _STATES[Status(status)], None
         if state is TrialState.COMPLETE:
             values = _values(self.objectives, result or {})
             state = state if values else TrialState.FAIL
@@ -150,14 +151,14 @@ class ParetoOptunaSearch(OptunaSearch):
     def finish(self) -> None:
         """The search is over: paused trials were stopped, running ones have failed."""
         for name in self.running:
-            self.tell(name, "stopped" if name in self._paused else "failed")
+            self.tell(name, Status.STOPPED if name in self._paused else Status.FAILED)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tune's word that a trial ended, and its last result: one still running was stopped."""
-        how = "failed" if error else (result or {}).get("status", "running")
-        self.tell(trial_id, "stopped" if how == "running" else how, result)
+        status = Status.FAILED if error else (result or {}).get("status", Status.RUNNING)
+        self.tell(trial_id, Status.STOPPED if status == Status.RUNNING else status, result)
 
     def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
         """The fields of an Optuna trial, which draws its parameters if it has none yet."""

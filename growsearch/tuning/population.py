@@ -7,8 +7,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
-from growsearch.stopping.judge import PAUSED, STOPPED
 from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
+from growsearch.trial.status import Status
 from growsearch.tuning.trial_queue import TrialQueue
 
 FACTORS = (0.8, 1.2)
@@ -38,10 +38,11 @@ class PopulationBased(PopulationBasedTraining):
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(controller, trial, result)
         entry = self.ledger.trials[trial.config["name"]]
-        if entry.status == STOPPED:
+        if entry.status is Status.STOPPED:
             return TrialScheduler.STOP
         if decision == TrialScheduler.PAUSE:
-            self.ledger.leave(entry.name, PAUSED, "while others of the population take their turn")
+            reason = "while others of the population take their turn"
+            self.ledger.leave(entry.name, Status.PAUSED, reason)
         return decision
 
     def _checkpoint_or_exploit(
@@ -62,4 +63,4 @@ class PopulationBased(PopulationBasedTraining):
         new = self.queue.join(replace(config, optimizer_changes=every))
         values = ", ".join(f"{change.name} {change.value:.4g}" for change in changes)
         reason = f"for trial {new}, which goes on from trial {better.name} with {values}"
-        self.ledger.leave(worse.name, STOPPED, reason)
+        self.ledger.leave(worse.name, Status.STOPPED, reason)

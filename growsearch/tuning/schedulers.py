@@ -15,9 +15,10 @@ from ray.tune.schedulers import (
 
 from growsearch.search.ledger import Ledger
 from growsearch.search.settings import SearchSettings
-from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.stopping.racing import GRACE
 from growsearch.trial.choices import LOSSES
+from growsearch.trial.status import Status
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.population import PopulationBased
 from growsearch.tuning.trial_queue import TrialQueue
@@ -81,8 +82,8 @@ class OverLedger(FIFOScheduler):
         histories = ledger.read_histories()
         for name, epochs in ledger.results():
             trial, history = ledger.trials[name], histories[name]
-            ended = trial.ended and epochs == len(history)
-            if not ended or trial.status == STOPPED:
+            ended = trial.status.ended and epochs == len(history)
+            if not ended or trial.status is Status.STOPPED:
                 self._result(name, vars(history[epochs - 1]))
             if ended:
                 self._complete(name, vars(history[-1]))
@@ -120,5 +121,5 @@ class HyperBand(HyperBandScheduler):
         decision: str = super().on_trial_result(controller, trial, result)
         if decision == TrialScheduler.PAUSE:
             reason = "until its bracket has come as far"
-            self.ledger.leave(trial.config["name"], PAUSED, reason)
+            self.ledger.leave(trial.config["name"], Status.PAUSED, reason)
         return decision

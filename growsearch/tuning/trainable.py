@@ -2,7 +2,7 @@
 
 import os
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -72,10 +72,10 @@ class GrowingTrial(tune.Trainable):
             # memory that runs out after a growth ends the trial with the epoch before
             record = trained or self.trainer.history[-1]
             if self.trainer.finished or not self.trainer.recalled:
-                done = {**asdict(record), "done": self.trainer.finished}
+                done = {**record.to_dict(), "done": self.trainer.finished}
                 return done | {REMEMBERED: remembered, REASON: self.trainer.reason}
             if record.epoch > self.known:
-                remembered.append(asdict(record))
+                remembered.append(record.to_dict())
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         return {}  # for Tune's own schedulers that pause

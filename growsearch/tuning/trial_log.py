@@ -7,9 +7,10 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from growsearch.search.ledger import FAILED, Ledger
+from growsearch.search.ledger import Ledger
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 from growsearch.tuning.logs import LOGS_BY_NAME, Log, Run
 
 _LOG = logging.getLogger("growsearch")
@@ -108,11 +109,11 @@ class TrialLog(tune.Callback):
     def _left(self, name: str) -> None:
         """The trial has left its actor, perhaps to go on with another."""
         trial = self.ledger.trials[name]
-        if not trial.ended:
+        if not trial.status.ended:
             if name in self.runs and self.log.rest(self.runs[name]):
                 del self.runs[name]
             return
-        self.log.end(self._open(name), failed=trial.status == FAILED)
+        self.log.end(self._open(name), failed=trial.status is Status.FAILED)
         del self.runs[name]
         with self.marks.open("a") as file:
             file.write(f"{name}\n")

@@ -13,22 +13,14 @@ from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.ledger import (
-    AWAITS,
-    ELSEWHERE,
-    FAILED,
-    RUNNING,
-    WAITING,
-    Ledger,
-    SearchTrial,
-)
+from growsearch.search.ledger import AWAITS, ELSEWHERE, Ledger, SearchTrial
 from growsearch.search.sharing import Follower, growth_order
 from growsearch.search.waiting import Awaited
-from growsearch.stopping.judge import PAUSED, STOPPED
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
 
 if TYPE_CHECKING:
@@ -83,9 +75,9 @@ class TrialQueue(BasicVariantGenerator):
         for trial in list(ledger.trials.values()):
             self._tell(trial)
             self._follow_up(trial)
-        self.waiting = [t.name for t in ledger.with_status(WAITING, RUNNING)]
+        self.waiting = [t.name for t in ledger.with_status(Status.WAITING, Status.RUNNING)]
         if self.resume is None:
-            self.waiting += [t.name for t in ledger.with_status(PAUSED)]
+            self.waiting += [t.name for t in ledger.with_status(Status.PAUSED)]
         if self.store:  # those that part later go on from what the earlier ones leave
             self.waiting.sort(key=lambda name: growth_order(ledger.trials[name].config))
         self.running: dict[str, SearchTrial] = {}
@@ -107,7 +99,7 @@ class TrialQueue(BasicVariantGenerator):
     def is_finished(self) -> bool:
         if self.budget.is_spent:
             return True
-        may_go_on = self.resume is not None and self.ledger.with_status(PAUSED)
+        may_go_on = self.resume is not None and self.ledger.with_status(Status.PAUSED)
         return not (self.waiting or self._to_draw() or may_go_on)
 
     def _to_draw(self) -> int:
@@ -152,7 +144,7 @@ class TrialQueue(BasicVariantGenerator):
             drawn = self.sampler.suggest(self.ledger.next_name)
             joins = self.ledger.add(TrialConfig.from_flat(drawn)).name
         elif self.resume is not None and not self.waiting:
-            joins = self.resume([trial.name for trial in self.ledger.with_status(PAUSED)])
+            joins = self.resume([trial.name for trial in self.ledger.with_status(Status.PAUSED)])
         if joins is None:
             return None
         self.waiting.append(joins)
@@ -194,32 +186,34 @@ class TrialQueue(BasicVariantGenerator):
         if trial is None or tunes is None:
             return
         self._lead_no_more(trial.name)
-        if error and not trial.ended:
+        if error and not trial.status.ended:
             self._fail(trial, _reason(tunes))
         if result is not None and AWAITS in result:
             key, n = result[AWAITS]
             self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
-            trial.status = WAITING
+            self.ledger.await_epoch(trial.name)
             self.waiting.insert(0, trial.name)
-        elif trial.status == RUNNING or (tunes.status == Trial.PAUSED and not self.budget.is_spent):
-            self.ledger.leave(trial.name, STOPPED, "by Tune's scheduler")
+        elif trial.status is Status.RUNNING or (
+            tunes.status == Trial.PAUSED and not self.budget.is_spent
+        ):
+            self.ledger.leave(trial.name, Status.STOPPED, "by Tune's scheduler")
         self._tell(trial)
         self._follow_up(trial)
         self.ledger.forget(trial.name)
 
     def _fail(self, trial: SearchTrial, reason: str) -> None:
         if ELSEWHERE in reason:  # nothing is lost: it goes on when the search is resumed there
-            self.ledger.leave(trial.name, WAITING, ELSEWHERE)
+            self.ledger.leave(trial.name, Status.WAITING, ELSEWHERE)
             return
         trial.failures += 1
         again = trial.failures <= self.max_failures
-        self.ledger.leave(trial.name, WAITING if again else FAILED, reason)
+        self.ledger.leave(trial.name, Status.WAITING if again else Status.FAILED, reason)
         if again:
             self.waiting.insert(0, trial.name)
 
     def _tell(self, trial: SearchTrial) -> None:
         """The sampler how the trial has ended, if it has."""
-        if self.sampler is None or not trial.ended or trial.name not in self.sampler.configs:
+        if self.sampler is None or not trial.status.ended or trial.name not in self.sampler.configs:
             return
         result: dict[str, Any] = {}
         if trial.history:
@@ -229,7 +223,9 @@ class TrialQueue(BasicVariantGenerator):
 
     def _follow_up(self, trial: SearchTrial) -> None:
         """What a completed trial has grown to, from scratch."""
-        if trial.status != "completed" or not self.from_scratch or trial.config.policy == "none":
+        if trial.status is not Status.COMPLETED or not self.from_scratch:
+            return
+        if trial.config.policy == "none":
             return
         scratch = from_scratch(trial.config, trial.history[-1].architecture)
         if scratch.digest not in self.known:

@@ -9,7 +9,7 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
-from growsearch.search.ledger import FAILED, WAITING, Ledger, only_writer
+from growsearch.search.ledger import Ledger, only_writer
 from growsearch.search.settings import SearchSettings
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study, read_info
@@ -18,6 +18,7 @@ from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.choices import COSTS, DATA, PAUSING
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.logs import check_logs
@@ -254,11 +255,15 @@ def _run(
             log.setup()
             log.on_experiment_end([])
     every = ledger.trials.values()
-    failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED]
-    waits = [f"trial {t.name} waits: {t.reason}" for t in every if t.status == WAITING and t.reason]
+    failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status is Status.FAILED]
+    waits = [
+        f"trial {t.name} waits: {t.reason}"
+        for t in every
+        if t.status is Status.WAITING and t.reason
+    ]
     return SearchEnd(
         failures=failed + waits,
-        unfinished=0 if budget.is_spent else sum(not trial.ended for trial in every),
+        unfinished=0 if budget.is_spent else sum(not trial.status.ended for trial in every),
     )
 
 
