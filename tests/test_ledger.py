@@ -1,8 +1,7 @@
-from dataclasses import asdict
-
 from conftest import record
 
-from growsearch.search.ledger import REASON, REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
 from growsearch.trial.config import TrialConfig
 
 
@@ -14,7 +13,7 @@ def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path
     ledger.start(name)
     reason = "out of memory at growth to 8-8-8"
     last = record(2, status="failed")
-    ledger.enter(name, asdict(last) | {REMEMBERED: [asdict(record(1))], REASON: reason})
+    ledger.enter(name, Report(record=last, remembered=(record(1),), reason=reason))
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
         assert (trial.status, trial.reason, trial.status.ended) == ("failed", reason, True)
@@ -26,9 +25,9 @@ def test_so_has_one_whose_last_epoch_was_known_before_memory_ran_out(tmp_path):
     ledger = Ledger(tmp_path)
     name = ledger.add(TrialConfig()).name
     ledger.start(name)
-    ledger.enter(name, asdict(record(1)) | {REMEMBERED: [], REASON: None})
+    ledger.enter(name, Report(record=record(1)))
     reason = "out of memory at growth to 8-8-8"
-    ledger.enter(name, asdict(record(1, status="failed")) | {REMEMBERED: [], REASON: reason})
+    ledger.enter(name, Report(record=record(1, status="failed"), reason=reason))
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
         assert (trial.status, trial.reason, len(trial.history)) == ("failed", reason, 1)

@@ -1,11 +1,13 @@
 """The scheduler over its ledger, on recorded trials, without Ray."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from conftest import recorded
 
-from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study
 from growsearch.trial.status import Status
@@ -55,7 +57,8 @@ def decisions(trials, folder, kill_after=()):
             trial, history = ledger.trials[name], trials[int(name)][1]
             record = history[len(trial.history)]
             values = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in vars(record).items()}
-            result = values | {REMEMBERED: [], "config": {"name": name}}
+            report = Report(record=replace(record, **values))
+            result = report.to_dict() | {"config": {"name": name}}
             tunes = SimpleNamespace(config={"name": name})
             Budget(ledger, None)(name, result)
             if trial.status.ended:

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import record
 
-from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
 from growsearch.search.settings import SearchSettings
 from growsearch.study.results import create_study
 from growsearch.trial.config import TrialConfig
@@ -47,9 +48,10 @@ def decided(folder, options, kill_every=None):
             epoch = len(ledger.trials[name].history) + 1
             status = "completed" if epoch == EPOCHS else "running"
             accuracy = accuracies[int(name)][epoch - 1]
-            result = vars(record(epoch, val_accuracy=accuracy, status=status))
+            report = Report(record=record(epoch, val_accuracy=accuracy, status=status))
+            result = report.to_dict()
             trial = SimpleNamespace(config={"name": name}, trial_id=f"{name}-{random.random()}")
-            ledger.enter(name, result | {REMEMBERED: []})
+            ledger.enter(name, report)
             if status == "running":
                 if scheduler.on_trial_result(None, trial, result) != scheduler.STOP:
                     continue

@@ -18,24 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from growsearch.search.messages import Report
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-from growsearch.trial.history import EpochRecord, History, record_among, with_tuples
+from growsearch.trial.history import EpochRecord, History, with_tuples
 from growsearch.trial.status import Status
 
-AWAITS, REMEMBERED, REASON = "awaits", "remembered", "reason"
-"""In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
-key and how many come before; the records of remembered epochs since its last result; and why the
-trial failed, if it did."""
 LOG_FILE = "search.jsonl"
 SECONDS_BEHIND = 3
 """Writing a table takes milliseconds, as long as some epochs."""
-ELSEWHERE = (
-    "it began where torch, processor or GPU are others, and sums round otherwise; resume the "
-    "search there, or start a new one"
-)
-"""Why a trial cannot go on."""
 
 
 @dataclass
@@ -131,20 +123,18 @@ class Ledger:
             trial.history = trial.history.revised(status=Status.RUNNING)
         return trial
 
-    def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
-        """Write down the epochs of a trial's result that were not known, all at once.
+    def enter(self, name: str, report: Report) -> SearchTrial:
+        """Write down the epochs of a trial's report that were not known, all at once.
 
         One that is known is repeated if it turned out to be the last, before memory ran out.
         """
         trial = self.trials[name]
-        records = [record_among(values) for values in result[REMEMBERED]]
-        if AWAITS not in result:
-            records.append(record_among(result))
+        records = [*report.remembered, *([report.record] if report.record else [])]
         new = [record for record in records if record.epoch > len(trial.history)]
         trial.history = History((*trial.history, *new))
         if records and not trial.status.ended:
             trial.status = records[-1].status
-            trial.reason = result.get(REASON) or ""
+            trial.reason = report.reason or ""
         if trial.status is Status.FAILED:
             trial.history = trial.history.revised(status=Status.FAILED)
         if new or trial.status is Status.FAILED:

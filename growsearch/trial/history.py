@@ -94,8 +94,8 @@ class EpochRecord:
 
 
 def record_among(values: Mapping[str, Any]) -> EpochRecord:
-    """The record whose fields are among `values`, like a Tune result's."""
-    return EpochRecord(**{f.name: values[f.name] for f in fields(EpochRecord)})
+    """The record whose fields are among `values`, where tuples may have become lists."""
+    return EpochRecord(**with_tuples({f.name: values[f.name] for f in fields(EpochRecord)}))
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from ray.tune import Stopper
 
 from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report, trial_name
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
@@ -52,7 +53,7 @@ class Budget(Stopper):
         return self.budget is not None and self.spent(self.budget[0]) >= self.budget[1]
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        trial = self.ledger.enter(result["config"]["name"], result)
+        trial = self.ledger.enter(trial_name(result["config"]), Report.from_dict(result))
         if trial.status.ended or not self.is_spent:
             return False
         if self.budget is None or self.budget[0] == "trials":

@@ -6,6 +6,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.search.ledger import Ledger
+from growsearch.search.messages import trial_name
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
@@ -43,7 +44,7 @@ class ParetoScheduler(FIFOScheduler):
                     self.judge.rest(name)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        entry = self.ledger.trials[trial.config["name"]]
+        entry = self.ledger.trials[trial_name(trial.config)]
         leaves = self.judge.verdict(entry.name, entry.config, entry.history)
         if leaves is None:
             return self.CONTINUE
@@ -51,7 +52,7 @@ class ParetoScheduler(FIFOScheduler):
         return self.STOP
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        entry = self.ledger.trials[trial.config["name"]]
+        entry = self.ledger.trials[trial_name(trial.config)]
         if entry.status.ran_to_end:
             stop = self.judge.ended(entry.name, entry.config, entry.history)
             if stop:

@@ -7,6 +7,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
+from growsearch.search.messages import Assignment, trial_name
 from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
 from growsearch.trial.status import Status
 from growsearch.tuning.trial_queue import TrialQueue
@@ -31,13 +32,14 @@ class PopulationBased(PopulationBasedTraining):
 
     def on_trial_add(self, controller: Any, trial: Trial) -> None:
         super().on_trial_add(controller, trial)
-        config = self.ledger.trials[trial.config["name"]].config
+        config = self.ledger.trials[trial_name(trial.config)].config
         joined = [parse_change(change).epoch for change in config.optimizer_changes or ()]
-        self._trial_state[trial].last_perturbation_time = max(*joined, trial.config["known"], 0)
+        known = Assignment.from_dict(trial.config).known
+        self._trial_state[trial].last_perturbation_time = max(*joined, known, 0)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(controller, trial, result)
-        entry = self.ledger.trials[trial.config["name"]]
+        entry = self.ledger.trials[trial_name(trial.config)]
         if entry.status is Status.STOPPED:
             return TrialScheduler.STOP
         if decision == TrialScheduler.PAUSE:
@@ -50,9 +52,9 @@ class PopulationBased(PopulationBasedTraining):
     ) -> None:
         if trial not in lower:
             return
-        worse = self.ledger.trials[trial.config["name"]]
+        worse = self.ledger.trials[trial_name(trial.config)]
         draw = random.Random(f"{worse.config.seed}/{worse.name}/{len(worse.history)}")
-        better = self.ledger.trials[draw.choice(upper).config["name"]]
+        better = self.ledger.trials[trial_name(draw.choice(upper).config)]
         config, epoch = better.config, len(better.history.trained)
         changes = []
         for name in CHANGEABLE:

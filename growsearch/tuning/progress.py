@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from growsearch.search.ledger import Ledger, SearchTrial
+from growsearch.search.messages import trial_name
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes
 from growsearch.trial.status import Status
@@ -75,7 +76,7 @@ class SearchProgress(tune.Callback):
             )
 
     def _left(self, tunes: Trial) -> None:
-        trial = self.ledger.trials[tunes.config["name"]]
+        trial = self.ledger.trials[trial_name(tunes.config)]
         if trial.status is Status.WAITING and not trial.failures:
             return  # for another search
         self.left = [*(name for name in self.left if name != trial.name), trial.name]

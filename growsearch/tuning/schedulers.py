@@ -14,6 +14,7 @@ from ray.tune.schedulers import (
 )
 
 from growsearch.search.ledger import Ledger
+from growsearch.search.messages import trial_name
 from growsearch.search.settings import SearchSettings
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.stopping.racing import GRACE
@@ -89,10 +90,10 @@ class OverLedger(FIFOScheduler):
                 self._complete(name, vars(history[-1]))
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._result(trial.config["name"], result)
+        return self._result(trial_name(trial.config), result)
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self._complete(trial.config["name"], result)
+        self._complete(trial_name(trial.config), result)
 
     def _result(self, name: str, result: dict[str, Any]) -> str:
         decision: str = self.scheduler.on_trial_result(self.controller, self._trial(name), result)
@@ -121,5 +122,5 @@ class HyperBand(HyperBandScheduler):
         decision: str = super().on_trial_result(controller, trial, result)
         if decision == TrialScheduler.PAUSE:
             reason = "until its bracket has come as far"
-            self.ledger.leave(trial.config["name"], Status.PAUSED, reason)
+            self.ledger.leave(trial_name(trial.config), Status.PAUSED, reason)
         return decision

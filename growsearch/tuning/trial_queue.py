@@ -5,7 +5,7 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from ray.tune.experiment import Experiment, Trial
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.ledger import AWAITS, ELSEWHERE, Ledger, SearchTrial
+from growsearch.search.ledger import Ledger, SearchTrial
+from growsearch.search.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
 from growsearch.search.sharing import Follower, growth_order
 from growsearch.search.waiting import Awaited
 from growsearch.trial.config import TrialConfig
@@ -46,15 +47,15 @@ class TrialQueue(BasicVariantGenerator):
 
     With `max_concurrent` infinite, Tune has them all, for a scheduler of its own that pauses them.
 
-    With `options["store"]`, a trial waits, without an actor, while a running one trains epochs that
-    it would train as well; it takes over if that one dies. So does a trial whose next epoch another
-    search trains, and others may wait for it. Nothing waits for a trial that waits for one of this
-    search, so something always runs, here or there.
+    With a store in `options`, a trial waits, without an actor, while a running one trains epochs
+    that it would train as well; it takes over if that one dies. A trial whose next epoch another
+    search trains waits as well, and others may wait for it. But no trial waits for one that itself
+    waits for a trial of this search, so something always runs, here or there.
     """
 
     def __init__(
         self, ledger: Ledger, *, max_concurrent: float = math.inf, from_scratch: bool = False,
-        max_failures: int = 0, options: dict[str, Any] | None = None,
+        max_failures: int = 0, options: ActorOptions | None = None,
         sampler: "ParetoOptunaSearch | None" = None, trials: int = 0,
         resume: Callable[[list[str]], str | None] | None = None, budget: Budget | None = None,
     ) -> None:  # fmt: skip
@@ -63,13 +64,12 @@ class TrialQueue(BasicVariantGenerator):
         self.at_once = max_concurrent
         self.from_scratch = from_scratch
         self.max_failures = max_failures
-        self.options = options or {}
+        self.options = options or ActorOptions()
         self.sampler, self.trials = sampler, trials
         self.resume = resume
         self.budget = budget or Budget(ledger, None)
-        self.store: EpochStore | None = None
-        if "store" in self.options:
-            self.store = EpochStore(self.options["store"], self.options["owner"])
+        access = self.options.store
+        self.store = EpochStore(access.place, access.owner) if access else None
         self.waiting: list[str] = []
         self.known = {trial.config.digest for trial in ledger.trials.values()}
         for trial in list(ledger.trials.values()):
@@ -113,10 +113,7 @@ class TrialQueue(BasicVariantGenerator):
             return None
         trial = self.ledger.trials[name]
         experiment = copy.copy(self.experiment)
-        fields = trial.config.to_flat() | _decided(trial)
-        first = trial.history[0].key if trial.history else None
-        config = {"trial": fields, "name": name, "known": len(trial.history), "first": first}
-        experiment.spec = {**self.experiment.spec, "config": config | self.options}
+        experiment.spec = {**self.experiment.spec, "config": self._assignment(trial).to_dict()}
         super().add_configurations([experiment])
         self._trial_iter = None  # its list was shorter
         started = super().next_trial()
@@ -127,6 +124,20 @@ class TrialQueue(BasicVariantGenerator):
             self.ledger.start(name)
         self.started[started.trial_id] = started
         return started
+
+    def _assignment(self, trial: SearchTrial) -> Assignment:
+        """For the trial's next actor. What "auto" stood for in its epochs so far stays."""
+        config, history = trial.config, trial.history
+        if history:
+            compiled = "on" if history[-1].compiled else "off"
+            config = replace(config, precision=history[-1].precision, compile=compiled)
+        return Assignment(
+            name=trial.name,
+            trial=config,
+            known=len(history),
+            first=history[0].key if history else None,
+            options=self.options,
+        )
 
     def join(self, config: TrialConfig) -> str:
         """The name of a trial that joins the search, and starts next."""
@@ -188,9 +199,9 @@ class TrialQueue(BasicVariantGenerator):
         self._lead_no_more(trial.name)
         if error and not trial.status.ended:
             self._fail(trial, _reason(tunes))
-        if result is not None and AWAITS in result:
-            key, n = result[AWAITS]
-            self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
+        if awaits := awaited_epoch(result):
+            before = History(trial.history[: awaits.before])
+            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key)
             self.ledger.await_epoch(trial.name)
             self.waiting.insert(0, trial.name)
         elif trial.status is Status.RUNNING or (
@@ -231,14 +242,6 @@ class TrialQueue(BasicVariantGenerator):
         if scratch.digest not in self.known:
             self.known.add(scratch.digest)
             self.waiting.append(self.ledger.add(scratch).name)
-
-
-def _decided(trial: SearchTrial) -> dict[str, str]:
-    """What "auto" came to when the trial began: it goes on with that, on any host."""
-    if not trial.history:
-        return {}
-    last = trial.history[-1]
-    return {"precision": last.precision, "compile": "on" if last.compiled else "off"}
 
 
 def _reason(trial: Trial) -> str:

@@ -10,6 +10,7 @@ import torch
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
 from growsearch.search.ledger import Ledger, only_writer
+from growsearch.search.messages import ActorOptions, StoreAccess
 from growsearch.search.settings import SearchSettings
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study, read_info
@@ -218,7 +219,7 @@ def _run(
         max_concurrent=concurrent,
         from_scratch=options.from_scratch,
         max_failures=options.max_failures,
-        options=_trial_options(ledger, options),
+        options=_actor_options(ledger, options),
         sampler=sampler,
         trials=trials,
         resume=judge.next_to_resume if judge and judge.racing else None,
@@ -231,7 +232,6 @@ def _run(
         tune.with_resources(
             tune.with_parameters(GrowingTrial, datasets=shared_datasets(expected)), resources
         ),
-        param_space={"trial": {}},  # the queue has the trials
         tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(
             name="tune",
@@ -267,14 +267,17 @@ def _run(
     )
 
 
-def _trial_options(ledger: Ledger, options: SearchSettings) -> dict[str, Any]:
-    """What Tune's configuration says to each trial."""
-    general = {"epoch_timeout": options.epoch_timeout, "auto_precision": options.auto_precision}
-    if options.store == "none":
-        return general
-    return general | {
-        "store": options.store or str(ledger.folder / STORE_FOLDER),
-        "keep_states": options.keep_states,
-        "state_bytes": in_bytes(options.state_megabytes),
-        "owner": options.owner,
-    }
+def _actor_options(ledger: Ledger, options: SearchSettings) -> ActorOptions:
+    store = None
+    if options.store != "none":
+        store = StoreAccess(
+            place=options.store or str(ledger.folder / STORE_FOLDER),
+            owner=options.owner,
+            keep_states=options.keep_states,
+            state_bytes=in_bytes(options.state_megabytes),
+        )
+    return ActorOptions(
+        store=store,
+        epoch_timeout=options.epoch_timeout,
+        auto_precision=options.auto_precision,
+    )
