@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import optuna
@@ -14,7 +14,14 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
-from ray.tune.search.sample import (
+
+from growsearch.trial.choices import LOSSES, SAMPLERS
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.history import EpochRecord
+from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
+from growsearch.tuning.ray_private import (
     Categorical,
     Domain,
     Float,
@@ -23,14 +30,8 @@ from ray.tune.search.sample import (
     LogUniform,
     Quantized,
     Uniform,
+    optuna_study,
 )
-
-from growsearch.trial.choices import LOSSES, SAMPLERS
-from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import EpochRecord
-from growsearch.trial.options import suggestion
-from growsearch.trial.status import Status
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
@@ -97,7 +98,7 @@ class ParetoOptunaSearch(OptunaSearch):
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )
-        self.study = cast(optuna.Study, self._ot_study)
+        self.study = optuna_study(self)
         self.configs: dict[str, TrialConfig] = {}
         """What was suggested, by name."""
         self._numbers: dict[str, int] = {}

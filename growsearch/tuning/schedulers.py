@@ -1,7 +1,5 @@
 """The trial schedulers by name: ours, and Tune's own, which see one metric."""
 
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -22,6 +20,7 @@ from growsearch.trial.choices import LOSSES
 from growsearch.trial.status import Status
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.population import PopulationBased
+from growsearch.tuning.ray_private import ScheduledTrial, controller_without_trials
 from growsearch.tuning.trial_queue import TrialQueue
 
 
@@ -62,13 +61,6 @@ def blind_spots(options: SearchSettings) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A trial of the search, as much of it as Tune's schedulers ask for."""
-
-    trial_id: str
-
-
 class OverLedger(FIFOScheduler):
     """Tune's `scheduler` that only stops trials, over all of the search: a trial is one however
     often it starts, and earlier runs of the search count, in the order of their results.
@@ -77,8 +69,8 @@ class OverLedger(FIFOScheduler):
     def __init__(self, ledger: Ledger, scheduler: TrialScheduler) -> None:
         super().__init__()
         self.ledger, self.scheduler = ledger, scheduler
-        # nobody waits in Tune: the queue starts what there is room for
-        self.controller: Any = SimpleNamespace(get_live_trials=list)
+        # no trial waits in Tune: the queue starts those for which there is room
+        self.controller = controller_without_trials()
         self._added: set[str] = set()
         histories = ledger.read_histories()
         for name, epochs in ledger.results():
@@ -104,7 +96,7 @@ class OverLedger(FIFOScheduler):
         self._added.discard(name)
 
     def _trial(self, name: str) -> Any:
-        named: Any = _Named(name)
+        named: Any = ScheduledTrial(name)
         if name not in self._added:
             self._added.add(name)
             self.scheduler.on_trial_add(self.controller, named)

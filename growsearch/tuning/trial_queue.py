@@ -1,16 +1,13 @@
 """Which trial of a search starts next: what was drawn, what follows from it, what goes on."""
 
-import copy
 import math
 import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray.tune.experiment import Experiment, Trial
-from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.experiment import Trial
 
 from growsearch.epochs.store import EpochStore
 from growsearch.search.ledger import Ledger, SearchTrial
@@ -23,6 +20,7 @@ from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
+from growsearch.tuning.ray_private import OneTrialGenerator, error_text
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
@@ -32,7 +30,7 @@ _RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 _DIED = "its process died"
 
 
-class TrialQueue(BasicVariantGenerator):
+class TrialQueue(OneTrialGenerator):
     """Tune's own generator of trials, given one configuration at a time.
 
     A trial may be several of Tune's, one after the other: whenever it has left its actor to rest,
@@ -88,13 +86,9 @@ class TrialQueue(BasicVariantGenerator):
         self.followers: dict[tuple[str, str], Follower] = {}
         self._next_look = 0.0
 
-    def add_configurations(self, experiments: Any) -> None:
-        """Tune's experiment, of which each trial is one."""
-        self.experiment: Experiment = experiments[0]
-
     @property
     def total_samples(self) -> int:
-        return len(self.waiting) + self._total_samples
+        return len(self.waiting) + self.made
 
     def is_finished(self) -> bool:
         if self.budget.is_spent:
@@ -112,12 +106,7 @@ class TrialQueue(BasicVariantGenerator):
         if name is None:
             return None
         trial = self.ledger.trials[name]
-        experiment = copy.copy(self.experiment)
-        experiment.spec = {**self.experiment.spec, "config": self._assignment(trial).to_dict()}
-        super().add_configurations([experiment])
-        self._trial_iter = None  # its list was shorter
-        started = super().next_trial()
-        assert started is not None
+        started = self.make_trial(self._assignment(trial).to_dict())
         self.waiting.remove(name)
         self.running[started.trial_id] = trial
         if math.isfinite(self.at_once):  # otherwise Tune has it wait for an actor
@@ -246,9 +235,6 @@ class TrialQueue(BasicVariantGenerator):
 
 def _reason(trial: Trial) -> str:
     """Why the actor failed: what it raised, if anything."""
-    if trial.run_metadata.error_filename is None:
-        return _DIED
-    # get_error looks where the file will be later
-    raised = _RAISED.findall(Path(trial.error_file).read_text())
+    raised = _RAISED.findall(error_text(trial) or "")
     last = raised[-1] if raised else _DIED
     return str(last).removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
