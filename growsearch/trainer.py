@@ -23,7 +23,7 @@ from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_compile import auto_compile
 from growsearch.training.auto_precision import auto_precision
 from growsearch.training.epoch import run_epoch, run_growth
-from growsearch.training.growth import go_on
+from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState, read_state
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -133,7 +133,7 @@ class Trainer(Iterator[EpochRecord]):
     def state(self) -> TrainState:
         """Ready for the next epoch; brought there first, if the last ones were remembered."""
         if len(self._state.history) < len(self.history):
-            self._go_on(self.branch.state_after(self._state, self.history))
+            self._prepare_epoch(self.branch.state_after(self._state, self.history))
         return self._state
 
     @property
@@ -155,11 +155,12 @@ class Trainer(Iterator[EpochRecord]):
         """
         return self.branch.awaited(self.phase, self._rates)
 
-    def _go_on(self, state: TrainState) -> None:
+    def _prepare_epoch(self, state: TrainState) -> None:
+        """Make `state`, after the last epoch, ready for the next one."""
         architecture = state.architecture
         if isinstance(self.decision, Grow):
             architecture = self.decision.architecture
-        self._state = go_on(
+        self._state = prepare_epoch(
             state, self.history, self.phase, architecture, self.config, self.dataset
         )
 
@@ -201,7 +202,7 @@ class Trainer(Iterator[EpochRecord]):
         self.history = self.history.plus(record)
         self.phase = next_phase(self.config, self.history, self.decision)
         if state is not None:
-            self._go_on(state)
+            self._prepare_epoch(state)
         if self.finished:
             self.branch.release()
         self._in_epoch = False

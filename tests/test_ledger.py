@@ -1,7 +1,7 @@
 from conftest import record
 
 from growsearch.search.ledger import Ledger
-from growsearch.search.messages import Report
+from growsearch.search.messages import AwaitedEpoch, Report
 from growsearch.trial.config import TrialConfig
 
 
@@ -32,3 +32,20 @@ def test_so_has_one_whose_last_epoch_was_known_before_memory_ran_out(tmp_path):
         trial = known.trials[name]
         assert (trial.status, trial.reason, len(trial.history)) == ("failed", reason, 1)
         assert (trial.history[-1].status, known.paid["epochs"]) == ("failed", 1)
+
+
+def test_a_trial_that_awaits_an_epoch_has_not_ended_and_the_log_says_no_more_than_its_epochs(
+    tmp_path,
+):
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    name = ledger.add(TrialConfig()).name
+    ledger.start(name)
+    report = Report(awaits=AwaitedEpoch("a key", 1), remembered=(record(1),))
+    trial = ledger.enter(name, report)
+    lines = (tmp_path / "search.jsonl").read_text()
+    ledger.await_epoch(name)
+    assert (trial.status, trial.status.ended, len(trial.history)) == ("waiting", False, 1)
+    assert (tmp_path / "search.jsonl").read_text() == lines
+    known = Ledger.read(tmp_path).trials[name]
+    assert (known.status, known.history) == ("running", trial.history)

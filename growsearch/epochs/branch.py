@@ -12,7 +12,7 @@ from growsearch.growth.lipschitz import LipschitzConstants
 from growsearch.schedules.rates import Rates, rates
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.epoch import lipschitz_details, retrain
-from growsearch.training.growth import go_on
+from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -162,7 +162,7 @@ class Branch:
         for k in range(n, len(history)):
             if not ready:
                 architecture = Architecture(history[k].architecture)
-                state = go_on(
+                state = prepare_epoch(
                     state, History(history[:k]), history[k].phase, architecture, self.config,
                     self.dataset,
                 )  # fmt: skip

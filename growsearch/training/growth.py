@@ -1,4 +1,4 @@
-"""Growing: a deeper network that goes on where the shallower one stands."""
+"""Growing: a deeper network that is initialized from the shallower one."""
 
 from torch import nn
 
@@ -40,7 +40,7 @@ def grow(
     return grown
 
 
-def go_on(
+def prepare_epoch(
     state: TrainState, history: History, phase: str, architecture: Architecture,
     config: TrialConfig, dataset: Dataset,
 ) -> TrainState:  # fmt: skip

@@ -93,8 +93,8 @@ class TrialQueue(OneTrialGenerator):
     def is_finished(self) -> bool:
         if self.budget.is_spent:
             return True
-        may_go_on = self.resume is not None and self.ledger.with_status(Status.PAUSED)
-        return not (self.waiting or self._to_draw() or may_go_on)
+        to_resume = self.resume is not None and self.ledger.with_status(Status.PAUSED)
+        return not (self.waiting or self._to_draw() or to_resume)
 
     def _to_draw(self) -> int:
         return self.trials - len(self.ledger.trials) if self.sampler else 0
