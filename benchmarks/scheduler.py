@@ -39,7 +39,8 @@ from heading import heading
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
-from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.epoch_tree import count_epochs
@@ -120,7 +121,7 @@ def hooks(folder: Path) -> None:
         ledger.start(name)
         tunes = SimpleNamespace(config={"name": name})
         for record in history:
-            result = vars(record) | {REMEMBERED: [], "config": tunes.config}
+            result = Report(record=record).to_dict() | {"config": tunes.config}
             results += 1
             budget(name, result)
             if record.epoch == EPOCHS:

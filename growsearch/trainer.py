@@ -17,7 +17,7 @@ from growsearch.machine.processes import ranks
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
-from growsearch.training.growth import prepared
+from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState, read_state
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -131,7 +131,7 @@ class Trainer(Iterator[EpochRecord]):
     def state(self) -> TrainState:
         """The state before the next epoch, loaded or trained if epochs came from the store."""
         if len(self._state.history) < len(self.history):
-            self._prepare(self.branch.state_after(self._state, self.history))
+            self._prepare_epoch(self.branch.state_after(self._state, self.history))
         return self._state
 
     @property
@@ -148,9 +148,9 @@ class Trainer(Iterator[EpochRecord]):
         """
         return self.branch.awaited(self.path.phase, self.path.rates)
 
-    def _prepare(self, state: TrainState) -> None:
+    def _prepare_epoch(self, state: TrainState) -> None:
         """Grows `state` if that was decided, and prepares it for the next epoch."""
-        self._state = prepared(
+        self._state = prepare_epoch(
             state, self.history, self.path.phase, Architecture(self.path.architecture),
             self.config, self.dataset,
         )  # fmt: skip
@@ -180,12 +180,13 @@ class Trainer(Iterator[EpochRecord]):
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                self.path.revise(grew=False)
                 self._fail(str(decision.architecture))
         self.path.revise(store_seconds=self._store_seconds)
         if not self.recalled:
             self.path.revise(seconds=time.perf_counter() - started)
         if state is not None:
-            self._prepare(state)
+            self._prepare_epoch(state)
         if self.finished:
             self.branch.release()
         self._in_epoch = False

@@ -1,8 +1,7 @@
-from dataclasses import asdict
-
 from conftest import record
 
-from growsearch.search.ledger import FAILED, REASON, REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import AwaitedEpoch, Report
 from growsearch.trial.config import TrialConfig
 
 
@@ -14,10 +13,10 @@ def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path
     ledger.start(name)
     reason = "out of memory at growth to 8-8-8"
     last = record(2, status="failed")
-    ledger.enter(name, asdict(last) | {REMEMBERED: [asdict(record(1))], REASON: reason})
+    ledger.enter(name, Report(record=last, remembered=(record(1),), reason=reason))
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
-        assert (trial.status, trial.reason, trial.ended) == (FAILED, reason, True)
+        assert (trial.status, trial.reason, trial.status.ended) == ("failed", reason, True)
         assert trial.history[-1] == last
 
 
@@ -26,10 +25,27 @@ def test_so_has_one_whose_last_epoch_was_known_before_memory_ran_out(tmp_path):
     ledger = Ledger(tmp_path)
     name = ledger.add(TrialConfig()).name
     ledger.start(name)
-    ledger.enter(name, asdict(record(1)) | {REMEMBERED: [], REASON: None})
+    ledger.enter(name, Report(record=record(1)))
     reason = "out of memory at growth to 8-8-8"
-    ledger.enter(name, asdict(record(1, status="failed")) | {REMEMBERED: [], REASON: reason})
+    ledger.enter(name, Report(record=record(1, status="failed"), reason=reason))
     for known in (ledger, Ledger.read(tmp_path)):
         trial = known.trials[name]
-        assert (trial.status, trial.reason, len(trial.history)) == (FAILED, reason, 1)
+        assert (trial.status, trial.reason, len(trial.history)) == ("failed", reason, 1)
         assert (trial.history[-1].status, known.paid["epochs"]) == ("failed", 1)
+
+
+def test_a_trial_that_awaits_an_epoch_has_not_ended_and_the_log_says_no_more_than_its_epochs(
+    tmp_path,
+):
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    name = ledger.add(TrialConfig()).name
+    ledger.start(name)
+    report = Report(awaits=AwaitedEpoch("a key", 1), remembered=(record(1),))
+    trial = ledger.enter(name, report)
+    lines = (tmp_path / "search.jsonl").read_text()
+    ledger.await_epoch(name)
+    assert (trial.status, trial.status.ended, len(trial.history)) == ("waiting", False, 1)
+    assert (tmp_path / "search.jsonl").read_text() == lines
+    known = Ledger.read(tmp_path).trials[name]
+    assert (known.status, known.history) == ("running", trial.history)

@@ -1,13 +1,16 @@
 """The scheduler and its ledger on recorded trials, without Ray."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from conftest import recorded
 
-from growsearch.search.ledger import REMEMBERED, RUNNING, WAITING, Ledger
-from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study
+from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 
@@ -29,7 +32,7 @@ def decisions(trials, folder, kill_after=()):
     waiting, running, left, results = list(ledger.trials), [], [], 0
     while True:
         while len(running) < WORKERS:
-            resting = [trial.name for trial in ledger.with_status(PAUSED)]
+            resting = [trial.name for trial in ledger.with_status(Status.PAUSED)]
             name = waiting.pop(0) if waiting else scheduler.judge.next_to_resume(resting)
             if name is None:
                 break
@@ -44,7 +47,7 @@ def decisions(trials, folder, kill_after=()):
                 ledger = Ledger.read(folder)
                 judge = ParetoStopping(alpha=0.2, audit=0.3, racing=2)
                 scheduler = ParetoScheduler(ledger, judge)
-                assert {t.name for t in ledger.with_status(RUNNING, WAITING)} <= {
+                assert {t.name for t in ledger.with_status(Status.RUNNING, Status.WAITING)} <= {
                     *running,
                     *waiting,
                 }
@@ -54,10 +57,11 @@ def decisions(trials, folder, kill_after=()):
             trial, history = ledger.trials[name], trials[int(name)][1]
             record = history[len(trial.history)]
             values = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in vars(record).items()}
-            result = values | {REMEMBERED: [], "config": {"name": name}}
+            report = Report(record=replace(record, **values))
+            result = report.to_dict() | {"config": {"name": name}}
             tunes = SimpleNamespace(config={"name": name})
             Budget(ledger, None)(name, result)
-            if trial.ended:
+            if trial.status.ended:
                 scheduler.on_trial_complete(None, tunes, result)
             elif scheduler.on_trial_result(None, tunes, result) == scheduler.CONTINUE:
                 continue
@@ -70,7 +74,7 @@ def test_a_killed_driver_decides_as_if_it_had_not_been(trials, tmp_path):
     kills = range(5, 1000, 50)
     killed, again = decisions(trials, tmp_path / "killed", kill_after=kills)
     assert killed == undisturbed
-    assert {status for *_, status, _ in undisturbed} == {"completed", STOPPED, PAUSED}
+    assert {status for *_, status, _ in undisturbed} == {"completed", Status.STOPPED, Status.PAUSED}
     assert again.safe.judged == judge.safe.judged > 0
     assert again.safe.false_stops == judge.safe.false_stops
     assert again.safe.front.members == judge.safe.front.members

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from conftest import recorded
 
-from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import schema
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,12 @@ def trials():
 def search(trials, judge, workers=2, resume=False):
     """Judges trials epoch by epoch as a search does; returns how and when or why each left."""
     waiting, running, left = list(trials), {}, {}
-    while waiting or running or (resume and any(h == PAUSED for h, _ in left.values())):
+    while waiting or running or (resume and any(h == Status.PAUSED for h, _ in left.values())):
         while len(running) < workers and waiting:
             name = waiting.pop(0)
             running.setdefault(name, 0)
         if len(running) < workers and resume:
-            paused = {name: why for name, why in left.items() if why[0] == PAUSED}
+            paused = {name: why for name, why in left.items() if why[0] == Status.PAUSED}
             name = judge.next_to_resume(paused)
             if name is not None:
                 running[name] = int(left.pop(name)[1])
@@ -39,7 +40,7 @@ def search(trials, judge, workers=2, resume=False):
                 del running[name]
             elif leaves := judge.verdict(name, config, known):
                 how, why, _ = leaves
-                left[name] = (how, epochs + 1 if how == PAUSED else why)
+                left[name] = (how, epochs + 1 if how == Status.PAUSED else why)
                 del running[name]
     return left
 
@@ -60,7 +61,7 @@ def outcome(history):
 def test_what_is_stopped_names_a_completed_trial_that_is_cheaper(trials):
     judge = ParetoStopping(seed=1)
     left = search(trials, judge)
-    stopped = {name: why for name, (how, why) in left.items() if how == STOPPED}
+    stopped = {name: why for name, (how, why) in left.items() if how == Status.STOPPED}
     assert stopped
     for name, why in stopped.items():
         assert not judge.safe.is_audited(name)
@@ -118,7 +119,7 @@ def test_with_the_true_final_accuracy_the_front_is_that_of_the_full_search(trial
         left = search(trials, judge, workers)
         done = [outcome(trials[n][1]) for n, (how, _) in left.items() if how == "completed"]
         assert front(done) == front([outcome(history) for _, history in trials.values()])
-        assert sum(how == STOPPED for how, _ in left.values()) > 5
+        assert sum(how == Status.STOPPED for how, _ in left.values()) > 5
         judge = ParetoStopping()
         judge.safe.upper = lambda standing: trials[standing.trial][1][-1].val_accuracy
 
@@ -126,7 +127,7 @@ def test_with_the_true_final_accuracy_the_front_is_that_of_the_full_search(trial
 def test_racing_pauses_and_every_paused_trial_goes_on_when_nothing_else_is_left(trials):
     paused = search(trials, ParetoStopping(racing=3, alpha=0.01))
     kinds = [how for how, _ in paused.values()]
-    assert kinds.count(PAUSED) > 10 and kinds.count("completed") > 2
+    assert kinds.count(Status.PAUSED) > 10 and kinds.count("completed") > 2
     whole = search(trials, ParetoStopping(racing=3, alpha=0.01), resume=True)
     assert {how for how, _ in whole.values()} == {"completed"}
     assert set(whole) == set(trials)
@@ -144,8 +145,8 @@ def test_epochs_that_another_trial_has_trained_are_not_raced(trials):
 def test_more_costs_are_all_to_be_undercut(trials):
     one = search(trials, ParetoStopping(seed=1))
     two = search(trials, ParetoStopping(costs=("ppe", "seconds"), seed=1))
-    stopped = [{n for n, (how, _) in left.items() if how == STOPPED} for left in (one, two)]
-    assert stopped[1] < stopped[0]  # the seconds so far are a weak bound
+    stopped = [{n for n, (how, _) in left.items() if how == Status.STOPPED} for left in (one, two)]
+    assert stopped[1] < stopped[0]  # a trial's seconds so far are a weak bound
 
 
 def test_the_hypervolume_grows_with_each_trial_that_adds_to_the_front(trials):
@@ -166,10 +167,10 @@ def test_what_cannot_be_is_one_line():
 def test_by_loss_what_is_stopped_has_a_cheaper_rival_of_no_more_loss_than_it_may_come_to(trials):
     judge = ParetoStopping(seed=1, metric="val_loss", alpha=0.2)
     left = search(trials, judge)
-    assert {how for how, _ in left.values()} == {"completed", STOPPED}
+    assert {how for how, _ in left.values()} == {"completed", Status.STOPPED}
     losses = {n: h[-1].val_loss for n, (_, h) in trials.items() if left[n][0] == "completed"}
     for name, (how, why) in left.items():
-        if how == STOPPED:
+        if how == Status.STOPPED:
             assert why.startswith("dominated by trial ") and "-val_loss -" in why
             by, least = why.split()[3], -float(why.split()[-1].rstrip(")"))
             assert losses[by] <= least + 1e-3  # the message has four digits

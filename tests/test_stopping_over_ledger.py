@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 from conftest import record
 
-from growsearch.search.ledger import REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report
 from growsearch.search.settings import SearchSettings
-from growsearch.stopping.judge import STOPPED
 from growsearch.study.results import create_study
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.status import Status
 from growsearch.tuning.schedulers import scheduler_of
 
 TRIALS, EPOCHS = 12, 30
@@ -47,14 +48,15 @@ def decided(folder, options, kill_every=None):
             epoch = len(ledger.trials[name].history) + 1
             status = "completed" if epoch == EPOCHS else "running"
             accuracy = accuracies[int(name)][epoch - 1]
-            result = vars(record(epoch, val_accuracy=accuracy, status=status))
+            report = Report(record=record(epoch, val_accuracy=accuracy, status=status))
+            result = report.to_dict()
             trial = SimpleNamespace(config={"name": name}, trial_id=f"{name}-{random.random()}")
-            ledger.enter(name, result | {REMEMBERED: []})
+            ledger.enter(name, report)
             if status == "running":
                 if scheduler.on_trial_result(None, trial, result) != scheduler.STOP:
                     continue
                 stops.append((name, epoch))
-                ledger.leave(name, STOPPED, "by Tune's scheduler")
+                ledger.leave(name, Status.STOPPED, "by Tune's scheduler")
             scheduler.on_trial_complete(None, trial, result)
             running.remove(name)
     return stops

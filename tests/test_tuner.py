@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from threading import Thread
 
 import pandas as pd
@@ -14,7 +14,8 @@ from test_imagenet import write
 
 from growsearch.cli import main
 from growsearch.epochs.store import RECORDS, EpochStore
-from growsearch.search.ledger import REASON, REMEMBERED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import ActorOptions, Assignment, Report, StoreAccess
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.results import config_of, read_info, read_study, summarize
@@ -206,7 +207,7 @@ def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_p
     with driver("resume", out) as killed:
         until_remembered(out / "epochs", 18, killed)
         killed.kill()
-    ended = {n for n, t in Ledger.read(out).trials.items() if t.ended}
+    ended = {n for n, t in Ledger.read(out).trials.items() if t.status.ended}
     files = {n: (out / "trials" / f"{n}.parquet").stat().st_mtime_ns for n in ended}
     assert main(["resume", str(out)]) == 0
     assert main(["store", "verify", str(out / "epochs")]) == 0
@@ -297,7 +298,8 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     first, second = (
         ledger.add(TrialConfig(policy="fixed", growth_epochs=g, epochs=6)) for g in ((2, 4), (2, 5))
     )
-    queue = TrialQueue(ledger, options={"store": str(tmp_path / "epochs"), "owner": "this search"})
+    store = StoreAccess(place=str(tmp_path / "epochs"), owner="this search")
+    queue = TrialQueue(ledger, options=ActorOptions(store=store))
     queue.waiting.remove(first.name)
     queue.running, queue.started = {"a": first}, {"a": Trial("t", stub=True)}
     assert queue._must_wait(second.name)
@@ -330,14 +332,13 @@ def test_a_trial_goes_on_with_what_auto_came_to_when_it_began(tmp_path):
     ledger = Ledger(tmp_path)
     new, begun = (ledger.add(TrialConfig(rtol=rtol)).name for rtol in (1.2, 1.4))
     ledger.start(begun)
-    result = asdict(record(1, precision="bfloat16", compiled=True))
-    ledger.enter(begun, result | {REMEMBERED: [], REASON: None})
+    ledger.enter(begun, Report(record=record(1, precision="bfloat16", compiled=True)))
     ledger.close()
     queue = TrialQueue(Ledger.read(tmp_path))
     queue.add_configurations([Experiment("search", GrowingTrial)])
-    fields = {t.config["name"]: t.config["trial"] for t in (queue.next_trial(), queue.next_trial())}
-    assert (fields[new]["precision"], fields[new]["compile"]) == ("auto", "auto")
-    assert (fields[begun]["precision"], fields[begun]["compile"]) == ("bfloat16", "on")
+    sent = [Assignment.from_dict(queue.next_trial().config) for _ in range(2)]
+    decided = {one.name: (one.trial.precision, one.trial.compile) for one in sent}
+    assert decided == {new: ("auto", "auto"), begun: ("bfloat16", "on")}
 
 
 @pytest.mark.parametrize(

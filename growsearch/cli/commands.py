@@ -79,9 +79,9 @@ def _resume_trial(parsed: argparse.Namespace) -> int:
                 f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
                 "as it began; leave it out"
             )
-    from growsearch.cli.train import go_on
+    from growsearch.cli.train import resume as resume_trial
 
-    return _failed("resume", go_on(parsed.study))
+    return _failed("resume", resume_trial(parsed.study))
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def begin(config: TrialConfig, out: str | Path, options: dict[str, Any]) -> str 
         return _train(trainer, folder, config.digest, options)
 
 
-def go_on(folder: str | Path) -> str | None:
-    """Go on with the trial that `begin` has left in `folder`, as if it had never stopped."""
+def resume(folder: str | Path) -> str | None:
+    """Continue the trial that `begin` left in `folder`, to the records of an undisturbed one."""
     folder = Path(folder)
     options = read_info(folder).get("options", {})
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]

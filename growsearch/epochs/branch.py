@@ -1,7 +1,7 @@
 """A trial's path through an epoch store: the keys of its epochs, and its stored states."""
 
 import uuid
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -11,7 +11,7 @@ from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.growth.lipschitz import LipschitzConstants
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.epoch import lipschitz_details, retrain
-from growsearch.training.growth import prepared
+from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -118,7 +118,7 @@ class Branch:
         if self.store is None:
             return
         kept = self.store.keep(self.tip, state.contents())
-        entry = asdict(record) | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
+        entry = record.to_dict() | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
         self.store.remember(self.tip, entry)
         if kept:
             if self._temporary is not None and self.kept != "all":
@@ -166,7 +166,7 @@ class Branch:
         for k in range(n, len(history)):
             if not ready:
                 architecture = Architecture(history[k].architecture)
-                state = prepared(
+                state = prepare_epoch(
                     state, History(history[:k]), history[k].phase, architecture, self.config,
                     self.dataset,
                 )  # fmt: skip

@@ -18,29 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from growsearch.search.messages import Report
 from growsearch.stopping.cost_bounds import summed_costs, work_of
-from growsearch.stopping.judge import PAUSED
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-from growsearch.trial.history import EpochRecord, History, record_among, with_tuples
+from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.status import Status
 
-AWAITS, REMEMBERED, REASON = "awaits", "remembered", "reason"
-"""In a trial's result: the epoch that another search trains, with which it leaves its actor, as its
-key and how many come before; the records of remembered epochs since its last result; and why the
-trial failed, if it did."""
 LOG_FILE = "search.jsonl"
 SECONDS_BEHIND = 3
 """Writing a table takes milliseconds, as long as some epochs."""
-WAITING, RUNNING, FAILED = "waiting", "running", "failed"
-"""Of trials that have not ended, and of what failed too often; others are "stopped", "completed"
-or "diverged"."""
-ELSEWHERE = (
-    "it began where torch, processor or GPU are others, and sums round otherwise; resume the "
-    "search there, or start a new one"
-)
-"""Why a trial cannot go on."""
-_TO_GO_ON = (WAITING, RUNNING, PAUSED)
 
 
 @dataclass
@@ -50,21 +38,13 @@ class SearchTrial:
     name: str
     config: TrialConfig
     history: History = field(default_factory=History)
-    status: str = WAITING
+    status: Status = Status.WAITING
     reason: str = ""
     """Why it rests or ended, if it did not come to its end."""
     stop: Mapping[str, object] = field(default_factory=dict)
     """Which trial dominates it, by which bounds: columns of results."""
     failures: int = 0
     """Of its actors, in this run of the search."""
-
-    @property
-    def ended(self) -> bool:
-        return self.status not in _TO_GO_ON
-
-    @property
-    def at_its_end(self) -> bool:
-        return self.status in ("completed", "diverged")
 
 
 class Ledger:
@@ -91,10 +71,11 @@ class Ledger:
                 ledger.trials[trial.name] = trial
             else:
                 trial = ledger.trials[line["trial"]]
-                trial.status, trial.reason = line.get("status", RUNNING), line.get("reason", "")
+                trial.status = Status(line.get("status", Status.RUNNING))
+                trial.reason = line.get("reason", "")
         for name, history in ledger.read_histories().items():
             trial = ledger.trials[name]
-            if history[-1].status != RUNNING:
+            if history[-1].status is not Status.RUNNING:
                 trial.status = history[-1].status
             trial.history = history
             for record in history:
@@ -137,52 +118,57 @@ class Ledger:
     def start(self, name: str) -> SearchTrial:
         """The trial begins, or goes on."""
         trial = self.trials[name]
-        trial.status, trial.reason = RUNNING, ""
+        trial.status, trial.reason = Status.RUNNING, ""
         self._written[name] = time.monotonic()
         if trial.history:
-            trial.history = trial.history.revised(status=RUNNING)
+            trial.history = trial.history.revised(status=Status.RUNNING)
         return trial
 
-    def enter(self, name: str, result: Mapping[str, Any]) -> SearchTrial:
-        """Write down the epochs of a trial's result that were not known, all at once.
+    def enter(self, name: str, report: Report) -> SearchTrial:
+        """Write down the epochs of a trial's report that were not known, all at once.
 
         One that is known is repeated if it turned out to be the last, before memory ran out.
         """
         trial = self.trials[name]
-        records = [record_among(values) for values in result[REMEMBERED]]
-        if AWAITS not in result:
-            records.append(record_among(result))
+        records = [*report.remembered, *([report.record] if report.record else [])]
         new = [record for record in records if record.epoch > len(trial.history)]
         trial.history = History((*trial.history, *new))
-        if records and not trial.ended:
+        if records and not trial.status.ended:
             trial.status = records[-1].status
-            trial.reason = result.get(REASON) or ""
-        if trial.status == FAILED:
-            trial.history = trial.history.revised(status=FAILED)
-        if new or trial.status == FAILED:
+            trial.reason = report.reason or ""
+        if trial.status is Status.FAILED:
+            trial.history = trial.history.revised(status=Status.FAILED)
+        if new or trial.status is Status.FAILED:
             for record in new:
                 self._count(trial, record)
             line: dict[str, Any] = {"trial": name, "epochs": len(trial.history)}
             behind = time.monotonic() - self._written.setdefault(name, time.monotonic())
-            if trial.ended or behind >= SECONDS_BEHIND:
+            if trial.status.ended or behind >= SECONDS_BEHIND:
                 self._write(trial)
             else:
                 line["records"] = [vars(record) for record in new]
             self._log(**line)
-            if trial.ended:
+            if trial.status.ended:
                 self._log_status(trial)
         return trial
 
     def leave(
-        self, name: str, status: str, reason: str, stop: Mapping[str, object] | None = None
+        self, name: str, status: Status, reason: str, stop: Mapping[str, object] | None = None
     ) -> None:
         """The trial rests or ends as `status` before its end, for `reason`; see write_trial."""
         trial = self.trials[name]
         trial.status, trial.reason, trial.stop = status, reason, stop or {}
-        if trial.history and status != WAITING:
+        if trial.history and status is not Status.WAITING:
             trial.history = trial.history.revised(status=status)
             self._write(trial)
         self._log_status(trial)
+
+    def await_epoch(self, name: str) -> None:
+        """The trial has left its actor until another search has trained its next epoch.
+
+        The log has no line for it: a resumed search starts the trial like one that was running.
+        """
+        self.trials[name].status = Status.WAITING
 
     def audited(self, name: str, stop: Mapping[str, object]) -> None:
         """The trial has ended, and would have been stopped but for the audit."""
@@ -196,17 +182,17 @@ class Ledger:
     def forget(self, name: str) -> None:
         """Keep no more than the last record of a trial that has ended: searches are large."""
         trial = self.trials[name]
-        if trial.ended:
+        if trial.status.ended:
             trial.history = History(trial.history[-1:])
             self._written.pop(name, None)
 
     def close(self) -> None:
         """Bring the tables up to date."""
-        for trial in self.with_status(RUNNING):
+        for trial in self.with_status(Status.RUNNING):
             if trial.history:
                 self._write(trial)
 
-    def with_status(self, *statuses: str) -> list[SearchTrial]:
+    def with_status(self, *statuses: Status) -> list[SearchTrial]:
         return [trial for trial in self.trials.values() if trial.status in statuses]
 
     def _count(self, trial: SearchTrial, record: EpochRecord) -> None:

@@ -11,14 +11,13 @@ from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History
-
-STOPPED, PAUSED = "stopped", "paused"
+from growsearch.trial.status import Status
 
 
 class Leaving(NamedTuple):
     """How a trial leaves the search, for good or not."""
 
-    status: str
+    status: Status
     """STOPPED or PAUSED."""
     reason: str
     stop: Mapping[str, object] = {}
@@ -69,7 +68,7 @@ class ParetoStopping:
         stop = self.safe.verdict(self._standing(name, trial))
         if stop is not None:
             del self._followed[name]
-            return Leaving(STOPPED, str(stop), self._columns(stop))
+            return Leaving(Status.STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
         spent = trial.bound.spent(self.costs[0])
@@ -79,7 +78,7 @@ class ParetoStopping:
             return None
         self.rest(name)
         others = f"{raced.layer} fronts before it among {raced.trials} trials"
-        return Leaving(PAUSED, f"at rung {raced.rung} of cost, with {others}")
+        return Leaving(Status.PAUSED, f"at rung {raced.rung} of cost, with {others}")
 
     def ended(self, name: str, config: TrialConfig, history: History) -> Mapping[str, object]:
         """The trial has come to its end, completed or diverged.
@@ -88,7 +87,7 @@ class ParetoStopping:
         """
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
-        accuracy = self._accuracy(last) if last.status == "completed" else None
+        accuracy = self._accuracy(last) if last.status is Status.COMPLETED else None
         stop = self.safe.unheeded(name)
         self.safe.completed(name, costs, accuracy, trial.curve)
         del self._followed[name]

@@ -121,10 +121,10 @@ class _Rung:
 
     def _make_layers(self) -> None:
         self.compared = len(self.points)
-        ranks = moocore.pareto_rank(np.array(self.points, dtype=float)).tolist()
-        self.layers = [[] for _ in range(max(ranks) + 1)]
-        for point, rank in sorted(zip(self.points, ranks, strict=True)):
-            self.layers[rank].append(point)
+        layers = moocore.pareto_rank(np.array(self.points, dtype=float)).tolist()
+        self.layers = [[] for _ in range(max(layers) + 1)]
+        for point, layer in sorted(zip(self.points, layers, strict=True)):
+            self.layers[layer].append(point)
         places, self.last = floor((self.compared + 1) / self.eta), 0
         while places > len(self.layers[self.last]):
             places -= len(self.layers[self.last])

@@ -169,13 +169,13 @@ class Calibration:
     def _fitted(self) -> AccuracyBound | None:
         fits = np.arange(len(self._gains)) % 3 == 2
         n = np.count_nonzero(~fits)
-        rank = math.ceil((n + 1) * (1 - self.alpha))
-        if rank > n or not fits.any():
+        nth = math.ceil((n + 1) * (1 - self.alpha))
+        if nth > n or not fits.any():
             return None
         centre = self._gains[fits].mean(axis=0)
         scale = np.maximum(self._gains[fits].std(axis=0), LEAST_SCALE)
         scores = ((self._gains[~fits] - centre) / scale).max(axis=1)
-        quantile = np.partition(scores, rank - 1)[rank - 1]
+        quantile = np.partition(scores, nth - 1)[nth - 1]
         return AccuracyBound(tuple((centre + quantile * scale).tolist()), self.most)
 
 

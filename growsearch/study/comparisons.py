@@ -9,6 +9,7 @@ from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.kinds import Policy
+from growsearch.trial.status import Status
 
 FOUND_COLUMNS = [
     "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
@@ -79,7 +80,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     no such trial); growth_ended (why fine-tuning began, or None). `growsearch search
     --from-scratch` trains the trials from scratch.
     """
-    completed = trials[trials["status"] == "completed"]
+    completed = trials[trials["status"] == Status.COMPLETED]
     never = completed["config/policy"] == "none"
     scratch = {config_of(trial).digest: trial for _, trial in completed[never].iterrows()}
     rows = []
@@ -107,7 +108,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _completed(trials: pd.DataFrame) -> pd.DataFrame:
-    completed = trials[trials["status"] == "completed"]
+    completed = trials[trials["status"] == Status.COMPLETED]
     if completed.empty:
         raise InputError("the study has no completed trial to compare; let its search end")
     return completed

@@ -12,6 +12,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.history import in_words
+from growsearch.trial.status import Status
 
 if TYPE_CHECKING:
     from growsearch.study.landscape import Trajectory  # loads torch
@@ -48,7 +49,7 @@ def front_figure(
     """
     optimal = is_pareto_optimal(trials, cost, accuracy)
     front = trials[optimal].sort_values(cost)
-    others = trials[~optimal & (trials["status"] == "completed")]
+    others = trials[~optimal & (trials["status"] == Status.COMPLETED)]
     figure, axes = _figure(title)
     axes.scatter(others[cost], others[accuracy], s=36, color=MUTED, label="dominated", **POINT)
     axes.plot(front[cost], front[accuracy], color=ACCENT, linewidth=1.5, drawstyle="steps-post")
@@ -65,11 +66,11 @@ def front_figure(
     stopped = trials.reindex(columns=[f"bound/{cost}", f"bound/{accuracy}"])
     paused = trials[[cost, accuracy]]
     _scatter_uncompleted(
-        axes, stopped[trials["status"] == "stopped"], label="stopped, at its bounds",
+        axes, stopped[trials["status"] == Status.STOPPED], label="stopped, at its bounds",
         marker=_CORNER, color="#b45309",
     )  # fmt: skip
     _scatter_uncompleted(
-        axes, paused[trials["status"] == "paused"], label="paused", marker="s", color="#2563eb"
+        axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"
     )
     axes.set_xlabel(LABELS.get(cost, cost))
     axes.set_ylabel(LABELS.get(accuracy, accuracy))

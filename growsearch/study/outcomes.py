@@ -6,14 +6,13 @@ import pandas as pd
 
 from growsearch.stopping.cost_bounds import metric_of
 from growsearch.trial.components import components
-
-ORDER = ("completed", "stopped", "paused", "diverged", "failed", "running")
+from growsearch.trial.status import Status
 
 
 def count_outcomes(trials: pd.DataFrame) -> dict[str, int]:
-    """How many of `summarize`'s trials have each status that any has, in ORDER."""
+    """How many of `summarize`'s trials have each status that any has, in Status's order."""
     counts = trials["status"].value_counts()
-    return {status: int(counts[status]) for status in ORDER if status in counts}
+    return {status.value: int(counts[status]) for status in Status if status in counts}
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,12 @@ class Audit:
 
 def audit(trials: pd.DataFrame) -> Audit:
     """From `summarize`'s table."""
-    kept = trials[trials["status"].isin(["completed", "diverged"]) & trials["dominated_by"].notna()]
-    judged = (m for m in components("metric") if kept[f"bound/{m}"].notna().any())
+    ran_to_end = trials["status"].isin([status for status in Status if status.ran_to_end])
+    kept = trials[ran_to_end & trials["dominated_by"].notna()]
     judged = (m for m in components("metric") if kept[f"bound/{m}"].notna().any())
     metric = next(judged, "val_accuracy")
     accuracies = trials[metric].map(metric_of(metric).value)
     named = accuracies.set_axis(trials["trial_id"])
     rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
-    wrong = (kept["status"] == "completed") & (accuracies[kept.index] > rival)
+    wrong = (kept["status"] == Status.COMPLETED) & (accuracies[kept.index] > rival)
     return Audit(len(kept), int(wrong.sum()))

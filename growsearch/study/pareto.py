@@ -4,6 +4,7 @@ import moocore
 import pandas as pd
 
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 
 def is_pareto_optimal(
@@ -22,7 +23,7 @@ def is_pareto_optimal(
                 f"the trials have no column {column!r}; choose from {', '.join(trials.columns)}"
             )
     optimal = pd.Series(False, index=trials.index)
-    completed = trials.loc[trials["status"] == "completed", [cost, accuracy]].dropna()
+    completed = trials.loc[trials["status"] == Status.COMPLETED, [cost, accuracy]].dropna()
     if len(completed):
         optimal[completed.index] = moocore.is_nondominated(
             completed.to_numpy(dtype=float), maximise=[False, True], keep_weakly=True

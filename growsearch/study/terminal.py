@@ -11,14 +11,20 @@ from rich.table import Table
 
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
 from growsearch.trial.kinds import Decision
+from growsearch.trial.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATUS_STYLE = {
-    "completed": "green", "stopped": "yellow", "paused": "yellow", "diverged": "red",
-    "failed": "red", "running": "cyan",
-}  # fmt: skip
+    Status.COMPLETED: "green",
+    Status.STOPPED: "yellow",
+    Status.PAUSED: "yellow",
+    Status.DIVERGED: "red",
+    Status.FAILED: "red",
+    Status.RUNNING: "cyan",
+    Status.WAITING: "",
+}
 _EPOCH_HEADER = (
     "epoch  architecture  parameters      lr  train loss  val loss  val acc %  test acc %"
     "  Lipschitz         PPE"

@@ -28,6 +28,7 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, EpochRecord
 from growsearch.trial.rates import Rates
+from growsearch.trial.status import Status
 
 EVALUATION_BATCH = 500
 """Images of an evaluation batch, and images that a growth is measured on."""
@@ -38,7 +39,7 @@ def run_epoch(
 ) -> tuple[EpochRecord, LipschitzConstants]:
     """Trains `state` for an epoch and measures it; returns the record and Lipschitz constants.
 
-    The record has status "running" or "diverged", and no growth or key yet. It is not added to the
+    The record has status RUNNING or DIVERGED, and no growth or key yet. It is not added to the
     state's history.
     """
     network, history = state.network, state.history
@@ -73,7 +74,7 @@ def run_epoch(
         lipschitz=constants.mean,
         grew=False,
         seconds=train_seconds + eval_seconds + lipschitz_seconds,
-        status="running" if finite else "diverged",
+        status=Status.RUNNING if finite else Status.DIVERGED,
         phase=state.phase,
         train_accuracy=train_accuracy,
         macs=macs,

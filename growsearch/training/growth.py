@@ -41,7 +41,7 @@ def grow(
     return grown
 
 
-def prepared(
+def prepare_epoch(
     state: TrainState, history: History, phase: str, architecture: Architecture,
     config: TrialConfig, dataset: Dataset,
 ) -> TrainState:  # fmt: skip

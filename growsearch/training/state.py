@@ -1,7 +1,7 @@
 """The training state: everything but the configuration that the next epoch depends on."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class TrainState:
         contents = self.contents() | {
             "root": root,
             "config": config.to_flat(),
-            "history": [asdict(record) for record in self.history],
+            "history": [record.to_dict() for record in self.history],
         }
         unfinished = path.with_name(path.name + ".unfinished")
         torch.save(contents, unfinished)

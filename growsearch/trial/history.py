@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+from growsearch.trial.status import Status
 
 TRAINING, INITIALIZING, FINE_TUNING = "training", "initializing", "fine-tuning"
 """Phases: the network trains and may grow; new blocks train apart; the found network trains on."""
@@ -37,8 +39,8 @@ class EpochRecord:
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
     """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
-    status: str
-    """running, or how the trial ended here: completed, diverged, failed."""
+    status: Status = Status.RUNNING
+    """Of the trial after this epoch. Given as text, as files have it, it is converted."""
 
     phase: str
     """training, initializing (new blocks apart from the others), or fine-tuning."""
@@ -84,18 +86,30 @@ class EpochRecord:
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, of plain values: numbers, text, tuples and None."""
+        return asdict(self) | {"status": self.status.value}
+
 
 def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
     """A record of an epoch that was never trained: numbers are NaN, counts are 0."""
     nothing: dict[Any, Any] = {float: math.nan, int: 0, bool: False, str: ""}
     values: dict[str, Any] = {f.name: nothing.get(f.type) for f in fields(EpochRecord)}
-    values |= {"epoch": epoch, "phase": phase, "architecture": architecture, "status": "running"}
-    return EpochRecord(**values)
+    values |= {
+        "epoch": epoch,
+        "phase": phase,
+        "architecture": architecture,
+        "status": Status.RUNNING,
+    }
+    return EpochRecord(**values | {"status": Status.RUNNING})
 
 
 def record_among(values: Mapping[str, Any]) -> EpochRecord:
-    """The record whose fields are among `values`, like a Tune result's."""
-    return EpochRecord(**{f.name: values[f.name] for f in fields(EpochRecord)})
+    """The record whose fields are among `values`, where tuples may have become lists."""
+    return EpochRecord(**with_tuples({f.name: values[f.name] for f in fields(EpochRecord)}))
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from growsearch.trial.history import (
 from growsearch.trial.kinds import Decision, FineTune, Grow
 from growsearch.trial.options import Role
 from growsearch.trial.rates import Rates, rates
+from growsearch.trial.status import Status
 
 
 class TrialPath:
@@ -37,7 +38,7 @@ class TrialPath:
     def resume(self, history: History, phase: str, architecture: str) -> None:
         """Stand after `history`, before an epoch of `phase` and `architecture`."""
         self.history, self.phase, self.architecture = history, phase, architecture
-        self.ended = bool(history) and history[-1].status != "running"
+        self.ended = bool(history) and history[-1].status is not Status.RUNNING
 
     def extend(self, record: EpochRecord) -> Decision | None:
         """Add the next epoch, and decide what follows it.
@@ -53,7 +54,7 @@ class TrialPath:
     def follow(self, record: EpochRecord) -> None:
         """Add the next epoch as another trial has recorded it. What is decided is this trial's."""
         record = replace(record, phase=self.phase, architecture=self.architecture)
-        self.extend(replace(record, grew=False, status="running"))
+        self.extend(replace(record, grew=False, status=Status.RUNNING))
 
     def assume(self) -> None:
         """Add an epoch whose data decide nothing: only what is certain follows it."""
@@ -71,17 +72,16 @@ class TrialPath:
         self.history = History((*self.history[:-1], record))
 
     def fail(self) -> None:
-        """End the trial with its last epoch, and without what was decided after it."""
+        """End the trial with its last epoch: what was decided after it cannot be done."""
         self.decision, self.ended = None, True
-        self.architecture = self.history[-1].architecture
-        self.revise(status="failed", grew=False, decision=None)
+        self.revise(status=Status.FAILED)
 
     def _add(self, record: EpochRecord) -> None:
         self.history = self.history.plus(record)
-        self.ended = record.status != "running"
+        self.ended = record.status is not Status.RUNNING
         if not self.ended and completes(self.config, self.history):
             self.ended = True
-            self.revise(status="completed")
+            self.revise(status=Status.COMPLETED)
 
     def _enter(self, decision: Decision | None) -> None:
         self.decision = decision

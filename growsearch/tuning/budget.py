@@ -6,11 +6,12 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from growsearch.search.ledger import RUNNING, WAITING, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import Report, trial_name
 from growsearch.stopping.cost_bounds import summed_costs
-from growsearch.stopping.judge import PAUSED
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
 
 
 def parse_budget(given: str | None) -> tuple[str, float] | None:
@@ -44,7 +45,7 @@ class Budget(Stopper):
 
     def spent(self, unit: str) -> float:
         if unit == "trials":
-            return sum(trial.status != WAITING for trial in self.ledger.trials.values())
+            return sum(trial.status is not Status.WAITING for trial in self.ledger.trials.values())
         return self.ledger.paid[unit]
 
     @property
@@ -52,13 +53,15 @@ class Budget(Stopper):
         return self.budget is not None and self.spent(self.budget[0]) >= self.budget[1]
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        trial = self.ledger.enter(result["config"]["name"], result)
-        if not self.is_spent or self.budget is None or self.budget[0] == "trials" or trial.ended:
+        trial = self.ledger.enter(trial_name(result["config"]), Report.from_dict(result))
+        if trial.status.ended or not self.is_spent:
+            return False
+        if self.budget is None or self.budget[0] == "trials":
             return False
         unit, amount = self.budget
-        self.ledger.leave(trial.name, PAUSED, f"the budget of {amount:,.6g} {unit} is spent")
+        self.ledger.leave(trial.name, Status.PAUSED, f"the budget of {amount:,.6g} {unit} is spent")
         return True
 
     def stop_all(self) -> bool:
         """Whether nothing is left to do but to go on with what Tune has paused."""
-        return self.is_spent and not self.ledger.with_status(RUNNING)
+        return self.is_spent and not self.ledger.with_status(Status.RUNNING)

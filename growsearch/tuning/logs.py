@@ -14,25 +14,16 @@ from typing import Any
 from growsearch.search.ledger import SearchTrial
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
+from growsearch.tuning.ray_private import LoggedTrial, mlflow_experiment_id, mlflow_run_id
 
 
-class Run:
-    """A trial of the search as Tune's callbacks ask for one."""
+class Run(LoggedTrial):
+    """A trial of the search in a log."""
 
     def __init__(self, trial: SearchTrial, run_id: str, folder: Path) -> None:
-        self.name = trial.name
-        self.trial_id = run_id
-        self.local_path = str(folder)
-        self.experiment_dir_name = folder.name
         known = trial.config.to_flat()
-        self.config = {name: value for name, value in known.items() if value is not None}
-        self.evaluated_params = self.config
-
-    def __str__(self) -> str:
-        return self.name
-
-    def init_local_path(self) -> None:
-        Path(self.local_path).mkdir(parents=True, exist_ok=True)
+        config = {name: value for name, value in known.items() if value is not None}
+        super().__init__(trial.name, run_id, folder, config)
 
 
 class Log(ABC):
@@ -135,14 +126,14 @@ class MLflow(Log):
     def forget(self, run: Run) -> None:
         client = self.mlflow.MlflowClient()
         for found in client.search_runs(
-            [self.callback.mlflow_util.experiment_id],
+            [mlflow_experiment_id(self.callback)],
             f"tags.search = '{self.owner}' and tags.trial_name = '{run}'",
         ):
             client.delete_run(found.info.run_id)
 
     def step(self, run: Run, record: EpochRecord) -> None:
         # Tune's callback sends numbers one by one: in a database 0.4 s an epoch instead of 0.05
-        run_id = self.callback._trial_runs[run]
+        run_id = mlflow_run_id(self.callback, run)
         self.mlflow.log_metrics(scalars(record), step=record.epoch, run_id=run_id)
 
     def close(self, unfinished: list[Run]) -> None:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import optuna
@@ -14,7 +14,15 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
-from ray.tune.search.sample import (
+
+from growsearch.search.settings import SAMPLERS
+from growsearch.stopping.cost_bounds import metric_of
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.history import EpochRecord
+from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
+from growsearch.tuning.ray_private import (
     Categorical,
     Domain,
     Float,
@@ -23,24 +31,18 @@ from ray.tune.search.sample import (
     LogUniform,
     Quantized,
     Uniform,
+    optuna_study,
 )
-
-from growsearch.search.settings import SAMPLERS
-from growsearch.stopping.cost_bounds import metric_of
-from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import EpochRecord
-from growsearch.trial.options import suggestion
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
 """Number of configurations drawn from each space to check it."""
 
 _STATES = {
-    "completed": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "diverged": TrialState.FAIL,
-    "failed": TrialState.FAIL,
+    Status.COMPLETED: TrialState.COMPLETE,
+    Status.STOPPED: TrialState.PRUNED,
+    Status.DIVERGED: TrialState.FAIL,
+    Status.FAILED: TrialState.FAIL,
 }
 _NAME, _SEARCH = "name", "search"
 """User attributes in Optuna's study: a trial's name here; the study's spaces and objectives."""
@@ -100,7 +102,7 @@ class ParetoOptunaSearch(OptunaSearch):
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )
-        self.study = cast(optuna.Study, self._ot_study)
+        self.study = optuna_study(self)
         self.configs: dict[str, TrialConfig] = {}
         """The suggested trials, by name."""
         self._numbers: dict[str, int] = {}
@@ -133,18 +135,18 @@ class ParetoOptunaSearch(OptunaSearch):
             self.configs[trial_id], self._numbers[trial_id] = config, trial.number
         return self.configs[trial_id].to_flat()
 
-    def tell(self, trial_id: str, how: str, result: Mapping[str, Any] | None = None) -> None:
-        """Record how a trial ended, `how`: completed, stopped, diverged or failed; or paused.
+    def tell(self, trial_id: str, status: str, result: Mapping[str, Any] | None = None) -> None:
+        """Record how a trial ended, or that it is paused: a Status that is one of these.
 
         Only a completed trial has objectives, taken from its last `result`; if one is missing or
         not finite, the trial is recorded as failed. Calls after the trial's end have no effect.
         """
         if trial_id in self._ended:
             return
-        if how == "paused":
+        if status == Status.PAUSED:
             self._paused.add(trial_id)
             return
-        state, values = _STATES[how], None
+        state, values = _STATES[Status(status)], None
         if state is TrialState.COMPLETE:
             values = _values(self.objectives, result or {})
             state = state if values else TrialState.FAIL
@@ -154,14 +156,14 @@ class ParetoOptunaSearch(OptunaSearch):
     def finish(self) -> None:
         """End the search: paused trials are recorded as stopped, running trials as failed."""
         for name in self.running:
-            self.tell(name, "stopped" if name in self._paused else "failed")
+            self.tell(name, Status.STOPPED if name in self._paused else Status.FAILED)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tune's callback for an ended trial; a last result with status "running" means stopped."""
-        how = "failed" if error else (result or {}).get("status", "running")
-        self.tell(trial_id, "stopped" if how == "running" else how, result)
+        status = Status.FAILED if error else (result or {}).get("status", Status.RUNNING)
+        self.tell(trial_id, Status.STOPPED if status == Status.RUNNING else status, result)
 
     def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
         """The fields of an Optuna trial; a new trial draws its parameters here."""

@@ -6,8 +6,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.search.ledger import Ledger
-from growsearch.stopping.judge import PAUSED, ParetoStopping
+from growsearch.search.messages import trial_name
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 
 
 class ParetoScheduler(FIFOScheduler):
@@ -28,21 +30,21 @@ class ParetoScheduler(FIFOScheduler):
         histories = self.ledger.read_histories()
         for name, epochs in self.ledger.results():
             trial, history = self.ledger.trials[name], histories[name]
-            if epochs < len(history) or not trial.at_its_end:
+            if epochs < len(history) or not trial.status.ran_to_end:
                 self.judge.verdict(name, trial.config, History(history[:epochs]))
             elif histories.pop(name):
                 self.judge.ended(name, trial.config, history)
         for name, history in histories.items():
             trial = self.ledger.trials[name]
-            if trial.at_its_end:  # killed before it was told
+            if trial.status.ran_to_end:  # killed before it was told
                 self.judge.ended(name, trial.config, history)
-            elif not trial.ended:
+            elif not trial.status.ended:
                 self.judge.follow(name, trial.config, history)
-                if trial.status == PAUSED:
+                if trial.status is Status.PAUSED:
                     self.judge.rest(name)
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        entry = self.ledger.trials[trial.config["name"]]
+        entry = self.ledger.trials[trial_name(trial.config)]
         leaves = self.judge.verdict(entry.name, entry.config, entry.history)
         if leaves is None:
             return self.CONTINUE
@@ -50,8 +52,8 @@ class ParetoScheduler(FIFOScheduler):
         return self.STOP
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        entry = self.ledger.trials[trial.config["name"]]
-        if entry.at_its_end:
+        entry = self.ledger.trials[trial_name(trial.config)]
+        if entry.status.ran_to_end:
             stop = self.judge.ended(entry.name, entry.config, entry.history)
             if stop:
                 self.ledger.audited(entry.name, stop)

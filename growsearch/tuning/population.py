@@ -4,16 +4,18 @@ import random
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 
-from growsearch.stopping.judge import PAUSED, STOPPED
+from growsearch.search.messages import Assignment, trial_name
 from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
+from growsearch.trial.status import Status
+from growsearch.tuning.ray_private import Population
 from growsearch.tuning.trial_queue import TrialQueue
 
 FACTORS = (0.8, 1.2)
 
 
-class PopulationBased(PopulationBasedTraining):
+class PopulationBased(Population):
     """Tune's, whose exploit is another trial.
 
     Every `interval` epochs, a trial among the worst quarter ends. In its place one of the best
@@ -30,28 +32,26 @@ class PopulationBased(PopulationBasedTraining):
 
     def on_trial_add(self, controller: Any, trial: Trial) -> None:
         super().on_trial_add(controller, trial)
-        config = self.ledger.trials[trial.config["name"]].config
+        config = self.ledger.trials[trial_name(trial.config)].config
         joined = [parse_change(change).epoch for change in config.optimizer_changes or ()]
-        self._trial_state[trial].last_perturbation_time = max(*joined, trial.config["known"], 0)
+        known = Assignment.from_dict(trial.config).known
+        self.start_interval(trial, max(*joined, known, 0))
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         decision: str = super().on_trial_result(controller, trial, result)
-        entry = self.ledger.trials[trial.config["name"]]
-        if entry.status == STOPPED:
+        entry = self.ledger.trials[trial_name(trial.config)]
+        if entry.status is Status.STOPPED:
             return TrialScheduler.STOP
         if decision == TrialScheduler.PAUSE:
-            self.ledger.leave(entry.name, PAUSED, "while others of the population take their turn")
+            reason = "while others of the population take their turn"
+            self.ledger.leave(entry.name, Status.PAUSED, reason)
         return decision
 
-    def _checkpoint_or_exploit(
-        self, trial: Trial, controller: Any, upper: list[Trial], lower: list[Trial]
-    ) -> None:
-        if trial not in lower:
-            return
-        worse = self.ledger.trials[trial.config["name"]]
+    def replace_trial(self, trial: Trial, better: list[Trial]) -> None:
+        worse = self.ledger.trials[trial_name(trial.config)]
         draw = random.Random(f"{worse.config.seed}/{worse.name}/{len(worse.history)}")
-        better = self.ledger.trials[draw.choice(upper).config["name"]]
-        config, epoch = better.config, len(better.history.trained)
+        copied = self.ledger.trials[trial_name(draw.choice(better).config)]
+        config, epoch = copied.config, len(copied.history.trained)
         changes = []
         for name in CHANGEABLE:
             now = value_after(epoch, name, getattr(config, name), config.optimizer_changes)
@@ -60,5 +60,5 @@ class PopulationBased(PopulationBasedTraining):
         every = (*(config.optimizer_changes or ()), *map(str, changes))
         new = self.queue.join(config.replaced(optimizer_changes=every))
         values = ", ".join(f"{change.name} {change.value:.4g}" for change in changes)
-        reason = f"for trial {new}, which goes on from trial {better.name} with {values}"
-        self.ledger.leave(worse.name, STOPPED, reason)
+        reason = f"for trial {new}, which goes on from trial {copied.name} with {values}"
+        self.ledger.leave(worse.name, Status.STOPPED, reason)

@@ -12,9 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from growsearch.search.ledger import RUNNING, WAITING, Ledger, SearchTrial
-from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.search.ledger import Ledger, SearchTrial
+from growsearch.search.messages import trial_name
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes
+from growsearch.trial.status import Status
 
 FINISHED_SHOWN = 8
 
@@ -65,22 +67,22 @@ class SearchProgress(tune.Callback):
         if self.live is not None:
             self.live.stop()
         if self.judge is not None:
-            safe = self.judge.safe
+            safe, count = self.judge.safe, self._count
             self.console.print(
-                f"pareto   {len(self.ledger.with_status(STOPPED))} trials stopped, "
-                f"{len(self.ledger.with_status(PAUSED))} paused; audit: {safe.false_stops} of "
+                f"pareto   {count(Status.STOPPED)} trials stopped, "
+                f"{count(Status.PAUSED)} paused; audit: {safe.false_stops} of "
                 f"{safe.judged} that ran on would have been stopped wrongly",
                 highlight=False,
             )
 
     def _left(self, tunes: Trial) -> None:
-        trial = self.ledger.trials[tunes.config["name"]]
-        if trial.status == WAITING and not trial.failures:
+        trial = self.ledger.trials[trial_name(tunes.config)]
+        if trial.status is Status.WAITING and not trial.failures:
             return  # for another search
         self.left = [*(name for name in self.left if name != trial.name), trial.name]
         if self.live is None:
             line = f"[{self._ended()}/{len(self.ledger.trials)}] trial {trial.name} "
-            line += "goes on" if trial.status == WAITING else trial.status
+            line += "goes on" if trial.status is Status.WAITING else trial.status
             if trial.history:
                 last = trial.history[-1]
                 line += (
@@ -91,8 +93,11 @@ class SearchProgress(tune.Callback):
             line += f": {trial.reason}" if trial.reason else ""
             self.console.print(line, highlight=False, soft_wrap=True)
 
+    def _count(self, status: Status) -> int:
+        return len(self.ledger.with_status(status))
+
     def _ended(self) -> int:
-        return sum(trial.ended for trial in self.ledger.trials.values())
+        return sum(trial.status.ended for trial in self.ledger.trials.values())
 
     def _time_left(self, seconds: float) -> list[str]:
         """If the trials that are left take as long as those that have ended since the start."""
@@ -127,11 +132,11 @@ class SearchProgress(tune.Callback):
         for column in ("val. acc.", "PPE"):
             table.add_column(column, justify="right")
         table.add_column(", ".join(self.searched), overflow="fold")
-        running = self.ledger.with_status(RUNNING)
-        left = [trials[name] for name in self.left if trials[name].status != RUNNING]
+        running = self.ledger.with_status(Status.RUNNING)
+        left = [trials[name] for name in self.left if trials[name].status is not Status.RUNNING]
         for trial in [*running, *reversed(left[-FINISHED_SHOWN:])]:
             status = trial.status
-            cells: list[RenderableType] = [trial.name, Text(status, STATUS_STYLE.get(status, ""))]
+            cells: list[RenderableType] = [trial.name, Text(status, STATUS_STYLE[status])]
             if trial.history:
                 last = trial.history[-1]
                 total = trial.config.epochs
@@ -139,14 +144,14 @@ class SearchProgress(tune.Callback):
                     total=total, completed=last.epoch, width=16, complete_style="cyan"
                 )
                 cells += [
-                    bar if status == RUNNING else f"{last.epoch}",
+                    bar if status is Status.RUNNING else f"{last.epoch}",
                     last.architecture,
                     percent(last.val_accuracy),
                     megas(last.ppe),
                     self._searched(trial),
                 ]
             table.add_row(*cells)
-        counts = {s: len(self.ledger.with_status(s)) for s in (WAITING, PAUSED, STOPPED)}
+        counts = {s: self._count(s) for s in (Status.WAITING, Status.PAUSED, Status.STOPPED)}
         left_out = len(left) - FINISHED_SHOWN
         notes = [f"{count} trials {status}" for status, count in counts.items() if count]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []

@@ -1,7 +1,5 @@
 """The trial schedulers by name: ours, and Tune's own, which see one metric."""
 
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -14,12 +12,15 @@ from ray.tune.schedulers import (
 )
 
 from growsearch.search.ledger import Ledger
+from growsearch.search.messages import trial_name
 from growsearch.search.settings import SearchSettings
 from growsearch.stopping.cost_bounds import metric_of
-from growsearch.stopping.judge import PAUSED, STOPPED, ParetoStopping
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.stopping.racing import GRACE
+from growsearch.trial.status import Status
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.population import PopulationBased
+from growsearch.tuning.ray_private import ScheduledTrial, controller_without_trials
 from growsearch.tuning.trial_queue import TrialQueue
 
 
@@ -60,13 +61,6 @@ def blind_spots(options: SearchSettings) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A trial of the search, as much of it as Tune's schedulers ask for."""
-
-    trial_id: str
-
-
 class OverLedger(FIFOScheduler):
     """Tune's `scheduler` that only stops trials, over all of the search: a trial is one however
     often it starts, and earlier runs of the search count, in the order of their results.
@@ -75,23 +69,23 @@ class OverLedger(FIFOScheduler):
     def __init__(self, ledger: Ledger, scheduler: TrialScheduler) -> None:
         super().__init__()
         self.ledger, self.scheduler = ledger, scheduler
-        # nobody waits in Tune: the queue starts what there is room for
-        self.controller: Any = SimpleNamespace(get_live_trials=list)
+        # no trial waits in Tune: the queue starts those for which there is room
+        self.controller = controller_without_trials()
         self._added: set[str] = set()
         histories = ledger.read_histories()
         for name, epochs in ledger.results():
             trial, history = ledger.trials[name], histories[name]
-            ended = trial.ended and epochs == len(history)
-            if not ended or trial.status == STOPPED:
+            ended = trial.status.ended and epochs == len(history)
+            if not ended or trial.status is Status.STOPPED:
                 self._result(name, vars(history[epochs - 1]))
             if ended:
                 self._complete(name, vars(history[-1]))
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._result(trial.config["name"], result)
+        return self._result(trial_name(trial.config), result)
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self._complete(trial.config["name"], result)
+        self._complete(trial_name(trial.config), result)
 
     def _result(self, name: str, result: dict[str, Any]) -> str:
         decision: str = self.scheduler.on_trial_result(self.controller, self._trial(name), result)
@@ -102,7 +96,7 @@ class OverLedger(FIFOScheduler):
         self._added.discard(name)
 
     def _trial(self, name: str) -> Any:
-        named: Any = _Named(name)
+        named: Any = ScheduledTrial(name)
         if name not in self._added:
             self._added.add(name)
             self.scheduler.on_trial_add(self.controller, named)
@@ -120,5 +114,5 @@ class HyperBand(HyperBandScheduler):
         decision: str = super().on_trial_result(controller, trial, result)
         if decision == TrialScheduler.PAUSE:
             reason = "until its bracket has come as far"
-            self.ledger.leave(trial.config["name"], PAUSED, reason)
+            self.ledger.leave(trial_name(trial.config), Status.PAUSED, reason)
         return decision

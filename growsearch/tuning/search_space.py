@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ray.tune.search.sample import Categorical, Domain, Float, Integer
-from ray.tune.search.variant_generator import generate_variants
 
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
+from growsearch.tuning.ray_private import Categorical, Domain, Float, Integer, generate_variants
 
 Space = dict[str, Any]
 

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -10,10 +9,10 @@ import torch
 from ray import tune
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.ledger import AWAITS, ELSEWHERE, REASON, REMEMBERED
+from growsearch.search.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
 from growsearch.trainer import Trainer
-from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import EpochRecord
 from growsearch.tuning.shared_data import Datasets, data_key
 
 SHARE = 0.9
@@ -21,17 +20,10 @@ SHARE = 0.9
 
 
 class GrowingTrial(tune.Trainable):
-    """Reports each EpochRecord as a Tune result. Actors are reused from trial to trial, and what a
-    trial goes on from is in the epoch store, not in a checkpoint of Tune's.
+    """Tune's configuration is an Assignment as a dict, and each result a Report as a dict.
 
-    Tune's configuration is {"trial": the fields of a TrialConfig, "name": the trial's, "known": how
-    many epochs have been reported before, and are not again, "first": the key of the first, or
-    None}, with an epoch store its place as "store", "keep_states", "state_bytes", and the "owner"
-    of its claims there, the search; the "epoch_timeout" in seconds, after which the process of a
-    trial that hangs ends itself; and the "auto_precision", what precision "auto" comes to, if the
-    search has decided that. If another search trains the next epoch, the trial ends with {"awaits":
-    (its key, how many epochs come before)}, to start again. Epochs that were remembered come with
-    the next that is trained. Data sets that are not in `datasets` are loaded here.
+    Actors are reused for other trials. A trial that starts again continues from the epoch store,
+    not from a checkpoint of Tune's. Data sets that are not in `datasets` are loaded here.
     """
 
     trainer: Trainer
@@ -39,17 +31,18 @@ class GrowingTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], datasets: Datasets | None = None) -> None:
         assert self.trial_resources is not None
         torch.set_num_threads(max(int(self.trial_resources.required_resources["CPU"]), 1))
-        trial = TrialConfig.from_flat(config["trial"])
+        assignment = Assignment.from_dict(config)
+        trial, given = assignment.trial, assignment.options
         if trial.device == "auto" and not ray.get_gpu_ids():
             # without a GPU of its own, a trial must not take another's
             trial = trial.replaced(device="cpu")
-        if trial.precision == "auto" and config["auto_precision"]:
-            trial = trial.replaced(precision=config["auto_precision"])
-        self.known, self.timeout = config["known"], config["epoch_timeout"]
+        if trial.precision == "auto" and given.auto_precision:
+            trial = trial.replaced(precision=given.auto_precision)
+        self.known, self.timeout = assignment.known, given.epoch_timeout
         options: dict[str, Any] = {"dataset": (datasets or {}).get(data_key(trial))}
-        if "store" in config:
-            store = EpochStore(config["store"], config["owner"], config["state_bytes"])
-            options |= {"store": store, "keep_states": config["keep_states"]}
+        if access := given.store:
+            store = EpochStore(access.place, access.owner, access.state_bytes)
+            options |= {"store": store, "keep_states": access.keep_states}
         self.__dict__.pop("trainer", None)  # its memory is for the next one
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -57,25 +50,28 @@ class GrowingTrial(tune.Trainable):
         if 0 < share < 1 and torch.cuda.is_available():
             # what another trial takes must not decide what fits, nor by which algorithm
             torch.cuda.set_per_process_memory_fraction(SHARE * share)
-        self.trainer = Trainer(trial, name=config["name"], **options)
-        if config["first"] not in (None, self.trainer.next_key):
+        self.trainer = Trainer(trial, name=assignment.name, **options)
+        if assignment.first not in (None, self.trainer.next_key):
             raise InputError(ELSEWHERE)
 
     def step(self) -> dict[str, Any]:
-        remembered: list[dict[str, Any]] = []
+        return self._report().to_dict()
+
+    def _report(self) -> Report:
+        remembered: list[EpochRecord] = []
         while True:
             if awaited := self.trainer.awaited:
-                leave = {AWAITS: (awaited[0], len(self.trainer.history)), "done": True}
-                return leave | {REMEMBERED: remembered}
+                epoch = AwaitedEpoch(awaited[0], before=len(self.trainer.history))
+                return Report(awaits=epoch, remembered=tuple(remembered))
             with _Watchdog(self.timeout):
                 trained = next(self.trainer, None)
             # memory that runs out after a growth ends the trial with the epoch before
             record = trained or self.trainer.history[-1]
             if self.trainer.finished or not self.trainer.recalled:
-                done = {**asdict(record), "done": self.trainer.finished}
-                return done | {REMEMBERED: remembered, REASON: self.trainer.reason}
+                reason = self.trainer.reason
+                return Report(record=record, remembered=tuple(remembered), reason=reason)
             if record.epoch > self.known:
-                remembered.append(asdict(record))
+                remembered.append(record)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         return {}  # for Tune's own schedulers that pause

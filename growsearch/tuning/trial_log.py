@@ -7,9 +7,11 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from growsearch.search.ledger import FAILED, Ledger
+from growsearch.search.ledger import Ledger
+from growsearch.search.messages import trial_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 from growsearch.tuning.logs import LOGS_BY_NAME, Log, Run
 
 _LOG = logging.getLogger("growsearch")
@@ -49,23 +51,23 @@ class TrialLog(tune.Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._try(self._open, trial.config["name"])
+        self._try(self._open, trial_name(trial.config))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        entry = self.ledger.trials[trial.config["name"]]
+        entry = self.ledger.trials[trial_name(trial.config)]
         self._try(self._follow, entry.name, entry.history)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._try(self._left, trial.config["name"])
+        self._try(self._left, trial_name(trial.config))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self._try(self._left, trial.config["name"])
+        self._try(self._left, trial_name(trial.config))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         self._try(self._close)
@@ -108,11 +110,11 @@ class TrialLog(tune.Callback):
     def _left(self, name: str) -> None:
         """The trial has left its actor, perhaps to go on with another."""
         trial = self.ledger.trials[name]
-        if not trial.ended:
+        if not trial.status.ended:
             if name in self.runs and self.log.rest(self.runs[name]):
                 del self.runs[name]
             return
-        self.log.end(self._open(name), failed=trial.status == FAILED)
+        self.log.end(self._open(name), failed=trial.status is Status.FAILED)
         del self.runs[name]
         with self.marks.open("a") as file:
             file.write(f"{name}\n")

@@ -1,35 +1,26 @@
 """Which trial of a search starts next: what was drawn, what follows from it, what goes on."""
 
-import copy
 import math
 import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray.tune.experiment import Experiment, Trial
-from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.experiment import Trial
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.ledger import (
-    AWAITS,
-    ELSEWHERE,
-    FAILED,
-    RUNNING,
-    WAITING,
-    Ledger,
-    SearchTrial,
-)
+from growsearch.search.ledger import Ledger, SearchTrial
+from growsearch.search.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
 from growsearch.search.sharing import Follower, growth_order
 from growsearch.search.waiting import Awaited
-from growsearch.stopping.judge import PAUSED, STOPPED
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.history import History
+from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
+from growsearch.tuning.ray_private import OneTrialGenerator, error_text
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
@@ -39,7 +30,7 @@ _RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 _DIED = "its process died"
 
 
-class TrialQueue(BasicVariantGenerator):
+class TrialQueue(OneTrialGenerator):
     """Tune's own generator of trials, given one configuration at a time.
 
     A trial may be several of Tune's, one after the other: whenever it has left its actor to rest,
@@ -54,15 +45,15 @@ class TrialQueue(BasicVariantGenerator):
 
     With `max_concurrent` infinite, Tune has them all, for a scheduler of its own that pauses them.
 
-    With `options["store"]`, a trial waits, without an actor, while a running one trains epochs that
-    it would train as well; it takes over if that one dies. So does a trial whose next epoch another
-    search trains, and others may wait for it. Nothing waits for a trial that waits for one of this
-    search, so something always runs, here or there.
+    With a store in `options`, a trial waits, without an actor, while a running one trains epochs
+    that it would train as well; it takes over if that one dies. A trial whose next epoch another
+    search trains waits as well, and others may wait for it. But no trial waits for one that itself
+    waits for a trial of this search, so something always runs, here or there.
     """
 
     def __init__(
         self, ledger: Ledger, *, max_concurrent: float = math.inf, from_scratch: bool = False,
-        max_failures: int = 0, options: dict[str, Any] | None = None,
+        max_failures: int = 0, options: ActorOptions | None = None,
         sampler: "ParetoOptunaSearch | None" = None, trials: int = 0,
         resume: Callable[[list[str]], str | None] | None = None, budget: Budget | None = None,
     ) -> None:  # fmt: skip
@@ -71,21 +62,20 @@ class TrialQueue(BasicVariantGenerator):
         self.at_once = max_concurrent
         self.from_scratch = from_scratch
         self.max_failures = max_failures
-        self.options = options or {}
+        self.options = options or ActorOptions()
         self.sampler, self.trials = sampler, trials
         self.resume = resume
         self.budget = budget or Budget(ledger, None)
-        self.store: EpochStore | None = None
-        if "store" in self.options:
-            self.store = EpochStore(self.options["store"], self.options["owner"])
+        access = self.options.store
+        self.store = EpochStore(access.place, access.owner) if access else None
         self.waiting: list[str] = []
         self.known = {trial.config.digest for trial in ledger.trials.values()}
         for trial in list(ledger.trials.values()):
             self._tell(trial)
             self._follow_up(trial)
-        self.waiting = [t.name for t in ledger.with_status(WAITING, RUNNING)]
+        self.waiting = [t.name for t in ledger.with_status(Status.WAITING, Status.RUNNING)]
         if self.resume is None:
-            self.waiting += [t.name for t in ledger.with_status(PAUSED)]
+            self.waiting += [t.name for t in ledger.with_status(Status.PAUSED)]
         if self.store:  # those that part later go on from what the earlier ones leave
             self.waiting.sort(key=lambda name: growth_order(ledger.trials[name].config))
         self.running: dict[str, SearchTrial] = {}
@@ -96,19 +86,15 @@ class TrialQueue(BasicVariantGenerator):
         self.followers: dict[tuple[str, str], Follower] = {}
         self._next_look = 0.0
 
-    def add_configurations(self, experiments: Any) -> None:
-        """Tune's experiment, of which each trial is one."""
-        self.experiment: Experiment = experiments[0]
-
     @property
     def total_samples(self) -> int:
-        return len(self.waiting) + self._total_samples
+        return len(self.waiting) + self.made
 
     def is_finished(self) -> bool:
         if self.budget.is_spent:
             return True
-        may_go_on = self.resume is not None and self.ledger.with_status(PAUSED)
-        return not (self.waiting or self._to_draw() or may_go_on)
+        to_resume = self.resume is not None and self.ledger.with_status(Status.PAUSED)
+        return not (self.waiting or self._to_draw() or to_resume)
 
     def _to_draw(self) -> int:
         return self.trials - len(self.ledger.trials) if self.sampler else 0
@@ -120,21 +106,27 @@ class TrialQueue(BasicVariantGenerator):
         if name is None:
             return None
         trial = self.ledger.trials[name]
-        experiment = copy.copy(self.experiment)
-        fields = trial.config.to_flat() | _decided(trial)
-        first = trial.history[0].key if trial.history else None
-        config = {"trial": fields, "name": name, "known": len(trial.history), "first": first}
-        experiment.spec = {**self.experiment.spec, "config": config | self.options}
-        super().add_configurations([experiment])
-        self._trial_iter = None  # its list was shorter
-        started = super().next_trial()
-        assert started is not None
+        started = self.make_trial(self._assignment(trial).to_dict())
         self.waiting.remove(name)
         self.running[started.trial_id] = trial
         if math.isfinite(self.at_once):  # otherwise Tune has it wait for an actor
             self.ledger.start(name)
         self.started[started.trial_id] = started
         return started
+
+    def _assignment(self, trial: SearchTrial) -> Assignment:
+        """For the trial's next actor. What "auto" stood for in its epochs so far stays."""
+        config, history = trial.config, trial.history
+        if history:
+            compiled = "on" if history[-1].compiled else "off"
+            config = config.replaced(precision=history[-1].precision, compile=compiled)
+        return Assignment(
+            name=trial.name,
+            trial=config,
+            known=len(history),
+            first=history[0].key if history else None,
+            options=self.options,
+        )
 
     def join(self, config: TrialConfig) -> str:
         """The name of a trial that joins the search, and starts next."""
@@ -152,7 +144,7 @@ class TrialQueue(BasicVariantGenerator):
             drawn = self.sampler.suggest(self.ledger.next_name)
             joins = self.ledger.add(TrialConfig.from_flat(drawn)).name
         elif self.resume is not None and not self.waiting:
-            joins = self.resume([trial.name for trial in self.ledger.with_status(PAUSED)])
+            joins = self.resume([trial.name for trial in self.ledger.with_status(Status.PAUSED)])
         if joins is None:
             return None
         self.waiting.append(joins)
@@ -194,32 +186,34 @@ class TrialQueue(BasicVariantGenerator):
         if trial is None or tunes is None:
             return
         self._lead_no_more(trial.name)
-        if error and not trial.ended:
+        if error and not trial.status.ended:
             self._fail(trial, _reason(tunes))
-        if result is not None and AWAITS in result:
-            key, n = result[AWAITS]
-            self.awaited[trial.name] = Awaited(trial.config, History(trial.history[:n]), key)
-            trial.status = WAITING
+        if awaits := awaited_epoch(result):
+            before = History(trial.history[: awaits.before])
+            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key)
+            self.ledger.await_epoch(trial.name)
             self.waiting.insert(0, trial.name)
-        elif trial.status == RUNNING or (tunes.status == Trial.PAUSED and not self.budget.is_spent):
-            self.ledger.leave(trial.name, STOPPED, "by Tune's scheduler")
+        elif trial.status is Status.RUNNING or (
+            tunes.status == Trial.PAUSED and not self.budget.is_spent
+        ):
+            self.ledger.leave(trial.name, Status.STOPPED, "by Tune's scheduler")
         self._tell(trial)
         self._follow_up(trial)
         self.ledger.forget(trial.name)
 
     def _fail(self, trial: SearchTrial, reason: str) -> None:
         if ELSEWHERE in reason:  # nothing is lost: it goes on when the search is resumed there
-            self.ledger.leave(trial.name, WAITING, ELSEWHERE)
+            self.ledger.leave(trial.name, Status.WAITING, ELSEWHERE)
             return
         trial.failures += 1
         again = trial.failures <= self.max_failures
-        self.ledger.leave(trial.name, WAITING if again else FAILED, reason)
+        self.ledger.leave(trial.name, Status.WAITING if again else Status.FAILED, reason)
         if again:
             self.waiting.insert(0, trial.name)
 
     def _tell(self, trial: SearchTrial) -> None:
         """The sampler how the trial has ended, if it has."""
-        if self.sampler is None or not trial.ended or trial.name not in self.sampler.configs:
+        if self.sampler is None or not trial.status.ended or trial.name not in self.sampler.configs:
             return
         result: dict[str, Any] = {}
         if trial.history:
@@ -229,7 +223,9 @@ class TrialQueue(BasicVariantGenerator):
 
     def _follow_up(self, trial: SearchTrial) -> None:
         """What a completed trial has grown to, from scratch."""
-        if trial.status != "completed" or not self.from_scratch or not trial.config.policy.grows:
+        if trial.status is not Status.COMPLETED or not self.from_scratch:
+            return
+        if not trial.config.policy.grows:
             return
         scratch = from_scratch(trial.config, trial.history[-1].architecture)
         if scratch.digest not in self.known:
@@ -237,19 +233,8 @@ class TrialQueue(BasicVariantGenerator):
             self.waiting.append(self.ledger.add(scratch).name)
 
 
-def _decided(trial: SearchTrial) -> dict[str, str]:
-    """What "auto" came to when the trial began: it goes on with that, on any host."""
-    if not trial.history:
-        return {}
-    last = trial.history[-1]
-    return {"precision": last.precision, "compile": "on" if last.compiled else "off"}
-
-
 def _reason(trial: Trial) -> str:
     """Why the actor failed: what it raised, if anything."""
-    if trial.run_metadata.error_filename is None:
-        return _DIED
-    # get_error looks where the file will be later
-    raised = _RAISED.findall(Path(trial.error_file).read_text())
+    raised = _RAISED.findall(error_text(trial) or "")
     last = raised[-1] if raised else _DIED
     return str(last).removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")

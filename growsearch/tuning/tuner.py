@@ -9,7 +9,8 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
-from growsearch.search.ledger import FAILED, WAITING, Ledger, only_writer
+from growsearch.search.ledger import Ledger, only_writer
+from growsearch.search.messages import ActorOptions, StoreAccess
 from growsearch.search.settings import PAUSING, SearchSettings
 from growsearch.stopping.cost_bounds import cost_of
 from growsearch.stopping.judge import ParetoStopping
@@ -19,6 +20,7 @@ from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Role
+from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.logs import check_logs
@@ -217,7 +219,7 @@ def _run(
         max_concurrent=concurrent,
         from_scratch=options.from_scratch,
         max_failures=options.max_failures,
-        options=_trial_options(ledger, options),
+        options=_actor_options(ledger, options),
         sampler=sampler,
         trials=trials,
         resume=judge.next_to_resume if judge and judge.racing else None,
@@ -230,7 +232,6 @@ def _run(
         tune.with_resources(
             tune.with_parameters(GrowingTrial, datasets=shared_datasets(expected)), resources
         ),
-        param_space={"trial": {}},  # the queue has the trials
         tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(
             name="tune",
@@ -254,22 +255,29 @@ def _run(
             log.setup()
             log.on_experiment_end([])
     every = ledger.trials.values()
-    failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status == FAILED]
-    waits = [f"trial {t.name} waits: {t.reason}" for t in every if t.status == WAITING and t.reason]
+    failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status is Status.FAILED]
+    waits = [
+        f"trial {t.name} waits: {t.reason}"
+        for t in every
+        if t.status is Status.WAITING and t.reason
+    ]
     return SearchEnd(
         failures=failed + waits,
-        unfinished=0 if budget.is_spent else sum(not trial.ended for trial in every),
+        unfinished=0 if budget.is_spent else sum(not trial.status.ended for trial in every),
     )
 
 
-def _trial_options(ledger: Ledger, options: SearchSettings) -> dict[str, Any]:
-    """What Tune's configuration says to each trial."""
-    general = {"epoch_timeout": options.epoch_timeout, "auto_precision": options.auto_precision}
-    if options.store == "none":
-        return general
-    return general | {
-        "store": options.store or str(ledger.folder / STORE_FOLDER),
-        "keep_states": options.keep_states,
-        "state_bytes": in_bytes(options.state_megabytes),
-        "owner": options.owner,
-    }
+def _actor_options(ledger: Ledger, options: SearchSettings) -> ActorOptions:
+    store = None
+    if options.store != "none":
+        store = StoreAccess(
+            place=options.store or str(ledger.folder / STORE_FOLDER),
+            owner=options.owner,
+            keep_states=options.keep_states,
+            state_bytes=in_bytes(options.state_megabytes),
+        )
+    return ActorOptions(
+        store=store,
+        epoch_timeout=options.epoch_timeout,
+        auto_precision=options.auto_precision,
+    )

@@ -1,0 +1,149 @@
+"""All that growsearch uses of Ray beyond its documented interface.
+
+tests/test_ray_contract.py fails for each of these that another version of Ray changes, and
+pyproject.toml admits the versions for which it has run.
+"""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from ray.tune.experiment import Experiment, Trial
+from ray.tune.schedulers import PopulationBasedTraining
+from ray.tune.search.basic_variant import BasicVariantGenerator
+
+# what a search space consists of, and how Tune draws from it
+from ray.tune.search.sample import (
+    Categorical,
+    Domain,
+    Float,
+    Function,
+    Integer,
+    LogUniform,
+    Quantized,
+    Uniform,
+)
+from ray.tune.search.variant_generator import generate_variants
+
+if TYPE_CHECKING:
+    import optuna
+    from ray.tune.search.optuna import OptunaSearch
+
+__all__ = [
+    "Categorical",
+    "Domain",
+    "Float",
+    "Function",
+    "Integer",
+    "LogUniform",
+    "LoggedTrial",
+    "OneTrialGenerator",
+    "Population",
+    "Quantized",
+    "ScheduledTrial",
+    "Uniform",
+    "controller_without_trials",
+    "error_text",
+    "generate_variants",
+    "mlflow_experiment_id",
+    "mlflow_run_id",
+    "optuna_study",
+]
+
+
+class OneTrialGenerator(BasicVariantGenerator):
+    """Tune's generator of trials, which makes them one at a time, each of a given configuration."""
+
+    def add_configurations(self, experiments: Any) -> None:
+        """Tune hands over its only experiment."""
+        self.experiment: Experiment = experiments[0]
+
+    @property
+    def made(self) -> int:
+        """How many trials there are so far. Tune's `_total_samples` counts them."""
+        return self._total_samples
+
+    def make_trial(self, config: dict[str, Any]) -> Trial:
+        """A new trial of the experiment. A copy of its `spec` has the configuration."""
+        experiment = copy.copy(self.experiment)
+        experiment.spec = {**experiment.spec, "config": config}
+        super().add_configurations([experiment])
+        self._trial_iter = None  # it iterates over the trials that were known when it was made
+        trial = super().next_trial()
+        assert trial is not None
+        return trial
+
+
+class Population(PopulationBasedTraining):
+    """Tune's population based training, whose exploit is `replace_trial`, without a checkpoint."""
+
+    def replace_trial(self, trial: Trial, better: list[Trial]) -> None:
+        """`trial` is among the worst, and `better` are the best, when its interval is over."""
+        raise NotImplementedError
+
+    def start_interval(self, trial: Trial, epoch: int) -> None:
+        """The trial's interval begins after `epoch`. `_trial_state` has the time of the last."""
+        self._trial_state[trial].last_perturbation_time = epoch
+
+    def _checkpoint_or_exploit(
+        self, trial: Trial, controller: Any, upper: list[Trial], lower: list[Trial]
+    ) -> None:
+        """Tune calls this at the end of a trial's interval, with both quantiles."""
+        if trial in lower:
+            self.replace_trial(trial, upper)
+
+
+def error_text(trial: Trial) -> str | None:
+    """The tracebacks of a trial whose actor raised; None if its process died.
+
+    Trial.get_error reads another folder, where the file is only after the trial.
+    """
+    if trial.run_metadata.error_filename is None:
+        return None
+    return Path(trial.error_file).read_text()
+
+
+@dataclass(frozen=True)
+class ScheduledTrial:
+    """A trial as far as AsyncHyperBandScheduler and MedianStoppingRule read it."""
+
+    trial_id: str
+
+
+def controller_without_trials() -> Any:
+    """Tune's controller as far as MedianStoppingRule reads it: no trial waits for an actor."""
+    return SimpleNamespace(get_live_trials=list)
+
+
+class LoggedTrial:
+    """A trial as far as Tune's callbacks for TensorBoard, MLflow and W&B read it."""
+
+    def __init__(self, name: str, trial_id: str, folder: Path, config: dict[str, Any]) -> None:
+        self.name = name
+        self.trial_id = trial_id
+        self.local_path = str(folder)
+        self.experiment_dir_name = folder.name
+        self.config = self.evaluated_params = config
+
+    def __str__(self) -> str:
+        return self.name
+
+    def init_local_path(self) -> None:
+        Path(self.local_path).mkdir(parents=True, exist_ok=True)
+
+
+def mlflow_run_id(callback: Any, trial: LoggedTrial) -> str:
+    """MLflow's name of the run that MLflowLoggerCallback has started for the trial."""
+    return str(callback._trial_runs[trial])
+
+
+def mlflow_experiment_id(callback: Any) -> str:
+    """MLflow's name of the experiment that MLflowLoggerCallback logs to."""
+    return str(callback.mlflow_util.experiment_id)
+
+
+def optuna_study(search: "OptunaSearch") -> "optuna.Study":
+    """The study that OptunaSearch asks and tells."""
+    return cast("optuna.Study", search._ot_study)
