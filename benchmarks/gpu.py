@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gpu_checks
+import gpu_memory
 import gpu_ratios
 import torch
 from gpu_rows import FAILED, NOTE, OK, SKIPPED, Bench, Notes, Row, Section
@@ -53,12 +54,12 @@ PARTS = [
     Part(gpu_checks.graphs, 45, 4),
     Part(gpu_checks.growth, 60, 6),
     Part(gpu_checks.twice, 15, 2),
-    Part(gpu_checks.streamed, 15, 2),
+    Part(gpu_memory.streamed, 15, 2),
     Part(gpu_ratios.bare, 30, 3),
     Part(gpu_ratios.eager, 20, 1),
     Part(gpu_ratios.bfloat16, 20, 3),
     Part(gpu_ratios.determinism, 20, 1),
-    Part(gpu_checks.memory, 45, 8),
+    Part(gpu_memory.memory, 45, 8),
     Part(gpu_ratios.lipgrow, 40, 3),
     Part(gpu_ratios.at_once, 60, 12),
     Part(gpu_ratios.compiled, 80, 25),
@@ -105,7 +106,7 @@ def attend(part: Part, device: torch.device, file: Path, until: float) -> None:
         bench.tell("", f"takes about {expected:.0f} s, and {max(left, 0):.0f} s are left", SKIPPED)
         return
     together = multiprocessing.get_context("forkserver")
-    together.set_forkserver_preload(["torch", "gpu_checks", "gpu_ratios"])
+    together.set_forkserver_preload(["torch", "gpu_checks", "gpu_memory", "gpu_ratios"])
     started = time.monotonic()
     limit = min(left, PATIENCE * expected) if device.type == "cuda" else left
     process = together.Process(target=run_section, args=(part.run, bench))

@@ -114,17 +114,18 @@ class Rest(PathFinder):
         return None if name.split(".")[0] in {ABSENT!r} else super().find_spec(name, path, target)
 
 sys.meta_path = [Rest if finder is PathFinder else finder for finder in sys.meta_path]
-import gpu, gpu_checks, torch
+import gpu, torch
 from gpu_rows import Bench, Unequal
+from gpu_trials import images_of, same_records, trial
 from growsearch.trainer import Trainer
 bench = Bench("", torch.device("cpu"), Path("/dev/null"))
-one, other = gpu_checks.images_of(bench, 1), gpu_checks.images_of(bench, 1)
+one, other = images_of(bench, 1), images_of(bench, 1)
 assert one.digest == other.digest
-records = list(Trainer(gpu_checks.trial(bench), dataset=one))
-gpu_checks.same_records("records", records, records)
+records = list(Trainer(trial(bench), dataset=one))
+same_records("records", records, records)
 for wrong in (records[:2], [*records[:2], replace(records[2], train_loss=0.0)]):
     try:
-        gpu_checks.same_records("records", wrong, records)
+        same_records("records", wrong, records)
     except Unequal as error:
         print(error)
 """
