@@ -19,42 +19,37 @@ rate.
 """
 
 import argparse
-import copy
-import multiprocessing
-import os
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean, median, stdev
-from typing import Any
 
 import numpy as np
 import torch
 from heading import heading
 from PIL import Image
+from steps import (
+    BATCH,
+    LR,
+    Run,
+    bare_steps,
+    compared,
+    in_processes,
+    in_threads,
+    mps_runs,
+    own_epoch,
+    seconds,
+)
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from growsearch import Trainer, TrialConfig
-from growsearch.machine.precision import autocast
 from growsearch.machine.processor import bfloat16_instructions
 from growsearch.tasks.images.images import Images
 from growsearch.tasks.images.networks import build_network
 from growsearch.training.auto_precision import auto_precision, bfloat16_speedup
-from growsearch.training.epoch import train_epoch
-from growsearch.training.gradients import CudaGraphs
-from growsearch.training.state import MOMENTUM, new_optimizer
-from growsearch.trial.rates import Rates
 
-BATCH, LR = 128, 0.01
 HEAD = "images/s                           trainer  {:>14}   ratio   least  largest"
-Run = Callable[[], None]
 
 
 def config_of(
@@ -65,47 +60,6 @@ def config_of(
         precision=precision, policy="none", train_size=BATCH * batches, batch_size=BATCH,
         lr=LR, epochs=1000, compile="off",
     )  # fmt: skip
-
-
-def own_epoch(config: TrialConfig) -> tuple[Run, Trainer]:
-    """A function that only trains an epoch of the trial, and the trial's trainer."""
-    trainer, steps = Trainer(config), Rates(LR, config.weight_decay)
-
-    def run() -> None:
-        train_epoch(trainer.state, steps, trainer.config, trainer.dataset)
-
-    return run, trainer
-
-
-def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Run:
-    """A function that takes `batches` steps of the trainer's network on one prepared batch."""
-    network = copy.deepcopy(trainer.state.network).train()
-    optimizer = new_optimizer(trainer.config, network)
-    batch = next(trainer.dataset.training_batches(BATCH, seed=0, epoch=1))
-    images = batch.images.contiguous(memory_format=torch.channels_last)
-
-    def step() -> tuple[Tensor, Tensor]:
-        with autocast(trainer.config.precision, trainer.device):
-            logits = network(images)
-        loss = F.cross_entropy(logits, batch.labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach(), logits.detach()
-
-    loss, launch = torch.zeros(()), step
-    if trainer.device.type == "cuda":
-        torch.backends.cudnn.deterministic = deterministic
-        torch.backends.cudnn.benchmark = not deterministic
-        (loss, _), launch = CudaGraphs()(step)
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-
-    def run() -> None:
-        for _ in range(batches):
-            launch()
-        loss.item()  # waits until a GPU has finished all steps
-
-    return run
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
@@ -139,7 +93,7 @@ def usual_loop(trainer: Trainer) -> Run:
         trainer.config.network, trainer.state.architecture, dataset.image_shape, 10, seed=0
     ).to(device)
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=trainer.config.weight_decay
+        network.parameters(), lr=LR, momentum=0.9, weight_decay=trainer.config.weight_decay
     )
 
     def run() -> None:
@@ -158,25 +112,6 @@ def usual_loop(trainer: Trainer) -> Run:
         torch.backends.cudnn.allow_tf32 = False
 
     return run
-
-
-def seconds(run: Run) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
-def compared(own: Run, other: Run, pairs: int) -> tuple[list[float], list[float]]:
-    """The seconds of `own` and of `other` in each pair; both run once before for warm-up."""
-    own(), other()
-    mine, others = [], []
-    for k in range(pairs):
-        if k % 2:
-            mine.append(seconds(own))
-        others.append(seconds(other))
-        if not k % 2:
-            mine.append(seconds(own))
-    return mine, others
 
 
 def show(label: str, batches: int, own: list[float], other: list[float]) -> None:
@@ -232,8 +167,7 @@ def at_once(size: int, dataset: str, batches: int, trials: int, span: float) -> 
     """
     print(f"\ntrials at once, 3-3-3, {size}x{size}: images/s of all together")
     if torch.cuda.is_available():
-        pipe = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"), "control")
-        print(f"NVIDIA's MPS {'runs' if pipe.exists() else 'does not run: processes take turns'}")
+        print(f"NVIDIA's MPS {'runs' if mps_runs() else 'does not run: processes take turns'}")
     config = config_of(3, size, batches, dataset)
     alone = sum(in_processes(config, 1, span))
     print(f"one                       {alone:12.0f}", flush=True)
@@ -241,52 +175,6 @@ def at_once(size: int, dataset: str, batches: int, trials: int, span: float) -> 
         images = sum(together(config, trials, span))
         times = f"{images:12.0f}  {images / alone:6.3f} times that of one"
         print(f"{f'{trials} {kind}':<24}  {times}", flush=True)
-
-
-def in_processes(config: TrialConfig, trials: int, span: float) -> list[float]:
-    """Images a second of each process."""
-    together = multiprocessing.get_context("spawn")
-    ready, results = together.Barrier(trials), together.SimpleQueue()
-    arguments = (config, span, ready, results)
-    processes = [together.Process(target=_process, args=arguments) for _ in range(trials)]
-    for process in processes:
-        process.start()
-    found = [results.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return found
-
-
-def _process(config: TrialConfig, span: float, ready: Any, results: Any) -> None:
-    results.put(_rate(config, span, ready))
-
-
-def in_threads(config: TrialConfig, trials: int, span: float) -> list[float]:
-    ready, preparing = threading.Barrier(trials), threading.Lock()
-
-    def one(_: int) -> float:
-        on_gpu = torch.cuda.is_available()
-        with torch.cuda.stream(torch.cuda.Stream()) if on_gpu else nullcontext():
-            return _rate(config, span, ready, preparing)
-
-    with ThreadPoolExecutor(trials) as threads:
-        return list(threads.map(one, range(trials)))
-
-
-def _rate(config: TrialConfig, span: float, ready: Any, preparing: Any = None) -> float:
-    """Images a second of one trial on one core during `span` seconds, while the others run too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with preparing or nullcontext():
-        run, trainer = own_epoch(config)
-        run()
-    ready.wait()
-    started, epochs, took = time.perf_counter(), 0, 0.0
-    while took < span:
-        run()
-        epochs, took = epochs + 1, time.perf_counter() - started
-    torch.set_num_threads(threads)
-    return epochs * len(trainer.dataset.train) / took
 
 
 def price_of_determinism(size: int, dataset: str, pairs: int, batches: int) -> None:

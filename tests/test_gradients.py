@@ -3,13 +3,22 @@
 Like a graph, the stand-in reads and writes the same tensors at each replay.
 """
 
+import copy
+import math
+import re
+
 import pytest
 import torch
 
+from growsearch.tasks.images.images import Images
+from growsearch.tasks.images.networks import build_network
 from growsearch.trainer import Trainer
 from growsearch.training import state as train_state
 from growsearch.training.gradients import CudaGraphs, ReplayedGradients, eager_gradients
+from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
+
+WITHOUT = "training goes on without graphs"
 
 
 def stand_in(network, others):
@@ -38,13 +47,105 @@ def stand_in(network, others):
 
 
 class StandIn(ReplayedGradients):
-    def __init__(self):
+    """`fault` takes the network and a record function, and gives one that is at fault."""
+
+    def __init__(self, fault=lambda network, record: record):
         super().__init__()
-        self.memory = []
+        self.memory, self.fault = [], fault
 
     def __call__(self, network, batch, precision):
-        self.record = stand_in(network, self.memory)
+        self.record = self.fault(network, stand_in(network, self.memory))
         return super().__call__(network, batch, precision)
+
+
+def also(change):
+    """A fault: each replay changes something more."""
+
+    def fault(network, record):
+        def faulty(work):
+            results, replay = record(work)
+
+            def replay_and_change():
+                replay()
+                with torch.no_grad():
+                    change(network, results)
+
+            return results, replay_and_change
+
+        return faulty
+
+    return fault
+
+
+def next_float(tensor):
+    """One rounding further, in one element."""
+    first = (0,) * tensor.ndim
+    tensor[first] = torch.nextafter(tensor[first], torch.tensor(math.inf))
+
+
+def stale(network, record):
+    """Replaying does nothing: what was computed when it was recorded stays."""
+
+    def faulty(work):
+        results, _ = record(work)
+        return results, lambda: None
+
+    return faulty
+
+
+def deaf(network, record):
+    """Replaying computes with the weights that there were when it was recorded."""
+
+    def faulty(work):
+        before = [p.detach().clone() for p in network.parameters()]
+        results, replay = record(work)
+
+        def replay_with_them():
+            now = [p.detach().clone() for p in network.parameters()]
+            with torch.no_grad():
+                for parameter, value in zip(network.parameters(), before, strict=True):
+                    parameter.copy_(value)
+                with torch.enable_grad():
+                    replay()
+                for parameter, value in zip(network.parameters(), now, strict=True):
+                    parameter.copy_(value)
+
+        return results, replay_with_them
+
+    return faulty
+
+
+def raising(error, after=True):
+    def fault(network, record):
+        def faulty(work):
+            if after:
+                record(work)
+            raise error
+
+        return faulty
+
+    return fault
+
+
+FAULTS = {
+    "a gradient": (also(lambda n, _: next_float(n.classifier.weight.grad)), "1 of .*weight the"),
+    "a convolution's": (also(lambda n, _: next_float(n.stem[0].weight.grad)), "stem.0.weight the"),
+    "no gradient": (also(lambda n, _: setattr(n.classifier.bias, "grad", None)), "bias .* by inf"),
+    "a statistic": (also(lambda n, _: next_float(n.stem[1].running_mean)), "stem.1.running_mean"),
+    "a count": (also(lambda n, _: n.stem[1].num_batches_tracked.add_(1)), "tracked the .* by 1\\)"),
+    "the loss": (also(lambda _, results: next_float(results[0])), "loss the most"),
+    "a logit": (also(lambda _, results: next_float(results[1])), "logits the most"),
+    "not a number": (also(lambda _, results: results[1].fill_(math.nan)), "logits .* by inf"),
+    "stale": (stale, "tensors differ"),
+    "deaf": (deaf, "tensors differ"),
+    "refused": (
+        raising(RuntimeError("CUDA error:\nno"), after=False),
+        "recorded \\(CUDA error: no",
+    ),
+    "broken off": (raising(RuntimeError("capture")), "cannot be recorded \\(capture\\)"),
+    "memory": (raising(torch.OutOfMemoryError("CUDA out of memory. Tried 2")), "out of memory"),
+}
+"""What can go wrong in recording or replaying, and what the warning says of it."""
 
 
 ON_GPU = pytest.param(
@@ -69,6 +170,7 @@ def test_replayed_steps_train_like_those_computed_as_they_come(small, device, pr
         states.append(state)
         results.append(seen)
     assert len(results[0]) == 3 * 2 * 2
+    assert gradients.refusal is None
     for a, b in zip(*results, strict=True):
         assert torch.equal(a, b)
     one, other = (state.network.state_dict() for state in states)
@@ -87,6 +189,89 @@ def test_a_trial_whose_steps_are_replayed_has_the_same_records(small, initialize
     )
     assert list(Trainer(config)) == straight
     assert len(made) == 3
+
+
+def step_of(network, batch, gradients):
+    """Copies of all that a step has written, and of the weights."""
+    results = gradients(network, batch, "float32")
+    written = [*results, *network.parameters(), *network.buffers()]
+    return [t.detach().clone() for t in written] + [p.grad.clone() for p in network.parameters()]
+
+
+@pytest.fixture
+def network():
+    return build_network("basic3resnet", Architecture("1-1-1"), (1, 8, 8), 10, seed=0)
+
+
+@pytest.fixture
+def batch():
+    draw = torch.Generator().manual_seed(0)
+    return Images(torch.randn(8, 1, 8, 8, generator=draw), torch.arange(8))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_changes_nothing_and_a_fault_is_told_once(network, batch, fault, caplog):
+    """Two steps, the second on other images: all that they write is the eager step's."""
+    faulty, told = FAULTS[fault]
+    twin, gradients = copy.deepcopy(network), StandIn(faulty)
+    for images in (batch, Images(batch.images.flip(0), batch.labels)):
+        expected = step_of(twin, images, eager_gradients)
+        for a, b in zip(step_of(network, images, gradients), expected, strict=True):
+            assert torch.equal(a, b)
+    (warning,) = caplog.messages
+    assert re.search(told, warning)
+    assert warning.startswith("a training step of 8 images ") and warning.endswith(WITHOUT)
+
+
+def test_an_honest_replay_passes_the_check_on_a_network_that_has_diverged(network, batch, caplog):
+    with torch.no_grad():
+        network.classifier.bias.fill_(math.nan)
+    gradients = StandIn()
+    loss, _ = gradients(network, batch, "float32")
+    assert loss.isnan()
+    assert (gradients.refusal, caplog.messages) == (None, [])
+
+
+@pytest.mark.parametrize("fault", ["a gradient", "a statistic", "memory"])
+def test_a_trial_whose_graphs_are_at_fault_has_the_records_of_one_without(
+    small, fault, monkeypatch, caplog
+):
+    """It warns once for each of its three networks, not for each of the two sizes of batches."""
+    config = TrialConfig(**small, device="cpu")
+    straight = list(Trainer(config))
+    faulty, told = FAULTS[fault]
+    monkeypatch.setattr(train_state, "gradients_on", lambda device: StandIn(faulty))
+    assert list(Trainer(config)) == straight
+    assert len(caplog.messages) == 3
+    assert all(re.search(told, warning) for warning in caplog.messages)
+
+
+def test_a_step_that_is_itself_beyond_memory_raises_and_nothing_is_recorded(batch, caplog):
+    class TooLarge(torch.nn.Module):
+        def forward(self, images):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    def record(work):
+        raise AssertionError("recorded")
+
+    gradients = ReplayedGradients(record)
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        gradients(TooLarge(), batch, "float32")
+    assert (gradients.refusal, caplog.messages) == (None, [])
+
+
+@pytest.mark.parametrize("family", components("network"))
+@pytest.mark.parametrize("device", ["cpu", ON_GPU])
+def test_a_recorded_step_of_every_family_passes_the_check(family, device, caplog):
+    network = build_network(
+        family, Architecture([1] * components("network")[family].subnetworks), (3, 16, 16), 10, 0
+    )
+    network.to(device, memory_format=torch.channels_last)
+    draw = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(8, 3, 16, 16, generator=draw), torch.arange(8)
+    gradients = StandIn() if device == "cpu" else ReplayedGradients()
+    gradients(network, Images(images.to(device), labels.to(device)), "float32")
+    assert caplog.messages == []
 
 
 def test_a_cuda_graph_is_what_a_gpu_gets():

@@ -3,7 +3,9 @@
 A small network's kernels are shorter than it takes to launch them; a graph launches all at once.
 """
 
-from collections.abc import Callable
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +16,7 @@ from torch.nn import functional as F
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
 from growsearch.tasks.images.images import Images
+from growsearch.trial.errors import one_line
 
 WARM_UPS = 3
 """Before recording, so that libraries have made their choices."""
@@ -21,6 +24,9 @@ WARM_UPS = 3
 Results = tuple[Tensor, Tensor]
 Record = Callable[[Callable[[], Results]], tuple[Results, Callable[[], None]]]
 """Records a computation: its results, and what computes them anew, into the same tensors."""
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_LOG = logging.getLogger("growsearch")
 
 
 class Gradients(Protocol):
@@ -58,52 +64,134 @@ class CudaGraphs:
 
     def __call__(self, work: Callable[[], Results]) -> tuple[Results, Callable[[], None]]:
         here = torch.cuda.current_stream()
-        self.stream.wait_stream(here)
-        with torch.cuda.stream(self.stream):
-            for _ in range(WARM_UPS):
-                work()
-        here.wait_stream(self.stream)
-        graph = torch.cuda.CUDAGraph()
-        # of this thread alone: another one may be pinning memory for the next images
-        with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
-            results = work()
+        with torch.cuda.stream(here):  # a recording that fails can leave another stream current
+            self.stream.wait_stream(here)
+            with torch.cuda.stream(self.stream):
+                for _ in range(WARM_UPS):
+                    work()
+            here.wait_stream(self.stream)
+            graph = torch.cuda.CUDAGraph()
+            # of this thread alone: another one may be pinning memory for the next images
+            with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+                results = work()
         return results, graph.replay
 
 
 class _Recorded(NamedTuple):
     batch: Images
-    """What replaying reads."""
+    """Replaying reads it."""
     results: Results
     gradients: list[Tensor | None]
     replay: Callable[[], None]
 
+    def replayed(self, network: nn.Module, batch: Images) -> Results:
+        self.batch.images.copy_(batch.images)
+        self.batch.labels.copy_(batch.labels)
+        for parameter, gradient in zip(network.parameters(), self.gradients, strict=True):
+            parameter.grad = gradient
+        self.replay()
+        return self.results
+
 
 class ReplayedGradients:
-    """Those of one network that is trained as a whole, recorded once for each size of a batch."""
+    """Those of one network that is trained as a whole, recorded once for each size of a batch.
+
+    The first batch of a size is computed eagerly. Its step is then recorded, and replayed on the
+    same batch as a check. If that raises, or differs in one bit of loss, logits, gradients or
+    buffers, one warning says so, and this network's gradients are eager from then on. The check
+    leaves parameters, buffers and gradients as the eager step left them.
+    """
 
     def __init__(self, record: Record | None = None) -> None:
         self.record = record or CudaGraphs()
+        self.refusal: str | None = None
+        """Why the gradients are eager, if they are."""
         self._by_size: dict[int, _Recorded] = {}
 
     def __call__(self, network: nn.Module, batch: Images, precision: str) -> Results:
         """See Gradients."""
+        if self.refusal is not None:
+            return eager_gradients(network, batch, precision)
         if len(batch) not in self._by_size:
-            self._by_size[len(batch)] = self._recorded(network, batch, precision)
-        step = self._by_size[len(batch)]
-        step.batch.images.copy_(batch.images)
-        step.batch.labels.copy_(batch.labels)
-        for parameter, gradient in zip(network.parameters(), step.gradients, strict=True):
-            parameter.grad = gradient
-        step.replay()
-        return step.results
+            return self._first(network, batch, precision)
+        return self._by_size[len(batch)].replayed(network, batch)
+
+    def _first(self, network: nn.Module, batch: Images, precision: str) -> Results:
+        """Those of the first batch of a size."""
+        before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        # eager first: a step for which memory does not suffice raises here, as it does eagerly, and
+        # a graph for which it does not is done without
+        results = eager_gradients(network, batch, precision)
+        expected = _step(network, results)
+        try:
+            recorded = self._recorded(network, batch, precision)
+            _put(network.named_buffers(), before)
+            found = _step(network, recorded.replayed(network, batch))
+            self.refusal = _difference(expected, found)
+            self._by_size[len(batch)] = recorded
+        except Exception as error:  # whatever driver and libraries make of recording
+            self.refusal = f"cannot be recorded ({one_line(error)[:200]})"
+        finally:
+            _put(network.named_buffers(), expected)
+            for name, parameter in network.named_parameters():
+                parameter.grad = expected.get(_gradient(name))
+        if self.refusal is not None:
+            self._by_size.clear()  # their memory is free again
+            _LOG.warning(
+                "a training step of %d images %s; training goes on without graphs",
+                len(batch), self.refusal,
+            )  # fmt: skip
+        return results
 
     def _recorded(self, network: nn.Module, batch: Images, precision: str) -> _Recorded:
-        batch = Images(batch.images.clone(), batch.labels.clone())
-        before = [buffer.clone() for buffer in network.buffers()]
-        results, replay = self.record(lambda: eager_gradients(network, batch, precision))
-        for buffer, value in zip(network.buffers(), before, strict=True):
-            buffer.copy_(value)  # warming up is no training
-        return _Recorded(batch, results, [p.grad for p in network.parameters()], replay)
+        """Of weights and a batch that are zero: replaying must read those that are there then."""
+        weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+        zeros = Images(torch.zeros_like(batch.images), torch.zeros_like(batch.labels))
+        try:
+            _put(network.named_parameters(), {name: torch.zeros(()) for name in weights})
+            results, replay = self.record(lambda: eager_gradients(network, zeros, precision))
+        finally:
+            _put(network.named_parameters(), weights)
+        return _Recorded(zeros, results, [p.grad for p in network.parameters()], replay)
+
+
+def _gradient(name: str) -> str:
+    return f"gradient of {name}"
+
+
+def _step(network: nn.Module, results: Results) -> dict[str, Tensor]:
+    """All that a step of `network` has written, by name; of buffers copies."""
+    written = {"loss": results[0], "logits": results[1]}
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None:
+            written[_gradient(name)] = parameter.grad
+    return written | {name: buffer.clone() for name, buffer in network.named_buffers()}
+
+
+@torch.no_grad()
+def _put(named: Iterable[tuple[str, Tensor]], values: Mapping[str, Tensor]) -> None:
+    for name, tensor in named:
+        tensor.copy_(values[name])
+
+
+def _difference(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str | None:
+    """Which tensors differ in a bit, and by how much at most; None if none does."""
+    gaps = {}
+    for name in expected | found:
+        if name not in expected or name not in found:
+            gaps[name] = math.inf
+        elif not torch.equal(_bits(expected[name]), _bits(found[name])):
+            gap = (expected[name].double() - found[name].double()).abs()
+            gaps[name] = gap.nan_to_num(math.inf, math.inf).max().item()
+    if not gaps:
+        return None
+    most = max(gaps, key=lambda name: gaps[name])
+    differ = f"{len(gaps)} of {len(expected)} tensors differ"
+    return f"is replayed wrongly ({differ}, {most} the most, by {gaps[most]:.3g})"
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.view(_INTEGERS[tensor.element_size()])
 
 
 def gradients_on(device: torch.device) -> Gradients:
