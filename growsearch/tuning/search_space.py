@@ -9,6 +9,7 @@ import numpy as np
 from ray.tune.search.sample import Categorical, Domain, Float, Integer
 from ray.tune.search.variant_generator import generate_variants
 
+from growsearch.search.spaces import find_space
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
 
@@ -16,15 +17,13 @@ Space = dict[str, Any]
 
 
 def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) -> list[Space]:
-    """The `param_space` of the file at `path`, with the fields in `overrides` fixed instead.
+    """The `param_space` of a file, or a built-in space, with the fields in `overrides` fixed.
 
     It is one space or a list of them, all of which are searched. Raises InputError, naming file and
     field, for a file that does not run, a name that is no field of TrialConfig, or a value that the
     field does not take, wherever in the space it is.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
+    path = find_space(path)
     try:
         found = runpy.run_path(str(path)).get("param_space")
     except (Exception, SystemExit) as error:  # the file is the user's program: it may do anything

@@ -11,6 +11,7 @@ from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
 from growsearch.search.ledger import FAILED, WAITING, Ledger, only_writer
 from growsearch.search.settings import SearchSettings
+from growsearch.search.spaces import find_space
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study, read_info
 from growsearch.tasks.images.loading import load_trial_dataset
@@ -72,7 +73,7 @@ def run_search(
         searched.insert(0, "policy")
     if options.scheduler == "pbt":
         searched.append("optimizer_changes")
-    text = Path(space_file).read_text()
+    text = find_space(space_file).read_text()
     folder = create_study(
         out,
         command="search",
