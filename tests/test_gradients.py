@@ -16,6 +16,7 @@ from growsearch.trainer import Trainer
 from growsearch.training import state as train_state
 from growsearch.training.gradients import CudaGraphs, ReplayedGradients, eager_gradients
 from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 
 WITHOUT = "training goes on without graphs"

@@ -4,6 +4,7 @@ from conftest import ROOT
 from ray import tune
 from ray.tune.search.sample import Domain
 
+from growsearch.search.spaces import find_space
 from growsearch.trial.errors import InputError
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
 
@@ -14,7 +15,14 @@ def space_file(tmp_path, text: str):
     return path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.py")), ids=str)
+SPACES = sorted((ROOT / "search_spaces").glob("*.py"))
+
+
+def stem(path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", SPACES, ids=stem)
 def test_every_space_in_the_repository_draws_trials(path):
     spaces = load_spaces(path)
     random = any(isinstance(values, Domain) for space in spaces for values in space.values())
@@ -56,6 +64,29 @@ def test_a_mistake_in_a_space_names_file_and_field(tmp_path, text, named):
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", SPACES, ids=stem)
+def test_a_built_in_space_is_found_by_its_name_from_any_folder(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    assert find_space(path.stem).samefile(path)
+    assert searched_fields(load_spaces(path.stem)) == searched_fields(load_spaces(path))
+
+
+def test_a_path_is_a_file_whatever_the_built_in_spaces_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lipgrow").write_text("param_space = {'epochs': 7}")
+    assert load_spaces("./lipgrow") == load_spaces(tmp_path / "lipgrow") == [{"epochs": 7}]
+
+
+def test_an_unknown_name_tells_the_built_in_spaces_in_one_line(tmp_path):
+    for unknown in ("lipgrw", "lipgrow.py", tmp_path, ""):
+        with pytest.raises(InputError) as caught:
+            load_spaces(unknown)
+        names = ", ".join(path.stem for path in SPACES)
+        assert str(caught.value).endswith(f"give a path or one of {names}")
+        assert repr(str(unknown)) in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_rules_between_fields_are_checked_for_every_trial_before_the_first(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from growsearch.search.spaces import find_space
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.tuning.ray_private import Categorical, Domain, Float, Integer, generate_variants
@@ -15,15 +16,13 @@ Space = dict[str, Any]
 
 
 def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) -> list[Space]:
-    """The spaces of the file at `path`; `overrides` fixes its fields in every space.
+    """The spaces of a file, or a built-in space; `overrides` fixes fields in every space.
 
     The file's `param_space` is one space or a list of spaces, which are all searched. Raises
     InputError, with file and field, for a file that does not run, a name that is no field of
     TrialConfig, or a choice, grid point or end of a range that the field does not accept.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"search space {str(path)!r} is not a file; see search_spaces/")
+    path = find_space(path)
     try:
         found = runpy.run_path(str(path)).get("param_space")
     except (Exception, SystemExit) as error:  # the user's file may raise anything

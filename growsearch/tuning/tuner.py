@@ -12,6 +12,7 @@ from growsearch.machine.compiling import check_compiler
 from growsearch.search.ledger import Ledger, only_writer
 from growsearch.search.messages import ActorOptions, StoreAccess
 from growsearch.search.settings import PAUSING, SearchSettings
+from growsearch.search.spaces import find_space
 from growsearch.stopping.cost_bounds import cost_of
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study, read_info
@@ -75,7 +76,7 @@ def run_search(
         searched.insert(0, "policy")
     if options.scheduler == "pbt":
         searched.append("optimizer_changes")
-    text = Path(space_file).read_text()
+    text = find_space(space_file).read_text()
     folder = create_study(
         out,
         command="search",
