@@ -6,7 +6,7 @@ from conftest import RECORD, ROOT
 
 from growsearch.cli import main
 from growsearch.study.results import read_info, read_study
-from growsearch.trial.config import field_names
+from growsearch.trial.config import every_option
 
 QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]
 SPACE = str(ROOT / "search_spaces/lipgrow.py")
@@ -115,9 +115,9 @@ def test_report_of_one_trial_names_its_three_files(capsys, tmp_path):
 def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     code, out, _ = run(capsys, "train", "--help")
     assert code == 0
-    for name in field_names():
+    for name in every_option():
         assert f"--{name.replace('_', '-')} " in out
-    assert "none|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
+    assert "convergent|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
     assert "(default: 164; AutoGrow: 5000)" in " ".join(out.split())
     assert "(default: 1.4)" in out
 

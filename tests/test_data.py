@@ -27,9 +27,10 @@ from growsearch.tasks.images import mnist as idx
 from growsearch.tasks.images.augmentation import rotated
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.images import Images
-from growsearch.tasks.images.loading import SPECS, load_dataset, load_trial_dataset
+from growsearch.tasks.images.loading import load_dataset, load_trial_dataset
 from growsearch.tasks.images.mnist import has_idx_files, read_idx
 from growsearch.tasks.images.spec import DataSpec
+from growsearch.trial.components import component, components
 from growsearch.trial.errors import InputError
 from growsearch.tuning.tuner import _check_data
 
@@ -345,9 +346,13 @@ def test_each_channel_has_its_own_mean_and_deviation():
         assert torch.allclose(images, expected.expand(4, 3, 8, 8), atol=1e-6)
 
 
+def specs():
+    return {name: source.spec for name, source in components("dataset").items()}
+
+
 def test_augmentation_and_held_out_images_of_each_data_set():
     """Augmentation follows the LipGrow and AutoGrow papers; 5,000 or 300 images are held out."""
-    assert {name: (s.crop, s.flip, s.rotation) for name, s in SPECS.items()} == {
+    assert {name: (s.crop, s.flip, s.rotation) for name, s in specs().items()} == {
         "digits": (1, False, 0),
         "mnist": (0, False, 0),
         "fashion-mnist": (0, True, 0),
@@ -357,7 +362,7 @@ def test_augmentation_and_held_out_images_of_each_data_set():
         "tiny-imagenet": (0, True, 20),
         "imagenet": (0, True, 0),
     }
-    held_out = {name: s.classes * s.val_per_class for name, s in SPECS.items()}
+    held_out = {name: s.classes * s.val_per_class for name, s in specs().items()}
     assert held_out.pop("digits") == 300
     assert held_out.pop("imagenet") == 50_000
     assert set(held_out.values()) == {5000}
@@ -468,8 +473,9 @@ def written(request, tmp_path, monkeypatch):
     """Name, folder, training and test images of a small data set; it holds out two a class."""
     name, folder = request.param, tmp_path / "data"
     train, test = WRITERS[name](folder, monkeypatch)
-    classes = 4 if name == "tiny-imagenet" else SPECS[name].classes
-    monkeypatch.setitem(SPECS, name, replace(SPECS[name], classes=classes, val_per_class=2))
+    classes = 4 if name == "tiny-imagenet" else specs()[name].classes
+    small = replace(specs()[name], classes=classes, val_per_class=2)
+    monkeypatch.setattr(component("dataset", name), "spec", small)
     return name, folder, train, test
 
 

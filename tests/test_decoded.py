@@ -19,7 +19,8 @@ from torchvision.transforms import CenterCrop, Resize
 from growsearch import Trainer, TrialConfig
 from growsearch.tasks.images import decode as decoding
 from growsearch.tasks.images.decode import Decoding
-from growsearch.tasks.images.loading import SPECS, load_trial_dataset
+from growsearch.tasks.images.loading import load_trial_dataset
+from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
 
 # torch warns of more workers than cores, and the tests may run on one core
@@ -42,7 +43,8 @@ def noise(folder: Path, sizes: list[tuple[int, int]]) -> Path:
 
 @pytest.fixture(autouse=True)
 def _two_are_held_out(monkeypatch):
-    monkeypatch.setitem(SPECS, "imagenet", replace(SPECS["imagenet"], val_per_class=2))
+    imagenet = component("dataset", "imagenet")
+    monkeypatch.setattr(imagenet, "spec", replace(imagenet.spec, val_per_class=2))
 
 
 ANY = [(500, 375), (375, 501), (90, 61), (256, 300), (640, 40), (224, 224), (257, 259)]

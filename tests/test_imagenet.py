@@ -18,8 +18,9 @@ from growsearch.tasks.images import loading
 from growsearch.tasks.images import streamed as pictures
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.encoded import ImageFiles
-from growsearch.tasks.images.loading import SPECS, load_dataset, load_trial_dataset
+from growsearch.tasks.images.loading import load_dataset, load_trial_dataset
 from growsearch.tasks.images.streamed import ATTEMPTS, random_box
+from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
 
 # torch warns of more workers than cores, and the tests may run on one core
@@ -46,7 +47,8 @@ def write(root: Path, train: int = 6, val: int = 3, classes: int = 2) -> Path:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Two classes of six `train` and three `val` images; two of each class are held out."""
-    monkeypatch.setitem(SPECS, "imagenet", replace(SPECS["imagenet"], val_per_class=2))
+    imagenet = component("dataset", "imagenet")
+    monkeypatch.setattr(imagenet, "spec", replace(imagenet.spec, val_per_class=2))
     return write(tmp_path / "data")
 
 
@@ -114,7 +116,7 @@ def test_lipgrows_split_halves_the_val_folder_and_autogrows_takes_it_twice(folde
 
 
 def test_the_real_one_holds_out_50_images_of_each_of_its_1000_classes(tmp_path):
-    spec = SPECS["imagenet"]
+    spec = component("dataset", "imagenet").spec
     assert (spec.classes, spec.val_per_class, spec.mean, spec.std) == (1000, 50, MEAN, STD)
     with pytest.raises(InputError, match=r"0 has 6 .* but 50 .*, or choose another split$"):
         dataset_of(write(tmp_path / "data"), "clean")
