@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError
 
@@ -35,7 +36,9 @@ def train(parsed: argparse.Namespace) -> int:
     from growsearch.cli.train import begin
 
     options = {name: value for name, value in vars(parsed).items() if name in _LOCAL}
-    return _failed("train", begin(config, parsed.out or _default_out("train"), options))
+    return _failed(
+        "train", begin(config, parsed.out or _default_out("train"), options, parsed.plugins)
+    )
 
 
 def _failed(command: str, reason: str | None) -> int:
@@ -56,6 +59,7 @@ def search(parsed: argparse.Namespace) -> int:
         overrides=overrides,
         trials=parsed.trials,
         search_seed=parsed.search_seed,
+        plugins=[plugin.name for plugin in parsed.plugins],
         **_settings(parsed),
     )
     return _show_end("search", out, end)
@@ -161,6 +165,23 @@ def decode(parsed: argparse.Namespace) -> int:
         size = sum(shown)
     print(f"decoded {len(decoding):,} pictures, {size / 1e6:,.1f} MB: train on them with")
     print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
+    return 0
+
+
+def list(parsed: argparse.Namespace) -> int:
+    """The command `growsearch list`."""
+    from rich.console import Console
+
+    from growsearch.cli.listing import component_page, components_table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 100
+    if parsed.name is not None:
+        console.print(component_page(component(parsed.kind, parsed.name)), highlight=False)
+        return 0
+    for kind in [parsed.kind] if parsed.kind else EVERY_KIND:
+        console.print(components_table(kind))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The command line: growsearch train | search | plan | store | decode | report."""
+"""The command line: growsearch train | search | resume | plan | list | store | report ..."""
 
 import argparse
 import sys
@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.search.settings import KEPT, LOGS, SAMPLERS, SCHEDULERS
-from growsearch.trial.components import KINDS, SEARCH_KINDS, components, users_of
+from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components, users_of
 from growsearch.trial.config import every_option, flat, trial_options
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
+from growsearch.trial.plugins import load_plugins
 
 # --help must answer at once: nothing heavy is imported here.
 
@@ -27,7 +28,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 if it worked, 1 if a trial failed, 2 for an error in what was
     asked, 130 if interrupted.
     """
+    try:
+        # a plugin's options are the command line's, so it is loaded before the parser is made
+        plugins = load_plugins(_plugin_names(sys.argv[1:] if arguments is None else arguments))
+    except InputError as error:
+        print(f"growsearch: error: {error}", file=sys.stderr)
+        return 2
     parsed = _parser().parse_args(arguments)
+    parsed.plugins = plugins
     try:
         from growsearch.cli import commands
 
@@ -41,6 +49,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _plugin_names(arguments: list[str]) -> list[str]:
+    before = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    before.add_argument("--plugin", action="append", default=[])
+    try:
+        names: list[str] = before.parse_known_args(arguments)[0].plugin
+    except argparse.ArgumentError:  # the real parser says what is wrong
+        return []
+    return names
+
+
+def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin", action="append", metavar="FILE|MODULE", default=argparse.SUPPRESS,
+        help="load components of your own, and offer their options here; may be given repeatedly",
+    )  # fmt: skip
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="growsearch",
@@ -50,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     train = commands.add_parser("train", help="run one trial here and show each epoch")
+    _add_plugin_option(train)
     _add_trial_options(train, "trial options", show_defaults=True)
     train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
     train.add_argument(
@@ -63,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    _add_plugin_option(search)
     _add_search_options(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
     _add_trial_options(
@@ -82,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "plan", help="how many epochs a search with --store trains, before it does"
     )
     plan.add_argument("space", help="a search-space file")
+    _add_plugin_option(plan)
     plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     plan.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
     _add_trial_options(plan, "trial options, as in search")
@@ -106,6 +134,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.add_argument("data_dir", help="the folder, with train/<class>/ and val/<class>/")
     decode.add_argument("out", help="folder for the decoded images, which is then the --data-dir")
+
+    listed = commands.add_parser(
+        "list", help="the components that there are, their options, and where they are published"
+    )
+    listed.add_argument("kind", nargs="?", choices=EVERY_KIND, metavar="kind", help="one kind")
+    listed.add_argument("name", nargs="?", help="one component of the kind, with its options")
+    _add_plugin_option(listed)
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")

@@ -1,5 +1,6 @@
 """One trial on this machine, shown and written to a study while it trains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,21 @@ from rich.console import Console
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.processes import Ranks, joined
+from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import TRIALS_FOLDER, create_study, read_info, write_trial
 from growsearch.study.terminal import EpochDisplay, show_notes, trial_summary
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import Plugin
 
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
 
 
-def begin(config: TrialConfig, out: str | Path, options: dict[str, Any]) -> str | None:
+def begin(
+    config: TrialConfig, out: str | Path, options: dict[str, Any], plugins: Sequence[Plugin] = ()
+) -> str | None:
     """Train the trial of `config` into the new study `out`; returns why it failed, if it did.
 
     `options` are "store", "keep_states" and "state_megabytes", as the command line has them, and
@@ -34,7 +39,10 @@ def begin(config: TrialConfig, out: str | Path, options: dict[str, Any]) -> str 
             return _follow(trainer, processes)
         if stored:
             options = options | {"store": stored["store"].place}
-        folder = create_study(out, command="train", searched=[], trials=1, options=options)
+        folder = create_study(
+            out, command="train", searched=[], trials=1, options=options, plugins=describe(plugins)
+        )
+        keep_plugins(folder, plugins)
         if every:
             (folder / STATES_FOLDER).mkdir()
         return _train(trainer, folder, config.digest, options)
@@ -43,7 +51,9 @@ def begin(config: TrialConfig, out: str | Path, options: dict[str, Any]) -> str 
 def resume(folder: str | Path) -> str | None:
     """Continue the trial that `begin` left in `folder`, to the records of an undisturbed one."""
     folder = Path(folder)
-    options = read_info(folder).get("options", {})
+    info = read_info(folder)
+    options = info.get("options", {})
+    load_kept(folder, info)
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
     if not names or not (folder / STATE_FILE).exists():
         raise InputError(f"{str(folder)!r} has no epoch yet to go on from; start the trial again")

@@ -47,11 +47,16 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
     are None.
 
     An option that is newer than the oldest store that is still read is left out at its default: so
-    the keys stay what they were.
+    the keys stay what they were. A component of a plugin is there with the hash of its source.
     """
     rules = every_option()
     values = config.values(*roles)
-    return {
+    plugins = {
+        f"{chosen.kind}.plugin": chosen.plugin
+        for chosen in config.components()
+        if chosen.plugin is not None and chosen.role in roles
+    }
+    return plugins | {
         name: values.get(name)
         for name, rule in rules.items()
         if rule.role in roles

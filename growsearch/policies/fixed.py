@@ -94,7 +94,7 @@ class Fixed(Policy):
 @register("policy", "hand-tuned", source="Chang et al. 2017; LipGrow, section 5.3")
 @dataclass(frozen=True, kw_only=True)
 class HandTuned(Fixed):
-    """Grow after the epochs that Chang et al. (2017) found by trial, unless others are given."""
+    """Grow after the epochs that were found by trial, unless others are given."""
 
     label = "hand-tuned"
 

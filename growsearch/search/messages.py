@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, record_among
+from growsearch.trial.plugins import Plugin
 from growsearch.trial.status import Status
 
 ELSEWHERE = (
@@ -42,6 +43,8 @@ class ActorOptions:
     """Seconds after which the process of a trial that hangs in an epoch ends itself."""
     auto_precision: str | None = None
     """The precision that "auto" stands for; None: each actor decides."""
+    plugins: tuple[Plugin, ...] = ()
+    """Sources of the components that are not growsearch's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +64,19 @@ class Assignment:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Assignment":
+        """The inverse of `to_dict`. It loads the plugins, which the trial may need."""
         options, store = values["options"], values["options"]["store"]
+        plugins = tuple(Plugin(**plugin) for plugin in options["plugins"])
+        for plugin in plugins:
+            plugin.load()
         return cls(
             name=trial_name(values),
             trial=TrialConfig.from_flat(values["trial"]),
             known=values["known"],
             first=values["first"],
-            options=ActorOptions(**options | {"store": store and StoreAccess(**store)}),
+            options=ActorOptions(
+                **options | {"store": store and StoreAccess(**store), "plugins": plugins}
+            ),
         )
 
 

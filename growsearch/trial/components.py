@@ -16,7 +16,9 @@ asks here.
 
 import pkgutil
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -82,6 +84,32 @@ def _options(cls: Any) -> dict[str, Option]:
 
 C = TypeVar("C", bound=type[Component])
 _REGISTRY: dict[str, dict[str, type[Component]]] = {}
+_SOURCE: ContextVar[str | None] = ContextVar("source of the components", default=None)
+
+
+@contextmanager
+def registering(source: str) -> Iterator[list[type[Component]]]:
+    """Within it, components are registered as those of a plugin whose hash is `source`.
+
+    Gives the components that were. If the block raises, they are not registered.
+    """
+    before = {kind: dict(known) for kind, known in _REGISTRY.items()}
+    registered: list[type[Component]] = []
+    token = _SOURCE.set(source)
+    try:
+        yield registered
+    except BaseException:
+        _REGISTRY.clear()
+        _REGISTRY.update(before)
+        raise
+    finally:
+        _SOURCE.reset(token)
+        registered += (
+            cls
+            for kind, known in _REGISTRY.items()
+            for name, cls in known.items()
+            if before.get(kind, {}).get(name) is not cls and cls.plugin == source
+        )
 
 
 class Kind(typing.NamedTuple):
@@ -146,7 +174,7 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
             raise InputError(
                 f"{kind} {name!r} is taken by {other}; register {where} under another name"
             )
-        cls.name, cls.source = name, source
+        cls.name, cls.source, cls.plugin = name, source, _SOURCE.get()
         if abstract := sorted(getattr(cls, "__abstractmethods__", ())):
             raise InputError(f"{kind} {name!r} ({where}) must define {', '.join(abstract)}")
         _check_options(cls)
@@ -158,6 +186,8 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
 
 def _is_same(one: type[Component], other: type[Component]) -> bool:
     """Whether a module that is loaded again registers its own component again."""
+    if one.plugin and one.plugin == _SOURCE.get():
+        return one.__qualname__ == other.__qualname__
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
@@ -188,12 +218,24 @@ def _check_kind(kind: str) -> None:
         raise InputError(f"unknown kind {kind!r}{suggestion(kind, tuple(EVERY_KIND))}")
 
 
-@cache
+_LOADED: set[str] = set()
+
+
 def _load(kind: str) -> None:
-    """Import growsearch's own components of `kind`."""
+    """Import growsearch's own components of `kind`, and those of installed packages."""
+    if kind in _LOADED:
+        return
+    _LOADED.add(kind)
     package = import_module(EVERY_KIND[kind].package)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        import_module(module.name)
+    token = _SOURCE.set(None)
+    try:
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+    finally:
+        _SOURCE.reset(token)
+    if "installed" not in _LOADED:
+        _LOADED.add("installed")
+        import_module("growsearch.trial.plugins").load_installed()
 
 
 def components(kind: str) -> Mapping[str, type[Component]]:

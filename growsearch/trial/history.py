@@ -39,7 +39,7 @@ class EpochRecord:
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
     """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
-    status: Status = Status.RUNNING
+    status: Status
     """Of the trial after this epoch. Given as text, as files have it, it is converted."""
 
     phase: str

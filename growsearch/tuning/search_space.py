@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from growsearch.search.spaces import find_space
+from growsearch.trial.components import EVERY_KIND, components, registering
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.plugins import Plugin
 from growsearch.tuning.ray_private import Categorical, Domain, Float, Integer, generate_variants
 
 Space = dict[str, Any]
@@ -24,7 +26,8 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     path = find_space(path)
     try:
-        found = runpy.run_path(str(path)).get("param_space")
+        with registering(_plugin_of(path).digest):
+            found = runpy.run_path(str(path)).get("param_space")
     except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
@@ -44,6 +47,18 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     except InputError as error:
         raise InputError(f"search space {str(path)!r}: {error}") from error
     return [{**space, **(overrides or {})} for space in spaces]
+
+
+def _plugin_of(path: Path) -> Plugin:
+    return Plugin(str(path), path.read_text(encoding="utf-8"))
+
+
+def space_plugins(path: str | Path) -> list[Plugin]:
+    """The search-space file itself, if it has registered components."""
+    plugin = _plugin_of(find_space(path))
+    kinds = (components(kind).values() for kind in EVERY_KIND)
+    registered = {component.plugin for known in kinds for component in known}
+    return [plugin] if plugin.digest in registered else []
 
 
 def searched_fields(spaces: list[Space]) -> list[str]:

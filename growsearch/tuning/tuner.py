@@ -1,6 +1,7 @@
 """A search: check it, run its trials on Ray Tune, leave a study."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,25 @@ from growsearch.search.settings import PAUSING, SearchSettings
 from growsearch.search.spaces import find_space
 from growsearch.stopping.cost_bounds import cost_of
 from growsearch.stopping.judge import ParetoStopping
+from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import create_study, read_info
 from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Role
+from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.logs import check_logs
-from growsearch.tuning.search_space import Space, draw_trials, load_spaces, searched_fields
+from growsearch.tuning.search_space import (
+    Space,
+    draw_trials,
+    load_spaces,
+    searched_fields,
+    space_plugins,
+)
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
@@ -50,18 +59,21 @@ def run_search(
     overrides: dict[str, Any] | None = None,
     trials: int | None = None,
     search_seed: int = 0,
+    plugins: Sequence[str] = (),
     **settings: Any,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
-    included, and `search_seed` draws them. `settings` are those of SearchSettings. An interrupt
-    (Ctrl-C) ends the search with what it has; `resume_search` goes on from there.
+    included, and `search_seed` draws them. `plugins` are files or modules with components; the
+    search-space file may register some as well. `settings` are those of SearchSettings. Ctrl-C ends the search with what it has; `resume_search` goes on from there.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
-    options = SearchSettings(**settings)
+    loaded = load_plugins(plugins)
     spaces = load_spaces(space_file, overrides)
+    loaded += space_plugins(space_file)
+    options = SearchSettings(**settings)
     drawn = checked = _drawn(spaces, trials, search_seed, options)
     if options.sampler is not None:
         checked = _sampler(spaces, options, search_seed).examples
@@ -87,13 +99,15 @@ def run_search(
         search_seed=search_seed,
         resources_per_trial=resources,
         settings=asdict(options),
+        plugins=describe(loaded),
     ).resolve()
+    keep_plugins(folder, loaded)
     (folder / SPACE_FILE).write_text(text)
     with only_writer(folder):
         ledger = Ledger(folder)
         for config in drawn:
             ledger.add(config)
-        return _run(ledger, options, resources)
+        return _run(ledger, options, resources, loaded)
 
 
 def resume_search(folder: str | Path, extend: int | None = None, **changes: Any) -> SearchEnd:
@@ -107,6 +121,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
     if "settings" not in info:
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
+    plugins = load_kept(folder, info)
     options = SearchSettings(**info["settings"] | changes)
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
@@ -125,7 +140,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
             check_unchanged(info["resources_per_trial"], resources)
         for config in new:
             ledger.add(config)
-        return _run(ledger, options, resources, extend)
+        return _run(ledger, options, resources, plugins, extend)
 
 
 def _drawn(
@@ -191,8 +206,9 @@ def _check_data(drawn: list[TrialConfig]) -> None:
 
 
 def _run(
-    ledger: Ledger, options: SearchSettings, resources: dict[str, float], extend: int | None = None
-) -> SearchEnd:
+    ledger: Ledger, options: SearchSettings, resources: dict[str, float],
+    plugins: Sequence[Plugin], extend: int | None = None,
+) -> SearchEnd:  # fmt: skip
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.schedulers import blind_spots, scheduler_of
@@ -220,7 +236,7 @@ def _run(
         max_concurrent=concurrent,
         from_scratch=options.from_scratch,
         max_failures=options.max_failures,
-        options=_actor_options(ledger, options),
+        options=_actor_options(ledger, options, plugins),
         sampler=sampler,
         trials=trials,
         resume=judge.next_to_resume if judge and judge.racing else None,
@@ -268,7 +284,9 @@ def _run(
     )
 
 
-def _actor_options(ledger: Ledger, options: SearchSettings) -> ActorOptions:
+def _actor_options(
+    ledger: Ledger, options: SearchSettings, plugins: Sequence[Plugin]
+) -> ActorOptions:
     store = None
     if options.store != "none":
         store = StoreAccess(
@@ -281,4 +299,5 @@ def _actor_options(ledger: Ledger, options: SearchSettings) -> ActorOptions:
         store=store,
         epoch_timeout=options.epoch_timeout,
         auto_precision=options.auto_precision,
+        plugins=tuple(plugins),
     )

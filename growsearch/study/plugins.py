@@ -1,0 +1,49 @@
+"""The plugins of a study: copies beside its records, from which it is resumed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import Plugin
+
+PLUGINS_FOLDER = "plugins"
+
+
+def describe(plugins: Iterable[Plugin]) -> list[dict[str, str]]:
+    """The plugins as study.json lists them."""
+    return [{"name": p.name, "file": p.file_name, "sha256": p.digest} for p in plugins]
+
+
+def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
+    """Copy the plugins into the study."""
+    for plugin in plugins:
+        (folder / PLUGINS_FOLDER).mkdir(exist_ok=True)
+        (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
+
+
+def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
+    """Load the study's plugins from its copies.
+
+    Raises InputError for a copy that is missing or changed, or whose original has changed.
+    """
+    plugins = []
+    for listed in info.get("plugins", []):
+        path = folder / PLUGINS_FOLDER / Path(listed["file"]).name
+        if not path.is_file():
+            raise InputError(f"the study's plugin {str(path)!r} is missing; restore it from a copy")
+        plugin = Plugin(listed["name"], path.read_text(encoding="utf-8"))
+        if plugin.digest != listed["sha256"]:
+            raise InputError(
+                f"the study's plugin {str(path)!r} was changed since the study began; restore it "
+                "from a copy"
+            )
+        original = Path(listed["name"])
+        if original.is_file() and Plugin("", original.read_text()).digest != plugin.digest:
+            raise InputError(
+                f"plugin {listed['name']!r} was changed since the study began; restore it (a copy "
+                f"is {str(path)!r}), or start a new study"
+            )
+        plugin.load()
+        plugins.append(plugin)
+    return plugins

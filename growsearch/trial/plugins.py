@@ -1,0 +1,127 @@
+"""Components from a user's own files.
+
+A plugin is a Python file, or a module by its name, that registers components. Its source travels
+as text: to the actors of a search, on other nodes too, and into the study. The hash of the source
+is in the keys of the epochs that depend on its components (epochs/keys.py). Packages that are
+installed can register components by the entry-point group "growsearch".
+"""
+
+import hashlib
+import linecache
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from growsearch.trial.components import registering
+from growsearch.trial.errors import InputError, one_line
+
+GROUP = "growsearch"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """The source of a plugin, which can be loaded anywhere."""
+
+    name: str
+    """The path or the module's name, as it was given."""
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """A hash of the source."""
+        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+
+    @property
+    def file_name(self) -> str:
+        """What the study calls its copy."""
+        stem = Path(self.name).stem if self.name.endswith(".py") else self.name
+        return f"{stem}-{self.digest}.py"
+
+    def load(self) -> None:
+        """Run the source, once in a process, which registers its components.
+
+        Raises InputError for a source that does not run.
+        """
+        module_name = f"growsearch_plugin_{self.digest}"
+        if module_name in sys.modules:
+            return
+        module = ModuleType(module_name)
+        # a file name of its own: tracebacks then show its lines, and inspect finds its source
+        module.__file__ = f"<plugin {self.name} {self.digest}>"
+        lines = self.source.splitlines(keepends=True)
+        linecache.cache[module.__file__] = (len(self.source), None, lines, module.__file__)
+        sys.modules[module_name] = module
+        try:
+            with registering(self.digest):
+                exec(compile(self.source, module.__file__, "exec"), module.__dict__)
+        except (Exception, SystemExit) as error:  # the user's file may raise anything
+            del sys.modules[module_name]
+            if isinstance(error, InputError):
+                raise InputError(f"plugin {self.name!r}: {error}") from error
+            raise InputError(
+                f"plugin {self.name!r} does not run{_line_of(error, module.__file__)}: "
+                f"{type(error).__name__}: {one_line(error)}"
+            ) from error
+
+
+def find_plugin(name: str) -> Plugin:
+    """The plugin that is the file `name`, or the module of that name; InputError if none is."""
+    path = Path(name)
+    if name.endswith(".py") or path.is_file():
+        try:
+            return Plugin(name, path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"plugin {name!r} cannot be read ({one_line(error)}); give a Python file"
+            ) from error
+    try:
+        found = find_spec(name)
+    except (ImportError, ValueError):
+        found = None
+    if found is None or found.origin is None or not found.origin.endswith(".py"):
+        raise InputError(
+            f"plugin {name!r} is neither a file nor a module that can be imported; give a path "
+            "that ends in .py, or install the module"
+        )
+    return Plugin(name, Path(found.origin).read_text(encoding="utf-8"))
+
+
+def load_plugins(names: Iterable[str]) -> list[Plugin]:
+    """Load the plugins of these names, in order; InputError for one that cannot be loaded."""
+    plugins = [find_plugin(name) for name in names]
+    for plugin in plugins:
+        plugin.load()
+    return plugins
+
+
+def load_installed() -> None:
+    """Load the components that installed packages register by their entry points.
+
+    Raises InputError, which names the package, for one that cannot be loaded.
+    """
+    for point in entry_points(group=GROUP):
+        where = find_spec(point.module)
+        source = Path(where.origin).read_bytes() if where and where.origin else b""
+        try:
+            with registering(hashlib.sha256(source).hexdigest()[:16]):
+                point.load()
+        except Exception as error:  # somebody's package may raise anything
+            package = point.dist.name if point.dist else point.value
+            raise InputError(
+                f"package {package!r} offers growsearch components that cannot be loaded "
+                f"({type(error).__name__}: {one_line(error)}); mend or uninstall it"
+            ) from error
+
+
+def _line_of(error: BaseException, file: str) -> str:
+    """ " in line 7", if the error came from a line of the plugin."""
+    line, trace = getattr(error, "lineno", None), error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" in line {line}" if line else ""
