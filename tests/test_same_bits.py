@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-TRIAL = "option: policy=fixed seed=1"
+TRIAL = "option: policy=fixed seed=2"
 SHARED = "shared: longer trials"
 
 
@@ -40,7 +40,7 @@ def test_unchanged_code_passes_and_its_store_is_read(tmp_path):
 
 
 def test_another_momentum_and_another_default_are_found_though_the_keys_are_equal(tmp_path):
-    plants = {"MOMENTUM = 0.9": "MOMENTUM = 0.8", '"rtol", 1.4)': '"rtol", 2)'}
+    plants = {"MOMENTUM = 0.9": "MOMENTUM = 0.8", '"rtol", 1.4)': '"rtol", 2.0)'}
     changed = copy_of_package(tmp_path, plants)
     code, printed = run(changed, "--only", TRIAL, "configs: details")
     assert code == 1

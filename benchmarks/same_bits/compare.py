@@ -84,21 +84,20 @@ def _holds_trees(items: list[Tree]) -> bool:
 
 
 def report(found: list[Difference]) -> Iterator[str]:
-    """Lines about `found`: some of each field, then how many there are of each."""
-    shown = Counter[str]()
-    cases_of = {name: set[str]() for name in (d.field for d in found)}
-    lines = []
+    """Lines about `found`: some of each field, each of another case, then how many there are."""
+    cases_of: dict[str, list[str]] = {difference.field: [] for difference in found}
+    ranked = []
     for difference in found:
-        name = difference.field
-        known = difference.case in cases_of[name]
-        cases_of[name].add(difference.case)
-        if not known and shown[name] < SHOWN_OF_A_FIELD and len(lines) < SHOWN:
-            shown[name] += 1
-            lines.append(str(difference))
-    yield from lines
+        cases = cases_of[difference.field]
+        if difference.case not in cases[-1:]:
+            if len(cases) < SHOWN_OF_A_FIELD:
+                ranked.append((len(cases), difference))
+            cases.append(difference.case)
+    shown = sorted(ranked, key=lambda pair: pair[0])[:SHOWN]
+    yield from (str(difference) for _, difference in shown)
     if found:
-        yield f"{len(found)} differences, {len(lines)} of them shown; by field:"
-    for name, count in Counter(d.field for d in found).most_common():
+        yield f"{len(found)} differences, {len(shown)} of them shown; by field:"
+    for name, count in Counter(difference.field for difference in found).most_common():
         yield f"  {name}: {count} in {len(cases_of[name])} cases"
 
 
