@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 # the one list of public names: type checkers read it, and so does _homes
 if TYPE_CHECKING:
+    from growsearch.growth.new_blocks import NewBlocks as NewBlocks
+    from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
+    from growsearch.stopping.cost import Cost as Cost
+    from growsearch.stopping.cost import EpochWork as EpochWork
+    from growsearch.stopping.cost import Metric as Metric
     from growsearch.study.comparisons import found_networks as found_networks
     from growsearch.study.comparisons import growth_schedules as growth_schedules
     from growsearch.study.comparisons import growth_timing as growth_timing
@@ -29,12 +34,26 @@ if TYPE_CHECKING:
     from growsearch.study.report import write_report as write_report
     from growsearch.study.results import read_study as read_study
     from growsearch.study.results import summarize as summarize
+    from growsearch.tasks.images.dataset import Dataset as Dataset
+    from growsearch.tasks.images.family import ImageFamily as ImageFamily
+    from growsearch.tasks.images.images import Images as Images
+    from growsearch.tasks.images.source import ImageSource as ImageSource
+    from growsearch.tasks.images.spec import DataSpec as DataSpec
     from growsearch.trainer import Trainer as Trainer
     from growsearch.trial.architecture import Architecture as Architecture
+    from growsearch.trial.components import register as register
     from growsearch.trial.config import TrialConfig as TrialConfig
     from growsearch.trial.errors import InputError as InputError
     from growsearch.trial.history import EpochRecord as EpochRecord
     from growsearch.trial.history import History as History
+    from growsearch.trial.kinds import FineTune as FineTune
+    from growsearch.trial.kinds import Grow as Grow
+    from growsearch.trial.kinds import Initializer as Initializer
+    from growsearch.trial.kinds import Optimizer as Optimizer
+    from growsearch.trial.kinds import Policy as Policy
+    from growsearch.trial.kinds import Schedule as Schedule
+    from growsearch.trial.options import Role as Role
+    from growsearch.trial.options import option as option
 
 __version__ = "0.1.0"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.search.messages import Report
-from growsearch.stopping.cost_bounds import summed_costs, work_of
+from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -1,10 +1,13 @@
 """What a search may call cost, and what it may call accuracy: the base classes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import accumulate
+from typing import ClassVar, cast
 
-from growsearch.trial.components import Component
+from growsearch.tasks.images.flops import FLOPS_PER_MAC
+from growsearch.trial.components import Component, component, components
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.options import Role
 
@@ -27,12 +30,16 @@ class Cost(Component, ABC):
     kind = "cost"
     role = Role.RECORD
     unit: ClassVar[str] = ""
-    column: ClassVar[str]
-    """The column of results that has it: the trial's so far in each row of an epoch, or, where
-    `summed`, the epoch's alone."""
-    summed: ClassVar[bool] = False
+    column: ClassVar[str] = ""
+    """The field of a record that has it. By default it is no field of records: then results have a
+    column "cost/<name>" with the trial's cost up to each epoch."""
     mean: ClassVar[bool] = False
     """Whether a trial's cost is the mean over its epochs, not the sum."""
+
+    @classmethod
+    def result(cls) -> str:
+        """The name of its column in results."""
+        return cls.column or f"cost/{cls.name}"
 
     @abstractmethod
     def of_epoch(self, work: EpochWork, record: EpochRecord) -> float:
@@ -58,3 +65,38 @@ class Metric(Component, ABC):
     def value(self, number: float) -> float:
         """The metric as a number of which more is better: a loss is negated."""
         return -number if self.minimized else number
+
+
+def cost_of(name: str) -> Cost:
+    """The cost of this name; InputError if there is none."""
+    return cast(Cost, component("cost", name)())
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of this name; InputError if there is none."""
+    return cast(Metric, component("metric", name)())
+
+
+def costs() -> dict[str, Cost]:
+    """All costs by name."""
+    return {name: cost_of(name) for name in components("cost")}
+
+
+def summed_costs() -> dict[str, Cost]:
+    """By name, the costs that a search may have a budget of: those that are sums over epochs."""
+    return {name: cost for name, cost in costs().items() if not cost.mean}
+
+
+def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
+    """What a recorded epoch did, given the training FLOPs before it."""
+    images = (record.train_flops - flops_before) / (FLOPS_PER_MAC * record.macs)
+    return EpochWork(record.architecture, record.parameters, record.macs, images)
+
+
+def cost_so_far(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
+    """The trial's cost up to each of its epochs."""
+    spent, flops = [], 0.0
+    for record in records:
+        spent.append(cost.of_epoch(work_of(record, flops), record))
+        flops = record.train_flops
+    return [total / n if cost.mean else total for n, total in enumerate(accumulate(spent), 1)]

@@ -10,15 +10,12 @@ import copy
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import accumulate
-from typing import cast
 
-from growsearch.stopping.cost import Cost, EpochWork, Metric
+from growsearch.stopping.cost import EpochWork, costs, work_of
 from growsearch.tasks.images.costs import count_macs, count_parameters
-from growsearch.tasks.images.flops import FLOPS_PER_MAC
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.components import component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import FINE_TUNING, EpochRecord
 from growsearch.trial.kinds import Family
@@ -26,28 +23,6 @@ from growsearch.trial.path import TrialPath
 
 Size = Callable[[str], tuple[int, int]]
 """Gives an architecture's parameters, and its multiply-accumulates for one image."""
-
-
-def cost_of(name: str) -> Cost:
-    """The cost of this name; InputError if there is none."""
-    return cast(Cost, component("cost", name)())
-
-
-def metric_of(name: str) -> Metric:
-    """The metric of this name; InputError if there is none."""
-    return cast(Metric, component("metric", name)())
-
-
-def summed_costs() -> dict[str, Cost]:
-    """By name, the costs that a search may have a budget of: those that are sums over epochs."""
-    every = (cost_of(name) for name in components("cost"))
-    return {cost.name: cost for cost in every if not cost.mean}
-
-
-def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
-    """What a recorded epoch did, given the training FLOPs before it."""
-    images = (record.train_flops - flops_before) / (FLOPS_PER_MAC * record.macs)
-    return EpochWork(record.architecture, record.parameters, record.macs, images)
 
 
 class CostBound:
@@ -58,7 +33,7 @@ class CostBound:
         self.size = size
         self._ahead: list[str] = []
         """The architectures of the epochs that are left at least, the next one last."""
-        self._costs = {name: cost_of(name) for name in components("cost")}
+        self._costs = costs()
         self._spent = dict.fromkeys(self._costs, 0.0)
         self._least = {name: [0.0] for name in self._costs}
         """The least cost of the first k epochs of `_ahead`, for each k."""

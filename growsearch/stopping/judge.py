@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from growsearch.stopping.cost_bounds import CostBound, cost_of, metric_of, sizes_of
+from growsearch.stopping.cost import cost_of, metric_of
+from growsearch.stopping.cost_bounds import CostBound, sizes_of
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
@@ -101,7 +102,7 @@ class ParetoStopping:
         self.hypervolume.add(cost, accuracy)
 
     def _columns(self, stop: Stop) -> dict[str, object]:
-        names = [cost_of(cost).column for cost in self.costs]
+        names = [cost_of(cost).result() for cost in self.costs]
         bounds = dict(zip(names, stop.lower_costs, strict=True))
         bounds[self._metric.column] = self._metric.value(stop.upper_accuracy)
         return {"dominated_by": stop.dominated_by.trial, "slack": stop.delta} | {

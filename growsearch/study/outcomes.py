@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from growsearch.stopping.cost_bounds import metric_of
+from growsearch.stopping.cost import metric_of
 from growsearch.trial.components import components
 from growsearch.trial.status import Status
 

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from growsearch import __version__
 from growsearch.machine.processor import processor
+from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples
@@ -70,15 +71,23 @@ _UNITS = {
 _STOP = {
     "dominated_by": (pa.string(), "", "the completed trial for which this one was stopped"),
     "slack": (pa.float64(), "percentage points", "by which that one may be less accurate"),
-    "bound/ppe": (pa.float64(), "parameters per epoch", "the least that it could end with"),
-    "bound/param_epochs": (pa.float64(), "parameters * epochs", "the same"),
-    "bound/train_flops": (pa.float64(), "FLOPs", "the same"),
-    "bound/seconds": (pa.float64(), "s", "the same"),
+}
+"""Why a trial was stopped, or an audited one, which runs on, would have been."""
+_METRIC_BOUNDS = {
     "bound/val_accuracy": (pa.float64(), "percent", "the most that it could end with"),
     "bound/val_loss": (pa.float64(), "nats", "the least, if trials were compared by it"),
 }
-"""Why a trial was stopped, or an audited one, which runs on, would have been. Bounds of those costs
-only by which trials were compared."""
+
+
+def _cost_columns() -> dict[str, tuple[pa.DataType, str, str]]:
+    """Bounds of the costs by which trials were compared, and costs that records do not have."""
+    known = costs().values()
+    least = "the least cost that it could end with"
+    bounds = {f"bound/{cost.result()}": (pa.float64(), cost.unit, least) for cost in known}
+    own = {c.result(): (pa.float64(), c.unit, c.summary()) for c in known if not c.column}
+    return bounds | own
+
+
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
@@ -95,7 +104,8 @@ def schema() -> pa.Schema:
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
     reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
-    stop = [column(name, *described) for name, described in _STOP.items()]
+    stops = {**_STOP, **_cost_columns(), **_METRIC_BOUNDS}
+    stop = [column(name, *described) for name, described in stops.items()]
     return pa.schema(
         [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}
     )
@@ -165,7 +175,12 @@ def write_trial(
     shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
     shared |= stop or {}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
+    records = list(records)
     rows = [shared | vars(record) for record in records]
+    for cost in costs().values():
+        if not cost.column:
+            for row, spent in zip(rows, cost_so_far(cost, records), strict=True):
+                row[cost.result()] = spent
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(pa.Table.from_pylist(rows, schema()), unfinished)

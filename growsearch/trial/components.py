@@ -93,6 +93,8 @@ def registering(source: str) -> Iterator[list[type[Component]]]:
 
     Gives the components that were. If the block raises, they are not registered.
     """
+    for kind in EVERY_KIND:  # so that names and options that are taken are known
+        _load(kind)
     before = {kind: dict(known) for kind, known in _REGISTRY.items()}
     registered: list[type[Component]] = []
     token = _SOURCE.set(source)
@@ -210,7 +212,8 @@ def _check_options(cls: type[Component]) -> None:
 
 def _share(name: str, one: type[Component], other: type[Component]) -> bool:
     """Whether both have the option, by the same rule, for the same kind."""
-    return one.kind == other.kind and one.options()[name] == other.options()[name]
+    rules = (replace(cls.options()[name], plugin=False) for cls in (one, other))
+    return one.kind == other.kind and next(rules) == next(rules)
 
 
 def _check_kind(kind: str) -> None:

@@ -8,7 +8,7 @@ from ray.tune import Stopper
 
 from growsearch.search.ledger import Ledger
 from growsearch.search.messages import Report, trial_name
-from growsearch.stopping.cost_bounds import summed_costs
+from growsearch.stopping.cost import summed_costs
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from growsearch.search.settings import SAMPLERS
-from growsearch.stopping.cost_bounds import metric_of
+from growsearch.stopping.cost import costs, metric_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord
@@ -328,6 +328,7 @@ def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) 
         for f in fields(EpochRecord)
         if f.type in (int, float) and not f.name.startswith("test_")
     ]
+    known += [cost.result() for cost in costs().values() if cost.result() not in known]
     for name in objectives:
         if name not in known:
             raise InputError(f"unknown objective {name!r}{suggestion(name, known)}")

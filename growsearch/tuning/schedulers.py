@@ -14,7 +14,7 @@ from ray.tune.schedulers import (
 from growsearch.search.ledger import Ledger
 from growsearch.search.messages import trial_name
 from growsearch.search.settings import SearchSettings
-from growsearch.stopping.cost_bounds import metric_of
+from growsearch.stopping.cost import metric_of
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.stopping.racing import GRACE
 from growsearch.trial.status import Status

@@ -14,6 +14,7 @@ from growsearch.search.ledger import Ledger, SearchTrial
 from growsearch.search.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
 from growsearch.search.sharing import Follower, growth_order
 from growsearch.search.waiting import Awaited
+from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
@@ -217,8 +218,8 @@ class TrialQueue(OneTrialGenerator):
             return
         result: dict[str, Any] = {}
         if trial.history:
-            seconds = sum(record.seconds for record in trial.history)
-            result = asdict(trial.history[-1]) | {"seconds": seconds}
+            spent = {c.result(): cost_so_far(c, trial.history)[-1] for c in costs().values()}
+            result = asdict(trial.history[-1]) | spent
         self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:

@@ -14,7 +14,7 @@ from growsearch.search.ledger import Ledger, only_writer
 from growsearch.search.messages import ActorOptions, StoreAccess
 from growsearch.search.settings import PAUSING, SearchSettings
 from growsearch.search.spaces import find_space
-from growsearch.stopping.cost_bounds import cost_of
+from growsearch.stopping.cost import cost_of
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import create_study, read_info
@@ -66,7 +66,8 @@ def run_search(
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. `plugins` are files or modules with components; the
-    search-space file may register some as well. `settings` are those of SearchSettings. Ctrl-C ends the search with what it has; `resume_search` goes on from there.
+    search-space file may register some as well. `settings` are those of SearchSettings. Ctrl-C
+    ends the search with what it has; `resume_search` continues from there.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
@@ -178,7 +179,7 @@ def _sampler(
     return ParetoOptunaSearch(
         spaces,
         options.sampler,
-        costs=[cost_of(cost).column for cost in options.costs],
+        costs=[cost_of(cost).result() for cost in options.costs],
         accuracy=options.metric,
         seed=seed,
         storage=folder and folder / OPTUNA_FILE,

@@ -14,7 +14,6 @@ class Seconds(Cost):
 
     unit = "s"
     column = "seconds"
-    summed = True
 
     def of_epoch(self, work: EpochWork, record: EpochRecord) -> float:
         return record.seconds
