@@ -66,8 +66,8 @@ OUT_OF_REACH = {("dataset", name): "files" for name in set(components("dataset")
 """Values that cannot be tried, and what they need."""
 if not torch.cuda.is_available():
     OUT_OF_REACH["device", "cuda"] = "a GPU"
-SLOW = {("compile", "on")}
-"""Values that a test of their own tries."""
+NOT_TRAINED = {("compile", "on")}
+"""Values whose keys alone a test of their own compares."""
 
 DECIDED_AFTER = {
     "grew", "status", "grown_val_loss", "grown_val_accuracy", "temporal_error",
@@ -268,7 +268,7 @@ def others(rule: Option, value: Any, folders: list[str]) -> list[Any]:
 
 def _others(rule: Option, value: Any, folders: list[str]) -> list[Any]:
     if rule.choices is not None:
-        return [c for c in rule.choices if (rule.name, c) not in {*OUT_OF_REACH, *SLOW}]
+        return [c for c in rule.choices if (rule.name, c) not in {*OUT_OF_REACH, *NOT_TRAINED}]
     if rule.kind is not str:
         near = (value + 1, value - 1) if rule.kind is int else (1.5 * value, value / 1000)
         return [number for number in near if _fits(rule, number)]
@@ -329,14 +329,10 @@ def test_an_option_changes_what_its_role_says_and_keys_know(name, folders):
     check_option(name, folders)
 
 
-@pytest.mark.slow
-def test_compiling_changes_what_its_role_says_and_keys_know():
-    one = tiny(policy="none", epochs=1)
-    for value in ("auto", "off"):
-        check(trained(TrialConfig(**one)), trained(TrialConfig(**{**one, "compile": value})))
-    a, b = (trained(TrialConfig(**{**one, "compile": value})) for value in ("off", "on"))
-    check(a, b)
-    assert a.keys != b.keys
+def test_compiled_epochs_have_keys_of_their_own():
+    """Bits are in test_compiling.py: compiling takes minutes."""
+    config = TrialConfig(**tiny())
+    assert Trainer(config.replaced(compile="on")).next_key != Trainer(config).next_key
 
 
 @pytest.mark.parametrize(("name", "value"), sorted(OUT_OF_REACH))
