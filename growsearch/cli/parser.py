@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from growsearch import __version__
-from growsearch.search.settings import KEPT, LOGS, SAMPLERS, SCHEDULERS
+from growsearch.search.settings import CHOSEN, KEPT, SAMPLERS, SCHEDULERS, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components, users_of
 from growsearch.trial.config import every_option, flat, trial_options
 from growsearch.trial.errors import InputError
@@ -31,10 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # a plugin's options are the command line's, so it is loaded before the parser is made
         plugins = load_plugins(_plugin_names(sys.argv[1:] if arguments is None else arguments))
+        parser = _parser()
     except InputError as error:
         print(f"growsearch: error: {error}", file=sys.stderr)
         return 2
-    parsed = _parser().parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     parsed.plugins = plugins
     try:
         from growsearch.cli import commands
@@ -173,23 +174,31 @@ _SEARCH_OPTIONS = (
 def _add_search_options(parser: argparse.ArgumentParser) -> None:
     """Settings of a search; those not given are its defaults, or what it was started with."""
     group = parser.add_argument_group("how the search runs")
-    for option, kind, metavar, text in _SEARCH_OPTIONS:
-        group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
-    for name, many in (("cost", True), ("metric", False)):
-        about = SEARCH_KINDS[name]
+    for option, number, metavar, text in _SEARCH_OPTIONS:
         group.add_argument(
-            f"--{name}", nargs="+" if many else None, dest="costs" if many else name,
-            metavar="|".join(components(name)), default=argparse.SUPPRESS,
-            help=f"{about.help} (default: {about.default})",
+            option, type=number, metavar=metavar, default=argparse.SUPPRESS, help=text
+        )
+    for kind, about in SEARCH_KINDS.items():
+        group.add_argument(
+            f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
+            dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),
+            default=argparse.SUPPRESS, help=f"{about.help} (default: {about.default or 'none'})",
         )  # fmt: skip
-    group.add_argument(
-        "--log", nargs="+", metavar="|".join(LOGS), default=argparse.SUPPRESS,
-        help="tell each epoch to one or more of them as well, through Tune",
-    )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
         help="add a trial from scratch for each network that a trial has grown to",
     )  # fmt: skip
+    rules = search_options()
+    for kind in CHOSEN:
+        owners: dict[tuple[str, ...], list[Option]] = {}
+        for name, rule in rules.items():
+            users = tuple(c.name for c in components(kind).values() if name in c.options())
+            if users:
+                owners.setdefault(users, []).append(rule)
+        for users, options in owners.items():
+            group = parser.add_argument_group(f"{kind} {', '.join(users)}")
+            for rule in options:
+                _add_option(group, rule, True)
 
 
 def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:

@@ -143,6 +143,9 @@ SEARCH_KINDS = {
         "what scheduler and sampler take for accuracy", "growsearch.stopping.metrics",
         "val_accuracy",
     ),
+    "log": Kind(
+        "where epochs are written besides the study, one or more", "growsearch.tuning.logs", None
+    ),
 }  # fmt: skip
 """What a search is put together from, besides its trials."""
 EVERY_KIND = {**KINDS, **SEARCH_KINDS}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
-from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import (
     Space,
     draw_trials,
@@ -73,7 +72,7 @@ def run_search(
     loaded = load_plugins(plugins)
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
-    options = SearchSettings(**settings)
+    options = SearchSettings.from_flat(settings)
     drawn = checked = _drawn(spaces, trials, search_seed, options)
     if options.sampler is not None:
         checked = _sampler(spaces, options, search_seed).examples
@@ -98,7 +97,7 @@ def run_search(
         trials=trials or len(drawn),
         search_seed=search_seed,
         resources_per_trial=resources,
-        settings=asdict(options),
+        settings=options.to_flat(),
         plugins=describe(loaded),
     ).resolve()
     keep_plugins(folder, loaded)
@@ -122,7 +121,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
     plugins = load_kept(folder, info)
-    options = SearchSettings(**info["settings"] | changes)
+    options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
         if extend is not None:
@@ -189,7 +188,8 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
     """What each trial reserves, if there are data and resources for all and all settings can be."""
     parse_budget(options.budget)
     judge_of(options, seed=0)
-    check_logs(options.log)
+    for log in options.log:
+        log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
     _check_data(drawn)
@@ -243,7 +243,7 @@ def _run(
         budget=budget,
     )
     scheduler = scheduler_of(queue, options, judge)
-    logs = [TrialLog(name, ledger, options.owner) for name in dict.fromkeys(options.log)]
+    logs = [TrialLog(log, ledger, options.owner) for log in options.log]
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(
