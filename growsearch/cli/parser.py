@@ -178,8 +178,9 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
         help="add a trial from scratch for each network that a trial has grown to",
     )  # fmt: skip
+    rules = search_options()
     for kind in CHOSEN:
-        _add_component_options(parser, kind, search_options(), show_defaults=True)
+        _add_component_options(parser, kind, rules, show_defaults=True)
 
 
 def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:

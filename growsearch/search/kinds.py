@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class LogWriter(ABC):
     """Writes to a log: a run for each trial of a search, a step for each epoch.
 
-    A run is whatever `run` returns. Runs of one trial are equal in different processes.
+    A run is whatever `run` returns. In a resumed search `run` returns one for the same trial again.
     """
 
     @abstractmethod
@@ -118,16 +118,16 @@ Resume = Callable[[list[str]], str | None]
 class Scheduler(Component, ABC):
     """Decides which trials of a search stop or pause before their end.
 
-    A scheduler that says nothing else may pause trials, leaves their start to Tune, and may draw
-    trials; it is noted as blind to cost.
+    A scheduler that says nothing more counts as one that pauses trials, has Tune start them, draws
+    trials itself, and is blind to cost.
     """
 
     kind = "scheduler"
     role = Role.RECORD
     tune_starts: ClassVar[bool] = True
-    """Whether Tune has all trials from the beginning and starts them. Tune's schedulers that pause
-    trials need it. False: the queue starts a trial whenever there is room, and
-    those that pause go on in the order of `resume`."""
+    """Whether Tune has all trials from the beginning and starts them, as its own schedulers that
+    pause trials need it. False: the queue starts a trial when there is room; paused trials continue
+    in the order of `resume`."""
     draws: ClassVar[bool] = True
     """Whether it may draw trials itself, beside which there is no sampler."""
     varies: ClassVar[tuple[str, ...]] = ()
