@@ -16,10 +16,11 @@ from optuna.trial import TrialState
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
+from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.tuning import optuna_search
-from growsearch.tuning.optuna_search import SAMPLERS, ParetoOptunaSearch
+from growsearch.tuning.optuna_search import ParetoOptunaSearch
 from growsearch.tuning.search_space import draw_trials, load_spaces
 
 SPACE = {
@@ -92,7 +93,7 @@ def test_a_sampler_finds_more_of_a_front_than_random_search(
     assert np.mean(gained) > gain
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", components("sampler"))
 def test_the_same_seed_and_calls_give_the_same_suggestions(sampler):
     def suggested(seed: int) -> list[TrialConfig]:
         search = ParetoOptunaSearch([SPACE], sampler, seed=seed, startup_trials=4)
@@ -168,7 +169,7 @@ def test_a_grid_is_a_choice_and_choices_may_be_lists(ways):
     assert {t.params["growth_epochs"] for t in search.study.trials} == {"[2, 16]", "(4, 17)"}
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", components("sampler"))
 def test_of_several_spaces_a_trial_has_the_fields_of_one(sampler):
     search = ParetoOptunaSearch(LIPSCHITZ_OR_PERIODIC, sampler, startup_trials=6)
     for i in range(10):
@@ -228,7 +229,7 @@ def test_what_optuna_cannot_search_is_said_before_the_first_trial(spaces, named)
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"sampler": "tpo"}, "unknown sampler 'tpo'; choose from tpe, nsga2, gp"),
+        ({"sampler": "tpo"}, "unknown sampler 'tpo'; choose from gp, nsga2, tpe"),
         ({"costs": ["pp"]}, "unknown objective 'pp'; did you mean 'ppe'"),
         ({"accuracy": "test_accuracy"}, "unknown objective 'test_accuracy'"),
         ({"costs": ["architecture"]}, "unknown objective 'architecture'"),

@@ -213,8 +213,11 @@ def test_tunes_own_schedulers_say_what_they_are_blind_to(folder, capsys):
 
 def test_a_search_cannot_race_without_the_pareto_scheduler(folder, capsys):
     arguments = ["search", f"{folder}/grid.py", "--racing", "3", "--out", f"{folder}/none"]
-    assert main(arguments) == 2
-    assert "racing=3 belongs to scheduler 'pareto'" in capsys.readouterr().err
+    belongs = "racing=3 belongs to scheduler 'pareto', but scheduler is"
+    for more, chosen in (([], "none"), (["--scheduler", "asha"], "asha")):
+        assert main([*arguments, *more]) == 2
+        err = capsys.readouterr().err
+        assert f"{belongs} {chosen!r}; leave racing out or choose 'pareto'\n" in err
 
 
 def test_a_trial_that_hangs_fails_and_the_search_goes_on(folder, capsys):

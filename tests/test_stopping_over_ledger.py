@@ -8,11 +8,11 @@ from conftest import record
 
 from growsearch.search.ledger import Ledger
 from growsearch.search.messages import Report
-from growsearch.search.settings import SearchSettings
+from growsearch.stopping.cost import metric_of
 from growsearch.study.results import create_study
+from growsearch.trial.components import component
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status
-from growsearch.tuning.schedulers import scheduler_of
 
 TRIALS, EPOCHS = 12, 30
 
@@ -26,13 +26,18 @@ def curves():
     ]
 
 
-def decided(folder, options, kill_every=None):
+def tunes(name, ledger):
+    made = component("scheduler", name)()
+    return made.tune_scheduler(SimpleNamespace(ledger=ledger), metric_of("val_accuracy"), None)
+
+
+def decided(folder, chosen, kill_every=None):
     """(trial, epoch) of each stop; three trials run at a time, as in Tune's controller."""
     create_study(folder, command="search")
     ledger, accuracies, stops, results = Ledger(folder), curves(), [], 0
     for seed in range(TRIALS):
         ledger.add(TrialConfig(policy="none", epochs=EPOCHS, seed=seed))
-    scheduler = scheduler_of(SimpleNamespace(ledger=ledger), options, None)
+    scheduler = tunes(chosen, ledger)
     waiting, running = list(ledger.trials), []
     while waiting or running:
         while waiting and len(running) < 3:
@@ -44,7 +49,7 @@ def decided(folder, options, kill_every=None):
                 ledger = Ledger.read(folder)
                 for other in running:
                     ledger.start(other)
-                scheduler = scheduler_of(SimpleNamespace(ledger=ledger), options, None)
+                scheduler = tunes(chosen, ledger)
             epoch = len(ledger.trials[name].history) + 1
             status = "completed" if epoch == EPOCHS else "running"
             accuracy = accuracies[int(name)][epoch - 1]
@@ -65,7 +70,6 @@ def decided(folder, options, kill_every=None):
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
 @pytest.mark.parametrize("kill_every", [1, 7, 40])
 def test_after_kills_they_stop_whom_they_would_have(tmp_path, scheduler, kill_every):
-    options = SearchSettings(scheduler=scheduler)
-    undisturbed = decided(tmp_path / "one", options)
+    undisturbed = decided(tmp_path / "one", scheduler)
     assert 3 <= len(undisturbed) < TRIALS
-    assert decided(tmp_path / "other", options, kill_every) == undisturbed
+    assert decided(tmp_path / "other", scheduler, kill_every) == undisturbed

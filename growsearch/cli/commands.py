@@ -90,10 +90,11 @@ def _resume_trial(parsed: argparse.Namespace) -> int:
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     """The search's settings that were given."""
-    from growsearch.search.settings import SearchSettings
+    from growsearch.search.settings import SearchSettings, search_options
 
     given = vars(parsed)
-    return {f.name: given[f.name] for f in fields(SearchSettings) if f.name in given}
+    names = [*(f.name for f in fields(SearchSettings)), *search_options()]
+    return {name: given[name] for name in names if name in given}
 
 
 def _show_end(command: str, out: str, end: "SearchEnd") -> int:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from growsearch import __version__
-from growsearch.search.settings import KEPT, LOGS, SAMPLERS, SCHEDULERS
-from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components, users_of
+from growsearch.search.settings import CHOSEN, KEPT, search_options
+from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import every_option, flat, trial_options
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
@@ -31,10 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # a plugin's options are the command line's, so it is loaded before the parser is made
         plugins = load_plugins(_plugin_names(sys.argv[1:] if arguments is None else arguments))
+        parser = _parser()
     except InputError as error:
         print(f"growsearch: error: {error}", file=sys.stderr)
         return 2
-    parsed = _parser().parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     parsed.plugins = plugins
     try:
         from growsearch.cli import commands
@@ -155,41 +156,31 @@ _SEARCH_OPTIONS = (
     ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
     ("--budget", str, "UNIT=X", "end when so many param_epochs, flops or seconds are paid, or "
      "trials have begun, like param_epochs=5e7"),
-    ("--scheduler", str, "|".join(SCHEDULERS), "pareto stops trials that cannot reach the front of "
-     "cost and accuracy; Tune's own see accuracy alone, of which pbt varies the learning rate "
-     "(default: none)"),
-    ("--alpha", float, "X", "pareto: share of trials whose accuracy may exceed its bound "
-     "(default: 0.1)"),
-    ("--delta", float, "POINTS", "pareto: accuracy that the front may lose (default: 0)"),
-    ("--audit", float, "X", "pareto: share of trials that run to their end whatever happens, to "
-     "calibrate and check the bound (default: 0.1)"),
-    ("--racing", float, "ETA", "pareto: at each step of cost one trial in ETA goes on, the others "
-     "pause until nothing else is left to do (default: off)"),
-    ("--sampler", str, "|".join(SAMPLERS), "Optuna draws the trials, and learns from how they end "
-     "(default: grid and random)"),
 )  # fmt: skip
 
 
 def _add_search_options(parser: argparse.ArgumentParser) -> None:
     """Settings of a search; those not given are its defaults, or what it was started with."""
     group = parser.add_argument_group("how the search runs")
-    for option, kind, metavar, text in _SEARCH_OPTIONS:
-        group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
-    for name, many in (("cost", True), ("metric", False)):
-        about = SEARCH_KINDS[name]
+    for option, number, metavar, text in _SEARCH_OPTIONS:
         group.add_argument(
-            f"--{name}", nargs="+" if many else None, dest="costs" if many else name,
-            metavar="|".join(components(name)), default=argparse.SUPPRESS,
-            help=f"{about.help} (default: {about.default})",
+            option, type=number, metavar=metavar, default=argparse.SUPPRESS, help=text
+        )
+    for kind, about in SEARCH_KINDS.items():
+        default = f"; default: {about.default}" if about.default is not None else ""
+        group.add_argument(
+            f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
+            dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),
+            default=argparse.SUPPRESS,
+            help=f"{about.help} (growsearch list {kind}{default})",
         )  # fmt: skip
-    group.add_argument(
-        "--log", nargs="+", metavar="|".join(LOGS), default=argparse.SUPPRESS,
-        help="tell each epoch to one or more of them as well, through Tune",
-    )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
         help="add a trial from scratch for each network that a trial has grown to",
     )  # fmt: skip
+    rules = search_options()
+    for kind in CHOSEN:
+        _add_component_options(parser, kind, rules, show_defaults=True)
 
 
 def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
@@ -217,16 +208,24 @@ def _add_trial_options(
     for name in [*KINDS, *trial_options()]:
         _add_option(group, rules[name], show_defaults)
     for kind in KINDS:
-        owners: dict[tuple[str, ...], list[Option]] = {}
-        for name, rule in rules.items():
-            users = tuple(user.name for user in users_of(name) if user.kind == kind)
-            if users:
-                owners.setdefault(users, []).append(rule)
-        for users, options in owners.items():
-            named = "any" if len(users) == len(components(kind)) else ", ".join(users)
-            group = parser.add_argument_group(f"{kind} {named}")
-            for rule in options:
-                _add_option(group, rule, show_defaults)
+        _add_component_options(parser, kind, rules, show_defaults)
+
+
+def _add_component_options(
+    parser: argparse.ArgumentParser, kind: str, rules: dict[str, Option], show_defaults: bool
+) -> None:
+    """A group for the options of each component of the kind, or of several that share them."""
+    known = components(kind)
+    owners: dict[tuple[str, ...], list[Option]] = {}
+    for name, rule in rules.items():
+        users = tuple(user for user, cls in known.items() if name in cls.options())
+        if users:
+            owners.setdefault(users, []).append(rule)
+    for users, options in owners.items():
+        named = "any" if len(users) == len(known) else ", ".join(users)
+        group = parser.add_argument_group(f"{kind} {named}")
+        for rule in options:
+            _add_option(group, rule, show_defaults)
 
 
 def _add_option(group: argparse._ArgumentGroup, rule: Option, show_default: bool) -> None:

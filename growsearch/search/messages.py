@@ -60,7 +60,8 @@ class Assignment:
     options: ActorOptions
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"trial": self.trial.to_flat()}
+        options = asdict(self.options)
+        return vars(self) | {"trial": self.trial.to_flat(), "options": options}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Assignment":

@@ -2,27 +2,28 @@
 
 import math
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from growsearch.epochs.store import in_bytes
-from growsearch.trial.components import components
+from growsearch.search.kinds import Log, Sampler, Scheduler
+from growsearch.trial.components import SEARCH_KINDS, Component, component, components
+from growsearch.trial.config import is_option
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import suggestion
+from growsearch.trial.options import Option, Value, suggestion
 
-SCHEDULERS = ("none", "pareto", "asha", "median", "hyperband", "pbt")
-PAUSING = ("hyperband", "pbt")
-"""Those of Tune's that pause trials."""
-SAMPLERS = ("tpe", "nsga2", "gp")
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
-LOGS = ("tensorboard", "mlflow", "wandb")
-"""What else a search may be told to."""
+CHOSEN = ("scheduler", "sampler", "log")
+"""The kinds of components whose options are settings too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """InputError for a value that cannot be."""
+    """Each setting, and the components that the search is put together from.
+
+    Raises InputError for a value that breaks its rule, or settings that do not fit together.
+    """
 
     cpus_per_trial: int = 1
     """Cores, which are a trial's threads."""
@@ -42,26 +43,21 @@ class SearchSettings:
     """What precision "auto" comes to in this search, on all hosts; None: what it does on each."""
     epoch_timeout: float | None = None
     """Seconds after which an epoch counts as hanging, and its actor has failed."""
-    sampler: str | None = None
-    """tpe, nsga2 or gp: Optuna draws the trials; None: grid and random."""
-    scheduler: str = "none"
-    """pareto, which stops and pauses by ParetoStopping; Tune's own asha, median, hyperband or pbt;
-    or none."""
+    sampler: Sampler | None = None
+    """None: grid and random."""
+    scheduler: Scheduler = field(default_factory=lambda: _made("scheduler", [None], {})[0])
     costs: Sequence[str] = ("ppe",)
     metric: str = "val_accuracy"
-    """What accuracy is: that, or val_loss."""
-    alpha: float = 0.1
-    delta: float = 0.0
-    audit: float = 0.1
-    racing: float | None = None
+    """What accuracy is."""
     budget: str | None = None
     """Like "param_epochs=5e7": see Budget."""
-    log: Sequence[str] = ()
-    """tensorboard, mlflow, wandb: which of them are told of each epoch."""
+    log: tuple[Log, ...] = ()
     owner: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Names the search where epochs are claimed."""
 
     def __post_init__(self) -> None:
+        from growsearch.epochs.store import in_bytes
+
         gpus = self.gpus_per_trial
         in_bytes(self.state_megabytes)
         if self.max_concurrent is not None and self.max_concurrent < 1:
@@ -76,38 +72,123 @@ class SearchSettings:
             raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
         if self.max_failures < 0:
             raise InputError(f"max_failures={self.max_failures} is no number; give 0 or more")
-        for name, value, known in (
-            ("sampler", self.sampler, SAMPLERS),
-            ("scheduler", self.scheduler, SCHEDULERS),
-            ("metric", self.metric, tuple(components("metric"))),
-            *(("cost", cost, tuple(components("cost"))) for cost in self.costs),
-            *(("log", log, LOGS) for log in self.log),
-        ):
-            if value is not None and value not in known:
-                raise InputError(f"unknown {name} {value!r}{suggestion(value, known)}")
-        if self.racing is not None and self.scheduler != "pareto":
-            raise InputError(
-                f"racing={self.racing:g} belongs to scheduler 'pareto', but scheduler is "
-                f"{self.scheduler!r}; leave racing out or choose 'pareto'"
-            )
-        pauses = f"racing={self.racing:g}" if self.racing is not None else ""
-        if self.scheduler in PAUSING:
-            pauses = f"scheduler {self.scheduler!r}"
+        component("metric", self.metric)
+        for cost in self.costs:
+            component("cost", cost)
+        pauses, scheduler = self.scheduler.pauses, self.scheduler.name
         if pauses and self.store == "none":
             raise InputError(
                 f"{pauses} pauses trials, which go on from a store; leave out store 'none'"
             )
-        if self.scheduler in PAUSING and self.max_concurrent is not None:
+        if self.scheduler.tune_starts and self.max_concurrent is not None:
             raise InputError(
-                f"max_concurrent={self.max_concurrent} cannot be with scheduler "
-                f"{self.scheduler!r}, which has Tune start trials; set cpus_per_trial instead"
+                f"max_concurrent={self.max_concurrent} cannot be with scheduler {scheduler!r}, "
+                "which has Tune start trials; set cpus_per_trial instead"
             )
-        if self.scheduler == "pbt" and self.sampler is not None:
+        if self.scheduler.draws and self.sampler is not None:
             raise InputError(
-                f"scheduler 'pbt' draws trials itself, and so does sampler {self.sampler!r}; leave "
-                "one of them out"
+                f"scheduler {scheduler!r} draws trials itself, and so does sampler "
+                f"{self.sampler.name!r}; leave one of them out"
             )
         if self.epoch_timeout is not None and not self.epoch_timeout > 0:
             raise InputError(
                 f"epoch_timeout={self.epoch_timeout} is no time; give seconds, above 0"
             )
+
+    @classmethod
+    def from_flat(
+        cls, given: Mapping[str, Any], stored: Mapping[str, Any] | None = None
+    ) -> "SearchSettings":
+        """From settings and options of components by name; components by theirs, or themselves.
+
+        `stored` are those of an earlier run of the search, which hold where `given` has no other;
+        options of components that are not chosen any more are left out. InputError for a name
+        that does not exist, or an option that is given without its component.
+        """
+        known, rules = [f.name for f in fields(cls)], search_options()
+        values, options = {}, {}
+        for name, value in {**(stored or {}), **given}.items():
+            if name not in known and name not in rules:
+                known += rules
+                raise InputError(f"a search has no setting {name!r}{suggestion(name, known)}")
+            if name in known:
+                values[name] = value
+            elif value is not None:
+                options[name] = value
+        (values["scheduler"],) = _made("scheduler", [values.get("scheduler")], options)
+        if values.get("sampler") is not None:
+            (values["sampler"],) = _made("sampler", [values["sampler"]], options)
+        values["log"] = _made("log", values.get("log") or (), options)
+        settings = cls(**values)
+        used = {name for chosen in settings.components() for name in chosen.options()}
+        for name in given:
+            if name in options and name not in used:
+                raise InputError(settings._belongs(name, options[name]))
+        return settings
+
+    def _belongs(self, name: str, value: Any) -> str:
+        takers = [c for kind in CHOSEN for c in components(kind).values() if name in c.options()]
+        kind = takers[0].kind
+        chosen = [repr(c.name) for c in self.components() if c.kind == kind]
+        names = " or ".join(repr(taker.name) for taker in takers)
+        given = f"{value:g}" if isinstance(value, float) else value
+        return (
+            f"{name}={given} belongs to {kind} {names}, but {kind} is "
+            f"{', '.join(chosen) or 'not given'}; leave {name} out or choose {names}"
+        )
+
+    def components(self) -> list[Component]:
+        """The chosen components of the kinds whose options are settings too."""
+        sampler = [self.sampler] if self.sampler is not None else []
+        return [self.scheduler, *sampler, *self.log]
+
+    def to_flat(self) -> dict[str, Any]:
+        """The inverse of `from_flat`, in JSON's types.
+
+        Options that no chosen component has are there with their defaults, but for plugins'.
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["scheduler"] = self.scheduler.name
+        values["sampler"] = self.sampler.name if self.sampler is not None else None
+        values["log"] = [log.name for log in self.log]
+        for name, rule in search_options().items():
+            if not rule.plugin:
+                values[name] = rule.default
+        for chosen in self.components():
+            values |= chosen.values()
+        return values
+
+
+def search_options() -> dict[str, Option]:
+    """The options of all components that a search may choose, by name.
+
+    Raises InputError if one has the name of a setting or of a trial's option.
+    """
+    rules: dict[str, Option] = {}
+    settings = {f.name for f in fields(SearchSettings)}
+    for kind in CHOSEN:
+        for cls in components(kind).values():
+            for name, rule in cls.options().items():
+                if name in settings or is_option(name):
+                    raise InputError(
+                        f"option {name!r} of {kind} {cls.name!r} is also one of searches or "
+                        "trials; rename it"
+                    )
+                rules[name] = rule
+    return rules
+
+
+def _made(kind: str, names: Iterable[object], options: Mapping[str, Value]) -> Any:
+    """The components of these names, each with those of the `options` that it has.
+
+    The name None stands for the kind's default.
+    """
+    made = []
+    for name in dict.fromkeys(names):
+        if isinstance(name, Component) and name.kind == kind:
+            cls, own = type(name), name.values()
+        else:
+            cls = component(kind, SEARCH_KINDS[kind].default if name is None else name)
+            own = {}
+        made.append(cls(**own | {n: options[n] for n in cls.options() if n in options}))
+    return tuple(made)

@@ -145,6 +145,16 @@ SEARCH_KINDS = {
         "what scheduler and sampler take for accuracy", "growsearch.stopping.metrics",
         "val_accuracy",
     ),
+    "scheduler": Kind(
+        "which trials stop, pause or join while others run", "growsearch.tuning.schedulers", "none"
+    ),
+    "sampler": Kind(
+        "Optuna's sampler, which draws the trials and learns from how they end; without one they "
+        "are grid and random", "growsearch.tuning.samplers", None,
+    ),
+    "log": Kind(
+        "where epochs are written besides the study, one or more", "growsearch.tuning.logs", None
+    ),
 }  # fmt: skip
 """What a search is put together from, besides its trials."""
 EVERY_KIND = {**KINDS, **SEARCH_KINDS}

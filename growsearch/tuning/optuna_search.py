@@ -5,18 +5,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from growsearch.search.settings import SAMPLERS
+from growsearch.search.kinds import Sampler
 from growsearch.stopping.cost import costs, metric_of
+from growsearch.trial.components import component
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord
@@ -57,16 +58,7 @@ class ParetoOptunaSearch(OptunaSearch):
     own, such as "1.window" for space 1. Optuna has no grid: the points of a tune.grid_search become
     a choice. Two suggestions may be equal.
 
-    The first `startup_trials` are random; for NSGA-II the number is also the population size. The
-    samplers learn from different trials:
-
-    - tpe learns from completed trials, and from stopped and running trials as bad ones. While
-      completed trials are less than a tenth of the completed and stopped ones, some stopped trials
-      count as good. It models each field by itself, in several spaces too.
-    - nsga2 learns from completed trials. With several spaces it learns only "space" and the fields
-      that all spaces draw in the same way; other fields stay random.
-    - gp learns from completed and running trials, and from the same fields as nsga2. It is the
-      slowest: about a second a suggestion.
+    The first `startup_trials` are random; for NSGA-II the number is also the population size.
 
     With `storage`, a file, the study outlives the search. `optuna-dashboard sqlite:///FILE` shows
     it. A later search of the same spaces continues it; two searches must not use it at once. Trials
@@ -81,7 +73,7 @@ class ParetoOptunaSearch(OptunaSearch):
     def __init__(
         self,
         spaces: Sequence[Space],
-        sampler: str = "tpe",
+        sampler: str | Sampler = "tpe",
         *,
         costs: Sequence[str] = ("ppe",),
         accuracy: str = "val_accuracy",
@@ -90,8 +82,11 @@ class ParetoOptunaSearch(OptunaSearch):
         storage: str | Path | None = None,
         study_name: str = "growsearch",
     ) -> None:
+        chosen = sampler
+        if isinstance(chosen, str):
+            chosen = cast(Sampler, component("sampler", chosen)())
         self.objectives = [*costs, accuracy]
-        _check(sampler, self.objectives, seed, startup_trials)
+        _check(self.objectives, seed, startup_trials)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces = _optuna_spaces(spaces)
         self.examples = _examples(self._spaces, seed)
@@ -111,7 +106,8 @@ class ParetoOptunaSearch(OptunaSearch):
         trials = self.study.get_trials()
         self._take_over(trials)
         # The seed alone would draw the trials of an earlier search again.
-        self.study.sampler = _sampler(sampler, seed, len(trials), startup_trials)
+        (state,) = np.random.SeedSequence((seed, len(trials))).generate_state(1)
+        self.study.sampler = chosen.optuna_sampler(int(state), startup_trials)
 
     @property
     def running(self) -> list[str]:
@@ -307,21 +303,7 @@ def _whole_ends(name: str, values: Integer, q: Any) -> tuple[int, int]:
     return low * step, high * step
 
 
-def _sampler(kind: str, seed: int, drawn: int, startup_trials: int) -> BaseSampler:
-    """The sampler for a study with `drawn` trials; their number enters the random state."""
-    (state,) = np.random.SeedSequence((seed, drawn)).generate_state(1)
-    if kind == "tpe":
-        return TPESampler(seed=int(state), n_startup_trials=startup_trials)
-    if kind == "nsga2":
-        return NSGAIISampler(seed=int(state), population_size=startup_trials)
-    return GPSampler(
-        seed=int(state), n_startup_trials=startup_trials, warn_independent_sampling=False
-    )
-
-
-def _check(sampler: str, objectives: list[str], seed: int, startup_trials: int) -> None:
-    if sampler not in SAMPLERS:
-        raise InputError(f"unknown sampler {sampler!r}{suggestion(sampler, SAMPLERS)}")
+def _check(objectives: list[str], seed: int, startup_trials: int) -> None:
     # Test metrics are recorded but must not steer a search.
     known = [
         f.name

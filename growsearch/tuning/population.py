@@ -6,11 +6,11 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from growsearch.search.kinds import Queue
 from growsearch.search.messages import Assignment, trial_name
 from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
 from growsearch.trial.status import Status
 from growsearch.tuning.ray_private import Population
-from growsearch.tuning.trial_queue import TrialQueue
 
 FACTORS = (0.8, 1.2)
 
@@ -26,7 +26,7 @@ class PopulationBased(Population):
     Trials of the population take turns, an interval each.
     """
 
-    def __init__(self, queue: TrialQueue, *, interval: int, **metric: Any) -> None:
+    def __init__(self, queue: Queue, *, interval: int, **metric: Any) -> None:
         super().__init__(perturbation_interval=interval, custom_explore_fn=dict, **metric)
         self.queue, self.ledger = queue, queue.ledger
 

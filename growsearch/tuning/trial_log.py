@@ -7,18 +7,18 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from growsearch.search.kinds import Log
 from growsearch.search.ledger import Ledger
 from growsearch.search.messages import trial_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
-from growsearch.tuning.logs import LOGS_BY_NAME, Log, Run
 
 _LOG = logging.getLogger("growsearch")
 
 
 class TrialLog(tune.Callback):
-    """Follows the search of `ledger` and feeds the log called `name`.
+    """Follows the search of `ledger` and feeds `log`.
 
     A trial may be several of Tune's, and a result several epochs: so Tune's own callback hears of
     both from here. Which trials are in the log to their end is kept in the study; the others, also
@@ -26,12 +26,12 @@ class TrialLog(tune.Callback):
     fails is left, and made up for then. Raises InputError if it cannot start.
     """
 
-    def __init__(self, name: str, ledger: Ledger, owner: str) -> None:
-        self.name = name
+    def __init__(self, log: Log, ledger: Ledger, owner: str) -> None:
+        self.log = log
         self.ledger = ledger
         self.owner = owner
-        self.marks = ledger.folder / f"{name}.logged"
-        self.runs: dict[str, Run] = {}
+        self.marks = ledger.folder / f"{log.name}.logged"
+        self.runs: dict[str, Any] = {}
         """Those that are open, by their trials' names."""
         self.steps: dict[str, int] = {}
         """How many epochs of each trial are in the log."""
@@ -40,10 +40,10 @@ class TrialLog(tune.Callback):
     def setup(self, *args: Any, **info: Any) -> None:
         # made here and not before: the Tuner pickles its callbacks
         try:
-            self.log: Log = LOGS_BY_NAME[self.name](self.ledger.folder, self.owner)
+            self.writer = self.log.writer(self.ledger.folder, self.owner)
         except Exception as error:  # whatever servers and logins come to
             raise InputError(
-                f"log {self.name!r} cannot start ({one_line(error)}); mend its "
+                f"log {self.log.name!r} cannot start ({one_line(error)}); mend its "
                 "settings and go on with growsearch resume"
             ) from error
         self._try(self._take_over)
@@ -81,7 +81,7 @@ class TrialLog(tune.Callback):
             self.failed = True
             _LOG.warning(
                 "log %r has failed (%s); growsearch resume makes up for it",
-                self.name,
+                self.log.name,
                 one_line(error),
             )
 
@@ -90,35 +90,35 @@ class TrialLog(tune.Callback):
         complete = set(self.marks.read_text().split()) if self.marks.exists() else set()
         for name, history in self.ledger.read_histories().items():
             if name not in complete:
-                self.log.forget(self.log.run(self.ledger.trials[name]))
+                self.writer.forget(self.writer.run(self.ledger.trials[name]))
                 self._follow(name, history)
                 self._left(name)
 
-    def _open(self, name: str) -> Run:
+    def _open(self, name: str) -> Any:
         if name not in self.runs:
-            self.runs[name] = self.log.run(self.ledger.trials[name])
-            self.log.start(self.runs[name])
+            self.runs[name] = self.writer.run(self.ledger.trials[name])
+            self.writer.start(self.runs[name])
         return self.runs[name]
 
     def _follow(self, name: str, history: History) -> None:
         run, known = self._open(name), self.steps.get(name, 0)
         for record in history:
             if record.epoch > known:
-                self.log.step(run, record)
+                self.writer.step(run, record)
                 self.steps[name] = record.epoch
 
     def _left(self, name: str) -> None:
         """The trial has left its actor, perhaps to go on with another."""
         trial = self.ledger.trials[name]
         if not trial.status.ended:
-            if name in self.runs and self.log.rest(self.runs[name]):
+            if name in self.runs and self.writer.rest(self.runs[name]):
                 del self.runs[name]
             return
-        self.log.end(self._open(name), failed=trial.status is Status.FAILED)
+        self.writer.end(self._open(name), failed=trial.status is Status.FAILED)
         del self.runs[name]
         with self.marks.open("a") as file:
             file.write(f"{name}\n")
 
     def _close(self) -> None:
-        self.log.close(list(self.runs.values()))
+        self.writer.close(list(self.runs.values()))
         self.runs.clear()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,9 @@ from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
 from growsearch.search.ledger import Ledger, only_writer
 from growsearch.search.messages import ActorOptions, StoreAccess
-from growsearch.search.settings import PAUSING, SearchSettings
+from growsearch.search.settings import SearchSettings
 from growsearch.search.spaces import find_space
-from growsearch.stopping.cost import cost_of
-from growsearch.stopping.judge import ParetoStopping
+from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import create_study, read_info
 from growsearch.tasks.images.loading import load_trial_dataset
@@ -27,7 +26,6 @@ from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
-from growsearch.tuning.logs import check_logs
 from growsearch.tuning.search_space import (
     Space,
     draw_trials,
@@ -74,7 +72,7 @@ def run_search(
     loaded = load_plugins(plugins)
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
-    options = SearchSettings(**settings)
+    options = SearchSettings.from_flat(settings)
     drawn = checked = _drawn(spaces, trials, search_seed, options)
     if options.sampler is not None:
         checked = _sampler(spaces, options, search_seed).examples
@@ -87,8 +85,7 @@ def run_search(
     searched = searched_fields(spaces)
     if options.from_scratch and "policy" not in searched:
         searched.insert(0, "policy")
-    if options.scheduler == "pbt":
-        searched.append("optimizer_changes")
+    searched += (name for name in options.scheduler.varies if name not in searched)
     text = find_space(space_file).read_text()
     folder = create_study(
         out,
@@ -99,7 +96,7 @@ def run_search(
         trials=trials or len(drawn),
         search_seed=search_seed,
         resources_per_trial=resources,
-        settings=asdict(options),
+        settings=options.to_flat(),
         plugins=describe(loaded),
     ).resolve()
     keep_plugins(folder, loaded)
@@ -123,7 +120,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
     plugins = load_kept(folder, info)
-    options = SearchSettings(**info["settings"] | changes)
+    options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
         if extend is not None:
@@ -151,23 +148,10 @@ def _drawn(
     if options.sampler is None:
         return draw_trials(spaces, trials, seed)
     if trials is None or trials < 1:
-        raise InputError(f"how many trials? sampler {options.sampler!r} draws any; give --trials")
+        raise InputError(
+            f"how many trials? sampler {options.sampler.name!r} draws any; give --trials"
+        )
     return []
-
-
-def judge_of(options: SearchSettings, seed: int) -> ParetoStopping | None:
-    """What scheduler "pareto" decides by."""
-    if options.scheduler != "pareto":
-        return None
-    return ParetoStopping(
-        costs=options.costs,
-        alpha=options.alpha,
-        delta=options.delta,
-        audit=options.audit,
-        racing=options.racing,
-        seed=seed,
-        metric=options.metric,
-    )
 
 
 def _sampler(
@@ -189,8 +173,9 @@ def _sampler(
 def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
     """What each trial reserves, if there are data and resources for all and all settings can be."""
     parse_budget(options.budget)
-    judge_of(options, seed=0)
-    check_logs(options.log)
+    options.scheduler.judge(options.costs, metric_of(options.metric), seed=0)
+    for log in options.log:
+        log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
     _check_data(drawn)
@@ -212,7 +197,6 @@ def _run(
 ) -> SearchEnd:  # fmt: skip
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
-    from growsearch.tuning.schedulers import blind_spots, scheduler_of
     from growsearch.tuning.shared_data import shared_datasets
     from growsearch.tuning.trainable import GrowingTrial
     from growsearch.tuning.trial_log import TrialLog
@@ -221,9 +205,10 @@ def _run(
     ray, tune = start_ray()
     info = read_info(ledger.folder)
     budget = Budget(ledger, parse_budget(options.budget))
-    judge = judge_of(options, info["search_seed"])
+    chosen, metric = options.scheduler, metric_of(options.metric)
+    judge = chosen.judge(options.costs, metric, info["search_seed"])
     concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
-    if options.scheduler in PAUSING:
+    if chosen.tune_starts:
         concurrent = math.inf
     sampler, trials = None, 0
     expected = [trial.config for trial in ledger.trials.values()]
@@ -240,11 +225,11 @@ def _run(
         options=_actor_options(ledger, options, plugins),
         sampler=sampler,
         trials=trials,
-        resume=judge.next_to_resume if judge and judge.racing else None,
+        resume=chosen.resume(judge),
         budget=budget,
     )
-    scheduler = scheduler_of(queue, options, judge)
-    logs = [TrialLog(name, ledger, options.owner) for name in dict.fromkeys(options.log)]
+    scheduler = chosen.tune_scheduler(queue, metric, judge)
+    logs = [TrialLog(log, ledger, options.owner) for log in options.log]
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(
@@ -257,7 +242,7 @@ def _run(
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                SearchProgress(ledger, info["searched"], judge, [*notes, *blind_spots(options)]),
+                SearchProgress(ledger, info["searched"], judge, [*notes, *chosen.notes(metric)]),
                 *logs,
             ],
             verbose=0,

@@ -1,0 +1,1 @@
+"""What stops and pauses the trials of a search: a scheduler in each module."""

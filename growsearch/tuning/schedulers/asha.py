@@ -1,0 +1,37 @@
+"""Asynchronous successive halving."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from growsearch.search.kinds import Queue, Scheduler
+from growsearch.trial.components import register
+from growsearch.tuning.one_metric import by_epoch, longest
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+
+    from growsearch.stopping.cost import Metric
+    from growsearch.stopping.judge import ParetoStopping
+
+
+@register("scheduler", "asha", source="Li et al. 2018, arXiv:1810.05934")
+@dataclass(frozen=True, kw_only=True)
+class ASHA(Scheduler):
+    """Stops trials by asynchronous successive halving, which is Tune's own."""
+
+    tune_starts = False
+    draws = False
+    pauses = None
+
+    def tune_scheduler(
+        self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
+    ) -> "TrialScheduler":
+        from ray.tune.schedulers import AsyncHyperBandScheduler
+
+        from growsearch.stopping.racing import GRACE
+        from growsearch.tuning.over_ledger import OverLedger
+
+        asha = AsyncHyperBandScheduler(
+            **by_epoch(metric), grace_period=GRACE, max_t=longest(queue.ledger)
+        )
+        return OverLedger(queue.ledger, asha)

@@ -1,0 +1,33 @@
+"""No scheduler."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from growsearch.search.kinds import Queue, Scheduler
+from growsearch.trial.components import register
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+
+    from growsearch.stopping.cost import Metric
+    from growsearch.stopping.judge import ParetoStopping
+
+
+@register("scheduler", "none")
+@dataclass(frozen=True, kw_only=True)
+class NoScheduler(Scheduler):
+    """Runs each trial to its end, first in, first out."""
+
+    tune_starts = False
+    draws = False
+    pauses = None
+
+    def tune_scheduler(
+        self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
+    ) -> "TrialScheduler":
+        from ray.tune.schedulers import FIFOScheduler
+
+        return FIFOScheduler()
+
+    def notes(self, metric: "Metric") -> list[str]:
+        return []

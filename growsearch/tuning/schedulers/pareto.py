@@ -1,0 +1,65 @@
+"""Safe stopping and racing of trials by cost and accuracy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from growsearch.search.kinds import Queue, Resume, Scheduler
+from growsearch.trial.components import register
+from growsearch.trial.options import option
+
+if TYPE_CHECKING:
+    from ray.tune.schedulers import TrialScheduler
+
+    from growsearch.stopping.cost import Metric
+    from growsearch.stopping.judge import ParetoStopping
+
+
+@register("scheduler", "pareto")
+@dataclass(frozen=True, kw_only=True)
+class Pareto(Scheduler):
+    """Stops trials that cannot reach the front of cost and accuracy. With racing, it also pauses
+    those that others of equal cost leave behind.
+    """
+
+    tune_starts = False
+    draws = False
+
+    alpha: float = option(
+        0.1, "share of trials whose accuracy may exceed its bound", above=0, most=1
+    )
+    delta: float = option(0.0, "accuracy that the front may lose, in points", least=0)
+    audit: float = option(
+        0.1, "share of trials that run to their end whatever happens, to calibrate and check the "
+        "bound", least=0, most=1,
+    )  # fmt: skip
+    racing: float | None = option(
+        None, "at each step of cost one trial in this many continues, the others pause until "
+        "nothing else is left to do", above=1, default_help="off",
+    )  # fmt: skip
+
+    @property
+    def pauses(self) -> str | None:
+        return f"racing={self.racing:g}" if self.racing is not None else None
+
+    def judge(self, costs: Sequence[str], metric: "Metric", seed: int) -> "ParetoStopping":
+        from growsearch.stopping.judge import ParetoStopping
+
+        return ParetoStopping(
+            costs=costs, alpha=self.alpha, delta=self.delta, audit=self.audit, racing=self.racing,
+            seed=seed, metric=metric.name,
+        )  # fmt: skip
+
+    def tune_scheduler(
+        self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
+    ) -> "TrialScheduler":
+        from growsearch.tuning.pareto_scheduler import ParetoScheduler
+
+        assert judge is not None
+        return ParetoScheduler(queue.ledger, judge)
+
+    def resume(self, judge: "ParetoStopping | None") -> Resume | None:
+        return judge.next_to_resume if judge is not None and judge.racing else None
+
+    def notes(self, metric: "Metric") -> list[str]:
+        return []

@@ -1,0 +1,274 @@
+"""Schedulers, samplers and logs: of growsearch, and from a user's file."""
+
+import json
+import re
+import sys
+from itertools import product
+
+import pytest
+
+from growsearch.cli import main
+from growsearch.search.kinds import Scheduler
+from growsearch.search.settings import SearchSettings
+from growsearch.study.results import read_info, read_study, summarize
+from growsearch.trial import components as registry
+from growsearch.trial.components import components, register
+from growsearch.trial.errors import InputError
+
+PLUGIN = '''
+"""Stops each trial after some epochs; draws at random; writes a line for each epoch."""
+
+from dataclasses import dataclass
+
+from growsearch.search.kinds import Log, LogWriter, Sampler, Scheduler
+from growsearch.trial.components import register
+from growsearch.trial.options import option
+
+
+@register("scheduler", "early")
+@dataclass(frozen=True, kw_only=True)
+class Early(Scheduler):
+    """Stops each trial early."""
+
+    tune_starts = draws = False
+    pauses = None
+
+    early_epochs: int = option(2, "how many epochs each trial has", least=1)
+
+    def tune_scheduler(self, queue, metric, judge):
+        from ray.tune.schedulers import FIFOScheduler
+
+        last = self.early_epochs
+
+        class Stops(FIFOScheduler):
+            def on_trial_result(self, controller, trial, result):
+                return self.STOP if result["epoch"] >= last else self.CONTINUE
+
+        return Stops()
+
+
+@register("sampler", "dice")
+@dataclass(frozen=True, kw_only=True)
+class Dice(Sampler):
+    """Draws at random."""
+
+    def optuna_sampler(self, seed, startup_trials):
+        from optuna.samplers import RandomSampler
+
+        return RandomSampler(seed)
+
+
+@register("log", "lines")
+@dataclass(frozen=True, kw_only=True)
+class Lines(Log):
+    """A file with a line for each epoch."""
+
+    lines_file: str = option("lines.txt", "the file, in the study's folder")
+
+    def writer(self, folder, owner):
+        return Writer(folder / self.lines_file)
+
+
+class Writer(LogWriter):
+    def __init__(self, path):
+        self.path = path
+
+    def run(self, trial):
+        return trial.name
+
+    def forget(self, run):
+        pass
+
+    def start(self, run):
+        self.write(f"start {run}")
+
+    def step(self, run, record):
+        self.write(f"{run} {record.epoch}")
+
+    def end(self, run, failed):
+        self.write(f"end {run}")
+
+    def close(self, unfinished):
+        self.write(f"close {len(unfinished)}")
+
+    def write(self, line):
+        with self.path.open("a") as file:
+            print(line, file=file)
+'''
+SPACE = """
+from ray import tune
+
+param_space = {
+    "policy": "none", "epochs": 4, "train_size": 100, "lr": tune.loguniform(0.01, 0.1),
+}
+"""
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """What a test registers is gone after it."""
+    for kind in registry.EVERY_KIND:
+        components(kind)
+    known = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", known)
+    yield
+    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def plugin(tmp_path, own_registry):
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    (tmp_path / "space.py").write_text(SPACE)
+    return ["--plugin", f"{tmp_path}/plugin.py"]
+
+
+def shutdown():
+    import ray
+
+    ray.shutdown()
+
+
+def test_a_users_components_are_offered_with_their_options(plugin, capsys):
+    with pytest.raises(SystemExit):
+        main(["search", *plugin, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--scheduler asha|early|hyperband|median|none|pareto|pbt" in text
+    assert "--sampler dice|gp|nsga2|tpe" in text
+    assert "--log lines|mlflow|tensorboard|wandb" in text
+    assert "--early-epochs int how many epochs each trial has (default: 2)" in text
+    assert "--lines-file str the file, in the study's folder (default: lines.txt)" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--early-epochs 3", "early_epochs=3 belongs to scheduler 'early', but scheduler is "
+         "'none'; leave early_epochs out or choose 'early'"),
+        ("--scheduler early --early-epochs 0", "early_epochs must be at least 1, but got 0"),
+        ("--scheduler earl", "unknown scheduler 'earl'; did you mean 'early'?"),
+        ("--scheduler early --racing 3", "racing=3 belongs to scheduler 'pareto', but scheduler is "
+         "'early'; leave racing out or choose 'pareto'"),
+        ("--lines-file a --log mlflow", "lines_file=a belongs to log 'lines', but log is 'mlflow'; "
+         "leave lines_file out or choose 'lines'"),
+    ],
+)  # fmt: skip
+def test_a_users_components_are_checked(plugin, tmp_path, capsys, options, message):
+    search = ["search", f"{tmp_path}/space.py", *plugin, "--out", f"{tmp_path}/out"]
+    assert main([*search, *options.split()]) == 2
+    assert capsys.readouterr().err == f"growsearch search: error: {message}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_users_components_run_a_search(plugin, tmp_path, request):
+    request.addfinalizer(shutdown)
+    out = tmp_path / "out"
+    options = [
+        "--trials",
+        "2",
+        "--scheduler",
+        "early",
+        "--early-epochs",
+        "3",
+        "--sampler",
+        "dice",
+        "--log",
+        "lines",
+    ]
+    assert main(["search", f"{tmp_path}/space.py", *plugin, *options, "--out", str(out)]) == 0
+    study = read_study(out)
+    trials = summarize(study)
+    assert trials["status"].tolist() == ["stopped"] * 2
+    assert trials["epochs"].tolist() == [3, 3]
+    assert trials["config/lr"].nunique() == 2
+    lines = (out / "lines.txt").read_text().splitlines()
+    for name in trials["trial_id"]:
+        mine = [line for line in lines if name in line.split()]
+        assert mine == [f"start {name}", *(f"{name} {n}" for n in (1, 2, 3)), f"end {name}"]
+    assert lines[-1] == "close 0"
+    settings = read_info(out)["settings"]
+    chosen = {name: settings[name] for name in ("scheduler", "early_epochs", "sampler", "log")}
+    assert chosen == {
+        "scheduler": "early", "early_epochs": 3, "sampler": "dice", "log": ["lines"]
+    }  # fmt: skip
+
+
+def test_an_option_that_is_also_a_trials_is_refused_in_one_line(own_registry, tmp_path, capsys):
+    path = tmp_path / "plugin.py"
+    path.write_text(PLUGIN.replace("early_epochs", "epochs"))
+    assert main(["search", "--plugin", str(path), "--help"]) == 2
+    assert re.fullmatch(
+        "growsearch: error: option 'epochs' of scheduler 'early' is also one of searches or "
+        "trials; rename it\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_a_component_without_its_method_is_refused(own_registry):
+    with pytest.raises(InputError, match="must define tune_scheduler"):
+        register("scheduler", "empty")(type("Empty", (Scheduler,), {}))
+
+
+def test_a_scheduler_that_says_nothing_more_gets_the_safe_answers(own_registry):
+    methods = {"tune_scheduler": lambda self, queue, metric, judge: None}
+    register("scheduler", "quiet")(type("Quiet", (Scheduler,), methods))
+    refused = {
+        "pauses trials": {"store": "none"},
+        "has Tune start trials": {"max_concurrent": 1},
+        "draws trials itself": {"sampler": "tpe"},
+    }
+    for message, setting in refused.items():
+        with pytest.raises(InputError, match=f"scheduler 'quiet'.* {message}"):
+            SearchSettings.from_flat({"scheduler": "quiet", **setting})
+    quiet = SearchSettings.from_flat({"scheduler": "quiet"}).scheduler
+    (note,) = quiet.notes(components("metric")["val_loss"]())
+    assert note.startswith("scheduler 'quiet' compares val_loss at equal epochs: it is blind")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "setting"), list(product(components("scheduler"), ["store", "max_concurrent"]))
+)
+def test_only_schedulers_that_pause_need_a_store_and_start_trials(scheduler, setting):
+    """Tune's HyperBand and its population based training pause trials by themselves."""
+    given = {"scheduler": scheduler, setting: "none" if setting == "store" else 2}
+    if scheduler in ("hyperband", "pbt"):
+        with pytest.raises(InputError, match=f"scheduler {scheduler!r}"):
+            SearchSettings.from_flat(given)
+    else:
+        assert SearchSettings.from_flat(given).scheduler.name == scheduler
+
+
+def test_settings_keep_their_flat_form():
+    """The names and values that studies have had so far, also for what is not used."""
+    flat = SearchSettings.from_flat({"owner": "me", "log": ["tensorboard"]}).to_flat()
+    assert json.loads(json.dumps(flat)) == {
+        "cpus_per_trial": 1, "gpus_per_trial": None, "max_concurrent": None,
+        "from_scratch": False, "store": None, "keep_states": "forks", "state_megabytes": None,
+        "max_failures": 2, "auto_precision": None, "epoch_timeout": None, "sampler": None,
+        "scheduler": "none", "costs": ["ppe"], "metric": "val_accuracy", "alpha": 0.1,
+        "delta": 0.0, "audit": 0.1, "racing": None, "budget": None, "log": ["tensorboard"],
+        "owner": "me",
+    }  # fmt: skip
+
+
+def test_a_resumed_search_has_its_settings_and_those_that_are_new():
+    raced = {"scheduler": "pareto", "racing": 3, "alpha": 0.2, "sampler": "gp"}
+    stored = json.loads(json.dumps(SearchSettings.from_flat(raced).to_flat()))
+    assert SearchSettings.from_flat({}, stored).to_flat() == stored
+    assert SearchSettings.from_flat({"delta": 1}, stored).scheduler.values() == {
+        "alpha": 0.2, "delta": 1.0, "audit": 0.1, "racing": 3.0
+    }  # fmt: skip
+    assert SearchSettings.from_flat({"scheduler": "asha"}, stored).scheduler.name == "asha"
+    with pytest.raises(InputError, match="delta=1 belongs to scheduler 'pareto'"):
+        SearchSettings.from_flat({"scheduler": "asha", "delta": 1}, stored)
+
+
+def test_a_setting_that_does_not_exist_is_named_with_the_nearest():
+    with pytest.raises(InputError, match=r"no setting 'racin'; did you mean 'racing'\?"):
+        SearchSettings.from_flat({"racin": 3})
+
+
+def test_a_component_itself_may_be_a_setting():
+    pareto = components("scheduler")["pareto"](racing=2)
+    settings = SearchSettings.from_flat({"scheduler": pareto, "alpha": 0.3})
+    assert settings.scheduler.values() == {"alpha": 0.3, "delta": 0.0, "audit": 0.1, "racing": 2.0}
