@@ -4,19 +4,16 @@ import copy
 
 import pytest
 
-from growsearch.tuning.cluster import start_ray
-
 EPOCHS = 3
 
 
 @pytest.fixture(scope="module")
-def events(tmp_path_factory):
+def events(ray, tmp_path_factory):
     """Of a search whose second trial its scheduler stops, and whose third joins when they end."""
-    import ray
+    from ray import tune
     from ray.tune.schedulers import FIFOScheduler
     from ray.tune.search.basic_variant import BasicVariantGenerator
 
-    _, tune = start_ray()
     seen = []
 
     class Toy(tune.Trainable):
@@ -101,8 +98,7 @@ def events(tmp_path_factory):
     ).fit()
     seen.append(("resets", max(r.metrics["resets"] for r in results), len(results.errors)))
     seen.append(("held", queue.held, len(results)))
-    yield seen
-    ray.shutdown()
+    return seen
 
 
 def test_a_generator_that_holds_its_trials_back_is_asked_again(events):

@@ -18,18 +18,14 @@ from growsearch.study.results import config_of, read_study
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
-from growsearch.tuning.cluster import start_ray
 from growsearch.tuning.shared_data import data_key, shared_datasets
 
 OPTIONS = {"dataset": "mnist", "policy": "none", "architecture": "1-1-1", "epochs": 1, "lr": 0.1}
 
 
-@pytest.fixture(scope="module")
-def ray():
-    ray, _ = start_ray()
+@pytest.fixture(autouse=True, scope="module")
+def _pickles(ray):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
-    yield ray
-    ray.shutdown()
 
 
 @pytest.fixture
