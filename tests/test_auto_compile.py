@@ -96,6 +96,7 @@ print(next(Trainer(trial)).compiled)
 """
 
 
+@pytest.mark.slow
 def test_where_compiling_fails_auto_says_so_once_and_does_not(tmp_path):
     """With a compiler that makes nothing."""
     environment = os.environ | {

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import WAYS_TO_GROW
+from conftest import WAYS_TO_GROW, first_quick
 
 from growsearch.epochs.store import EpochStore
 from growsearch.schedules.rates import adaptive_cosine
@@ -56,6 +56,7 @@ def test_the_same_trial_again_is_the_same_to_the_last_bit(undisturbed):
     assert list(Trainer(config)) == records
 
 
+@pytest.mark.slow
 def test_the_same_trial_in_another_process_is_the_same_to_the_last_bit(undisturbed):
     config, records = undisturbed
     code = (
@@ -159,7 +160,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """Also in the middle of initializing new blocks, and of fine-tuning."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
