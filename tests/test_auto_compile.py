@@ -70,6 +70,7 @@ def test_what_is_measured_once_decides_for_each_trial_by_its_length(config, cach
     assert decided(replace(config, epochs=2000)) == "off"
 
 
+@pytest.mark.slow
 def test_a_trial_that_auto_compiles_is_the_one_with_compile_on(config, cache):
     """Of AutoGrow's epochs, those of fine-tuning count: it may have no others."""
     grows = TrialConfig(

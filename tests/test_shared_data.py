@@ -69,6 +69,7 @@ def _place(address):
     raise AssertionError(address)
 
 
+@pytest.mark.slow
 def test_two_trials_train_on_the_same_memory_as_each_alone(ray, mnist):
     configs = [TrialConfig(**OPTIONS, data_dir=str(mnist), seed=seed) for seed in (1, 2)]
     shared = ray.put(shared_datasets(configs))

@@ -101,6 +101,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
 
 
+@pytest.mark.slow
 def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(
     undisturbed, tmp_path, caplog
 ):
@@ -429,6 +430,7 @@ trainer.save(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path):
     """2,000 blocks take 600 MB, of which the process has 256."""
@@ -465,6 +467,7 @@ print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reaso
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
     """Gradients of 300 blocks take 89 MB, of which the process has 64."""
