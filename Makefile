@@ -1,14 +1,14 @@
-# make demo | test | lint | benchmark: each sets up its own environment in .venv first.
+# make demo | test | test-slow | lint | wheel-check | release-check | benchmark: each sets up its own environment in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test test-slow lint wheel-check release-check benchmark clean
 .DEFAULT_GOAL := test
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "growsearch needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
@@ -16,15 +16,29 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/growsearch search search_spaces/lipgrow.py --dataset digits --trials 8 --out $(OUT)
+	$(BIN)/growsearch search lipgrow --dataset digits --trials 8 --out $(OUT)
+
+# two processes; the tests of a file stay in one of them, and share its fixtures
+LANE := $(BIN)/pytest -n 2 --dist loadfile
 
 test: $(VENV)/installed
-	$(BIN)/pytest
+	$(LANE) -m 'not slow'
+
+test-slow: $(VENV)/installed
+	$(LANE) -m slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the wheel outside the clone, beside the packages of .venv
+wheel-check: $(VENV)/installed
+	.ci/wheel $(VENV)
+
+# the wheel for PYTHON with the newest versions of all that it needs: downloads some 6 GB
+release-check: $(VENV)/installed
+	.ci/wheel $(VENV) $(PYTHON)
 
 benchmark: $(VENV)/installed
 	$(BIN)/python benchmarks/trainer.py --quick

@@ -10,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History
 
+settings.register_profile("any machine", deadline=None)  # busy ones too
+settings.load_profile("any machine")
+
 ROOT = Path(__file__).parent.parent
 
 os.environ["GROWSEARCH_PRECISION"] = "float32"  # also in processes that a test starts
+os.environ["OMP_NUM_THREADS"] = "1"  # likewise: more threads would wait for busy cores
 
 WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
@@ -39,10 +44,30 @@ WAYS_TO_GROW = [
 """Fields of trials of six epochs, one for each way to grow."""
 
 
+def first_quick(cases: list, quick: int = 2) -> list:
+    """The cases of a test, all but the first ones slow: each is quick, and they are many."""
+    return [*cases[:quick], *(pytest.param(c, marks=pytest.mark.slow) for c in cases[quick:])]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """A trial of a search has one thread; equal thread counts make records comparable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray on this machine, which stays for the next module that wants it."""
+    from growsearch.tuning.cluster import start_ray
+
+    return start_ray()[0]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ray_ends():
+    yield
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -143,13 +168,39 @@ def plain(value):
 RECORD = [f.name for f in fields(EpochRecord) if f.compare]
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def actors():
-    """Ids of the trials' processes on this machine."""
-    found = set()
+    """The processes of trials in a Ray that this process has started, by their raylets."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # the process just ended
-            command = path.read_bytes()
+            pid, command = int(path.parent.name), path.read_bytes()
             # The command line of a trial has one of these names.
-            if b"GrowingTrial" in command or b"ResourceTrainable" in command:
-                found.add(int(path.parent.name))
+            is_trial = b"GrowingTrial" in command or b"ResourceTrainable" in command
+            if is_trial and parent(raylet := parent(pid)) == os.getpid():
+                found[pid] = raylet
     return found
+
+
+def run(capsys, *arguments: object) -> tuple[int, str, str]:
+    """The exit code of growsearch, what it printed, and its errors."""
+    from growsearch.cli import main
+
+    try:
+        code = main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def farthest_first(n, first, distance):
+    """By all pairs: always the farthest from all before it; of equals the one listed first."""
+    order = [first]
+    while len(order) < n:
+        rest = [i for i in range(n) if i not in order]
+        order.append(max(rest, key=lambda i: min(distance(i, j) for j in order)))
+    return order

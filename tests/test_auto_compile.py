@@ -70,6 +70,7 @@ def test_what_is_measured_once_decides_for_each_trial_by_its_length(config, cach
     assert decided(replace(config, epochs=2000)) == "off"
 
 
+@pytest.mark.slow
 def test_a_trial_that_auto_compiles_is_the_one_with_compile_on(config, cache):
     """Only AutoGrow's fine-tuning epochs are certain, so only they count as the length."""
     grows = TrialConfig(
@@ -96,6 +97,7 @@ print(next(Trainer(trial)).compiled)
 """
 
 
+@pytest.mark.slow
 def test_where_compiling_fails_auto_says_so_once_and_does_not(tmp_path):
     """The compiler is `false`, which always fails."""
     environment = os.environ | {

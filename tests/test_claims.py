@@ -135,6 +135,7 @@ def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, 
     assert claims_in(place) == []
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_trial_and_train_each_of_its_epochs_once(tmp_path, place):
     """Both start together; starting takes about as long as training."""
     options = "train --policy fixed --growth-epochs 5 10 --epochs 15 --lr 0.1 --store"

@@ -2,23 +2,13 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import RECORD, ROOT
+from conftest import RECORD, ROOT, run
 
-from growsearch.cli import main
 from growsearch.study.results import read_info, read_study
 from growsearch.trial.config import every_option
 
 QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]
 SPACE = str(ROOT / "search_spaces/lipgrow.py")
-
-
-def run(capsys, *arguments: object) -> tuple[int, str, str]:
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_train_shows_each_epoch_marks_growth_and_closes_with_a_summary(capsys, tmp_path):
@@ -86,7 +76,7 @@ def test_a_store_is_listed_verified_and_collected(capsys, tmp_path):
 
 
 def test_the_plan_of_a_grid_is_exact_and_comes_before_anything_runs(capsys):
-    code, out, _ = run(capsys, "plan", ROOT / "search_spaces/growth_epochs_grid.py")
+    code, out, _ = run(capsys, "plan", "growth_epochs_grid")
     assert code == 0
     assert out == "28 trials of 1,120 epochs in all\n588 distinct: 1.90 times fewer with --store\n"
 
@@ -142,6 +132,8 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
         ("train --colour red", "unrecognized arguments: --colour red"),
         ("report nowhere", "'nowhere' is not a study"),
         ("search nowhere.py --trials 1", "'nowhere.py' is not a file"),
+        ("search lipgrw --trials 1", "'lipgrw' is not a file, and no built-in search space"),
+        ("plan lipgrw", "give a path or one of autogrow, autogrow_ablation"),
         (f"search {SPACE}", "give --trials"),
         (f"search {SPACE} --trials 0", "trials=0"),
         (f"search {SPACE} --trials 2 --dataset digts", "'digts'; did you mean 'digits'"),

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 
 import pandas as pd
@@ -56,14 +55,8 @@ def raylet_of(node):
 
 
 def trials_on(node):
-    """Ids of the trial processes that the node's raylet started."""
-    raylet, found = raylet_of(node), set()
-    for pid in actors():
-        with suppress(OSError):  # the process just ended
-            state = Path(f"/proc/{pid}/stat").read_text()
-            if int(state.rpartition(")")[2].split()[1]) == raylet:
-                found.add(pid)
-    return found
+    """The processes of trials whose parent is the node's raylet."""
+    return [pid for pid, raylet in actors().items() if raylet == raylet_of(node)]
 
 
 def check_alone(rows):
@@ -75,6 +68,7 @@ def check_alone(rows):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(cluster, tmp_path):
     (lost,) = cluster.worker_nodes
     (tmp_path / "space.py").write_text(SPACE)
@@ -109,6 +103,7 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
         check_alone(rows)
 
 
+@pytest.mark.slow
 def test_a_trial_does_not_go_on_where_sums_round_otherwise_and_loses_nothing(tmp_path):
     """ATEN_CPU_CAPABILITY=default stands for a processor without AVX2."""
     space, out = tmp_path / "space.py", tmp_path / "out"

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import RECORD, plain
+from conftest import RECORD, plain, run
+from image_folders import dataset_of, epoch_of, evaluated, use_workers, write
 from PIL import Image
-from test_cli import run
-from test_imagenet import dataset_of, epoch_of, evaluated, use_workers, write
 from torchvision.transforms import CenterCrop, Resize
 
 from growsearch import Trainer, TrialConfig

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import WAYS_TO_GROW
+from conftest import WAYS_TO_GROW, first_quick
 
 from growsearch.epochs.store import RECORDS, STATES, EpochStore
 from growsearch.trainer import Trainer
@@ -34,7 +34,7 @@ def files(store, kind):
     return [entry.path for entry in store.entries(kind)]
 
 
-@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
 def test_trained_and_replayed_are_the_undisturbed_run_to_the_last_bit(store, fields):
     config = TrialConfig(**SHORT | fields)
     alone = list(Trainer(config))
@@ -50,7 +50,7 @@ def test_trained_and_replayed_are_the_undisturbed_run_to_the_last_bit(store, fie
 
 
 @pytest.mark.parametrize("keep_states", ["all", "forks", "last"])
-@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
 def test_a_trial_that_was_killed_goes_on_from_its_newest_epoch(store, fields, keep_states):
     config = TrialConfig(**SHORT | fields)
     records = list(Trainer(config))
@@ -64,6 +64,7 @@ def test_a_trial_that_was_killed_goes_on_from_its_newest_epoch(store, fields, ke
     assert reused(again) == [True] * 4 + [False] * (len(records) - 4)
 
 
+@pytest.mark.slow
 def test_schedules_share_their_prefix_and_pay_for_what_is_new(store):
     """Growths after epochs (2, 4), (2, 5), (3, 5) need 6, then 2, then 4 new epochs."""
     paid = {}
@@ -75,6 +76,7 @@ def test_schedules_share_their_prefix_and_pay_for_what_is_new(store):
     assert paid == {(2, 4): 6, (2, 5): 2, (3, 5): 4}
 
 
+@pytest.mark.slow
 def test_policies_initializers_and_schedules_share_until_they_differ(store):
     first = TrialConfig(policy="fixed", growth_epochs=3, **SHORT)
     list(Trainer(first, store=store))
@@ -115,6 +117,7 @@ def test_details_of_lipschitz_are_remembered_for_who_wants_them(store):
     assert records == list(Trainer(wants))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", ["all", "every other", "all but the first"])
 def test_a_state_that_is_gone_is_trained_again_from_the_nearest(store, dropped):
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
@@ -194,6 +197,7 @@ def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     assert list(Trainer(config, store=store)) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_states", ["all", "forks"])
 def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_states):
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
@@ -222,6 +226,7 @@ def test_nothing_unfinished_is_left_and_no_entry_is_seen_before_it_is_whole(stor
         assert all(store.is_whole(path) for path in files(store, kind))
 
 
+@pytest.mark.slow
 def test_keys_are_the_same_in_another_process_and_spelling(store):
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
     trainer = Trainer(config, store=store)

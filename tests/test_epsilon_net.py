@@ -1,16 +1,8 @@
+from conftest import farthest_first
 from hypothesis import given
 from hypothesis import strategies as st
 
 from growsearch.stopping.epsilon_net import EpsilonNet
-
-
-def farthest_first(n, first, distance):
-    """The reference: each index is the farthest from all before it, on a tie the first listed."""
-    order = [first]
-    while len(order) < n:
-        rest = [i for i in range(n) if i not in order]
-        order.append(max(rest, key=lambda i: min(distance(i, j) for j in order)))
-    return order
 
 
 def order_of(positions):

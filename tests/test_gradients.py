@@ -9,6 +9,7 @@ import re
 
 import pytest
 import torch
+from conftest import first_quick
 
 from growsearch.tasks.images.images import Images
 from growsearch.tasks.images.networks import build_network
@@ -178,7 +179,7 @@ def test_replayed_steps_train_like_those_computed_as_they_come(small, device, pr
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("initializer", ["clone", "adam", "partial"])
+@pytest.mark.parametrize("initializer", first_quick(["clone", "adam", "partial"], 1))
 def test_a_trial_whose_steps_are_replayed_has_the_same_records(small, initializer, monkeypatch):
     """The trial grows twice; each grown network is recorded again."""
     config = TrialConfig(**small, initializer=initializer, device="cpu")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_folders import colour, dataset_of, epoch_of, evaluated, use_workers, write
 from PIL import Image
 from scipy.stats import ks_2samp
 from torchvision.transforms import CenterCrop, RandomResizedCrop, Resize
@@ -28,22 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create 2 wo
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def colour(label: int, number: int) -> tuple[int, int, int]:
-    return 60 * label, 12 * number, 128
-
-
-def write(root: Path, train: int = 6, val: int = 3, classes: int = 2) -> Path:
-    """Writes pictures of one colour each, which JPEG keeps; `val` continues `train`'s numbers."""
-    names, suffixes = ["n02", "n01", "n03"], ["JPEG", "jpg", "jpeg", "PNG"]
-    for label, name in enumerate(sorted(names[:classes])):
-        for part, numbers in (("train", range(train)), ("val", range(train, train + val))):
-            (root / part / name).mkdir(parents=True)
-            for n in numbers:
-                picture = Image.new("RGB", (40 + n, 30), colour(label, n))
-                picture.save(root / part / name / f"{n:02}.{suffixes[n % 4]}")
-    return root
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Two classes of six `train` and three `val` images; two of each class are held out."""
@@ -52,28 +37,9 @@ def folder(tmp_path, monkeypatch):
     return write(tmp_path / "data")
 
 
-def dataset_of(root: Path, split: str = "autogrow-paper") -> Dataset:
-    return load_dataset("imagenet", str(root), split)
-
-
 def raw(dataset: Dataset) -> Dataset:
     """The data set with pixels from 0 to 1 in its batches."""
     return replace(dataset, spec=replace(dataset.spec, mean=(0.0,) * 3, std=(1.0,) * 3))
-
-
-def epoch_of(dataset, seed=0, epoch=1, batch_size=4):
-    batches = list(dataset.training_batches(batch_size, seed, epoch))
-    return torch.cat([b.images for b in batches]), torch.cat([b.labels for b in batches])
-
-
-def evaluated(dataset, split, batch_size=4):
-    batches = list(dataset.evaluation_batches(split, batch_size))
-    return torch.cat([b.images for b in batches]), torch.cat([b.labels for b in batches])
-
-
-def use_workers(monkeypatch, workers: int, chunk: int = 3) -> None:
-    monkeypatch.setattr(pictures, "_workers", lambda _: workers)
-    monkeypatch.setattr(pictures, "CHUNK", chunk)
 
 
 def files(split: ImageFiles) -> list[str]:

@@ -111,6 +111,11 @@ main({arguments.split()!r})"""
     assert "completed after 1 epochs" in output_of(code)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda p: p.stem)
+def test_no_file_imports_a_file_of_tests(path):
+    assert not [name for name in imported(path) if name.startswith("test_")]
+
+
 def test_every_public_name_is_found():
     import growsearch
 

@@ -48,6 +48,7 @@ def test_blocks_of_a_new_network_agree_with_the_dense_svd(size):
     assert list(ours) == pytest.approx(list(map(prod, dense_layers(network, *size))), rel=5e-3)
 
 
+@pytest.mark.slow
 def test_every_epoch_of_a_growing_run_agrees_with_the_dense_svd_within_one_percent():
     config = TrialConfig(
         policy="fixed", growth_epochs=(3, 5), epochs=7, train_size=500, record_lipschitz="layers"

@@ -31,14 +31,11 @@ param_space = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(ray, tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     (folder / "rates.py").write_text(RATES)
     (folder / "grid.py").write_text(GRID)
-    yield folder
-    import ray
-
-    ray.shutdown()
+    return folder
 
 
 def events(run):
@@ -82,8 +79,8 @@ def assert_tensorboard_has_all_of(study):
         assert not {"ray/tune/epoch", "ray/tune/architecture"} & set(steps)
 
 
-def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(folder):
-    out = folder / "racing"
+def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(folder, tmp_path):
+    out = tmp_path / "racing"
     options = "--scheduler pareto --racing 2 --audit 0 --alpha 0.01 --log tensorboard"
     assert main(["search", f"{folder}/rates.py", *options.split(), "--out", str(out)]) == 0
     assert '"paused"' in (out / "search.jsonl").read_text()
@@ -94,9 +91,10 @@ def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(
         assert told["growth_epochs"].string_value == "8"
 
 
-def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder):
+@pytest.mark.slow
+def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder, tmp_path):
     """Trials of this grid share epochs, and several recalled epochs reach Tune as one result."""
-    out = folder / "killed"
+    out = tmp_path / "killed"
     with driver("search", folder / "grid.py", "--log", "tensorboard", "--out", out) as killed:
         until_remembered(out / "epochs", 6, killed)
         killed.kill()
@@ -104,8 +102,9 @@ def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder):
     assert_tensorboard_has_all_of(out)
 
 
-def test_a_search_that_has_ended_can_be_logged(folder):
-    out = folder / "later"
+@pytest.mark.slow
+def test_a_search_that_has_ended_can_be_logged(folder, tmp_path):
+    out = tmp_path / "later"
     assert main(["search", f"{folder}/grid.py", "--out", str(out)]) == 0
     assert not (out / "tensorboard").exists()
     for _ in range(2):
@@ -114,10 +113,10 @@ def test_a_search_that_has_ended_can_be_logged(folder):
 
 
 def test_a_log_whose_package_is_missing_is_an_error_before_anything_runs(
-    folder, capsys, monkeypatch
+    folder, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    out = folder / "missing"
+    out = tmp_path / "missing"
     options = ["--log", "tensorboard", "mlflow", "--out", str(out)]
     assert main(["search", f"{folder}/grid.py", *options]) == 2
     err = capsys.readouterr().err

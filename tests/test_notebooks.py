@@ -11,6 +11,7 @@ def pictures(notebook) -> int:
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # warnings of the Jupyter kernel are not ours
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_has_its_pictures_in_the_repository(path):

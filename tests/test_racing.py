@@ -4,9 +4,9 @@ import random
 
 import moocore
 import pytest
+from conftest import farthest_first
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_epsilon_net import farthest_first
 
 from growsearch.stopping.hypervolume import Bounds
 from growsearch.stopping.racing import FEW, Racing, next_to_resume

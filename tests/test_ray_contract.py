@@ -16,7 +16,6 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 from growsearch.tuning import cluster, ray_private
-from growsearch.tuning.cluster import start_ray
 from growsearch.tuning.optuna_search import ParetoOptunaSearch
 from growsearch.tuning.ray_private import OneTrialGenerator, Population
 
@@ -24,12 +23,11 @@ EPOCHS = 3
 
 
 @pytest.fixture(scope="module")
-def events(tmp_path_factory):
+def events(ray, tmp_path_factory):
     """Events of a search: its scheduler stops the second trial, and a third is added after both."""
-    import ray
+    from ray import tune
     from ray.tune.schedulers import FIFOScheduler
 
-    _, tune = start_ray()
     seen = []
 
     class Toy(tune.Trainable):
@@ -107,8 +105,7 @@ def events(tmp_path_factory):
     ).fit()
     seen.append(("resets", max(r.metrics["resets"] for r in results), len(results.errors)))
     seen.append(("held", queue.held, len(results)))
-    yield seen
-    ray.shutdown()
+    return seen
 
 
 def test_a_generator_that_holds_its_trials_back_is_asked_again(events):

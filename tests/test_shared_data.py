@@ -18,19 +18,15 @@ from growsearch.study.results import config_of, read_study
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
-from growsearch.tuning.cluster import start_ray
 from growsearch.tuning.shared_data import data_key, shared_datasets
 
 OPTIONS = {"dataset": "mnist", "policy": "none", "architecture": "1-1-1", "epochs": 1, "lr": 0.1}
 
 
-@pytest.fixture(scope="module")
-def ray():
-    ray, _ = start_ray()
+@pytest.fixture(autouse=True, scope="module")
+def _pickles(ray):
     # Workers cannot import this test file.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield ray
-    ray.shutdown()
 
 
 @pytest.fixture
@@ -74,6 +70,7 @@ def _place(address):
     raise AssertionError(address)
 
 
+@pytest.mark.slow
 def test_two_trials_train_on_the_same_memory_as_each_alone(ray, mnist):
     configs = [TrialConfig(**OPTIONS, data_dir=str(mnist), seed=seed) for seed in (1, 2)]
     shared = ray.put(shared_datasets(configs))

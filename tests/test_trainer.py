@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import WAYS_TO_GROW
+from conftest import WAYS_TO_GROW, first_quick
 
 from growsearch.epochs.store import EpochStore
 from growsearch.schedules.cosine import adaptive_cosine
@@ -56,6 +56,7 @@ def test_the_same_trial_again_is_the_same_to_the_last_bit(undisturbed):
     assert list(Trainer(config)) == records
 
 
+@pytest.mark.slow
 def test_the_same_trial_in_another_process_is_the_same_to_the_last_bit(undisturbed):
     config, records = undisturbed
     code = (
@@ -100,6 +101,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
 
 
+@pytest.mark.slow
 def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(
     undisturbed, tmp_path, caplog
 ):
@@ -159,7 +161,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", WAYS_TO_GROW, ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
@@ -428,6 +430,7 @@ trainer.save(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path):
     """2,000 blocks need 600 MB; the process may use 256 MB."""
@@ -464,6 +467,7 @@ print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reaso
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
     """The gradients of 300 blocks need 89 MB; the process may use 64 MB."""

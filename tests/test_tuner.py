@@ -1,6 +1,7 @@
 """Searches on Ray; several tests examine one search."""
 
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -9,8 +10,8 @@ from threading import Thread
 import pandas as pd
 import pytest
 from conftest import RECORD, actors, driver, plain, record, until_remembered
+from image_folders import write
 from ray.tune.experiment import Experiment, Trial
-from test_imagenet import write
 
 from growsearch.cli import main
 from growsearch.epochs.store import RECORDS, EpochStore
@@ -41,16 +42,12 @@ param_space = {
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory):
+def search(ray, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     (folder / "space.py").write_text(SPACE)
     arguments = f"search {folder}/space.py --trials 6 --search-seed 3 --max-concurrent 2"
     arguments += f" --out {folder}/study"
-    code = main(arguments.split())
-    yield code, folder
-    import ray
-
-    ray.shutdown()
+    return main(arguments.split()), folder
 
 
 def test_a_diverged_trial_does_not_end_the_search(search):
@@ -126,13 +123,14 @@ param_space = [
 """
 
 
-def test_each_network_that_is_found_is_trained_from_scratch_once(search, capsys):
-    _, folder = search
-    (folder / "autogrow.py").write_text(AUTOGROW)
-    out = folder / "autogrow"
-    assert main(f"search {folder}/autogrow.py --from-scratch --out {out}".split()) == 0
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_each_network_that_is_found_is_trained_from_scratch_once(tmp_path, capsys):
+    space, out = tmp_path / "autogrow.py", tmp_path / "autogrow"
+    space.write_text(AUTOGROW)
+    assert main(f"search {space} --from-scratch --out {out}".split()) == 0
     trials = summarize(read_study(out))
-    drawn = draw_trials(load_spaces(folder / "autogrow.py"), None, seed=0)
+    drawn = draw_trials(load_spaces(space), None, seed=0)
     followed = [config_of(row) for _, row in trials.iloc[len(drawn) :].iterrows()]
     grown = trials[trials["config/policy"] != "none"]
     assert grown["status"].eq("completed").all()
@@ -162,7 +160,8 @@ param_space = {
 """
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 @pytest.mark.parametrize("concurrent", [1, 2])
 def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, concurrent):
     """A second search over a finer grid trains only the new epochs."""
@@ -198,7 +197,9 @@ def grid(tmp_path):
     return path
 
 
-def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid, search):
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid):
     """It is killed early or late; no row is written twice, no trial lost, no epoch retrained."""
     out = tmp_path / "study"
     with driver("search", grid, "--from-scratch", "--out", out) as killed:
@@ -226,9 +227,10 @@ def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_p
     )
 
 
-def test_a_search_that_has_ended_can_be_extended(search, capsys):
+@pytest.mark.slow
+def test_a_search_that_has_ended_can_be_extended(search, tmp_path, capsys):
     _, folder = search
-    study = str(folder / "study")
+    study = str(shutil.copytree(folder / "study", tmp_path / "study"))
     before = read_study(study)
     assert main(["resume", study]) == 0
     pd.testing.assert_frame_equal(read_study(study), before)
@@ -238,10 +240,11 @@ def test_a_search_that_has_ended_can_be_extended(search, capsys):
     assert len(summarize(after)["config/rtol"].unique()) == 8
     old = after[after["trial_id"].isin(before["trial_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(old, before)
-    assert main(["resume", str(folder)]) == 2
+    assert main(["resume", str(tmp_path)]) == 2
     assert "is not a study" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True], ids=["both end", "one is killed"])
 def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, grid, killed):
     """The other search trains the killed search's epoch; neither loses an epoch or hangs."""
@@ -263,14 +266,15 @@ def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, gri
     assert counts.paid + others == 25 or (killed and counts.paid + others < 25)
 
 
-@pytest.mark.usefixtures("search")
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 @pytest.mark.parametrize("max_failures", [0, 1])
 def test_when_a_trials_actor_is_killed_it_or_another_goes_on(tmp_path, grid, max_failures, capsys):
     store = EpochStore(str(tmp_path / "store"))
-    before = actors()
+    before = set(actors())
 
     def kill() -> None:
-        while not (running := actors() - before) or len(list(store.entries(RECORDS))) < 2:
+        while not (running := set(actors()) - before) or len(list(store.entries(RECORDS))) < 2:
             time.sleep(0.02)
         os.kill(min(running), signal.SIGKILL)
 
@@ -307,6 +311,8 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     assert not queue._must_wait(second.name)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
 def test_what_a_trial_raises_is_why_it_failed(tmp_path, capsys):
     """A held-out picture cannot be read; the trial reads it after the first epoch."""
     pictures = write(tmp_path / "pictures", train=6, val=3)
