@@ -22,7 +22,7 @@ from growsearch.lr_schedules import Rates
 from growsearch.machine import bfloat16_instructions
 from growsearch.ranks import ranks
 
-NUMERICS = 2
+NUMERICS = 3
 """To be raised by a change of this program that changes what an epoch comes to."""
 
 

@@ -21,6 +21,10 @@ from growsearch.randomness import generator
 # within 1 % of the true norms at every epoch of real runs: tests/test_lipschitz.py
 COLD_PRODUCTS = 30
 WARM_PRODUCTS = 12
+ROUNDING = 1e-6
+"""A remainder shorter than this part of the longest product is rounding noise."""
+FRESH = 0.01
+"""Length of the random vector that a known unit vector is started with."""
 
 
 @dataclass(frozen=True)
@@ -129,60 +133,78 @@ def _operator_norms(
         groups[layer.shape].append(name)
     norms = []
     for group in groups.values():
-        start = torch.stack([_start_vector(layers[n], vectors.get(n), n, seed) for n in group])
-        found, ended = _largest_singular_values([layers[n] for n in group], start, products)
+        known = [vectors.get(name) for name in group]
+        found, ended = _largest_singular_values([layers[n] for n in group], known, seed, products)
         norms.append(found)
         vectors.update(zip(group, ended.unbind(), strict=True))
     found_of = dict(zip(chain(*groups.values()), torch.cat(norms).tolist(), strict=True))
     return {name: found_of[name] for name in layers}
 
 
-def _start_vector(layer: _Layer, known: Tensor | None, name: str, seed: int) -> Tensor:
-    if known is not None:
-        return known
-    size = layer.conv.in_channels * prod(layer.image_size)
-    drawn = torch.randn(size, generator=generator(seed, 0, f"singular vector of {name}"))
-    return drawn.to(layer.conv.weight.device)
-
-
 def _largest_singular_values(
-    layers: list[_Layer], start: Tensor, products: int
+    layers: list[_Layer], known: list[Tensor | None], seed: int, products: int
 ) -> tuple[Tensor, Tensor]:
     """The operator norms [G], and vectors [G, n] to start from next time.
 
     Power iteration, v <- W^T W v, would keep the last of its iterates. All of them together cost
-    little more and hold a far better estimate: the largest Ritz value of their span (Lanczos).
+    little more and hold a far better estimate: the largest Ritz value of their span (Lanczos). It
+    is at most the norm if the basis is orthonormal. So each remainder is made orthogonal twice. A
+    remainder that is rounding noise means that the span holds all that it can: then the basis has
+    zero vectors, which add nothing.
     """
-    apply = _gram_operator(layers)
-    basis = start.new_empty(len(layers), products, start.shape[1])
+    weight = torch.stack([layer.conv.weight for layer in layers])
+    scale = weight.abs().amax(dim=(1, 2, 3, 4))
+    scale = scale.where(scale != 0, 1)
+    apply = _gram_operator(layers[0], weight / scale[:, None, None, None, None])
+    rest = _start_vectors(layers, known, seed)
+    basis = rest.new_zeros(len(layers), products, rest.shape[1])
     images = torch.empty_like(basis)
-    rest = start
+    basis[:, 0] = F.normalize(rest, dim=1)
+    largest = rest.new_zeros(len(layers), 1)
     for k in range(products):
-        basis[:, k] = F.normalize(rest, dim=1)
         images[:, k] = rest = apply(basis[:, k])
         if k + 1 < products:
-            known = basis[:, : k + 1]
-            rest = rest - (known.mT @ (known @ rest[:, :, None])).squeeze(2)
+            largest = largest.maximum(rest.norm(dim=1, keepdim=True))
+            span = basis[:, : k + 1]
+            for _ in range(2):
+                rest = rest - (span.mT @ (span @ rest[:, :, None])).squeeze(2)
+            length = rest.norm(dim=1, keepdim=True)
+            basis[:, k + 1] = (rest / length).where(length > ROUNDING * largest, 0)
     projected = (basis @ images.mT).double()
-    finite = projected.isfinite().all(dim=(1, 2))
+    finite = projected.isfinite().all(dim=(1, 2)) & scale.isfinite()
     values, vectors = torch.linalg.eigh(projected.nan_to_num(0, 0, 0))
     # the second vector goes along: training may make it the first by the next call
     v = (vectors[:, :, -2:].sum(dim=2)[:, None].to(basis.dtype) @ basis).squeeze(1)
-    norms = values[:, -1].clamp(min=0).sqrt()
+    norms = values[:, -1].clamp(min=0).sqrt() * scale
     return norms.where(finite, torch.nan), F.normalize(v, dim=1)
 
 
-def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
-    """v -> W^T W v for each of the layers, on vectors [G, n] of flattened images."""
-    conv, count = layers[0].conv, len(layers)
-    weight = torch.cat([layer.conv.weight for layer in layers]).contiguous()
-    kernel, stride, padding = layers[0].geometry
-    sizes = zip(layers[0].image_size, layers[0].output_size, strict=True)
+def _start_vectors(layers: list[_Layer], known: list[Tensor | None], seed: int) -> Tensor:
+    """The known vectors [G, n], each with a little of a random one; that one alone for the others.
+
+    What a known vector lacks altogether, as one of a layer whose filters were dead, no product
+    brings in.
+    """
+    size = layers[0].conv.in_channels * prod(layers[0].image_size)
+    drawn = torch.randn(size, generator=generator(seed, 0, f"singular vectors of {size} numbers"))
+    fresh = F.normalize(drawn, dim=0).to(layers[0].conv.weight.device)
+    return torch.stack([fresh if v is None else v + FRESH * fresh for v in known])
+
+
+def _gram_operator(layer: _Layer, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """v -> W^T W v on vectors [G, n] of flattened images, for layers of one shape.
+
+    `weight` [G, out, in, height, width] are theirs; `layer` is any of them.
+    """
+    conv, count = layer.conv, len(weight)
+    weight = weight.flatten(0, 1)
+    kernel, stride, padding = layer.geometry
+    sizes = zip(layer.image_size, layer.output_size, strict=True)
     # rows and columns that the stride never reaches: the transpose has to give them back
     unreached = [size - ((out - 1) * stride - 2 * padding + kernel) for size, out in sizes]
 
     def apply(v: Tensor) -> Tensor:
-        images = v.reshape(1, count * conv.in_channels, *layers[0].image_size)
+        images = v.reshape(1, count * conv.in_channels, *layer.image_size)
         u = F.conv2d(images, weight, None, stride, padding, groups=count)
         v = F.conv_transpose2d(u, weight, None, stride, padding, unreached, groups=count)
         return v.reshape(count, -1)
