@@ -19,11 +19,14 @@ from growsearch.networks import GrowableNetwork
 from growsearch.randomness import generator
 
 # within 1 % of the true norms at every epoch of real runs: tests/test_lipschitz.py
-COLD_PRODUCTS = 30
-WARM_PRODUCTS = 12
+PRODUCTS = 30
+FIRST_PRODUCTS = 12
+"""These suffice for settled vectors if no Ritz value may still come to exceed the largest."""
+CONVERGED = 3e-3
+"""Part of the largest Ritz value that another one, with its error, may exceed it by."""
 ROUNDING = 1e-6
 """A remainder shorter than this part of the longest product is rounding noise."""
-FRESH = 0.01
+FRESH = 0.1
 """Length of the random vector that a known unit vector is started with."""
 
 
@@ -68,8 +71,7 @@ def lipschitz_constants(
     come from `seed`; no other random state is touched.
     """
     convolutions = _convolutions(network, image_size)
-    products = WARM_PRODUCTS if settled else COLD_PRODUCTS
-    norms = iter(_operator_norms(convolutions, vectors, seed, products).values())
+    norms = iter(_operator_norms(convolutions, vectors, seed, settled).values())
     scales = iter(_normalization_constants(network))
     by_layer = [
         [[c for _ in block.layers() for c in (next(norms), next(scales))] for block in blocks]
@@ -126,7 +128,7 @@ def _convolutions(network: GrowableNetwork, image_size: tuple[int, int]) -> dict
 
 @torch.no_grad()
 def _operator_norms(
-    layers: dict[str, _Layer], vectors: dict[str, Tensor], seed: int, products: int
+    layers: dict[str, _Layer], vectors: dict[str, Tensor], seed: int, settled: bool
 ) -> dict[str, float]:
     groups = defaultdict(list)
     for name, layer in layers.items():
@@ -134,7 +136,7 @@ def _operator_norms(
     norms = []
     for group in groups.values():
         known = [vectors.get(name) for name in group]
-        found, ended = _largest_singular_values([layers[n] for n in group], known, seed, products)
+        found, ended = _largest_singular_values([layers[n] for n in group], known, seed, settled)
         norms.append(found)
         vectors.update(zip(group, ended.unbind(), strict=True))
     found_of = dict(zip(chain(*groups.values()), torch.cat(norms).tolist(), strict=True))
@@ -142,41 +144,53 @@ def _operator_norms(
 
 
 def _largest_singular_values(
-    layers: list[_Layer], known: list[Tensor | None], seed: int, products: int
+    layers: list[_Layer], known: list[Tensor | None], seed: int, settled: bool
 ) -> tuple[Tensor, Tensor]:
     """The operator norms [G], and vectors [G, n] to start from next time.
 
     Power iteration, v <- W^T W v, would keep the last of its iterates. All of them together cost
     little more and hold a far better estimate: the largest Ritz value of their span (Lanczos). It
-    is at most the norm if the basis is orthonormal. So each remainder is made orthogonal twice. A
-    remainder that is rounding noise means that the span holds all that it can: then the basis has
-    zero vectors, which add nothing.
+    is at most the norm. A remainder that is rounding noise means that the span is complete. The
+    rest of the basis is then zero vectors, which add nothing: a normalized remainder would not be
+    orthogonal to the basis, and a Ritz value could exceed the norm.
     """
     weight = torch.stack([layer.conv.weight for layer in layers])
-    scale = weight.abs().amax(dim=(1, 2, 3, 4))
-    scale = scale.where(scale != 0, 1)
-    apply = _gram_operator(layers[0], weight / scale[:, None, None, None, None])
-    rest = _start_vectors(layers, known, seed)
-    basis = rest.new_zeros(len(layers), products, rest.shape[1])
-    images = torch.empty_like(basis)
-    basis[:, 0] = F.normalize(rest, dim=1)
-    largest = rest.new_zeros(len(layers), 1)
-    for k in range(products):
-        images[:, k] = rest = apply(basis[:, k])
-        if k + 1 < products:
-            largest = largest.maximum(rest.norm(dim=1, keepdim=True))
-            span = basis[:, : k + 1]
-            for _ in range(2):
-                rest = rest - (span.mT @ (span @ rest[:, :, None])).squeeze(2)
-            length = rest.norm(dim=1, keepdim=True)
-            basis[:, k + 1] = (rest / length).where(length > ROUNDING * largest, 0)
-    projected = (basis @ images.mT).double()
-    finite = projected.isfinite().all(dim=(1, 2)) & scale.isfinite()
-    values, vectors = torch.linalg.eigh(projected.nan_to_num(0, 0, 0))
+    scale = weight.abs().amax(dim=(1, 2, 3, 4), keepdim=True)
+    scale = scale.where(scale != 0, 1)  # tiny kernels do not underflow when they are squared
+    apply = _gram_operator(layers[0], weight / scale)
+    start = _start_vectors(layers, known, seed)
+    basis = start.new_zeros(len(layers), PRODUCTS + 1, start.shape[1])
+    images = start.new_zeros(len(layers), PRODUCTS, start.shape[1])
+    basis[:, :1] = F.normalize(start, dim=1)[:, None]
+    longest = start.new_zeros(len(layers), 1, 1)
+    for k in range(PRODUCTS):
+        images[:, k : k + 1] = rest = apply(basis[:, k])[:, None]
+        longest = longest.maximum(rest.norm(dim=2, keepdim=True))
+        # only the last two are not orthogonal to it already, but for rounding
+        for span in (basis[:, max(k - 1, 0) : k + 1], basis[:, : k + 1]):
+            rest = rest - rest @ span.mT @ span
+        length = rest.norm(dim=2, keepdim=True)
+        length = length.where(length > ROUNDING * longest, 0)
+        basis[:, k + 1 : k + 2] = (rest / length).where(length > 0, 0)
+        if k + 1 == PRODUCTS or (settled and k + 1 == FIRST_PRODUCTS):
+            span, products = basis[:, : k + 1], images[:, : k + 1]
+            values, vectors = _eigh(span @ products.mT)
+            # an eigenvalue lies within this distance of each Ritz value
+            bounds = values + length.squeeze(1) * vectors[:, -1].abs()
+            if not (bounds > (1 + CONVERGED) * values[:, -1:]).any():
+                break
+    rows = vectors[:, :, -2:].mT.to(basis.dtype)
+    second, first = (rows @ span).unbind(dim=1)
+    image = (rows[:, 1:] @ products).squeeze(1)
+    # the largest Ritz value, as its vector has it where the basis is not quite orthonormal
+    squares = ((first * image).sum(dim=1) / (first * first).sum(dim=1)).clamp(min=0)
     # the second vector goes along: training may make it the first by the next call
-    v = (vectors[:, :, -2:].sum(dim=2)[:, None].to(basis.dtype) @ basis).squeeze(1)
-    norms = values[:, -1].clamp(min=0).sqrt() * scale
-    return norms.where(finite, torch.nan), F.normalize(v, dim=1)
+    return squares.sqrt() * scale.flatten(), F.normalize(first + second, dim=1)
+
+
+def _eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors in float64; those of 0 where one is not finite."""
+    return torch.linalg.eigh(matrices.double().nan_to_num(0, 0, 0))
 
 
 def _start_vectors(layers: list[_Layer], known: list[Tensor | None], seed: int) -> Tensor:
