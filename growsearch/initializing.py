@@ -38,9 +38,12 @@ def only_new_blocks(
 ) -> Iterator[None]:
     """Training changes `apart_parameters` alone.
 
-    With adam the running statistics of old blocks, stem and head stand still as well, as in
-    AutoGrow's program; those of the new blocks, which have none yet, are gathered. Batches are
-    normalized as in training, so that accuracy can be compared.
+    With adam the running statistics of old blocks, stem and head stand still as well, so that
+    growing changes nothing old. Those of the new blocks, which have none yet, are gathered. Batches
+    are normalized as in training, so that accuracy can be compared. AutoGrow's program differs in
+    three points: it moves the running statistics of all normalizations, its Adam has a weight decay
+    of 5e-4 and ours has none, and it stops when training accuracy lacks strictly less than half a
+    point, not at half a point.
     """
     trained = set(apart_parameters(network, history, config))
     for parameter in network.parameters():

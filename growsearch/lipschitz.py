@@ -26,7 +26,7 @@ CONVERGED = 3e-3
 """Part of the largest Ritz value that another one, with its error, may exceed it by."""
 ROUNDING = 1e-6
 """A remainder shorter than this part of the longest product is rounding noise."""
-FRESH = 0.1
+FRESH = 0.3
 """Length of the random vector that a known unit vector is started with."""
 
 
@@ -63,12 +63,17 @@ def lipschitz_constants(
     """The Lipschitz constants of the blocks' layers: conv1, bn1, conv2, bn2, ... for each block.
 
     Shortcuts are left out. A convolution's is its operator norm on images of the size that it
-    sees, from power iterates, the last one's times the block's explicit step size; a batch
-    normalization's is max |gamma| / sqrt(running variance + eps); a ReLU's is 1. `image_size` is
-    height and width of the network's input. `vectors` holds each convolution's singular vector by
-    its name, starts the iteration where there is one, and is brought up to date; `settled` says
-    that all of them are those of the epoch before, so that few iterations will do. New vectors
-    come from `seed`; no other random state is touched.
+    sees, an estimate from below; a batch normalization's is max |gamma| / sqrt(running variance +
+    eps); a ReLU's is 1. `image_size` is height and width of the network's input. `vectors` holds
+    a start vector for each convolution by its name, which the call brings up to date; `settled`
+    says that all of them are those of the epoch before, so that few products may do. Random
+    numbers come from `seed`; no other random state is touched.
+
+    The last normalization's constant is multiplied by the block's explicit step size, because the
+    block adds that multiple of its residual. LipGrow's program ignores the step size: once the
+    depth has doubled, its constants of the same tensors are twice as high. A constant factor does
+    not change the ratio that rtol limits. With rtol below 1 its trigger grows an epoch earlier
+    than ours.
     """
     convolutions = _convolutions(network, image_size)
     norms = iter(_operator_norms(convolutions, vectors, seed, settled).values())
@@ -182,8 +187,10 @@ def _largest_singular_values(
     rows = vectors[:, :, -2:].mT.to(basis.dtype)
     second, first = (rows @ span).unbind(dim=1)
     image = (rows[:, 1:] @ products).squeeze(1)
-    # the largest Ritz value, as its vector has it where the basis is not quite orthonormal
-    squares = ((first * image).sum(dim=1) / (first * first).sum(dim=1)).clamp(min=0)
+    # the largest Ritz value, as its vector has it where the basis is not quite orthonormal; the
+    # vector has length 1, or it is a zero vector of the basis
+    squares = (first * image).sum(dim=1) / (first * first).sum(dim=1).clamp(min=0.5)
+    squares = squares.clamp(min=0)
     # the second vector goes along: training may make it the first by the next call
     return squares.sqrt() * scale.flatten(), F.normalize(first + second, dim=1)
 
