@@ -5,7 +5,7 @@ from conftest import record
 from growsearch.schedules.cosine import adaptive_cosine
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import TRAINING, History
-from growsearch.trial.rates import learning_rate
+from growsearch.trial.rates import learning_rate, staircase
 
 
 def test_adaptive_cosine_has_the_papers_values(paper):
@@ -65,6 +65,19 @@ def test_a_staircase_has_autogrows_steps():
     assert baseline == pytest.approx([0.1] * 100 + [0.01] * 50 + [0.001] * 50)
     imagenet = rates(epochs=90, lr=0.1, lr_schedule="staircase", dataset="imagenet")
     assert imagenet == pytest.approx([0.1] * 30 + [0.01] * 30 + [0.001] * 30)
+
+
+STEPS = {
+    1: [1], 2: [1, 0.1], 3: [1, 1, 0.1], 4: [1, 1, 0.1, 0.01], 5: [1, 1, 1, 0.1, 0.01],
+    6: [1, 1, 1, 0.1, 0.1, 0.01], 7: [1, 1, 1, 1, 0.1, 0.1, 0.01],
+    8: [1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01], 9: [1, 1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("epochs", STEPS)
+def test_a_staircase_falls_once_a_half_and_three_quarters_are_completed(epochs):
+    """Its first epoch always has the full rate (section 3.2): K/2 and 3K/4 are rounded up."""
+    assert [staircase(e, epochs, lr=1.0) for e in range(epochs)] == pytest.approx(STEPS[epochs])
 
 
 def test_autogrow_grows_at_a_constant_rate_or_a_staircase_of_each_interval():

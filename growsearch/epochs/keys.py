@@ -21,7 +21,7 @@ from growsearch.trial.history import INITIALIZING, EpochRecord
 from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
 
-NUMERICS = 2
+NUMERICS = 3
 """To be raised by a change of this program that changes what an epoch comes to."""
 
 

@@ -19,8 +19,15 @@ from growsearch.machine.randomness import generator
 from growsearch.tasks.images.networks import GrowableNetwork
 
 # within 1 % of the true norms at every epoch of real runs: tests/test_lipschitz.py
-COLD_PRODUCTS = 30
-WARM_PRODUCTS = 12
+PRODUCTS = 30
+FIRST_PRODUCTS = 12
+"""These suffice for settled vectors if no Ritz value may still come to exceed the largest."""
+CONVERGED = 3e-3
+"""Part of the largest Ritz value that another one, with its error, may exceed it by."""
+ROUNDING = 1e-6
+"""A remainder shorter than this part of the longest product is rounding noise."""
+FRESH = 0.3
+"""Length of the random vector that a known unit vector is started with."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +63,20 @@ def lipschitz_constants(
     """The Lipschitz constants of the blocks' layers: conv1, bn1, conv2, bn2, ... for each block.
 
     Shortcuts are left out. A convolution's is its operator norm on images of the size that it
-    sees, from power iterates, the last one's times the block's explicit step size; a batch
-    normalization's is max |gamma| / sqrt(running variance + eps); a ReLU's is 1. `image_size` is
-    height and width of the network's input. `vectors` holds each convolution's singular vector by
-    its name, starts the iteration where there is one, and is brought up to date; `settled` says
-    that all of them are those of the epoch before, so that few iterations will do. New vectors
-    come from `seed`; no other random state is touched.
+    sees, an estimate from below; a batch normalization's is max |gamma| / sqrt(running variance +
+    eps); a ReLU's is 1. `image_size` is height and width of the network's input. `vectors` holds
+    a start vector for each convolution by its name, which the call brings up to date; `settled`
+    says that all of them are those of the epoch before, so that few products may do. Random
+    numbers come from `seed`; no other random state is touched.
+
+    The last normalization's constant is multiplied by the block's explicit step size, because the
+    block adds that multiple of its residual. LipGrow's program ignores the step size: once the
+    depth has doubled, its constants of the same tensors are twice as high. A constant factor does
+    not change the ratio that rtol limits. With rtol below 1 its trigger grows an epoch earlier
+    than ours.
     """
     convolutions = _convolutions(network, image_size)
-    products = WARM_PRODUCTS if settled else COLD_PRODUCTS
-    norms = iter(_operator_norms(convolutions, vectors, seed, products).values())
+    norms = iter(_operator_norms(convolutions, vectors, seed, settled).values())
     scales = iter(_normalization_constants(network))
     by_layer = [
         [[c for _ in block.layers() for c in (next(norms), next(scales))] for block in blocks]
@@ -122,67 +133,99 @@ def _convolutions(network: GrowableNetwork, image_size: tuple[int, int]) -> dict
 
 @torch.no_grad()
 def _operator_norms(
-    layers: dict[str, _Layer], vectors: dict[str, Tensor], seed: int, products: int
+    layers: dict[str, _Layer], vectors: dict[str, Tensor], seed: int, settled: bool
 ) -> dict[str, float]:
     groups = defaultdict(list)
     for name, layer in layers.items():
         groups[layer.shape].append(name)
     norms = []
     for group in groups.values():
-        start = torch.stack([_start_vector(layers[n], vectors.get(n), n, seed) for n in group])
-        found, ended = _largest_singular_values([layers[n] for n in group], start, products)
+        known = [vectors.get(name) for name in group]
+        found, ended = _largest_singular_values([layers[n] for n in group], known, seed, settled)
         norms.append(found)
         vectors.update(zip(group, ended.unbind(), strict=True))
     found_of = dict(zip(chain(*groups.values()), torch.cat(norms).tolist(), strict=True))
     return {name: found_of[name] for name in layers}
 
 
-def _start_vector(layer: _Layer, known: Tensor | None, name: str, seed: int) -> Tensor:
-    if known is not None:
-        return known
-    size = layer.conv.in_channels * prod(layer.image_size)
-    drawn = torch.randn(size, generator=generator(seed, 0, f"singular vector of {name}"))
-    return drawn.to(layer.conv.weight.device)
-
-
 def _largest_singular_values(
-    layers: list[_Layer], start: Tensor, products: int
+    layers: list[_Layer], known: list[Tensor | None], seed: int, settled: bool
 ) -> tuple[Tensor, Tensor]:
     """The operator norms [G], and vectors [G, n] to start from next time.
 
     Power iteration, v <- W^T W v, would keep the last of its iterates. All of them together cost
-    little more and hold a far better estimate: the largest Ritz value of their span (Lanczos).
+    little more and hold a far better estimate: the largest Ritz value of their span (Lanczos). It
+    is at most the norm. A remainder that is rounding noise means that the span is complete. The
+    rest of the basis is then zero vectors, which add nothing: a normalized remainder would not be
+    orthogonal to the basis, and a Ritz value could exceed the norm.
     """
-    apply = _gram_operator(layers)
-    basis = start.new_empty(len(layers), products, start.shape[1])
-    images = torch.empty_like(basis)
-    rest = start
-    for k in range(products):
-        basis[:, k] = F.normalize(rest, dim=1)
-        images[:, k] = rest = apply(basis[:, k])
-        if k + 1 < products:
-            known = basis[:, : k + 1]
-            rest = rest - (known.mT @ (known @ rest[:, :, None])).squeeze(2)
-    projected = (basis @ images.mT).double()
-    finite = projected.isfinite().all(dim=(1, 2))
-    values, vectors = torch.linalg.eigh(projected.nan_to_num(0, 0, 0))
+    weight = torch.stack([layer.conv.weight for layer in layers])
+    scale = weight.abs().amax(dim=(1, 2, 3, 4), keepdim=True)
+    scale = scale.where(scale != 0, 1)  # tiny kernels do not underflow when they are squared
+    apply = _gram_operator(layers[0], weight / scale)
+    start = _start_vectors(layers, known, seed)
+    basis = start.new_zeros(len(layers), PRODUCTS + 1, start.shape[1])
+    images = start.new_zeros(len(layers), PRODUCTS, start.shape[1])
+    basis[:, :1] = F.normalize(start, dim=1)[:, None]
+    longest = start.new_zeros(len(layers), 1, 1)
+    for k in range(PRODUCTS):
+        images[:, k : k + 1] = rest = apply(basis[:, k])[:, None]
+        longest = longest.maximum(rest.norm(dim=2, keepdim=True))
+        # only the last two are not orthogonal to it already, but for rounding
+        for span in (basis[:, max(k - 1, 0) : k + 1], basis[:, : k + 1]):
+            rest = rest - rest @ span.mT @ span
+        length = rest.norm(dim=2, keepdim=True)
+        length = length.where(length > ROUNDING * longest, 0)
+        basis[:, k + 1 : k + 2] = (rest / length).where(length > 0, 0)
+        if k + 1 == PRODUCTS or (settled and k + 1 == FIRST_PRODUCTS):
+            span, products = basis[:, : k + 1], images[:, : k + 1]
+            values, vectors = _eigh(span @ products.mT)
+            # an eigenvalue lies within this distance of each Ritz value
+            bounds = values + length.squeeze(1) * vectors[:, -1].abs()
+            if not (bounds > (1 + CONVERGED) * values[:, -1:]).any():
+                break
+    rows = vectors[:, :, -2:].mT.to(basis.dtype)
+    second, first = (rows @ span).unbind(dim=1)
+    image = (rows[:, 1:] @ products).squeeze(1)
+    # the largest Ritz value, as its vector has it where the basis is not quite orthonormal; the
+    # vector has length 1, or it is a zero vector of the basis
+    squares = (first * image).sum(dim=1) / (first * first).sum(dim=1).clamp(min=0.5)
+    squares = squares.clamp(min=0)
     # the second vector goes along: training may make it the first by the next call
-    v = (vectors[:, :, -2:].sum(dim=2)[:, None].to(basis.dtype) @ basis).squeeze(1)
-    norms = values[:, -1].clamp(min=0).sqrt()
-    return norms.where(finite, torch.nan), F.normalize(v, dim=1)
+    return squares.sqrt() * scale.flatten(), F.normalize(first + second, dim=1)
 
 
-def _gram_operator(layers: list[_Layer]) -> Callable[[Tensor], Tensor]:
-    """v -> W^T W v for each of the layers, on vectors [G, n] of flattened images."""
-    conv, count = layers[0].conv, len(layers)
-    weight = torch.cat([layer.conv.weight for layer in layers]).contiguous()
-    kernel, stride, padding = layers[0].geometry
-    sizes = zip(layers[0].image_size, layers[0].output_size, strict=True)
+def _eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors in float64; those of 0 where one is not finite."""
+    return torch.linalg.eigh(matrices.double().nan_to_num(0, 0, 0))
+
+
+def _start_vectors(layers: list[_Layer], known: list[Tensor | None], seed: int) -> Tensor:
+    """The known vectors [G, n], each with a little of a random one; that one alone for the others.
+
+    What a known vector lacks altogether, as one of a layer whose filters were dead, no product
+    brings in.
+    """
+    size = layers[0].conv.in_channels * prod(layers[0].image_size)
+    drawn = torch.randn(size, generator=generator(seed, 0, f"singular vectors of {size} numbers"))
+    fresh = F.normalize(drawn, dim=0).to(layers[0].conv.weight.device)
+    return torch.stack([fresh if v is None else v + FRESH * fresh for v in known])
+
+
+def _gram_operator(layer: _Layer, weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """v -> W^T W v on vectors [G, n] of flattened images, for layers of one shape.
+
+    `weight` [G, out, in, height, width] are theirs; `layer` is any of them.
+    """
+    conv, count = layer.conv, len(weight)
+    weight = weight.flatten(0, 1)
+    kernel, stride, padding = layer.geometry
+    sizes = zip(layer.image_size, layer.output_size, strict=True)
     # rows and columns that the stride never reaches: the transpose has to give them back
     unreached = [size - ((out - 1) * stride - 2 * padding + kernel) for size, out in sizes]
 
     def apply(v: Tensor) -> Tensor:
-        images = v.reshape(1, count * conv.in_channels, *layers[0].image_size)
+        images = v.reshape(1, count * conv.in_channels, *layer.image_size)
         u = F.conv2d(images, weight, None, stride, padding, groups=count)
         v = F.conv_transpose2d(u, weight, None, stride, padding, unreached, groups=count)
         return v.reshape(count, -1)

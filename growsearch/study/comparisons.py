@@ -90,8 +90,8 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
         row = {
             "trial_id": trial["trial_id"],
             "policy": config.policy.name,
-            "initializer": trial["config/initializer"],
-            "interval": trial["config/interval"],
+            "initializer": config.values().get("initializer"),
+            "interval": config.values().get("interval"),
             "seed": config.architecture,
             "found": trial["architecture"],
             "epochs": trial["epochs"],

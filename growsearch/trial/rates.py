@@ -40,5 +40,12 @@ def learning_rate(trial: TrialConfig, history: History, phase: str) -> float:
 
 
 def staircase(epoch: int, epochs: int, lr: float, stairs: Sequence[Fraction] = STAIRS) -> float:
-    """A tenth of the learning rate from each part `stairs` of `epochs` on (AutoGrow, section 3)."""
+    """A tenth of the learning rate from each part `stairs` of `epochs` on (AutoGrow, section 3).
+
+    It falls before the first epoch that has at least that part of `epochs` behind it: K/2 and 3K/4
+    are rounded up. So the first epoch always has `lr`, as the paper says. AutoGrow's program rounds
+    down: there an interval of one epoch has lr / 100, and one of three has lr, lr / 10, lr / 100
+    instead of lr, lr, lr / 10. Both agree where 4 divides K, as in the paper's intervals of 100
+    and 200 epochs.
+    """
     return lr * 0.1 ** sum(epoch >= part * epochs for part in stairs)

@@ -26,8 +26,11 @@ ADAM_TOLERANCE = 0.5
 class AdamInit(LastNormalization):
     """New blocks, their last normalization trained alone by Adam until accuracy is back.
 
-    The running statistics of old blocks, stem and head stand still meanwhile. Plain networks lack
-    that normalization: there it is the default initialization.
+    The running statistics of old blocks, stem and head stand still meanwhile, so that growing
+    changes nothing old. AutoGrow's program differs in three points: it moves the running statistics
+    of all normalizations, its Adam has a weight decay of 5e-4 and ours has none, and it stops when
+    training accuracy lacks strictly less than half a point, not at half a point. Plain networks
+    lack the normalization: there it is the default initialization.
     """
 
     apart_lr = ADAM_LR

@@ -1,7 +1,10 @@
 """Growable networks, built from an Architecture.
 
 A network is a stem, sub-networks of blocks (`subnetworks[i][j]`), and a head; growing only ever
-changes the blocks. Images are [batch, channels, height, width].
+changes the blocks. Images are [batch, channels, height, width]. Convolutions start from the normal
+distribution of He et al. (2015) by fan-out in all families. AutoGrow's program leaves PyTorch's
+default in its CIFAR networks: a standard deviation of 0.0481 instead of 0.1179 in 3x3 convolutions
+of 16 channels.
 """
 
 from collections.abc import Iterable
