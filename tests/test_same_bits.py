@@ -40,7 +40,10 @@ def test_unchanged_code_passes_and_its_store_is_read(tmp_path):
 
 
 def test_another_momentum_and_another_default_are_found_though_the_keys_are_equal(tmp_path):
-    plants = {"MOMENTUM = 0.9": "MOMENTUM = 0.8", '"rtol", 1.4)': '"rtol", 2.0)'}
+    plants = {
+        "momentum=self.momentum": "momentum=0.8",
+        '        1.4, "grow when': '        2.0, "grow when',
+    }
     changed = copy_of_package(tmp_path, plants)
     code, printed = run(changed, "--only", TRIAL, "configs: details")
     assert code == 1
@@ -61,7 +64,7 @@ def test_a_key_that_misses_the_weight_decay_is_found_and_so_is_the_epoch_that_it
 
 
 def test_keys_may_differ_where_that_is_allowed(tmp_path):
-    changed = copy_of_package(tmp_path, {"NUMERICS = 2": "NUMERICS = 1002"})
+    changed = copy_of_package(tmp_path, {"NUMERICS = 3": "NUMERICS = 1003"})
     code, printed = run(changed, "--only", TRIAL, "--allow-keys")
     assert code == 0
     assert printed.endswith("records equal, keys not compared, store not compared\n")

@@ -40,6 +40,11 @@ class Difference:
     def is_of_keys(self) -> bool:
         return self.field in KEY_FIELDS or self.field.startswith("names of ")
 
+    @property
+    def is_new_option(self) -> bool:
+        is_option = "config" in self.path[:-1] or self.field.startswith("config/")
+        return self.old == ABSENT and is_option
+
     def __str__(self) -> str:
         place = " ".join(self.path)
         return f"{self.case} | {place}: {_shown(self.old)} != {_shown(self.new)}"
@@ -53,9 +58,13 @@ def _shown(value: Any) -> str:
 
 
 def differences(case: str, old: Tree, new: Tree, with_keys: bool) -> Iterator[Difference]:
-    """Every value that is not the same; without keys, neither they nor what stores hold."""
+    """Every value that is not the same; without keys, neither they nor what stores hold.
+
+    An option that only the new revision has is no difference: what it does to records, states and
+    keys is compared.
+    """
     for difference in _differences(case, (), old, new):
-        if with_keys or not _depends_on_keys(difference):
+        if not difference.is_new_option and (with_keys or not _depends_on_keys(difference)):
             yield difference
 
 

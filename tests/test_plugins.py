@@ -1,0 +1,251 @@
+"""Components of a user's own: from files, modules, search-space files and installed packages."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from growsearch import InputError, TrialConfig
+from growsearch.cli import main
+from growsearch.trial import components as registry
+from growsearch.trial.components import component, components, registering
+from growsearch.trial.plugins import Plugin, find_plugin, load_plugins
+from growsearch.tuning.tuner import resume_search
+
+EXAMPLES = {
+    "plateau.py": ("policy", "plateau", {"epochs": 4, "patience_epochs": 1, "doublings": 1}),
+    "scaled_down.py": (
+        "initializer", "scaled-down",
+        {"epochs": 3, "policy": "fixed", "growth_epochs": "1", "residual_scale": 0.2},
+    ),
+    "stripes.py": ("dataset", "stripes", {"epochs": 2, "policy": "none", "noise": 0.1}),
+    "slim.py": ("network", "slim2resnet", {"epochs": 2, "policy": "none", "architecture": "1-2"}),
+    "linear_decay.py": ("lr_schedule", "linear", {"epochs": 3, "policy": "none", "warm_up": 1}),
+    "adamw.py": ("optimizer", "adamw", {"epochs": 2, "policy": "none", "beta2": 0.99}),
+}  # fmt: skip
+"""Each example: the kind and name of its component, and options of a trial that uses it."""
+FAST = {"train_size": 100, "lr": 0.01, "precision": "float32", "compile": "off", "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def _registry_as_it_was():
+    """What a test registers is forgotten after it."""
+    for kind in registry.EVERY_KIND:
+        components(kind)
+    before = {kind: dict(known) for kind, known in registry._REGISTRY.items()}
+    yield
+    registry._REGISTRY.clear()
+    registry._REGISTRY.update(before)
+    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
+        del sys.modules[name]
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+POLICY = """
+from dataclasses import dataclass
+from growsearch import Policy, option, register
+
+@register("policy", "{name}")
+@dataclass(frozen=True, kw_only=True)
+class Never(Policy):
+    '''Never grow.'''
+    {option}
+
+    def decide(self, trial, history):
+        {body}
+"""
+
+
+def policy(name="never", option='spare: int = option(1, "nothing")', body="return None"):
+    return POLICY.format(name=name, option=option, body=body)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_each_example_trains_by_the_command_line_and_its_option_is_a_column(example, tmp_path):
+    """The same trial by the class in Python has the same records."""
+    from growsearch import Trainer, read_study
+
+    kind, name, options = EXAMPLES[example]
+    given = {kind: name, **FAST, **options}
+    flags = [part for n, v in given.items() for part in (f"--{n.replace('_', '-')}", str(v))]
+    plugin = str(ROOT / "examples" / example)
+    assert main(["train", "--plugin", plugin, *flags, "--out", str(tmp_path / "one")]) == 0
+    study = read_study(tmp_path / "one")
+    assert set(study[f"config/{kind}"]) == {name}
+    for option in component(kind, name).options().keys() & options.keys():
+        assert set(study[f"config/{option}"]) == {options[option]}
+    records = list(Trainer(TrialConfig(**given)))
+    assert [r.val_loss for r in records] == study["val_loss"].tolist()
+    assert [r.key for r in records] == study["key"].tolist()
+
+
+def test_the_plateau_policy_grows_where_the_loss_has_not_fallen():
+    """By hand: the loss falls, then twice it does not."""
+    from conftest import record
+
+    from growsearch import History
+
+    load_plugins([str(ROOT / "examples/plateau.py")])
+    trial = TrialConfig(policy="plateau", patience_epochs=2, epochs=20)
+    losses = [3.0, 2.0, 2.5, 2.2]
+    history = History(record(n, val_loss=loss) for n, loss in enumerate(losses, start=1))
+    assert trial.policy.decide(trial, History(history[:3])) is None
+    assert str(trial.policy.decide(trial, history).architecture) == "4-4-4"
+
+
+def test_the_energy_of_an_example_is_the_tables_power_times_the_seconds(tmp_path):
+    from growsearch import read_study
+
+    plugin = str(ROOT / "examples/energy.py")
+    flags = "--policy none --architecture 3-3-3 --epochs 2 --train-size 60 --precision float32"
+    arguments = ["train", "--plugin", plugin, *flags.split(), "--compile", "off"]
+    assert main([*arguments, "--out", str(tmp_path / "one")]) == 0
+    study = read_study(tmp_path / "one")
+    assert study["cost/energy"].tolist() == pytest.approx(
+        (14.0 * study["seconds"].cumsum()).tolist()
+    )
+
+
+def test_a_plugin_is_loaded_by_the_actors_of_a_search_and_the_study_keeps_it(tmp_path, ray):
+    space = written(
+        tmp_path / "space.py",
+        "from ray import tune\nparam_space = {'policy': 'plateau', 'epochs': 3, 'train_size': 60,\n"
+        "    'lr': 0.05, 'patience_epochs': tune.grid_search([1, 2]), 'precision': 'float32'}\n",
+    )
+    plugin, out = str(ROOT / "examples/plateau.py"), tmp_path / "study"
+    assert main(["search", space, "--plugin", plugin, "--out", str(out)]) == 0
+    info = json.loads((out / "study.json").read_text())
+    (listed,) = info["plugins"]
+    kept = out / "plugins" / listed["file"]
+    assert kept.read_text() == Path(plugin).read_text()
+    kept.write_text(kept.read_text() + "\n# changed\n")
+    with pytest.raises(InputError, match=r"plateau-.*was changed since the study began; restore"):
+        resume_search(out)
+
+
+def test_reading_a_study_does_not_load_its_plugin(tmp_path):
+    """In a process of its own, where the plugin's file is gone."""
+    plugin = written(tmp_path / "never.py", policy())
+    flags = [
+        "--policy",
+        "never",
+        "--spare",
+        "3",
+        "--epochs",
+        "1",
+        "--train-size",
+        "60",
+        "--precision",
+        "float32",
+    ]
+    assert main(["train", "--plugin", plugin, *flags, "--out", str(tmp_path / "one")]) == 0
+    Path(plugin).unlink()
+    code = (
+        "from growsearch import read_study, summarize\n"
+        f"trials = summarize(read_study({str(tmp_path / 'one')!r}))\n"
+        "print(trials['config/policy'][0], trials['config/spare'][0])\n"
+        "from growsearch.cli import main\n"
+        f"raise SystemExit(main(['report', {str(tmp_path / 'one')!r}]))"
+    )
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert made.stdout.startswith("never 3\n")
+
+
+def test_components_of_a_search_space_file_are_its_plugin(tmp_path):
+    from growsearch.tuning.search_space import load_spaces, space_plugins
+
+    text = policy("of-the-space") + "\nparam_space = {'policy': 'of-the-space', 'epochs': 2}\n"
+    space = written(tmp_path / "space.py", text)
+    assert load_spaces(space) == [{"policy": "of-the-space", "epochs": 2}]
+    assert [plugin.source for plugin in space_plugins(space)] == [text]
+
+
+def test_the_hash_of_an_initializers_source_is_in_the_keys_of_growths_alone():
+    """A policy's is in no key: what it decides is."""
+    from growsearch.epochs.keys import keyed
+    from growsearch.trial.options import Role
+
+    load_plugins([str(ROOT / "examples/scaled_down.py"), str(ROOT / "examples/plateau.py")])
+    trial = TrialConfig(policy="plateau", initializer="scaled-down")
+    digest = find_plugin(str(ROOT / "examples/scaled_down.py")).digest
+    assert keyed(trial, Role.GROWTH)["initializer.plugin"] == digest
+    assert not [name for name in keyed(trial, Role.NETWORK, Role.EPOCH) if "plugin" in name]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (policy(name="lipschitz"), "policy 'lipschitz' is taken by growsearch.policies.lipgrow"),
+        (policy(option='rtol: int = option(1, "x")'), "option 'rtol' of policy 'never' is also"),
+        (policy(option="spare: int = 1"), "field 'spare' states no help, rule and role"),
+        (policy(option='spare: list = option(1, "x")'), "annotate it str, int or float"),
+        (policy(option='spare: int = option(0, "x", least=1)'), "spare must be at least 1"),
+        (policy().replace("def decide", "def decides"), "'never' (growsearch_plugin_"),
+        (policy().replace("Never(Policy)", "Never"), "is no component; derive it"),
+        (policy().replace('"policy"', '"polcy"'), "unknown kind 'polcy'; did you mean 'policy'"),
+        (policy().replace('"policy"', '"optimizer"'), "registered as a optimizer, but its base"),
+        ("import nothing_like_it", "in line 1: ModuleNotFoundError"),
+        ("\nx = = 1", "in line 2: SyntaxError"),
+        ("raise SystemExit(3)", "in line 1: SystemExit: 3"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_one_line_and_registers_nothing(tmp_path, text, named):
+    plugin, before = find_plugin(written(tmp_path / "mine.py", text)), dict(components("policy"))
+    with pytest.raises(InputError) as caught:
+        plugin.load()
+    assert named in str(caught.value) and "mine.py" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert components("policy") == before
+
+
+def test_the_command_line_names_a_plugin_that_is_not_there(capsys):
+    assert main(["train", "--plugin", "nowhere.py", "--epochs", "1"]) == 2
+    assert "plugin 'nowhere.py' cannot be read" in capsys.readouterr().err
+    assert main(["list", "--plugin", "no_such_module"]) == 2
+    assert "neither a file nor a module" in capsys.readouterr().err
+
+
+def test_an_entry_point_that_fails_names_its_package(monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from growsearch.trial import plugins
+
+    point = EntryPoint("x", "not_installed_anywhere", plugins.GROUP)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    with pytest.raises(InputError, match="'not_installed_anywhere' offers growsearch components"):
+        plugins.load_installed()
+
+
+def test_list_shows_kinds_names_options_and_sources(capsys):
+    assert main(["list", "policy"]) == 0
+    shown = capsys.readouterr().out
+    assert "lipschitz-subnetworks" in shown and "LipGrow, section 4.2" in shown
+    assert main(["list", "policy", "periodic"]) == 0
+    assert "--patience" in (shown := capsys.readouterr().out) and "decision only" in shown
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{kind}: " in shown for kind in registry.EVERY_KIND)
+    assert main(["list", "policy", "periodc"]) == 2
+    assert "did you mean 'periodic'" in capsys.readouterr().err
+
+
+def test_what_a_failing_block_registers_is_forgotten():
+    before = dict(components("policy"))
+    text = policy("lost") + "\n1 / 0"
+    with pytest.raises(ZeroDivisionError), registering("somewhere"):
+        exec(text, {"__name__": "somewhere"})
+    assert components("policy") == before
+
+
+def test_a_plugin_travels_as_text(tmp_path):
+    plugin = find_plugin(written(tmp_path / "never.py", policy()))
+    Path(plugin.name).unlink()
+    Plugin(**vars(plugin)).load()
+    assert TrialConfig(policy="never", spare=4).policy.spare == 4
