@@ -6,6 +6,7 @@ from growsearch.policies.lipgrow import LipGrow
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.results import config_of
 from growsearch.trial.components import components
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.kinds import Policy
@@ -82,17 +83,23 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     """
     completed = trials[trials["status"] == Status.COMPLETED]
     never = completed["config/policy"] == "none"
-    scratch = {config_of(trial).digest: trial for _, trial in completed[never].iterrows()}
+    scratch = {
+        config.digest: trial
+        for _, trial in completed[never].iterrows()
+        if (config := _config_if_known(trial))
+    }
     rows = []
     for _, trial in completed[~never].iterrows():
-        config = config_of(trial)
-        baseline = scratch.get(from_scratch(config, trial["architecture"]).digest)
+        config, baseline = _config_if_known(trial), None
+        if config is not None:
+            baseline = scratch.get(from_scratch(config, trial["architecture"]).digest)
+        options = config.values() if config is not None else {}
         row = {
             "trial_id": trial["trial_id"],
-            "policy": config.policy.name,
-            "initializer": config.values().get("initializer"),
-            "interval": config.values().get("interval"),
-            "seed": config.architecture,
+            "policy": trial["config/policy"],
+            "initializer": options.get("initializer"),
+            "interval": options.get("interval"),
+            "seed": trial["config/architecture"],
             "found": trial["architecture"],
             "epochs": trial["epochs"],
             "ppe": trial["ppe"],
@@ -105,6 +112,14 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
             row[f"{split}_delta"] = accuracy - known
         rows.append(row)
     return pd.DataFrame(rows, columns=FOUND_COLUMNS)
+
+
+def _config_if_known(trial: "pd.Series") -> TrialConfig | None:
+    """The trial's configuration; None if it needs a plugin, which reading never loads."""
+    try:
+        return config_of(trial)
+    except InputError:
+        return None
 
 
 def _completed(trials: pd.DataFrame) -> pd.DataFrame:
