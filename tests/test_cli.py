@@ -134,7 +134,7 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
         ("search nowhere.py --trials 1", "'nowhere.py' is not a file"),
         ("search lipgrw --trials 1", "'lipgrw' is not a file, and no built-in search space"),
         ("plan lipgrw", "give a path or one of autogrow, autogrow_ablation"),
-        (f"search {SPACE}", "give --trials"),
+        (f"search {SPACE}", "set --trials"),
         (f"search {SPACE} --trials 0", "trials=0"),
         (f"search {SPACE} --trials 2 --dataset digts", "'digts'; did you mean 'digits'"),
         (f"search {SPACE} --trials 2 --train-size 2000", "at most 1197"),

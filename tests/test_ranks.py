@@ -29,7 +29,7 @@ with joined() as processes:
     for record in trainer:
         contents = trainer.state.network.state_dict()
         states.append({name: tensor.clone() for name, tensor in contents.items()})
-    records = [vars(record) for record in trainer.history]
+    records = [record.to_dict() for record in trainer.history]
     torch.save((records, states), f"{sys.argv[1]}/{processes.rank}.pt")
 threads = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 print(f"{processes.rank} leaves {[name for name in threads if 'gloo' in name]}", flush=True)

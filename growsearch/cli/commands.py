@@ -78,7 +78,7 @@ def resume(parsed: argparse.Namespace) -> int:
 
 def _resume_trial(parsed: argparse.Namespace) -> int:
     for name, value in vars(parsed).items():
-        if name not in ("command", "study") and value is not None:
+        if name not in ("command", "study", "plugins") and value is not None:
             raise InputError(
                 f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
                 "as it began; leave it out"
