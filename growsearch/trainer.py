@@ -180,7 +180,7 @@ class Trainer(Iterator[EpochRecord]):
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self.path.revise(grew=False)
+                self.path.cancel_growth()
                 self._fail(str(decision.architecture))
         self.path.revise(store_seconds=self._store_seconds)
         if not self.recalled:

@@ -47,7 +47,7 @@ with joined() as processes:
     if processes.rank == 1:
         there = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (there + 2**28, resource.RLIM_INFINITY))
-    statuses = [record.status for record in trainer]
+    statuses = [str(record.status) for record in trainer]
     print(f"{processes.rank}: {statuses} {trainer.reason}", flush=True)
 """
 

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_store_options(train, "nowhere")
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
-    search.add_argument("space", help="a search-space file, like search_spaces/lipgrow.py")
+    search.add_argument("space", help="a built-in search space, like lipgrow, or a file")
     search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser(
         "plan", help="how many epochs a search with --store trains, before it does"
     )
-    plan.add_argument("space", help="a search-space file")
+    plan.add_argument("space", help="a built-in search space, like lipgrow, or a file")
     _add_plugin_option(plan)
     plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     plan.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")

@@ -276,6 +276,7 @@ def trial_options() -> dict[str, Option]:
         if isinstance(spec, Field):
             default = None if spec.default is MISSING else spec.default
             rules[name] = rule_of(name, hints[name], default, spec.metadata)
+            assert rules[name].role is not None, f"option {name!r} states no role"
     return rules
 
 

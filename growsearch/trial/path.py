@@ -71,9 +71,15 @@ class TrialPath:
         """Put `record` in the place of the last one."""
         self.history = History((*self.history[:-1], record))
 
+    def cancel_growth(self) -> None:
+        """Take back the growth that was decided after the last epoch: it cannot be done."""
+        self.revise(grew=False)
+        self.architecture = self.history[-1].architecture
+        self._enter(None)
+
     def fail(self) -> None:
-        """End the trial with its last epoch: what was decided after it cannot be done."""
-        self.decision, self.ended = None, True
+        """End the trial with its last epoch."""
+        self.ended = True
         self.revise(status=Status.FAILED)
 
     def _add(self, record: EpochRecord) -> None:
