@@ -42,7 +42,8 @@ class Difference:
 
     @property
     def is_new_option(self) -> bool:
-        is_option = "config" in self.path[:-1] or self.field.startswith("config/")
+        inside = {"config", "flat"} & set(self.path[:-1])
+        is_option = bool(inside) or self.field.startswith("config/")
         return self.old == ABSENT and is_option
 
     def __str__(self) -> str:
