@@ -185,7 +185,7 @@ def _largest_singular_values(
                 basis[:, : k + 1], images[:, : k + 1], length.squeeze(1)
             )
             (going,) = (bounds > 1 + CONVERGED).nonzero(as_tuple=True)
-            if not len(going):
+            if k + 1 == PRODUCTS or not len(going):
                 break
             left, basis, images, longest = (t[going] for t in (left, basis, images, longest))
             apply = _gram_operator(layers[0], weight[left])
@@ -195,8 +195,9 @@ def _largest_singular_values(
 def _ritz(basis: Tensor, images: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Estimates [G], vectors [G, n] to start from next time, and bounds [G].
 
-    `images` [G, k, n] are the operators' of `basis`; `length` [G, 1] is the last remainder's. The
-    bounds are relative: no Ritz value, raised by its residual, is more times the largest one.
+    `basis` [G, k, n] has orthonormal or zero rows; `images` are their products with the operators;
+    `length` [G, 1] is that of the last remainder. The bound is the highest sum of a Ritz value and
+    its residual, in parts of the largest Ritz value.
     """
     values, vectors = torch.linalg.eigh((basis @ images.mT).double().nan_to_num(0, 0, 0))
     rows = vectors[:, :, -2:].mT.to(basis.dtype)
@@ -211,10 +212,10 @@ def _ritz(basis: Tensor, images: Tensor, length: Tensor) -> tuple[Tensor, Tensor
 
 
 def _start_vectors(layers: list[_Layer], known: list[Tensor | None], seed: int) -> Tensor:
-    """The known vectors [G, n], each with a little of a random one; that one alone for the others.
+    """Start vectors [G, n]: the known ones, each with a random part; random ones for the others.
 
-    What a known vector lacks altogether, as one of a layer whose filters were dead, no product
-    brings in.
+    Without that part a vector of a layer whose filters were dead would have nothing of these
+    filters, and no product would bring it in.
     """
     size = layers[0].conv.in_channels * prod(layers[0].image_size)
     drawn = torch.randn(size, generator=generator(seed, 0, f"singular vectors of {size} numbers"))
