@@ -88,30 +88,23 @@ _SOURCE: ContextVar[str | None] = ContextVar("source of the components", default
 
 
 @contextmanager
-def registering(source: str) -> Iterator[list[type[Component]]]:
+def registering(source: str) -> Iterator[None]:
     """Within it, components are registered as those of a plugin whose hash is `source`.
 
-    Gives the components that were. If the block raises, they are not registered.
+    If the block raises, none of them is registered.
     """
     for kind in EVERY_KIND:  # so that names and options that are taken are known
         _load(kind)
     before = {kind: dict(known) for kind, known in _REGISTRY.items()}
-    registered: list[type[Component]] = []
     token = _SOURCE.set(source)
     try:
-        yield registered
+        yield
     except BaseException:
         _REGISTRY.clear()
         _REGISTRY.update(before)
         raise
     finally:
         _SOURCE.reset(token)
-        registered += (
-            cls
-            for kind, known in _REGISTRY.items()
-            for name, cls in known.items()
-            if before.get(kind, {}).get(name) is not cls and cls.plugin == source
-        )
 
 
 class Kind(typing.NamedTuple):
