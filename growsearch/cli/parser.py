@@ -23,6 +23,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
+    @property
+    def taken(self) -> set[str]:
+        """The names under which parsed arguments are found so far."""
+        return {"command", "plugins", *(action.dest for action in self._actions)}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 if it worked, 1 if a trial failed, 2 for an error in what was
@@ -68,6 +73,11 @@ def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """The parser of all commands.
+
+    Raises InputError for a component's option that is named like an argument of a command; options
+    of components are added after the others, so that these are known.
+    """
     parser = _Parser(
         prog="growsearch",
         description="How should this network grow while it trains, and what does that buy?",
@@ -77,13 +87,13 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="run one trial here and show each epoch")
     _add_plugin_option(train)
-    _add_trial_options(train, "trial options", show_defaults=True)
     train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
     train.add_argument(
         "--save-every", type=int, metavar="N", default=argparse.SUPPRESS,
         help="keep the state of every N-th epoch as well",
     )  # fmt: skip
     _add_store_options(train, "nowhere")
+    _add_trial_options(train, "trial options", show_defaults=True)
 
     search = commands.add_parser("search", help="run many trials on Ray Tune")
     search.add_argument("space", help="a built-in search space, like lipgrow, or a file")
@@ -91,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
     _add_plugin_option(search)
-    _add_search_options(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
+    _add_search_options(search)
     _add_trial_options(
         search, "trial options, the same for all trials whatever the search space says"
     )
@@ -159,7 +169,7 @@ _SEARCH_OPTIONS = (
 )  # fmt: skip
 
 
-def _add_search_options(parser: argparse.ArgumentParser) -> None:
+def _add_search_options(parser: _Parser) -> None:
     """Settings of a search; those not given are its defaults, or what it was started with."""
     group = parser.add_argument_group("how the search runs")
     for option, number, metavar, text in _SEARCH_OPTIONS:
@@ -200,9 +210,7 @@ def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     )  # fmt: skip
 
 
-def _add_trial_options(
-    parser: argparse.ArgumentParser, title: str, show_defaults: bool = False
-) -> None:
+def _add_trial_options(parser: _Parser, title: str, show_defaults: bool = False) -> None:
     group = parser.add_argument_group(title)
     rules = every_option()
     for name in [*KINDS, *trial_options()]:
@@ -212,16 +220,22 @@ def _add_trial_options(
 
 
 def _add_component_options(
-    parser: argparse.ArgumentParser, kind: str, rules: dict[str, Option], show_defaults: bool
+    parser: _Parser, kind: str, rules: dict[str, Option], show_defaults: bool
 ) -> None:
     """A group for the options of each component of the kind, or of several that share them."""
-    known = components(kind)
+    known, taken = components(kind), parser.taken
     owners: dict[tuple[str, ...], list[Option]] = {}
     for name, rule in rules.items():
         users = tuple(user for user, cls in known.items() if name in cls.options())
         if users:
             owners.setdefault(users, []).append(rule)
     for users, options in owners.items():
+        for rule in options:
+            if rule.name in taken:
+                raise InputError(
+                    f"option {rule.name!r} of {kind} {users[0]!r} is named like an argument of "
+                    f"{parser.prog}; rename it"
+                )
         named = "any" if len(users) == len(known) else ", ".join(users)
         group = parser.add_argument_group(f"{kind} {named}")
         for rule in options:

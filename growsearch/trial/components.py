@@ -14,6 +14,7 @@ asks here.
         def decide(self, trial, history): ...
 """
 
+import inspect
 import pkgutil
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,11 @@ class Component:
         if text.startswith(f"{cls.__name__}("):  # what @dataclass writes where there is none
             return ""
         return text.partition(". ")[0].rstrip(".")
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        """Why the class cannot be registered, in words that follow its name; None if it can."""
+        return None
 
     def values(self) -> dict[str, Value]:
         """Its options' values, by name."""
@@ -182,6 +188,10 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
         cls.name, cls.source, cls.plugin = name, source, _SOURCE.get()
         if abstract := sorted(getattr(cls, "__abstractmethods__", ())):
             raise InputError(f"{kind} {name!r} ({where}) must define {', '.join(abstract)}")
+        if unstated := _unstated(cls):
+            raise InputError(f"{kind} {name!r} ({where}) must state {', '.join(unstated)}")
+        if flaw := cls.flaw():
+            raise InputError(f"{kind} {name!r} ({where}) {flaw}")
         _check_options(cls)
         known[name] = cls
         return cls
@@ -196,12 +206,36 @@ def _is_same(one: type[Component], other: type[Component]) -> bool:
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
+def _unstated(cls: type[Component]) -> list[str]:
+    """The class constants without a value, which its base classes announce as ClassVar."""
+    announced = {
+        name: None
+        for base in reversed(cls.__mro__)
+        for name, annotation in inspect.get_annotations(base).items()
+        if str(annotation).startswith("typing.ClassVar")
+    }
+    return [name for name in announced if not hasattr(cls, name)]
+
+
 def _check_options(cls: type[Component]) -> None:
+    # config.py imports this module; it is complete before any component is registered
+    trial_options = import_module("growsearch.trial.config").trial_options()
     own = cls.options()
-    if "name" in own or "kind" in own or any(name in EVERY_KIND for name in own):
-        raise InputError(
-            f"{cls.kind} {cls.name!r} names an option like a kind of component; rename it"
-        )
+    for name in own:
+        if name in trial_options and cls.kind in KINDS:
+            raise InputError(
+                f"option {name!r} of {cls.kind} {cls.name!r} is also one of every trial; rename it"
+            )
+        if name in EVERY_KIND:
+            raise InputError(
+                f"option {name!r} of {cls.kind} {cls.name!r} is named like a kind of component; "
+                "rename it"
+            )
+        if name == "given" or name in inspect.get_annotations(Component) or name in dir(Component):
+            raise InputError(
+                f"option {name!r} of {cls.kind} {cls.name!r} is named like an attribute that "
+                "growsearch uses itself; rename it"
+            )
     for kind, components in _REGISTRY.items():
         for other in components.values():
             for name in own.keys() & other.options().keys():
