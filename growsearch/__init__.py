@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from growsearch.growth.new_blocks import NewBlocks as NewBlocks
     from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
+    from growsearch.search.kinds import Log as Log
+    from growsearch.search.kinds import LogWriter as LogWriter
+    from growsearch.search.kinds import Queue as Queue
+    from growsearch.search.kinds import Sampler as Sampler
+    from growsearch.search.kinds import Scheduler as Scheduler
+    from growsearch.search.kinds import StoppingScheduler as StoppingScheduler
+    from growsearch.search.ledger import SearchTrial as SearchTrial
     from growsearch.stopping.cost import Cost as Cost
     from growsearch.stopping.cost import EpochWork as EpochWork
     from growsearch.stopping.cost import Metric as Metric

@@ -204,3 +204,17 @@ def farthest_first(n, first, distance):
         rest = [i for i in range(n) if i not in order]
         order.append(max(rest, key=lambda i: min(distance(i, j) for j in order)))
     return order
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """What a test registers is gone after it."""
+    from growsearch.trial import components as registry
+
+    for kind in registry.EVERY_KIND:
+        registry.components(kind)
+    known = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
+    monkeypatch.setattr(registry, "_REGISTRY", known)
+    yield
+    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
+        del sys.modules[name]

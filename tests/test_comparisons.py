@@ -1,15 +1,17 @@
 """LipGrow's Figures 4 and 5 and AutoGrow's tables, from hand-made trials."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pytest
 
 from growsearch.study.comparisons import found_networks, growth_schedules, growth_timing
 from growsearch.study.figures import growth_timing_figure, schedules_figure
+from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
+from growsearch.trial.kinds import Policy
 
 COLUMNS = ["config/policy", "growth_epochs", "ppe", "val_accuracy", "best_val_accuracy", "status"]
 
@@ -106,3 +108,21 @@ def test_found_networks_stand_beside_their_trial_from_scratch():
     assert table.loc[grown.digest, ["seed", "found", "interval"]].tolist() == ["1-1-1", "4-4-4", 3]
     assert table.loc[other.digest, ["val_delta", "test_delta"]].isna().all()
     assert len(table) == 2
+
+
+def test_a_trial_that_cannot_grow_is_no_found_network_whatever_its_policy_is_called(own_registry):
+    """The policy of a plugin that is not loaded may grow."""
+    vanilla = finished(TrialConfig(policy="none"), 90.0, 90.0, "2-2-2")
+    unknown = {**vanilla, "config/policy": "mine"}
+    assert found_networks(pd.DataFrame([vanilla])).empty
+    assert found_networks(pd.DataFrame([vanilla, unknown]))["policy"].tolist() == ["mine"]
+
+    @register("policy", "never-grows")
+    @dataclass(frozen=True, kw_only=True)
+    class NeverGrows(Policy):
+        grows = False
+
+        def decide(self, trial, history):
+            return None
+
+    assert found_networks(pd.DataFrame([{**vanilla, "config/policy": "never-grows"}])).empty

@@ -231,7 +231,7 @@ def test_what_optuna_cannot_search_is_said_before_the_first_trial(spaces, named)
     [
         ({"sampler": "tpo"}, "unknown sampler 'tpo'; choose from gp, nsga2, tpe"),
         ({"costs": ["pp"]}, "unknown objective 'pp'; did you mean 'ppe'"),
-        ({"accuracy": "test_accuracy"}, "unknown objective 'test_accuracy'"),
+        ({"accuracy": "test_accuracy"}, "unknown metric 'test_accuracy'"),
         ({"costs": ["architecture"]}, "unknown objective 'architecture'"),
         ({"costs": []}, "give a cost and an accuracy"),
         ({"costs": ["val_accuracy"]}, "give a cost and an accuracy"),

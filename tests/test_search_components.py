@@ -2,36 +2,36 @@
 
 import json
 import re
-import sys
 from itertools import product
 
 import pytest
+from conftest import record
+from ray import tune
 
+import growsearch
 from growsearch.cli import main
 from growsearch.search.kinds import Scheduler
 from growsearch.search.settings import SearchSettings
-from growsearch.study.results import read_info, read_study, summarize
-from growsearch.trial import components as registry
+from growsearch.study.outcomes import Audit, audit
+from growsearch.study.report import write_report
+from growsearch.study.results import create_study, read_info, read_study, summarize, write_trial
 from growsearch.trial.components import components, register
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 PLUGIN = '''
 """Stops each trial after some epochs; draws at random; writes a line for each epoch."""
 
 from dataclasses import dataclass
 
-from growsearch.search.kinds import Log, LogWriter, Sampler, Scheduler
-from growsearch.trial.components import register
-from growsearch.trial.options import option
+from growsearch import Log, LogWriter, Sampler, StoppingScheduler, option, register
 
 
 @register("scheduler", "early")
 @dataclass(frozen=True, kw_only=True)
-class Early(Scheduler):
+class Early(StoppingScheduler):
     """Stops each trial early."""
-
-    tune_starts = draws = False
-    pauses = None
 
     early_epochs: int = option(2, "how many epochs each trial has", least=1)
 
@@ -95,6 +95,22 @@ class Writer(LogWriter):
         with self.path.open("a") as file:
             print(line, file=file)
 '''
+POLICY = '''
+from dataclasses import dataclass
+
+from growsearch import Policy, option, register
+
+
+@register("policy", "mine")
+@dataclass(frozen=True, kw_only=True)
+class Mine(Policy):
+    """Never grows."""
+
+    NAME: int = option(2, "a number", least=1)
+
+    def decide(self, trial, history):
+        return None
+'''
 SPACE = """
 from ray import tune
 
@@ -102,18 +118,6 @@ param_space = {
     "policy": "none", "epochs": 4, "train_size": 100, "lr": tune.loguniform(0.01, 0.1),
 }
 """
-
-
-@pytest.fixture
-def own_registry(monkeypatch):
-    """What a test registers is gone after it."""
-    for kind in registry.EVERY_KIND:
-        components(kind)
-    known = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
-    monkeypatch.setattr(registry, "_REGISTRY", known)
-    yield
-    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
-        del sys.modules[name]
 
 
 @pytest.fixture
@@ -204,9 +208,82 @@ def test_an_option_that_is_also_a_trials_is_refused_in_one_line(own_registry, tm
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["out", "trials", "space", "store", "costs", "command", "cpus_per_trial", "save_every", "help",
+     "scheduler", "policy", "plugin", "given", "values", "epochs"],
+)  # fmt: skip
+def test_an_option_named_like_an_argument_is_refused_in_one_line(
+    own_registry, tmp_path, capsys, name
+):
+    path = tmp_path / "plugin.py"
+    path.write_text(POLICY.replace("NAME", name))
+    assert main(["list", "--plugin", str(path), "policy"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        f"growsearch: error: .*option {name!r} of policy 'mine' .*rename it\n", said
+    )
+
+
 def test_a_component_without_its_method_is_refused(own_registry):
     with pytest.raises(InputError, match="must define tune_scheduler"):
         register("scheduler", "empty")(type("Empty", (Scheduler,), {}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "stated", "message"),
+    [
+        ("metric", "Metric", {"lowest": 0.0}, "must state column, highest"),
+        ("metric", "Metric", {"lowest": 0.0, "highest": 1.0, "column": "val_acuracy"},
+         "no number of an epoch; did you mean 'val_accuracy'"),
+        ("metric", "Metric", {"lowest": 0.0, "highest": 1.0, "column": "test_accuracy"},
+         "reads the test images"),
+        ("cost", "Cost", {"of_epoch": lambda self, work, record: 1.0, "column": "joules"},
+         "no number of an epoch"),
+    ],
+)  # fmt: skip
+def test_what_a_component_must_state_is_asked_for_at_registration(
+    own_registry, kind, base, stated, message
+):
+    cls = type("Mine", (getattr(growsearch, base),), stated)
+    with pytest.raises(InputError, match=message) as caught:
+        register(kind, "mine")(cls)
+    assert "\n" not in str(caught.value)
+    assert "mine" not in components(kind)
+
+
+@pytest.mark.parametrize("name", components("scheduler"))
+def test_a_scheduler_judges_trials_if_it_says_so(name):
+    scheduler = components("scheduler")[name]()
+    judge = scheduler.judge(["ppe"], components("metric")["val_accuracy"](), 0)
+    assert (judge is not None) == scheduler.judges
+
+
+def test_a_metric_of_a_user_bounds_audits_and_draws(own_registry, tmp_path):
+    """The metric is the Lipschitz constant, of which less is better, under another name."""
+    stated = {"column": "lipschitz", "unit": "1", "lowest": -9.0, "highest": 0.0, "minimized": True}
+    register("metric", "smooth")(type("Smooth", (growsearch.Metric,), stated))
+    folder = create_study(tmp_path / "study", searched=["lr"], settings={"scheduler": "early"})
+    stop = {"dominated_by": "one", "slack": 0.0, "bound/ppe": 9.0, "bound/lipschitz": 2.5}
+    for name, constant, why in (("one", 3.0, {}), ("two", 2.0, stop), ("three", 4.0, stop)):
+        last = record(1, lipschitz=constant, status="completed")
+        write_trial(folder, name, TrialConfig(lr=constant), [last], stop=why)
+    trials = summarize(read_study(folder))
+    assert trials.set_index("trial_id")["bound/lipschitz"].dropna().tolist() == [2.5, 2.5]
+    assert audit(trials) == Audit(judged=2, wrong=1)  # only "two" is below the 3 of "one"
+    assert '"audit":{"judged":2,"wrong":1}' in write_report(folder).page.read_text()
+    search = ParetoOptunaSearch([{"lr": tune.uniform(0.1, 1.0)}], accuracy="smooth")
+    assert search.objectives == ["ppe", "lipschitz"]
+    assert [direction.name for direction in search.study.directions] == ["MINIMIZE", "MINIMIZE"]
+
+
+def test_a_report_without_the_metric_of_its_plugin_has_no_audit(own_registry, tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr"], settings={"scheduler": "pareto"})
+    stop = {"dominated_by": "one", "slack": 0.0, "bound/ppe": 9.0}
+    write_trial(folder, "two", TrialConfig(), [record(1, status="completed")], stop=stop)
+    assert '"audit":null' in write_report(folder).page.read_text()
+    with pytest.raises(InputError, match="load the plugin that has it"):
+        audit(summarize(read_study(folder)))
 
 
 def test_a_scheduler_that_says_nothing_more_gets_the_safe_answers(own_registry):

@@ -133,6 +133,9 @@ class Scheduler(Component, ABC):
     varies: ClassVar[tuple[str, ...]] = ()
     """Options of trials that it changes itself."""
 
+    judges: ClassVar[bool] = False
+    """Whether `judge` returns a judge, whose audit the report shows."""
+
     @property
     def pauses(self) -> str | None:
         """The setting by which it pauses trials, which go on from a store; None: it pauses none."""
@@ -160,3 +163,18 @@ class Scheduler(Component, ABC):
             f"scheduler {self.name!r} compares {metric.name} at equal epochs: it is blind to cost, "
             "and to what a network gains when it has grown"
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingScheduler(Scheduler, ABC):
+    """A scheduler that stops trials, and neither pauses nor draws any.
+
+    The queue starts its trials, so `max_concurrent`, samplers and store "none" may be with it.
+    """
+
+    tune_starts = False
+    draws = False
+
+    @property
+    def pauses(self) -> str | None:
+        return None

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import ClassVar, cast
 
 from growsearch.tasks.images.flops import FLOPS_PER_MAC
 from growsearch.trial.components import Component, component, components
 from growsearch.trial.history import EpochRecord
-from growsearch.trial.options import Role
+from growsearch.trial.options import Role, suggestion
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class Cost(Component, ABC):
     def of_epoch(self, work: EpochWork, record: EpochRecord) -> float:
         """The cost of an epoch that was trained."""
 
+    @classmethod
+    def flaw(cls) -> str | None:
+        return _column_flaw(cls.column) if cls.column else None
+
     def least(self, work: EpochWork) -> float:
         """A lower bound of the cost of an epoch before it is trained; 0 is always one."""
         return 0.0
@@ -52,7 +56,7 @@ class Cost(Component, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Component, ABC):
-    """What a search may call accuracy: a column of results, of validation data alone."""
+    """What a search may call accuracy: a field of EpochRecord, of validation data alone."""
 
     kind = "metric"
     role = Role.RECORD
@@ -61,10 +65,26 @@ class Metric(Component, ABC):
     highest: ClassVar[float]
     """The range in which hypervolumes are measured, of `value`."""
     minimized: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    """What messages call it; by default its name."""
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        if cls.column.startswith("test_"):
+            return f"reads the test images' {cls.column!r}; choose a column of validation data"
+        return _column_flaw(cls.column)
 
     def value(self, number: float) -> float:
         """The metric as a number of which more is better: a loss is negated."""
         return -number if self.minimized else number
+
+
+def _column_flaw(column: str) -> str | None:
+    numbers = [field.name for field in fields(EpochRecord) if field.type in (int, float)]
+    if column in numbers:
+        return None
+    return f"has the column {column!r}, which is no number of an epoch{suggestion(column, numbers)}"
 
 
 def cost_of(name: str) -> Cost:
@@ -80,6 +100,11 @@ def metric_of(name: str) -> Metric:
 def costs() -> dict[str, Cost]:
     """All costs by name."""
     return {name: cost_of(name) for name in components("cost")}
+
+
+def metrics() -> dict[str, Metric]:
+    """All metrics by name."""
+    return {name: metric_of(name) for name in components("metric")}
 
 
 def summed_costs() -> dict[str, Cost]:

@@ -54,7 +54,7 @@ class ParetoStopping:
         self._metric = metric_of(metric)
         self.safe = SafeStopping(
             alpha=alpha, delta=delta, audit=audit, seed=seed, most=self._metric.highest,
-            accuracy=f"-{metric}" if self._metric.minimized else "accuracy",
+            accuracy=f"{'-' if self._metric.minimized else ''}{self._metric.label or metric}",
         )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None

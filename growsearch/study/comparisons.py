@@ -32,7 +32,7 @@ def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
     first = grown["growth_epochs"].str.split().str[0].astype(int)
     grown = grown.assign(first_growth=first, error=100 - grown["val_accuracy"])
     fixed = _of(grown, ("fixed",), "growth epochs on a grid")
-    lipgrow = [n for n, policy in components("policy").items() if issubclass(policy, LipGrow)]
+    lipgrow = [name for name, policy in _policies().items() if issubclass(policy, LipGrow)]
     chosen = _of(grown, tuple(lipgrow), "growth epochs chosen by LipGrow")
     grid = fixed.groupby("first_growth")["error"].agg(["mean", "std", "count"]).reset_index()
     grid.columns = pd.Index(["first_growth", "error", "error_std", "trials"])
@@ -58,11 +58,7 @@ def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
     best_val_accuracy (percent), pareto_optimal. Raises InputError if no trial is complete.
     """
     completed = _completed(trials)
-    labels = {
-        name: policy.label or name
-        for name, policy in components("policy").items()
-        if issubclass(policy, Policy)
-    }
+    labels = {name: policy.label or name for name, policy in _policies().items()}
     table = completed.assign(
         schedule=completed["config/policy"].map(lambda name: labels.get(name, name)),
         pareto_optimal=is_pareto_optimal(completed, accuracy="best_val_accuracy"),
@@ -82,7 +78,9 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     --from-scratch` trains the trials from scratch.
     """
     completed = trials[trials["status"] == Status.COMPLETED]
-    never = completed["config/policy"] == "none"
+    grows = {name: policy.grows for name, policy in _policies().items()}
+    # a policy of a plugin that is not loaded may grow
+    never = ~completed["config/policy"].map(lambda name: grows.get(name, True)).astype(bool)
     scratch = {
         config.digest: trial
         for _, trial in completed[never].iterrows()
@@ -112,6 +110,10 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
             row[f"{split}_delta"] = accuracy - known
         rows.append(row)
     return pd.DataFrame(rows, columns=FOUND_COLUMNS)
+
+
+def _policies() -> dict[str, type[Policy]]:
+    return {n: cls for n, cls in components("policy").items() if issubclass(cls, Policy)}
 
 
 def _config_if_known(trial: "pd.Series") -> TrialConfig | None:

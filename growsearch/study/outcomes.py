@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from growsearch.stopping.cost import metric_of
-from growsearch.trial.components import components
+from growsearch.stopping.cost import metrics
+from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
 
@@ -25,12 +25,22 @@ class Audit:
 
 
 def audit(trials: pd.DataFrame) -> Audit:
-    """From `summarize`'s table."""
+    """The audit of `summarize`'s table.
+
+    Raises InputError if trials were compared by a metric whose plugin is not loaded.
+    """
     ran_to_end = trials["status"].isin([status for status in Status if status.ran_to_end])
     kept = trials[ran_to_end & trials["dominated_by"].notna()]
-    judged = (m for m in components("metric") if kept[f"bound/{m}"].notna().any())
-    metric = next(judged, "val_accuracy")
-    accuracies = trials[metric].map(metric_of(metric).value)
+    if kept.empty:
+        return Audit(0, 0)
+    # a stop has one metric's bound
+    judged = (m for m in metrics().values() if kept[f"bound/{m.column}"].notna().any())
+    metric = next(judged, None)
+    if metric is None:
+        raise InputError(
+            "trials were compared by a metric that is not known here; load the plugin that has it"
+        )
+    accuracies = trials[metric.column].map(metric.value)
     named = accuracies.set_axis(trials["trial_id"])
     rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
     wrong = (kept["status"] == Status.COMPLETED) & (accuracies[kept.index] > rival)

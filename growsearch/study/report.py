@@ -16,6 +16,8 @@ from growsearch.study.figures import front_figure
 from growsearch.study.outcomes import audit, count_outcomes
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.results import read_info, read_study, schema, summarize
+from growsearch.trial.components import components
+from growsearch.trial.errors import InputError
 
 _CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz", "lr")
 
@@ -80,7 +82,7 @@ def _page(
         "trials": _trials(study, trials),
         "counts": asdict(count_epochs(study)),
         "outcomes": count_outcomes(trials),
-        "audit": asdict(audit(trials)) if _was_audited(info) else None,
+        "audit": _audit(info, trials),
         "tree": epoch_tree(study).to_dict("records"),
     }
     # "<" is escaped so that no text in the data can end the script element.
@@ -93,8 +95,16 @@ def _page(
     )
 
 
-def _was_audited(info: dict[str, Any]) -> bool:
-    return info.get("settings", {}).get("scheduler") == "pareto"
+def _audit(info: dict[str, Any], trials: pd.DataFrame) -> dict[str, int] | None:
+    """The audit's numbers; None if no trial was judged, or by the metric of a plugin."""
+    scheduler: Any = components("scheduler").get(info.get("settings", {}).get("scheduler"))
+    judges = scheduler is not None and scheduler.judges
+    if not judges and trials["dominated_by"].isna().all():
+        return None
+    try:
+        return asdict(audit(trials))
+    except InputError:  # a report never loads a study's plugins
+        return None
 
 
 def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:

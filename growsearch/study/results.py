@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from growsearch import __version__
 from growsearch.machine.processor import processor
-from growsearch.stopping.cost import cost_so_far, costs
+from growsearch.stopping.cost import cost_so_far, costs, metrics
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples
@@ -73,10 +73,6 @@ _STOP = {
     "slack": (pa.float64(), "percentage points", "by which that one may be less accurate"),
 }
 """Why a trial was stopped, or an audited one, which runs on, would have been."""
-_METRIC_BOUNDS = {
-    "bound/val_accuracy": (pa.float64(), "percent", "the most that it could end with"),
-    "bound/val_loss": (pa.float64(), "nats", "the least, if trials were compared by it"),
-}
 
 
 def _cost_columns() -> dict[str, tuple[pa.DataType, str, str]]:
@@ -86,6 +82,15 @@ def _cost_columns() -> dict[str, tuple[pa.DataType, str, str]]:
     bounds = {f"bound/{cost.result()}": (pa.float64(), cost.unit, least) for cost in known}
     own = {c.result(): (pa.float64(), c.unit, c.summary()) for c in known if not c.column}
     return bounds | own
+
+
+def _metric_bounds() -> dict[str, tuple[pa.DataType, str, str]]:
+    """Bounds of the metrics; a study has values for the one by which trials were compared."""
+    best = "the {} that it could end with, if trials were compared by it"
+    return {
+        f"bound/{m.column}": (pa.float64(), m.unit, best.format("least" if m.minimized else "most"))
+        for m in metrics().values()
+    }
 
 
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
@@ -104,7 +109,7 @@ def schema() -> pa.Schema:
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
     reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
-    stops = {**_STOP, **_cost_columns(), **_METRIC_BOUNDS}
+    stops = {**_STOP, **_cost_columns(), **_metric_bounds()}
     stop = [column(name, *described) for name, described in stops.items()]
     return pa.schema(
         [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}

@@ -52,6 +52,8 @@ _NAME, _SEARCH = "name", "search"
 class ParetoOptunaSearch(OptunaSearch):
     """Suggests trials of low costs and high accuracy; the samplers learn from ended trials.
 
+    `costs` are columns of results, and `accuracy` is a metric by its name.
+
     A suggestion is a point of one of `spaces` (see search_space.py) and a valid TrialConfig. With
     several spaces, Optuna's parameter "space" is the index of the suggestion's space. A field is
     one parameter if all spaces that search it draw it in the same way; otherwise each space has its
@@ -85,7 +87,8 @@ class ParetoOptunaSearch(OptunaSearch):
         chosen = sampler
         if isinstance(chosen, str):
             chosen = cast(Sampler, component("sampler", chosen)())
-        self.objectives = [*costs, accuracy]
+        metric = metric_of(accuracy)
+        self.objectives = [*costs, metric.column]
         _check(self.objectives, seed, startup_trials)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces = _optuna_spaces(spaces)
@@ -93,7 +96,7 @@ class ParetoOptunaSearch(OptunaSearch):
         super().__init__(
             self._fields,
             metric=self.objectives,
-            mode=["min"] * len(costs) + ["min" if metric_of(accuracy).minimized else "max"],
+            mode=["min"] * len(costs) + ["min" if metric.minimized else "max"],
             study_name=study_name,
             storage=_open(storage) if storage is not None else None,
         )

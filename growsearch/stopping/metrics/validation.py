@@ -11,7 +11,7 @@ from growsearch.trial.components import register
 class ValidationAccuracy(Metric):
     """Validation accuracy in percent."""
 
-    column = "val_accuracy"
+    column, unit, label = "val_accuracy", "percent", "accuracy"
     lowest, highest = 0.0, 100.0
 
 
@@ -20,6 +20,6 @@ class ValidationAccuracy(Metric):
 class ValidationLoss(Metric):
     """Validation loss in nats."""
 
-    column = "val_loss"
+    column, unit = "val_loss", "nats"
     lowest, highest = -10.0, 0.0
     minimized = True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Scheduler
+from growsearch.search.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
 from growsearch.tuning.one_metric import by_epoch, longest
 
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 
 @register("scheduler", "asha", source="Li et al. 2018, arXiv:1810.05934")
 @dataclass(frozen=True, kw_only=True)
-class ASHA(Scheduler):
+class ASHA(StoppingScheduler):
     """Stops trials by asynchronous successive halving, which is Tune's own."""
-
-    tune_starts = False
-    draws = False
-    pauses = None
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"

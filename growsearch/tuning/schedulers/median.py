@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Scheduler
+from growsearch.search.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
 from growsearch.tuning.one_metric import by_epoch
 
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 
 @register("scheduler", "median", source="Golovin et al. 2017, Google Vizier, section 3.2")
 @dataclass(frozen=True, kw_only=True)
-class Median(Scheduler):
+class Median(StoppingScheduler):
     """Stops trials by the median stopping rule, which is Tune's own."""
-
-    tune_starts = False
-    draws = False
-    pauses = None
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Scheduler
+from growsearch.search.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
 
 if TYPE_CHECKING:
@@ -15,12 +15,8 @@ if TYPE_CHECKING:
 
 @register("scheduler", "none")
 @dataclass(frozen=True, kw_only=True)
-class NoScheduler(Scheduler):
+class NoScheduler(StoppingScheduler):
     """Runs each trial to its end, first in, first out."""
-
-    tune_starts = False
-    draws = False
-    pauses = None
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Resume, Scheduler
+from growsearch.search.kinds import Queue, Resume, StoppingScheduler
 from growsearch.trial.components import register
 from growsearch.trial.options import option
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 @register("scheduler", "pareto")
 @dataclass(frozen=True, kw_only=True)
-class Pareto(Scheduler):
+class Pareto(StoppingScheduler):
     """Stops trials that cannot reach the front of cost and accuracy. With racing, it also pauses
     those that others of equal cost leave behind.
     """
 
-    tune_starts = False
-    draws = False
+    judges = True
 
     alpha: float = option(
         0.1, "share of trials whose accuracy may exceed its bound", above=0, most=1
