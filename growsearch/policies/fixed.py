@@ -91,7 +91,7 @@ class Fixed(Policy):
         return self._epochs
 
 
-@register("policy", "hand-tuned", source="Chang et al. 2017; LipGrow, section 5.3")
+@register("policy", "hand-tuned", source="Chang et al. 2017; LipGrow, section 5.5")
 @dataclass(frozen=True, kw_only=True)
 class HandTuned(Fixed):
     """Grow after the epochs that were found by trial, unless others are given."""

@@ -123,13 +123,13 @@ def _reserved(reserve: int, growths: int, window: int) -> int:
     return reserve + (growths - 1) * window if growths else 0
 
 
-@register("policy", "lipschitz-subnetworks", source="LipGrow, section 6")
+@register("policy", "lipschitz-subnetworks", source="extends LipGrow, section 4.2")
 @dataclass(frozen=True, kw_only=True)
 class LipGrowSubnetworks(LipGrow):
     """Double each sub-network alone, by the rule of policy lipschitz on its own constant.
 
-    LipGrow's authors leave this as further work. A sub-network's window and baseline start anew
-    when it has grown itself, not when another has.
+    The paper decides for all sub-networks together. Here a sub-network's window and baseline start
+    anew when it has grown itself, not when another has.
     """
 
     def decide(self, trial: TrialConfig, history: History) -> Grow | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@register("initializer", "partial", source="Istrate et al. 2018")
+@register("initializer", "partial", source="Istrate et al. 2018, arXiv:1803.10232")
 @dataclass(frozen=True, kw_only=True)
 class Partial(NewBlocks):
     """New blocks, trained alone for an epoch."""

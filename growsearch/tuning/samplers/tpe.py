@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
-@register("sampler", "tpe", source="Bergstra et al. 2011; Ozaki et al. 2022 for several objectives")
+@register("sampler", "tpe", source="Bergstra et al. 2011; Ozaki et al. 2022, JAIR")
 @dataclass(frozen=True, kw_only=True)
 class TPE(Sampler):
     """Draws by a tree-structured Parzen estimator, which models each field by itself. It learns

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from growsearch.stopping.judge import ParetoStopping
 
 
-@register("scheduler", "asha", source="Li et al. 2018, arXiv:1810.05934")
+@register("scheduler", "asha", source="Li et al. 2020, MLSys, arXiv:1810.05934")
 @dataclass(frozen=True, kw_only=True)
 class ASHA(StoppingScheduler):
     """Stops trials by asynchronous successive halving, which is Tune's own."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from growsearch.stopping.judge import ParetoStopping
 
 
-@register("scheduler", "hyperband", source="Li et al. 2018, arXiv:1603.06560")
+@register("scheduler", "hyperband", source="Li et al. 2018, JMLR, arXiv:1603.06560")
 @dataclass(frozen=True, kw_only=True)
 class HyperBand(Scheduler):
     """Pauses and stops trials by HyperBand, which is Tune's own."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from growsearch.stopping.judge import ParetoStopping
 
 
-@register("scheduler", "pareto")
+@register(
+    "scheduler", "pareto",
+    source="bound: Lei et al. 2018, JASA; racing: Schmucker et al. 2021, arXiv:2106.12639",
+)  # fmt: skip
 @dataclass(frozen=True, kw_only=True)
 class Pareto(StoppingScheduler):
     """Stops trials that cannot reach the front of cost and accuracy. With racing, it also pauses
