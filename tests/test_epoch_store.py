@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import WAYS_TO_GROW, first_quick
+from pyarrow import fs
 
-from growsearch.epochs.store import RECORDS, STATES, EpochStore
+from growsearch.epochs.store import FILES_PER_READER, RECORDS, STATES, EpochStore, readers
 from growsearch.trainer import Trainer
 from growsearch.training import epoch as training
 from growsearch.trial.config import TrialConfig
@@ -143,6 +144,21 @@ def test_what_is_kept_of_the_states(tmp_path):
         counts[keep] = [i + 1 for i, key in enumerate(trainer.branch.keys) if key in kept]
         assert len(files(store, RECORDS)) == 8  # six epochs, two growths
     assert counts == {"all": [1, 2, 3, 4, 5, 6], "forks": [2, 4, 6], "last": [6]}
+
+
+@pytest.mark.parametrize(
+    ("files", "size", "expected"),
+    [
+        (0, 0, 1),
+        (FILES_PER_READER, 0, 1),
+        (FILES_PER_READER + 1, 0, 2),
+        (10, 10**9, 6),  # 10 GB are read like 10,000 files
+        (10**7, 0, 8),
+    ],
+)
+def test_no_more_processes_verify_a_store_than_its_files_need(files, size, expected):
+    listed = (fs.FileInfo("records/00/00", fs.FileType.File, size=size) for _ in range(files))
+    assert readers(listed, most=8) == expected
 
 
 @pytest.mark.parametrize("kind", [RECORDS, STATES])

@@ -16,7 +16,7 @@ import math
 import os
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -30,6 +30,8 @@ from growsearch.trial.errors import InputError, one_line
 
 RECORDS, STATES = "records", "states"
 _UNFINISHED = "unfinished"
+FILES_PER_READER = 2000
+"""Files that one process reads in about the time that another takes to start."""
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
 
@@ -125,11 +127,15 @@ class EpochStore:
     def damaged(self, kind: str) -> list[str]:
         """Paths of the files of `kind` whose content does not match their hash.
 
-        Four processes a core read them, because a process waits for the disk at each file.
+        Up to four processes a core read them, because a process waits for the disk at each file. A
+        small store is read by this process alone.
         """
-        with get_context("spawn").Pool(4 * (os.cpu_count() or 1)) as pool:
-            found = pool.imap(partial(_damaged, self.place, kind), range(256))
-            return [path for paths in found for path in paths]
+        read = partial(_damaged, self.place, kind)
+        processes = readers(self.entries(kind), 4 * (os.cpu_count() or 1))
+        if processes == 1:
+            return [path for prefix in range(256) for path in read(prefix)]
+        with get_context("spawn").Pool(processes) as pool:
+            return [path for paths in pool.imap(read, range(256)) for path in paths]
 
     def sweep(self) -> None:
         """Removes unfinished files, which killed processes have left, after an hour."""
@@ -222,6 +228,20 @@ def collect(store: EpochStore, budget: int) -> tuple[int, int]:
         dropped, freed = dropped + 1, freed + size
     store.sweep()
     return dropped, freed
+
+
+def readers(entries: Iterable[fs.FileInfo], most: int) -> int:
+    """How many processes read the `entries`: one for each FILES_PER_READER, and at most `most`.
+
+    A megabyte takes about as long as one more file. Entries are counted only until `most` is
+    reached.
+    """
+    work = 0.0
+    for entry in entries:
+        work += 1 + entry.size / 1e6
+        if work > most * FILES_PER_READER:
+            break
+    return min(max(math.ceil(work / FILES_PER_READER), 1), most)
 
 
 def _damaged(place: str, kind: str, prefix: int) -> list[str]:
