@@ -27,7 +27,7 @@ _GROWTH = (
 
 @dataclass
 class Branch:
-    """The keys of a trial's epochs, and what `store` has of them; it may be None.
+    """The keys of a trial's epochs, and access to those that `store` has; `store` may be None.
 
     `kept` says which states stay in the store: "all"; "last", the state after the last epoch only;
     or "forks", also the states before a growth or the start of fine-tuning, because other trials
@@ -54,7 +54,7 @@ class Branch:
         """Key of the last stored state, if it is to be dropped once the next one is stored."""
 
     def follow(self, history: History, architecture: Architecture, root: str) -> None:
-        """Moves to the end of `history`, after which the network has `architecture`.
+        """Moves to the end of `history`; the network then has `architecture`.
 
         `root` is the root key of its last epoch. If it is not this trial's root key, the keys of
         the next epochs depend on both.

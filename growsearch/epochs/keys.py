@@ -1,9 +1,9 @@
-"""What an epoch depends on, as a key: the same in any process and on any host of one kind.
+"""Store keys: the key of an epoch is a hash of everything that the epoch depends on.
 
-A trial is a path in a tree of epochs. The key of an epoch hashes the key of the one before with
-what this one adds: its learning rate, and the growth before it. Not in it are the policy, its
-thresholds, and what schedule a learning rate comes from: trials whose decisions agree so far have
-the same keys so far.
+A trial is a path in a tree of epochs. An epoch's key hashes the key of the epoch before it, its own
+learning rate, and the growth before it. The policy, its thresholds and the learning-rate schedule
+are not hashed, only what they decided. So two trials have equal keys until their decisions differ.
+Keys are the same in every process, and on every host whose arithmetic is the same.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
 
 NUMERICS = 3
-"""To be raised by a change of this program that changes what an epoch comes to."""
+"""Raise this number with every change of the program that changes the results of an epoch."""
 
 
 def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
     """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
 
-    The configuration's precision and compile must not be auto. What a record has is in it too: one
-    of another version does not stand in for it.
+    The configuration's precision and compile must not be auto. EpochRecord's field names are hashed
+    too, so records with other fields never match.
     """
     assert config.compile != "auto"
     return _hashed(
@@ -43,11 +43,11 @@ def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str
 
 
 def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
-    """The options of these roles as keys hold them; those of older keys that a trial does not use
-    are None.
+    """The options of these roles by name, as keys hold them.
 
-    An option that is newer than the oldest store that is still read is left out at its default: so
-    the keys stay what they were. A component of a plugin is there with the hash of its source.
+    An option that the trial does not use is None. An option with keyed_at_default=False is left out
+    at its default: it is newer than stores that are still read, and their keys do not have it. A
+    component from a plugin adds the hash of its source.
     """
     rules = every_option()
     values = config.values(*roles)
@@ -66,9 +66,9 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
 
 
 def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str:
-    """The key of the epoch that follows the one, or the growth, of key `parent`."""
+    """The key of the next epoch; `parent` is that of the last epoch, or of the growth after it."""
     changed = {}
-    if taken.weight_decay != config.weight_decay:  # which is the root's
+    if taken.weight_decay != config.weight_decay:  # the root's key holds this one
         changed["weight_decay"] = taken.weight_decay.hex()
     return _hashed(
         parent=parent,
@@ -80,7 +80,7 @@ def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str
 
 
 def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> str:
-    """The key of a growth after the epoch of key `parent`: the epochs that follow have it."""
+    """The key of a growth after the epoch of key `parent`; it is the next epoch's parent key."""
     return _hashed(
         parent=parent,
         architecture=str(architecture),
@@ -89,7 +89,7 @@ def growth_key(parent: str, config: TrialConfig, architecture: Architecture) -> 
 
 
 def moved_key(parent: str, root: str) -> str:
-    """What follows the epoch, or the growth, of key `parent` where the root is another one."""
+    """The next parent key after `parent`, for a trial that goes on with another root key."""
     return _hashed(parent=parent, root=root)
 
 

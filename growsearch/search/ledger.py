@@ -1,12 +1,12 @@
-"""What a search knows of its trials: what they are, their epochs, and how they ended.
+"""The ledger of a search: its trials, their epochs, and how they ended.
 
-    search.jsonl            a line for each trial that joins, for each result, and when it rests or
-                            ends; in the order in which all that happened
-    trials/<name>.parquet   its records, but for those of the last SECONDS_BEHIND: these are in the
-                            lines of their results
+    search.jsonl            a line for each event in its order: a trial joins, a result comes, a
+                            trial pauses or ends
+    trials/<name>.parquet   the records of a trial, except those of the last SECONDS_BEHIND: these
+                            are in the lines of their results
 
-Both are on disk before anything is decided by them, so that `growsearch resume` goes on from a kill
-at any instant.
+Both are on disk before a decision uses them. So `growsearch resume` can continue after a kill at
+any time.
 """
 
 import fcntl
@@ -28,23 +28,23 @@ from growsearch.trial.status import Status
 
 LOG_FILE = "search.jsonl"
 SECONDS_BEHIND = 3
-"""Writing a table takes milliseconds, as long as some epochs."""
+"""A trial's table is written at most this often: writing takes milliseconds, like some epochs."""
 
 
 @dataclass
 class SearchTrial:
-    """A trial of the search, and where it stands."""
+    """A trial of the search, and its state."""
 
     name: str
     config: TrialConfig
     history: History = field(default_factory=History)
     status: Status = Status.WAITING
     reason: str = ""
-    """Why it rests or ended, if it did not come to its end."""
+    """Why it paused or ended before its last epoch."""
     stop: Mapping[str, object] = field(default_factory=dict)
-    """Which trial dominates it, by which bounds: columns of results."""
+    """The columns of results that name the trial that dominates it, and its bounds."""
     failures: int = 0
-    """Of its actors, in this run of the search."""
+    """How often its actor has failed in this run of the search."""
 
 
 class Ledger:
@@ -55,9 +55,9 @@ class Ledger:
         (folder / LOG_FILE).touch()
         self.trials: dict[str, SearchTrial] = {}
         self.paid = dict.fromkeys(("epochs", *summed_costs()), 0.0)
-        """The costs of the epochs that this search trained, by name, and their number."""
+        """The number of epochs that this search trained, and the sum of each of their costs."""
         self._written: dict[str, float] = {}
-        """When each trial's table was, or when it began; of those that may run."""
+        """When the table of each running trial was last written, or when the trial began."""
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
@@ -84,13 +84,13 @@ class Ledger:
         return ledger
 
     def results(self) -> Iterator[tuple[str, int]]:
-        """Of which trial results came, and how many of its epochs were known then, in order."""
+        """For each result in its order: the trial's name, and the number of its epochs by then."""
         for line in self._lines():
             if "epochs" in line:
                 yield line["trial"], line["epochs"]
 
     def read_histories(self) -> dict[str, History]:
-        """All records of each trial that has any, from the disk."""
+        """The records of each trial that has any, read from disk."""
         histories = read_histories(self.folder)
         for line in self._lines():
             known = histories.get(line["trial"], History())
@@ -109,14 +109,14 @@ class Ledger:
         return f"{len(self.trials):05d}"
 
     def add(self, config: TrialConfig) -> SearchTrial:
-        """A trial that joins the search."""
+        """Adds a trial to the search."""
         trial = SearchTrial(self.next_name, config)
         self.trials[trial.name] = trial
         self._log(trial=trial.name, config=config.to_flat())
         return trial
 
     def start(self, name: str) -> SearchTrial:
-        """The trial begins, or goes on."""
+        """Takes note that the trial begins or continues."""
         trial = self.trials[name]
         trial.status, trial.reason = Status.RUNNING, ""
         self._written[name] = time.monotonic()
@@ -125,9 +125,10 @@ class Ledger:
         return trial
 
     def enter(self, name: str, report: Report) -> SearchTrial:
-        """Write down the epochs of a trial's report that were not known, all at once.
+        """Writes the new epochs of a trial's report, all in one line.
 
-        One that is known is repeated if it turned out to be the last, before memory ran out.
+        A report without new epochs is written as well if memory ran out: then the last known epoch
+        gets the status FAILED.
         """
         trial = self.trials[name]
         records = [*report.remembered, *([report.record] if report.record else [])]
@@ -155,7 +156,7 @@ class Ledger:
     def leave(
         self, name: str, status: Status, reason: str, stop: Mapping[str, object] | None = None
     ) -> None:
-        """The trial rests or ends as `status` before its end, for `reason`; see write_trial."""
+        """Takes note that the trial pauses, stops or fails with `status`; see write_trial."""
         trial = self.trials[name]
         trial.status, trial.reason, trial.stop = status, reason, stop or {}
         if trial.history and status is not Status.WAITING:
@@ -164,14 +165,14 @@ class Ledger:
         self._log_status(trial)
 
     def await_epoch(self, name: str) -> None:
-        """The trial has left its actor until another search has trained its next epoch.
+        """Takes note that the trial waits, without an actor, for an epoch of another search.
 
-        The log has no line for it: a resumed search starts the trial like one that was running.
+        The log gets no line: a resumed search starts the trial like one that was running.
         """
         self.trials[name].status = Status.WAITING
 
     def audited(self, name: str, stop: Mapping[str, object]) -> None:
-        """The trial has ended, and would have been stopped but for the audit."""
+        """Takes note that an audited trial has ended which would have been stopped; see `stop`."""
         trial = self.trials[name]
         trial.stop = stop
         self._write(trial)
@@ -180,14 +181,14 @@ class Ledger:
         self._log(trial=trial.name, status=trial.status, reason=trial.reason)
 
     def forget(self, name: str) -> None:
-        """Keep no more than the last record of a trial that has ended: searches are large."""
+        """Drops all records but the last of a trial that has ended, to save memory."""
         trial = self.trials[name]
         if trial.status.ended:
             trial.history = History(trial.history[-1:])
             self._written.pop(name, None)
 
     def close(self) -> None:
-        """Bring the tables up to date."""
+        """Writes the tables of the running trials."""
         for trial in self.with_status(Status.RUNNING):
             if trial.history:
                 self._write(trial)
@@ -216,7 +217,7 @@ class Ledger:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """While this process writes the study's ledger; InputError if another does."""
+    """Locks the study's ledger within the block; InputError if another process holds the lock."""
     with (folder / "search.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
+"""Decides when a trial of a search stops or pauses, by its records: safe stopping and racing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from growsearch.trial.status import Status
 
 
 class Leaving(NamedTuple):
-    """How a trial leaves the search, for good or not."""
+    """A trial's stop, or its pause."""
 
     status: Status
     """STOPPED or PAUSED."""
     reason: str
     stop: Mapping[str, object] = {}
-    """If stopped: who dominates it, and the bounds, as the columns of results."""
+    """For a stopped trial: the columns of results that name its dominating trial and its bounds."""
 
 
 @dataclass
@@ -39,10 +39,11 @@ class _Followed:
 class ParetoStopping:
     """Judges trials by lower bounds of their final `costs`, and by their accuracy, a `metric`.
 
-    The safe layer stops a trial that a completed one dominates whatever follows; see SafeStopping
-    for `alpha`, `delta` and `audit`. The racing layer, unless `racing` is None, lets one trial in
-    `racing` go on at each rung of cost and pauses the others; see Racing. Epochs that another trial
-    has trained are not raced: whoever shares them stands as well. Audited trials are not paused.
+    The safe layer stops a trial if a completed one will dominate it in any case; see SafeStopping
+    for `alpha`, `delta` and `audit`. If `racing` is a number, the racing layer compares trials at
+    rungs of cost: one trial in `racing` continues, the others pause; see Racing. An epoch that
+    another trial has trained is not raced, because both trials have the same accuracy there.
+    Audited trials are not paused.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class ParetoStopping:
         )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
-        """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
+        """The hypervolume of the completed trials, by first cost and accuracy. Its cost scale is
+        centred on the first completed trial."""
         self._followed: dict[str, _Followed] = {}
         self._resting: dict[str, Standing] = {}
-        """Of paused trials no more is kept: what goes on is followed anew."""
+        """The paused trials. If one continues, all its epochs are followed again."""
 
     def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
-        """Whether and why the trial leaves after its last epoch; None if it goes on."""
+        """Whether the trial stops or pauses after its last epoch, and why; None if it continues."""
         trial, last = self.follow(name, config, history), history[-1]
         stop = self.safe.verdict(self._standing(name, trial))
         if stop is not None:
@@ -82,9 +84,10 @@ class ParetoStopping:
         return Leaving(Status.PAUSED, f"at rung {raced.rung} of cost, with {others}")
 
     def ended(self, name: str, config: TrialConfig, history: History) -> Mapping[str, object]:
-        """The trial has come to its end, completed or diverged.
+        """Takes note that the trial has completed or diverged.
 
-        Returns why it would have been stopped but for the audit, as in Leaving; or nothing.
+        For an audited trial that would have been stopped, returns the columns as in Leaving.stop;
+        otherwise an empty mapping.
         """
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
@@ -110,7 +113,7 @@ class ParetoStopping:
         }
 
     def next_to_resume(self, paused: Iterable[str]) -> str | None:
-        """Of the paused trials the one that promises most hypervolume."""
+        """The paused trial that may add the most hypervolume; None if there are none."""
         hopes = {name: self._hope(self._resting[name]) for name in paused}
         front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
         if not hopes:
@@ -119,7 +122,7 @@ class ParetoStopping:
         return next_to_resume(hopes, front, self._scale(costs))
 
     def _hope(self, standing: Standing) -> tuple[float, float]:
-        """The least cost and the highest accuracy that the trial may come to."""
+        """The lowest cost and the highest accuracy that the trial can end with."""
         upper = self.safe.upper_accuracy(standing)
         return standing.costs[0], standing.best_accuracy if upper is None else upper
 
@@ -128,7 +131,7 @@ class ParetoStopping:
         return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
 
     def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
-        """Know the trial's epochs, without a verdict."""
+        """Takes note of the trial's new epochs, without a verdict."""
         self._resting.pop(name, None)
         if name not in self._followed:
             self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
@@ -142,14 +145,14 @@ class ParetoStopping:
         return trial
 
     def rest(self, name: str) -> None:
-        """The trial is paused."""
+        """Takes note that the trial is paused."""
         self._resting[name] = self._standing(name, self._followed.pop(name))
 
     def _accuracy(self, record: EpochRecord) -> float:
         return self._metric.value(getattr(record, self._metric.column))
 
     def _scale(self, costs: Sequence[float]) -> Bounds:
-        """Of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
+        """The scale of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
         return Bounds(
             lowest_cost=min(costs) / 10,
             highest_cost=max(costs) * 10,

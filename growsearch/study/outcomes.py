@@ -1,4 +1,4 @@
-"""How the trials of a study ended, and what its audit says of those that were stopped."""
+"""How the trials of a study ended, and how many stops were wrong."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,20 @@ from growsearch.trial.status import Status
 
 
 def count_outcomes(trials: pd.DataFrame) -> dict[str, int]:
-    """How many of `summarize`'s trials have each status that any has, in Status's order."""
+    """The number of trials of each status in `summarize`'s table, in the order of Status."""
     counts = trials["status"].value_counts()
     return {status.value: int(counts[status]) for status in Status if status in counts}
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Of the trials that ran to their end although they would have been stopped."""
+    """The audited trials: they ran to their end, although the scheduler would have stopped them."""
 
     judged: int
+    """Their number."""
     wrong: int
-    """More accurate in the end than what would have stopped them, by more than the slack."""
+    """The number that ended more accurate, by more than the slack, than the trial for which they
+    would have been stopped."""
 
 
 def audit(trials: pd.DataFrame) -> Audit:

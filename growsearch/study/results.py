@@ -1,7 +1,7 @@
 """Results on disk: a study is a folder with study.json and trials/<trial_id>.parquet.
 
-A trial's file has a row an epoch: the fields of EpochRecord, and the trial's configuration in
-columns named as Tune's are, config/<field>. Units are in the schema's metadata.
+A trial's file has one row for each epoch: the fields of EpochRecord, and the trial's configuration
+in columns config/<field>, as Tune names them. Units are in the schema's metadata.
 """
 
 import json
@@ -31,64 +31,70 @@ if TYPE_CHECKING:
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
-    "epoch": (pa.int64(), "epochs completed", "this one included"),
+    "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
     "phase": (pa.string(), "", "training, initializing or fine-tuning"),
     "architecture": (pa.string(), "blocks per sub-network", "trained in this epoch"),
     "parameters": (pa.int64(), "parameters", "trained in this epoch"),
     "param_epochs": (pa.int64(), "parameters * epochs", "parameters summed over the epochs so far"),
     "ppe": (pa.float64(), "parameters per epoch", "param_epochs / epoch"),
     "macs": (pa.int64(), "multiply-accumulates", "of the network for one image"),
-    "decision": (pa.string(), "", "to grow or to fine-tune after the epoch, and why"),
-    "key": (pa.string(), "", "of what the epoch depends on: trials that share it share the epoch"),
-    "precision": (pa.string(), "", "trained and evaluated in float32 or bfloat16"),
-    "compiled": (pa.bool_(), "", "training steps were compiled"),
-    "reused": (pa.bool_(), "", "remembered from an epoch store, not trained"),
-    "train_flops": (pa.float64(), "FLOPs", "of training so far, 6 * macs an image"),
+    "decision": (pa.string(), "", "growth or fine-tuning after the epoch, and its reason"),
+    "key": (pa.string(), "", "store key: trials with the same key share the epoch"),
+    "precision": (pa.string(), "", "number format of training and evaluation"),
+    "compiled": (pa.bool_(), "", "whether training steps were compiled"),
+    "reused": (pa.bool_(), "", "whether the epoch came from a store, not from training"),
+    "train_flops": (pa.float64(), "FLOPs", "of training so far: 6 * macs for each image"),
     "lr": (pa.float64(), "1", "learning rate of this epoch"),
-    "train_loss": (pa.float64(), "nats", "mean cross-entropy while training"),
-    "train_accuracy": (pa.float64(), "percent", "while training, on augmented images"),
+    "train_loss": (pa.float64(), "nats", "mean cross-entropy during training"),
+    "train_accuracy": (pa.float64(), "percent", "during training, on augmented images"),
     "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
     "val_accuracy": (pa.float64(), "percent", "after the epoch"),
     "test_accuracy": (pa.float64(), "percent", "after the epoch; no decision reads it"),
     "lipschitz": (pa.float64(), "1", "mean Lipschitz constant of the residual blocks"),
     "lipschitz_subnetworks": (_LIST, "1", "the mean over each sub-network's blocks"),
-    "lipschitz_blocks": (_LIST, "1", "each block's, if recorded"),
+    "lipschitz_blocks": (_LIST, "1", "of each block, if recorded"),
     "lipschitz_layers": (_LIST, "1", "conv1, bn1, conv2, bn2, ... of each block, if recorded"),
-    "grew": (pa.bool_(), "", "the network grew after this epoch"),
+    "grew": (pa.bool_(), "", "whether the network grew after this epoch"),
     "grown_val_loss": (pa.float64(), "nats", "val_loss just after the growth"),
     "grown_val_accuracy": (pa.float64(), "percent", "val_accuracy just after the growth"),
     "temporal_error": (_LIST, "feature norm", "e(N, N+) of each sub-network, on held-out images"),
     "functional_difference": (_LIST, "feature norm", "C(N, N+) of each sub-network"),
     "temporal_bound": (_LIST, "feature norm", "Theorem 3's bound of temporal_error"),
-    "seconds": (pa.float64(), "s", "wall time of all of the epoch, growth included"),
+    "seconds": (pa.float64(), "s", "wall time of the whole epoch, growth included"),
     "train_seconds": (pa.float64(), "s", "wall time of training"),
     "eval_seconds": (pa.float64(), "s", "wall time of evaluation on validation and test images"),
     "lipschitz_seconds": (pa.float64(), "s", "wall time of the Lipschitz constants"),
-    "growth_seconds": (pa.float64(), "s", "wall time of making the grown network"),
-    "store_seconds": (pa.float64(), "s", "wall time in the epoch store, of a reused epoch too"),
-    "status": (pa.string(), "", "running, or how the trial ended here"),
+    "growth_seconds": (pa.float64(), "s", "wall time of building the grown network"),
+    "store_seconds": (pa.float64(), "s", "wall time of reading and writing the epoch store"),
+    "status": (pa.string(), "", "running, or how the trial ended after this epoch"),
 }
 _STOP = {
     "dominated_by": (pa.string(), "", "the completed trial for which this one was stopped"),
-    "slack": (pa.float64(), "percentage points", "by which that one may be less accurate"),
+    "slack": (
+        pa.float64(),
+        "percentage points",
+        "how much less accurate than this one that trial may be",
+    ),
 }
-"""Why a trial was stopped, or an audited one, which runs on, would have been."""
+"""Why a trial was stopped, or why an audited trial would have been."""
 
 
 def _cost_columns() -> dict[str, tuple[pa.DataType, str, str]]:
-    """Bounds of the costs by which trials were compared, and costs that records do not have."""
+    """The columns of the costs' lower bounds, and of costs that are no field of EpochRecord."""
     known = costs().values()
-    least = "the least cost that it could end with"
+    least = "the lowest cost that the trial could end with"
     bounds = {f"bound/{cost.result()}": (pa.float64(), cost.unit, least) for cost in known}
     own = {c.result(): (pa.float64(), c.unit, c.summary()) for c in known if not c.column}
     return bounds | own
 
 
 def _metric_bounds() -> dict[str, tuple[pa.DataType, str, str]]:
-    """Bounds of the metrics; a study has values for the one by which trials were compared."""
-    best = "the {} that it could end with, if trials were compared by it"
+    """The columns of the metrics' bounds. Only the scheduler's metric has values."""
+    lowest, highest = (
+        f"the {best} that the trial could end with" for best in ("lowest", "highest")
+    )
     return {
-        f"bound/{m.column}": (pa.float64(), m.unit, best.format("least" if m.minimized else "most"))
+        f"bound/{m.column}": (pa.float64(), m.unit, lowest if m.minimized else highest)
         for m in metrics().values()
     }
 
@@ -108,7 +114,7 @@ def schema() -> pa.Schema:
         for name, rule in every_option().items()
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
-    reason = column("reason", pa.string(), "", "why the trial was stopped, rests, or failed")
+    reason = column("reason", pa.string(), "", "why the trial was stopped, pauses, or failed")
     stops = {**_STOP, **_cost_columns(), **_metric_bounds()}
     stop = [column(name, *described) for name, described in stops.items()]
     return pa.schema(
@@ -117,7 +123,10 @@ def schema() -> pa.Schema:
 
 
 def create_study(folder: str | Path, **info: Any) -> Path:
-    """A new study in `folder`, with `info` about its making; InputError if one is there already."""
+    """Makes a study in `folder`, and writes `info` into its study.json.
+
+    Raises InputError if the folder is not empty or cannot be made.
+    """
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -137,7 +146,7 @@ def create_study(folder: str | Path, **info: Any) -> Path:
 
 
 def environment() -> dict[str, Any]:
-    """What numbers may depend on besides the configuration: versions and hardware."""
+    """The versions and the hardware, on which numbers depend besides the configuration."""
     versions = {"growsearch": __version__, "python": platform.python_version()}
     return {
         "versions": versions | {package: version(package) for package in ("torch", "numpy")},
@@ -150,7 +159,7 @@ def environment() -> dict[str, Any]:
 
 
 def read_info(folder: str | Path) -> dict[str, Any]:
-    """What `create_study` wrote about the study; InputError if `folder` is not one."""
+    """The study's `info`, as `create_study` wrote it; InputError if `folder` is not a study."""
     path = Path(folder) / STUDY_FILE
     try:
         info = json.loads(path.read_text())
@@ -172,10 +181,10 @@ def write_trial(
     folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
     reason: str | None = None, stop: Mapping[str, object] | None = None,
 ) -> Path:  # fmt: skip
-    """Write all of a trial's records so far, replacing its file at once.
+    """Writes all records of a trial so far. Its file is replaced in one step.
 
-    `reason` is why it was stopped, rests, or failed; `stop` has the columns from dominated_by to
-    bound/val_loss.
+    `reason` says why the trial was stopped, pauses, or failed. `stop` holds values for the columns
+    dominated_by, slack and bound/...
     """
     shared: dict[str, Any] = {"trial_id": trial_id, "reason": reason}
     shared |= stop or {}
@@ -224,9 +233,9 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
 
 
 def _found(files: list[Path]) -> pa.Schema:
-    """The columns of these files, and those that an older growsearch did not write.
+    """The columns of these files, and those of `schema` that an older growsearch did not write.
 
-    Columns of plugins are read as they are: no plugin has to be loaded.
+    Columns of plugins are read as they are, so no plugin needs to be loaded.
     """
     known = schema()
     others: dict[str, pa.Field] = {}
@@ -259,18 +268,21 @@ def _growth_ended(trial: "pd.DataFrame") -> str | None:
 
 
 def was_paid(study: "pd.DataFrame") -> "pd.Series":
-    """For each row of `read_study`'s table, whether the epoch was trained, not remembered."""
+    """For each row of `read_study`'s table, whether the epoch was trained, not recalled."""
     return ~study["reused"].eq(True)
 
 
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
-    """A row a trial: its last epoch, and beside it
+    """A table with one row for each trial: the columns of its last epoch, and these:
 
-    epochs, growth_epochs ("12 20"), growth_ended (why fine-tuning began, or None), seconds in all,
-    and the epoch that was best by validation accuracy, which may be of a shallower network:
-    best_epoch, best_val_accuracy, test_accuracy_at_best. paid_epochs, paid_param_epochs, paid_flops
-    and paid_seconds are what was trained for it; epochs, param_epochs, train_flops and seconds are
-    nominal, they count what an epoch store remembered as well.
+    - epochs, growth_epochs ("12 20"), growth_ended (why fine-tuning began, or None), seconds (the
+      sum over epochs);
+    - best_epoch, best_val_accuracy, test_accuracy_at_best: the epoch of the best validation
+      accuracy, whose network may be shallower than the last one;
+    - paid_epochs, paid_param_epochs, paid_flops, paid_seconds: what was trained for this trial.
+
+    epochs, param_epochs, train_flops and seconds are nominal: they also count epochs that came from
+    a store.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the command line shows: epochs as they come, fronts as tables."""
+"""What the command line shows: a line for each epoch, and tables of results."""
 
 import math
 from collections.abc import Iterable
@@ -32,12 +32,12 @@ _EPOCH_HEADER = (
 
 
 def megas(count: float) -> str:
-    """A number of parameters in millions, three digits after the point."""
+    """A number of parameters in millions, with three decimals."""
     return f"{count / 1e6:.3f} M"
 
 
 def short(value: object) -> str:
-    """A configuration's value in a table; pandas makes NaN of None, and floats of integers."""
+    """A configuration's value in a table. None and NaN are "-"; whole floats lose their ".0"."""
     if value is None or value != value:
         return "-"
     if isinstance(value, float):
@@ -50,13 +50,13 @@ def percent(value: float) -> str:
 
 
 def show_notes(console: Console, notes: Iterable[str]) -> None:
-    """TrialConfig.notes, a line each."""
+    """Prints each of TrialConfig.notes on a line."""
     for note in notes:
         console.print(f"note: {note}", style="yellow", highlight=False, soft_wrap=True)
 
 
 class EpochDisplay:
-    """A line an epoch, growths marked between them; on a terminal with a progress bar below."""
+    """Prints a line for each epoch and each growth; a terminal also has a progress bar."""
 
     def __init__(self, console: Console, epochs: int) -> None:
         self.progress = Progress(
@@ -85,9 +85,9 @@ class EpochDisplay:
         if (record.phase == INITIALIZING) != self.initializing:
             self.initializing = not self.initializing
             self._note(
-                "new blocks train apart from the others"
+                "only new blocks are trained"
                 if self.initializing
-                else "all train together again"
+                else "all blocks are trained again"
             )
         self.console.print(
             f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
@@ -102,7 +102,7 @@ class EpochDisplay:
 
 
 def trial_summary(history: History) -> str:
-    """The closing lines of a trial."""
+    """The last lines that a trial shows."""
     last = history[-1]
     best = max(history, key=lambda record: record.val_accuracy)
     depths = list(dict.fromkeys(record.architecture for record in history))
@@ -132,7 +132,7 @@ _FOUND = ("trial_id", "policy", "interval", "initializer", "seed", "found")
 
 
 def found_table(found: "pd.DataFrame") -> Table:
-    """What growing found, most accurate first; Δ is to training it from scratch."""
+    """The networks found by growing, most accurate first; Δ compares with training from scratch."""
     table = Table(
         title="Found networks (Δ: percentage points above training from scratch)",
         title_justify="left",
@@ -157,7 +157,7 @@ def found_table(found: "pd.DataFrame") -> Table:
 
 
 def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
-    """The Pareto front, a row a trial, cheapest first."""
+    """The Pareto front, one row for each trial, cheapest first."""
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
     table.add_column("trial", no_wrap=True)
     for column in ("PPE", "val. %", "test %"):

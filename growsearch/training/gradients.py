@@ -1,6 +1,6 @@
-"""A training step's gradients: computed as they come, or on a GPU replayed as a CUDA graph.
+"""The gradients of a training step: computed eagerly, or on a GPU replayed as a CUDA graph.
 
-A small network's kernels are shorter than it takes to launch them; a graph launches all at once.
+A kernel of a small network takes less time than its launch. A graph launches all kernels at once.
 """
 
 import logging
@@ -19,11 +19,12 @@ from growsearch.tasks.images.images import Images
 from growsearch.trial.errors import one_line
 
 WARM_UPS = 3
-"""Before recording, so that libraries have made their choices."""
+"""Eager steps before recording, in which libraries choose their algorithms."""
 
 Results = tuple[Tensor, Tensor]
 Record = Callable[[Callable[[], Results]], tuple[Results, Callable[[], None]]]
-"""Records a computation: its results, and what computes them anew, into the same tensors."""
+"""Records a computation. Returns its results, and a function that computes them again into the same
+tensors."""
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _LOG = logging.getLogger("growsearch")
@@ -48,14 +49,15 @@ def eager_gradients(network: nn.Module, batch: Images, precision: str) -> Result
 
 
 class CudaGraphs:
-    """A Record of the same kernels in the same order.
+    """A Record that replays the same kernels in the same order.
 
-    Its graphs share memory: what one computes holds until the next is replayed.
+    Its graphs share memory: the results of one are valid until the next one is replayed.
     """
 
     @cached_property
     def stream(self) -> torch.cuda.Stream:
-        """Of its own: a stream's graphs share workspaces too, which may end with any of them."""
+        """A stream for these graphs alone: all graphs of a stream share workspaces, which may be
+        freed with any of them."""
         return torch.cuda.Stream()
 
     @cached_property
@@ -71,7 +73,7 @@ class CudaGraphs:
                     work()
             here.wait_stream(self.stream)
             graph = torch.cuda.CUDAGraph()
-            # of this thread alone: another one may be pinning memory for the next images
+            # only this thread is recorded: another one may pin memory for the next images
             with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
                 results = work()
         return results, graph.replay
@@ -79,7 +81,7 @@ class CudaGraphs:
 
 class _Recorded(NamedTuple):
     batch: Images
-    """Replaying reads it."""
+    """The input of the graph: replaying reads it."""
     results: Results
     gradients: list[Tensor | None]
     replay: Callable[[], None]
@@ -94,7 +96,7 @@ class _Recorded(NamedTuple):
 
 
 class ReplayedGradients:
-    """Those of one network that is trained as a whole, recorded once for each size of a batch.
+    """Gradients of one network, all of which is trained; recorded once for each batch size.
 
     The first batch of a size is computed eagerly. Its step is then recorded, and replayed on the
     same batch as a check. If that raises, or differs in one bit of loss, logits, gradients or
@@ -117,10 +119,10 @@ class ReplayedGradients:
         return self._by_size[len(batch)].replayed(network, batch)
 
     def _first(self, network: nn.Module, batch: Images, precision: str) -> Results:
-        """Those of the first batch of a size."""
+        """The gradients of the first batch of a size."""
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
-        # eager first: a step for which memory does not suffice raises here, as it does eagerly, and
-        # a graph for which it does not is done without
+        # eager first: if memory is too small for a step, this raises the usual error; if it is too
+        # small for the graph alone, training goes on without the graph
         results = eager_gradients(network, batch, precision)
         expected = _step(network, results)
         try:
@@ -129,7 +131,7 @@ class ReplayedGradients:
             found = _step(network, recorded.replayed(network, batch))
             self.refusal = _difference(expected, found)
             self._by_size[len(batch)] = recorded
-        except Exception as error:  # whatever driver and libraries make of recording
+        except Exception as error:  # drivers and libraries raise many types
             self.refusal = f"cannot be recorded ({one_line(error)[:200]})"
         finally:
             _put(network.named_buffers(), expected)
@@ -144,7 +146,8 @@ class ReplayedGradients:
         return results
 
     def _recorded(self, network: nn.Module, batch: Images, precision: str) -> _Recorded:
-        """Of weights and a batch that are zero: replaying must read those that are there then."""
+        """Records with zero weights and a zero batch, so that the check finds a graph that does not
+        read the present ones."""
         weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
         zeros = Images(torch.zeros_like(batch.images), torch.zeros_like(batch.labels))
         try:
@@ -160,7 +163,7 @@ def _gradient(name: str) -> str:
 
 
 def _step(network: nn.Module, results: Results) -> dict[str, Tensor]:
-    """All that a step of `network` has written, by name; of buffers copies."""
+    """All tensors that a step of `network` has written, by name; buffers are copied."""
     written = {"loss": results[0], "logits": results[1]}
     for name, parameter in network.named_parameters():
         if parameter.grad is not None:
@@ -175,7 +178,7 @@ def _put(named: Iterable[tuple[str, Tensor]], values: Mapping[str, Tensor]) -> N
 
 
 def _difference(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str | None:
-    """Which tensors differ in a bit, and by how much at most; None if none does."""
+    """How many tensors differ in a bit, and the largest difference; None if none differs."""
     gaps = {}
     for name in expected | found:
         if name not in expected or name not in found:
@@ -195,6 +198,6 @@ def _bits(tensor: Tensor) -> Tensor:
 
 
 def gradients_on(device: torch.device) -> Gradients:
-    """For a network there that is trained as a whole."""
-    alone = ranks().count == 1  # others are waited for in the backward pass
+    """The gradients of a network on `device`, all of which is trained."""
+    alone = ranks().count == 1  # with several processes, the backward pass waits for the others
     return ReplayedGradients() if device.type == "cuda" and alone else eager_gradients

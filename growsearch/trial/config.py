@@ -24,9 +24,9 @@ class TrialOptions:
 
     data_dir: str | None = option(None, "folder with the data set's files", role=Role.DATA)
     split: str = option(
-        "clean", "clean: validation images come out of the training set, and the test set is "
-        "left alone; paper: they are half of the test set, as in LipGrow's program; "
-        "autogrow-paper: they are the test set, as in AutoGrow's",
+        "clean", "clean: validation images are taken from the training set, and the test set is "
+        "only recorded; paper: they are half of the test set, as in LipGrow's program; "
+        "autogrow-paper: they are the whole test set, as in AutoGrow's program",
         choices=("clean", "paper", "autogrow-paper"), role=Role.DATA,
     )  # fmt: skip
     train_size: int | None = option(
@@ -34,7 +34,7 @@ class TrialOptions:
         role=Role.DATA,
     )  # fmt: skip
     train_fraction: float | None = option(
-        None, "train on this share of the images, drawn likewise; --interval is divided by "
+        None, "train on this share of the images, drawn in the same way; --interval is divided by "
         "it (AutoGrow, section 3.3)", above=0, most=1, role=Role.DATA,
     )  # fmt: skip
     image_size: int | None = option(
@@ -50,8 +50,9 @@ class TrialOptions:
         "the PyTorch of AutoGrow's program", choices=("one", "uniform"), role=Role.NETWORK,
     )  # fmt: skip
     epochs: int = option(
-        None, "epochs in all; AutoGrow: at most. Those that initialize new blocks (adam, "
-        "partial) come on top", least=1, default_help="164; AutoGrow: 5000", role=Role.DECISION,
+        None, "number of epochs; for AutoGrow the largest number. Epochs that only initialize new "
+        "blocks (adam, partial) are not counted", least=1, default_help="164; AutoGrow: 5000",
+        role=Role.DECISION,
     )  # fmt: skip
     batch_size: int = option(
         None, "images a training step", least=2, default_help="128; imagenet: 256",
@@ -62,32 +63,32 @@ class TrialOptions:
         default_help="0.5; AutoGrow: 0.1; plain nets: 0.01", role=Role.DECISION,
     )  # fmt: skip
     optimizer_changes: tuple[str, ...] | None = option(
-        None, "another largest lr or weight_decay after an epoch, like 10:lr=0.05; what "
-        "scheduler pbt searches for", parse=parse_change, role=Role.DECISION,
+        None, "changes of the largest lr or of weight_decay after an epoch, like 10:lr=0.05; "
+        "scheduler pbt sets them", parse=parse_change, role=Role.DECISION,
     )  # fmt: skip
     weight_decay: float = option(
         None, "L2 penalty on all parameters", least=0,
         default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4", role=Role.EPOCH,
     )  # fmt: skip
-    seed: int = option(0, "source of every random draw", least=0, role=Role.EPOCH)
+    seed: int = option(0, "seed of all random numbers", least=0, role=Role.EPOCH)
     record_lipschitz: str = option(
-        "subnetworks", "down to which part Lipschitz constants are recorded",
+        "subnetworks", "the smallest parts whose Lipschitz constants are recorded",
         choices=("subnetworks", "blocks", "layers"), role=Role.RECORD,
     )  # fmt: skip
     device: str = option(
-        "auto", "auto takes the GPU where there is one", choices=("auto", "cpu", "cuda"),
-        role=Role.MACHINE,
+        "auto", "where the trial runs; auto is the GPU, or the CPU if there is no GPU",
+        choices=("auto", "cpu", "cuda"), role=Role.MACHINE,
     )  # fmt: skip
     precision: str = option(
-        "auto", "numbers to train and evaluate in; auto takes bfloat16 where a measurement, "
-        "once for each machine, finds it faster", choices=("auto", "float32", "bfloat16"),
+        "auto", "number format of training and evaluation; auto is bfloat16 if it is faster, "
+        "which is measured once on each machine", choices=("auto", "float32", "bfloat16"),
         role=Role.MACHINE,
     )  # fmt: skip
     compile: str = option(
         "auto", "whether training steps are compiled, block by block (torch.compile); auto "
-        "does where that pays back within the trial, which is measured once for each machine and "
-        "kind of trial, and for trials of ten minutes and more", choices=("auto", "on", "off"),
-        role=Role.MACHINE,
+        "compiles if that saves time within the trial. This is measured once for each machine and "
+        "kind of trial, and only for trials of ten minutes or more",
+        choices=("auto", "on", "off"), role=Role.MACHINE,
     )  # fmt: skip
 
     dataset: DataSource
@@ -149,7 +150,7 @@ class TrialConfig(TrialOptions):
         # for notebooks; the package itself reads options of components where they are
 
         def __getattr__(self, name: str) -> Value:
-            """The value of a component's option; None if this trial has no use for it."""
+            """The value of a component's option; None if this trial does not use it."""
             if name.startswith("_") or not is_option(name) or name in KINDS:
                 raise AttributeError(f"a trial has no option {name!r}")
             return self._component_values().get(name)
@@ -163,7 +164,7 @@ class TrialConfig(TrialOptions):
             )
 
     def _check_unused(self) -> None:
-        """InputError for an option that was given, of a component that the trial does not have."""
+        """InputError if an option was given whose component the trial does not have."""
         used = {*trial_options(), *KINDS, *self._component_values()}
         if self.initializer is None:
             used.discard("initializer")
@@ -188,7 +189,7 @@ class TrialConfig(TrialOptions):
         )
 
     def components(self) -> Iterator[Component]:
-        """Those of the trial, in the order of KINDS."""
+        """The trial's components, in the order of KINDS."""
         for kind in KINDS:
             if (chosen := getattr(self, kind)) is not None:
                 yield chosen
@@ -203,12 +204,12 @@ class TrialConfig(TrialOptions):
 
     @property
     def notes(self) -> list[str]:
-        """What the options mean where that is not what they say; a line each."""
+        """A line for each option that has another effect than its value says."""
         grown = self.initializer.notes(self) if self.initializer is not None else []
         return [*grown, *self.policy.notes(self)]
 
     def replaced(self, **options: Given) -> "TrialConfig":
-        """As `dataclasses.replace`: the trial that was given the same, but for these options."""
+        """A trial that was given the same options, except these; as `dataclasses.replace`."""
         return TrialConfig(given=self.given, **options)
 
     def values(self, *roles: Role) -> dict[str, Value]:
@@ -223,9 +224,10 @@ class TrialConfig(TrialOptions):
         return {name: v for name, v in every.items() if not roles or rules[name].role in roles}
 
     def to_flat(self) -> dict[str, str | int | float | None]:
-        """Every option as a string, number or None; epochs in a row become "60 110".
+        """Every option as a string, number or None; a tuple of epochs becomes "60 110".
 
-        Those that the trial does not use are None. A plugin's options are there if it uses them.
+        Options that the trial does not use are None. A plugin's options are included only if the
+        trial uses them.
         """
         values = self.values()
         names = [n for n, rule in every_option().items() if n in values or not rule.plugin]
@@ -322,7 +324,7 @@ def check_field(name: str, value: Any) -> Value:
 
 
 def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
-    """What was given, without None, each value in its canonical form; components as options."""
+    """The given options in canonical form, without None; a component becomes its options."""
     found: dict[str, Value] = {}
     for name, value in given.items():
         if isinstance(value, Component):
@@ -335,6 +337,6 @@ def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
 
 
 def _made(kind: str, name: Value, given: Mapping[str, Value]) -> Component:
-    """The chosen component with its options that were given."""
+    """The chosen component, made with those of its options that were given."""
     cls = component(kind, KINDS[kind].default if name is None else name)
     return cls(**{n: given[n] for n in cls.options() if n in given})

@@ -1,4 +1,4 @@
-"""What a search shows while it runs: a live table on a terminal, a line a trial elsewhere."""
+"""What a search shows while it runs: a live table, or without a terminal a line for each trial."""
 
 import time
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ FINISHED_SHOWN = 8
 
 
 class SearchProgress(tune.Callback):
-    """Follows the search of `ledger`.
+    """Shows the search of `ledger`.
 
-    `searched` are the fields that tell its trials apart, `judge` knows the front if there is one,
-    and `notes` are lines to be shown first.
+    `searched` are the fields that the search space varies. `judge`, if given, has the front and the
+    audit. `notes` are lines that are shown first.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class SearchProgress(tune.Callback):
         self.searched = searched
         self.notes = notes
         self.left: list[str] = []
-        """Trials that have ended or rest, the latest last."""
+        """Trials that have ended or paused, the latest last."""
         self.started = time.monotonic()
         self.ended_before = 0
         self.live: Live | None = None
 
     def setup(self, *args: Any, **info: Any) -> None:
-        # made here and not before: the Tuner pickles its callbacks, and a Live holds a lock
+        # made here, not in __init__: the Tuner pickles its callbacks, and Live has a lock
         self.started, self.ended_before = time.monotonic(), self._ended()
         self.console = Console()
         show_notes(self.console, self.notes)
@@ -71,14 +71,14 @@ class SearchProgress(tune.Callback):
             self.console.print(
                 f"pareto   {count(Status.STOPPED)} trials stopped, "
                 f"{count(Status.PAUSED)} paused; audit: {safe.false_stops} of "
-                f"{safe.judged} that ran on would have been stopped wrongly",
+                f"{safe.judged} stops would have been wrong",
                 highlight=False,
             )
 
     def _left(self, tunes: Trial) -> None:
         trial = self.ledger.trials[trial_name(tunes.config)]
         if trial.status is Status.WAITING and not trial.failures:
-            return  # for another search
+            return  # it waits for another search
         self.left = [*(name for name in self.left if name != trial.name), trial.name]
         if self.live is None:
             line = f"[{self._ended()}/{len(self.ledger.trials)}] trial {trial.name} "
@@ -100,13 +100,13 @@ class SearchProgress(tune.Callback):
         return sum(trial.status.ended for trial in self.ledger.trials.values())
 
     def _time_left(self, seconds: float) -> list[str]:
-        """If the trials that are left take as long as those that have ended since the start."""
+        """The time that is left, if each remaining trial takes as long as those that have ended."""
         ended = self._ended() - self.ended_before
         rest = len(self.ledger.trials) - self._ended()
         return [f", about {_clock(seconds * rest / ended)} left"] if ended and rest else []
 
     def _front(self) -> list[str]:
-        """How many are on the front, and its hypervolume."""
+        """The number of trials on the front, and its hypervolume."""
         if self.judge is None or self.judge.hypervolume is None:
             return []
         members, history = self.judge.safe.front.members, self.judge.hypervolume.values

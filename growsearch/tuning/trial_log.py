@@ -1,4 +1,4 @@
-"""A search told to TensorBoard, MLflow or W&B while it runs: a run a trial, a step an epoch."""
+"""Writes a search to a log such as TensorBoard: a run for each trial, a step for each epoch."""
 
 import logging
 from collections.abc import Callable
@@ -18,12 +18,13 @@ _LOG = logging.getLogger("growsearch")
 
 
 class TrialLog(tune.Callback):
-    """Follows the search of `ledger` and feeds `log`.
+    """Writes the epochs of the search of `ledger` to `log`.
 
-    A trial may be several of Tune's, and a result several epochs: so Tune's own callback hears of
-    both from here. Which trials are in the log to their end is kept in the study; the others, also
-    what was trained before the log was asked for, are logged anew when a search goes on. A log that
-    fails is left, and made up for then. Raises InputError if it cannot start.
+    One trial can be several trials of Tune, and one result can hold several epochs. So Tune's own
+    logger callbacks are called from here, once for each trial and epoch. The study's folder has a
+    list of the trials that are completely in the log. A resumed search logs all others again, and
+    also what was trained before the log was chosen. If the log raises an error, it is not used any
+    more in this run. Raises InputError if it cannot start.
     """
 
     def __init__(self, log: Log, ledger: Ledger, owner: str) -> None:
@@ -32,16 +33,16 @@ class TrialLog(tune.Callback):
         self.owner = owner
         self.marks = ledger.folder / f"{log.name}.logged"
         self.runs: dict[str, Any] = {}
-        """Those that are open, by their trials' names."""
+        """The open runs, by the names of their trials."""
         self.steps: dict[str, int] = {}
-        """How many epochs of each trial are in the log."""
+        """The number of epochs of each trial that are in the log."""
         self.failed = False
 
     def setup(self, *args: Any, **info: Any) -> None:
-        # made here and not before: the Tuner pickles its callbacks
+        # made here, not in __init__: the Tuner pickles its callbacks
         try:
             self.writer = self.log.writer(self.ledger.folder, self.owner)
-        except Exception as error:  # whatever servers and logins come to
+        except Exception as error:  # servers and logins raise many types
             raise InputError(
                 f"log {self.log.name!r} cannot start ({one_line(error)}); mend its "
                 "settings and go on with growsearch resume"
@@ -80,13 +81,13 @@ class TrialLog(tune.Callback):
         except Exception as error:
             self.failed = True
             _LOG.warning(
-                "log %r has failed (%s); growsearch resume makes up for it",
+                "log %r has failed (%s); growsearch resume writes what it lacks",
                 self.log.name,
                 one_line(error),
             )
 
     def _take_over(self) -> None:
-        """Log what earlier processes have trained, but not logged to its end."""
+        """Logs the trials of earlier runs that are not completely in the log."""
         complete = set(self.marks.read_text().split()) if self.marks.exists() else set()
         for name, history in self.ledger.read_histories().items():
             if name not in complete:
@@ -108,7 +109,7 @@ class TrialLog(tune.Callback):
                 self.steps[name] = record.epoch
 
     def _left(self, name: str) -> None:
-        """The trial has left its actor, perhaps to go on with another."""
+        """Closes the trial's run if the trial has ended, or if the log closes resting runs."""
         trial = self.ledger.trials[name]
         if not trial.status.ended:
             if name in self.runs and self.writer.rest(self.runs[name]):
