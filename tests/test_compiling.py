@@ -17,6 +17,7 @@ def config():
 
 # torch hides this warning, except where warnings are errors
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.slow
 def test_a_compiled_trial_trains_the_same_epochs_but_for_rounding(config, tmp_path):
     """Batches have 128 and 8 images. A saved trial continues bit-exactly."""
     store = EpochStore(str(tmp_path / "epochs"))
