@@ -16,14 +16,14 @@ FACTORS = (0.8, 1.2)
 
 
 class PopulationBased(Population):
-    """Tune's, whose exploit is another trial.
+    """Tune's population based training, in which an exploit starts a new trial.
 
-    Every `interval` epochs, a trial among the worst quarter ends. In its place one of the best
-    quarter's joins the search anew, with all of its epochs so far, which the store remembers, and
-    for those to come with its learning rate and its weight decay each times one of FACTORS. So each
-    trial is what its configuration says, and gives the same records alone.
+    Every `interval` epochs, trials of the worst quarter end. For each of them a new trial joins the
+    search. It has all epochs so far of a trial of the best quarter, which come from the store. In
+    later epochs the learning rate and the weight decay are each multiplied by one of FACTORS. So a
+    trial does what its configuration says, and gives the same records when it is trained alone.
 
-    Trials of the population take turns, an interval each.
+    The trials of the population take turns of one interval.
     """
 
     def __init__(self, queue: Queue, *, interval: int, **metric: Any) -> None:
