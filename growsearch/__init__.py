@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from growsearch.growth.new_blocks import NewBlocks as NewBlocks
     from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
+    from growsearch.machine.randomness import generator as generator
     from growsearch.stopping.cost import Cost as Cost
     from growsearch.stopping.cost import EpochWork as EpochWork
     from growsearch.stopping.cost import Metric as Metric
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from growsearch.tasks.images.images import Images as Images
     from growsearch.tasks.images.source import ImageSource as ImageSource
     from growsearch.tasks.images.spec import DataSpec as DataSpec
+    from growsearch.tasks.task import Task as Task
     from growsearch.trainer import Trainer as Trainer
     from growsearch.trial.architecture import Architecture as Architecture
     from growsearch.trial.components import register as register

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar, cast
 
-from growsearch.tasks.images.flops import FLOPS_PER_MAC
+from growsearch.tasks.flops import FLOPS_PER_MAC
 from growsearch.trial.components import Component, component, components
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.options import Role
@@ -19,8 +19,9 @@ class EpochWork:
     architecture: str
     parameters: int
     macs: int
-    """Multiply-accumulates for one image."""
+    """Multiply-accumulates for one example."""
     images: float
+    """Examples trained on; 0 if the network has no multiply-accumulates that torch counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,8 @@ def summed_costs() -> dict[str, Cost]:
 
 def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     """What a recorded epoch did, given the training FLOPs before it."""
-    images = (record.train_flops - flops_before) / (FLOPS_PER_MAC * record.macs)
+    flops = record.train_flops - flops_before
+    images = flops / (FLOPS_PER_MAC * record.macs) if record.macs else 0.0
     return EpochWork(record.architecture, record.parameters, record.macs, images)
 
 

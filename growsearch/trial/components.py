@@ -119,6 +119,9 @@ class Kind(typing.NamedTuple):
 
 
 KINDS = {
+    "task": Kind(
+        "what is trained: a model and its data", "growsearch.tasks.builtin", "image-classification"
+    ),
     "dataset": Kind("the images to learn", "growsearch.tasks.images.datasets", "digits"),
     "network": Kind("the network family", "growsearch.tasks.images.families", "basic3resnet"),
     "policy": Kind("when the network grows", "growsearch.policies", "lipschitz"),

@@ -17,7 +17,6 @@ from growsearch.search.spaces import find_space
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import create_study, read_info
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -186,9 +185,12 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
     # the batch size decides whether a last batch is too small
-    different = {(*config.values(Role.DATA).items(), config.batch_size): config for config in drawn}
+    different = {
+        (config.task.load_key(), *config.values(Role.DATA).items(), config.batch_size): config
+        for config in drawn
+    }
     for config in different.values():
-        load_trial_dataset(config)
+        config.task.prepare()
 
 
 def _run(
