@@ -248,7 +248,7 @@ class TrialConfig(TrialOptions):
         named = {
             name: value
             for name, value in self.to_flat().items()
-            if rules[name].keyed_at_default or value != flat(rules[name].default)
+            if rules[name].keyed_at_default or value not in (None, flat(rules[name].default))
         }
         text = json.dumps(named, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
