@@ -62,6 +62,8 @@ class Metric(Component, ABC):
     highest: ClassVar[float]
     """The range in which hypervolumes are measured, of `value`."""
     minimized: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What it reads that not every task has; see Policy.reads."""
 
     def value(self, number: float) -> float:
         """The metric as a number of which more is better: a loss is negated."""
