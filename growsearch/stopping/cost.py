@@ -80,6 +80,12 @@ def metric_of(name: str) -> Metric:
     return cast(Metric, component("metric", name)())
 
 
+def lower_is_better(column: str) -> bool:
+    """Whether less is better in a column of results: of a metric that says so, or of a loss."""
+    known = {metric.column: metric for metric in map(metric_of, components("metric"))}
+    return known[column].minimized if column in known else column.endswith("loss")
+
+
 def costs() -> dict[str, Cost]:
     """All costs by name."""
     return {name: cost_of(name) for name in components("cost")}
