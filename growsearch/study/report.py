@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -69,15 +68,12 @@ def write_report(folder: str | Path) -> Report:
 
 def _title(folder: Path, trials: pd.DataFrame) -> str:
     name = folder.resolve().name
-    tasks: Iterable[str] = (
-        trials["config/task"].dropna().unique() if "config/task" in trials else []
-    )
-    networks, datasets = (
+    tasks, networks, datasets = (
         ", ".join(sorted(trials[f"config/{kind}"].dropna().unique()))
-        for kind in ("network", "dataset")
+        for kind in ("task", "network", "dataset")
     )
     if not networks:
-        return f"{name}: {', '.join(sorted(tasks))}"
+        return f"{name}: {tasks}"
     # The paper's split validates on test images, so the title must name it.
     split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
