@@ -42,7 +42,8 @@ class Task(Component, ABC):
     splits: ClassVar[tuple[str, ...]] = ("train", "val")
     """The splits that `batches` knows. Add "test" if there is test data, which is recorded only."""
     proposals: ClassVar[Proposals] = {}
-    """Defaults that the task has for options of the trial, like {"policy": "fixed", "lr": 0.1}."""
+    """Defaults that the task has for options of the trial and of its other components, like
+    {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component that only this task uses."""
     blocks_alike: ClassVar[bool] = True

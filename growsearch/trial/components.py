@@ -268,6 +268,17 @@ def component(kind: str, name: object) -> type[Component]:
     return known[str(name)]
 
 
+def registered() -> Iterator[type[Component]]:
+    """All components that are known, of every kind."""
+    for kind in EVERY_KIND:
+        yield from components(kind).values()
+
+
+def is_loading() -> bool:
+    """Whether a plugin is being loaded."""
+    return _SOURCE.get() is not None
+
+
 def users_of(option: str) -> list[type[Component]]:
     """The components that have the option."""
     return [c for kind in KINDS for c in components(kind).values() if option in c.options()]

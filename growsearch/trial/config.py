@@ -127,21 +127,21 @@ class TrialConfig(TrialOptions):
         for kind in ("dataset", "network"):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
-        suggested = self.task.proposed().get("policy")
-        self._set("policy", _made("policy", known("policy") or suggested, merged))
+        usual = {**self.task.proposals, **merged}
+        wanted = {**self.task.proposed(), **merged}
+        self._set("policy", _made("policy", wanted.get("policy"), usual))
         self.check_reads(self.policy)
-        proposed = {**self.policy.proposals(self), **self.task.proposed()}
-        values = {**proposed, **merged}
+        values = {**self.policy.proposals(self), **wanted}
         for name, rule in trial_options().items():
             self._set(name, rule.check(values.get(name, rule.default)))
         self.task.checked("architecture", self.architecture)
         self._set("initializer", None)
         if self.policy.grows:
-            chosen = _made("initializer", values.get("initializer"), merged)
+            chosen = _made("initializer", values.get("initializer"), usual)
             self.check_reads(cast(Initializer, chosen))
             self._set("initializer", chosen)
-        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), merged))
-        self._set("optimizer", _made("optimizer", known("optimizer"), merged))
+        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), usual))
+        self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
         self._check_unused()
         self._set("task", self.task.completed(self).of(self))
         self._set("policy", self.policy.completed(self))
