@@ -1,8 +1,8 @@
 """growsearch: how should a network grow while it trains, and what does that buy?
 
     for record in Trainer(TrialConfig(dataset="digits", rtol=1.2, epochs=30)): ...
-    study = read_study("runs/lipgrow")      # pandas: a row an epoch
-    front = pareto_front(summarize(study))  # pandas: a row a trial
+    study = search("lipgrow", trials=12, dataset="digits", out="runs/lipgrow")
+    study.front(cost="ppe")  # pandas: a row a trial
 
 A name is imported when it is first used: this import is quick, and loads neither torch nor Ray.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from growsearch.growth.new_blocks import NewBlocks as NewBlocks
     from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
+    from growsearch.machine.randomness import generator as generator
     from growsearch.search.kinds import Log as Log
     from growsearch.search.kinds import LogWriter as LogWriter
     from growsearch.search.kinds import Queue as Queue
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from growsearch.tasks.images.images import Images as Images
     from growsearch.tasks.images.source import ImageSource as ImageSource
     from growsearch.tasks.images.spec import DataSpec as DataSpec
+    from growsearch.tasks.task import Task as Task
     from growsearch.trainer import Trainer as Trainer
     from growsearch.trial.architecture import Architecture as Architecture
     from growsearch.trial.components import register as register
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from growsearch.trial.kinds import Schedule as Schedule
     from growsearch.trial.options import Role as Role
     from growsearch.trial.options import option as option
+    from growsearch.tuning.search import search as search
 
 __version__ = "0.1.0"
 

@@ -11,10 +11,9 @@ from typing import Any
 from growsearch.epochs.branch import Branch
 from growsearch.epochs.keys import root_key
 from growsearch.epochs.store import EpochStore
-from growsearch.growth.lipschitz import LipschitzConstants
+from growsearch.growth.constants import LipschitzConstants
 from growsearch.machine.memory import is_out_of_memory
 from growsearch.machine.processes import ranks
-from growsearch.tasks.images.dataset import Dataset
 from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
 from growsearch.training.growth import prepare_epoch
@@ -45,7 +44,8 @@ class Trainer(Iterator[EpochRecord]):
     - `keep_states` says which states stay in the store; see Branch.
     - `name`: the trial's name in its search. Epochs that the store has under this name do not
       count as reused.
-    - `dataset`: the whole data set, if it is already loaded.
+    - `dataset`: the task's data, whole, if they are already loaded: what its `load` returns, or for
+      image classification a Dataset.
     - `saved`: history and contents from `read_state`, to resume from.
 
     In a process group of torch.distributed, all its processes train this one trial. Each trains
@@ -58,7 +58,7 @@ class Trainer(Iterator[EpochRecord]):
 
     def __init__(
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
-        name: str | None = None, dataset: Dataset | None = None,
+        name: str | None = None, dataset: Any = None,
         saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         if (count := ranks().count) > 1 and store is not None:
@@ -66,20 +66,18 @@ class Trainer(Iterator[EpochRecord]):
                 f"a trial of {count} processes cannot share epochs; leave out the store, or "
                 "train in one"
             )
-        setting = resolved(config, dataset)
-        self.config, self.dataset, self.device = setting.config, setting.dataset, setting.device
-        root = root_key(self.config, self.dataset, self.device)
-        self.branch = Branch(store, self.config, self.dataset, self.device, root, keep_states)
+        self.task = resolved(config, dataset)
+        self.config = self.task.trial
+        root = root_key(self.task)
+        self.branch = Branch(store, self.task, root, keep_states)
         if store and name:
             self.branch.by = f"{name} of {store.owner}"
         self.path = TrialPath(self.config)
         if saved is None:
-            self._state = TrainState.initial(self.config, self.dataset, self.device)
+            self._state = TrainState.initial(self.task)
         else:
             history, contents = saved
-            self._state = TrainState.restored(
-                contents, history, self.config, self.dataset, self.device
-            )
+            self._state = TrainState.restored(contents, history, self.task)
             saved_root = contents.get("root", root)  # files of older versions have no root
             self.branch.follow(history, self._state.architecture, saved_root)
             self.path.resume(history, self._state.phase, str(self._state.architecture))
@@ -151,9 +149,8 @@ class Trainer(Iterator[EpochRecord]):
     def _prepare_epoch(self, state: TrainState) -> None:
         """Grows `state` if that was decided, and prepares it for the next epoch."""
         self._state = prepare_epoch(
-            state, self.history, self.path.phase, Architecture(self.path.architecture),
-            self.config, self.dataset,
-        )  # fmt: skip
+            state, self.history, self.path.phase, Architecture(self.path.architecture), self.task
+        )
 
     def __next__(self) -> EpochRecord:
         if self.finished:
@@ -204,7 +201,7 @@ class Trainer(Iterator[EpochRecord]):
             while self.awaited:
                 time.sleep(_POLL_SECONDS)
 
-    def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants]:
+    def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants | None]:
         """The next epoch, from the store or by training; the state is None if from the store."""
         taken, phase = self.path.rates, self.path.phase
         if self.branch.has_moved:
@@ -218,15 +215,16 @@ class Trainer(Iterator[EpochRecord]):
             return None, *remembered
         state = self.state
         self._in_epoch = True
-        record, constants = run_epoch(state, taken, self.config, self.dataset)
+        record, constants = run_epoch(state, taken, self.task)
         record = replace(record, key=self.branch.tip)
         with self._in_store():
             self.branch.remember(record, constants, state)
         return state, record, constants
 
     def _grown(
-        self, state: TrainState | None, constants: LipschitzConstants, architecture: Architecture
-    ) -> TrainState | None:
+        self, state: TrainState | None, constants: LipschitzConstants | None,
+        architecture: Architecture,
+    ) -> TrainState | None:  # fmt: skip
         """Grows after the last epoch, and puts what that did into its record.
 
         Returns the grown state; None if epoch and growth are stored.
@@ -239,9 +237,7 @@ class Trainer(Iterator[EpochRecord]):
             return None
         if state is None:
             state = self.branch.state_after(self._state, self.history)
-        state, record = run_growth(
-            state, record, constants, architecture, self.config, self.dataset
-        )
+        state, record = run_growth(state, record, constants, architecture, self.task)
         with self._in_store():
             self.branch.remember_growth(record)
         self.path.replace_last(record)

@@ -5,13 +5,13 @@ from statistics import fmean
 import numpy as np
 import pytest
 import torch
+from growsearch.growth.lipschitz import lipschitz_constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
 from torch.nn import functional as F
 
-from growsearch.growth.lipschitz import lipschitz_constants
 from growsearch.tasks.images.blocks import Block, PlainBlock, StepSize
 from growsearch.tasks.images.networks import GrowableNetwork, build_network
 from growsearch.trainer import Trainer

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from growsearch.growth.lipschitz import lipschitz_constants
 from torch.nn import functional as F
 
 from growsearch.epochs.store import EpochStore
-from growsearch.growth.lipschitz import lipschitz_constants
 from growsearch.machine.precision import check_precision
 from growsearch.trainer import Trainer
 from growsearch.training.auto_precision import VARIABLE, auto_precision, bfloat16_speedup

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-
 from growsearch.growth.lipschitz import lipschitz_constants
 from growsearch.growth.measures import measure_growth
+
 from growsearch.trainer import Trainer
 from growsearch.training.epoch import evaluate
 from growsearch.training.growth import grow

@@ -3,22 +3,18 @@
 import uuid
 from dataclasses import dataclass, field, replace
 
-import torch
-
 from growsearch.epochs.claims import Claim, holder
 from growsearch.epochs.keys import epoch_key, growth_key, moved_key
 from growsearch.epochs.store import RECORDS, EpochStore
-from growsearch.growth.lipschitz import LipschitzConstants
-from growsearch.tasks.images.dataset import Dataset
-from growsearch.training.epoch import lipschitz_details, retrain
+from growsearch.growth.constants import LipschitzConstants
+from growsearch.tasks.task import Task
+from growsearch.training.epoch import Measured, lipschitz_details, retrain
 from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History, with_tuples
 from growsearch.trial.rates import Rates, rates
 
-Measured = tuple[EpochRecord, LipschitzConstants]
 _GROWTH = (
     "grown_val_loss", "grown_val_accuracy", "temporal_error", "functional_difference",
     "temporal_bound", "growth_seconds",
@@ -35,9 +31,7 @@ class Branch:
     """
 
     store: EpochStore | None
-    config: TrialConfig
-    dataset: Dataset
-    device: torch.device
+    task: Task
     tip: str
     """The next epoch's parent key: of the root, the last epoch, or the growth after that epoch."""
     kept: str = "forks"
@@ -50,6 +44,7 @@ class Branch:
         self.root = self.last_root = self.tip
         """Root keys of the next epochs, and of the last one."""
         self._claim = Claim(self.store) if self.store else None
+        self.config = self.task.trial
         self._temporary: str | None = None
         """Key of the last stored state, if it is to be dropped once the next one is stored."""
 
@@ -112,13 +107,15 @@ class Branch:
         return replace(record, phase=phase, **details), constants
 
     def remember(
-        self, record: EpochRecord, constants: LipschitzConstants, state: TrainState
+        self, record: EpochRecord, constants: LipschitzConstants | None, state: TrainState
     ) -> None:
         """Stores the last epoch, which has just been trained."""
         if self.store is None:
             return
         kept = self.store.keep(self.tip, state.contents())
-        entry = record.to_dict() | {"lipschitz_by_layer": constants.by_layer, "by": self.by}
+        entry = record.to_dict() | {
+            "lipschitz_by_layer": constants.by_layer if constants else None, "by": self.by
+        }  # fmt: skip
         self.store.remember(self.tip, entry)
         if kept:
             if self._temporary is not None and self.kept != "all":
@@ -158,20 +155,17 @@ class Branch:
         for k in range(len(history), n, -1):
             contents = self.store.state(self.keys[k - 1]) if self.store else None
             if contents is not None:
-                state = TrainState.restored(
-                    contents, History(history[: k - 1]), self.config, self.dataset, self.device
-                )
+                state = TrainState.restored(contents, History(history[: k - 1]), self.task)
                 n, ready = k, False
                 break
         for k in range(n, len(history)):
             if not ready:
                 architecture = Architecture(history[k].architecture)
                 state = prepare_epoch(
-                    state, History(history[:k]), history[k].phase, architecture, self.config,
-                    self.dataset,
-                )  # fmt: skip
+                    state, History(history[:k]), history[k].phase, architecture, self.task
+                )
             taken = rates(self.config, History(history[:k]), history[k].phase)
-            retrain(state, taken, self.config, self.dataset)
+            retrain(state, taken, self.task)
             ready = False
         return state
 
@@ -181,6 +175,7 @@ def remembered(store: EpochStore, key: str, by: str) -> Measured | None:
     entry = store.record(key)
     if entry is None:
         return None
-    constants = LipschitzConstants(entry.pop("lipschitz_by_layer"))
+    by_layer = entry.pop("lipschitz_by_layer")
+    constants = LipschitzConstants(by_layer) if by_layer is not None else None
     reused = entry.pop("by") != by
     return replace(EpochRecord(**with_tuples(entry)), reused=reused), constants

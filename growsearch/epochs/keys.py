@@ -8,36 +8,36 @@ Keys are the same in every process, and on every host whose arithmetic is the sa
 
 import hashlib
 import json
-from dataclasses import fields
 from typing import Any
 
-import torch
-
 from growsearch.machine.arithmetic import arithmetic
-from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.task import Task
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig, every_option
-from growsearch.trial.history import INITIALIZING, EpochRecord
+from growsearch.trial.history import INITIALIZING, RECORD_FIELDS
 from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
 
 NUMERICS = 3
 """Raise this number with every change of the program that changes the results of an epoch."""
+_NEWER_FIELDS = ("metrics",)
+"""Fields of records that are newer than stores that are still read, and may be missing there."""
 
 
-def root_key(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
+def root_key(task: Task) -> str:
     """The key before the first epoch: the data, the seed network, and the machine's arithmetic.
 
     The configuration's precision and compile must not be auto. EpochRecord's field names are hashed
     too, so records with other fields never match.
     """
+    config = task.trial
     assert config.compile != "auto"
     return _hashed(
         numerics=NUMERICS,
-        record=[f.name for f in fields(EpochRecord)],
-        dataset=dataset.digest,
+        record=[name for name in RECORD_FIELDS if name not in _NEWER_FIELDS],
+        dataset=task.data_digest(),
         **keyed(config, Role.NETWORK, Role.EPOCH),
-        **arithmetic(config, device),
+        **arithmetic(config, task.device),
         compiled=config.compile == "on",
     )
 

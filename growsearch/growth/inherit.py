@@ -1,63 +1,108 @@
 """How a grown network gets its weights: what it inherits, and what its initializer changes."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
 from growsearch.machine.randomness import derived_seed
-from growsearch.tasks.images.networks import GrowableNetwork
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 
-Sources = dict[tuple[int, int], int | None]
-"""For each block (i, j) of the grown network, the old block of sub-network i that it inherits
-from, None for a block that is new."""
+Place = tuple[int, int]
+"""(i, j): block j of stack i."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Which old blocks the blocks of a grown network come from."""
+
+    kept: Mapping[Place, int | None]
+    """The old block of the same stack that a block continues; None for a new block."""
+    copied: Mapping[Place, int]
+    """The old block whose weights a new block copies, if it copies any."""
 
 
 def block_sources(old: Architecture, grown: Architecture, config: TrialConfig) -> Sources:
     """Where each block of the grown network comes from, as the trial's initializer says."""
     assert config.initializer is not None
-    sources: Sources = {}
+    kept: dict[Place, int | None] = {}
+    copied: dict[Place, int] = {}
     for i, (n, n_grown) in enumerate(zip(old.blocks, grown.blocks, strict=True)):
         found = config.initializer.sources(n, n_grown)
-        sources |= {(i, j): found.get(j) for j in range(n_grown)}
-    return sources
+        kept |= {(i, j): found.get(j) for j in range(n_grown)}
+        copies = config.initializer.copies(n, n_grown, config.task.blocks_alike)
+        copied |= {(i, j): source for j, source in copies.items()}
+    return Sources(kept, copied)
 
 
-def inherited_name(name: str, sources: Sources) -> str | None:
-    """What `name` in the grown network was called in the old one; None if it is new."""
-    if not name.startswith("subnetworks."):
+class OldNames:
+    """What tensors of the network `grown` were called in the network `old`."""
+
+    def __init__(
+        self, sources: Sources, stacks: Iterable[str], old: nn.Module, grown: nn.Module
+    ) -> None:
+        self.kept: dict[str, str | None] = {}
+        """For each block of `grown` by its name, the old block that it continues."""
+        self.copied: dict[str, str] = {}
+        for i, stack in enumerate(stacks):
+            before = _children(old, stack)
+            for j, block in enumerate(_children(grown, stack)):
+                source = sources.kept[i, j]
+                self.kept[block] = None if source is None else before[source]
+                if (i, j) in sources.copied:
+                    self.copied[block] = before[sources.copied[i, j]]
+        self._stacks = tuple(f"{stack}." for stack in stacks)
+
+    def __call__(self, name: str, *, copies: bool = False) -> str | None:
+        """The old name of the tensor or module `name`; None if it is new.
+
+        With `copies`, those of new blocks that copy an old one have its name.
+        """
+        for stack in self._stacks:
+            if name.startswith(stack):
+                child, dot, rest = name.removeprefix(stack).partition(".")
+                block = stack + child
+                source = self.kept[block]
+                if source is None and copies:
+                    source = self.copied.get(block)
+                return None if source is None else source + dot + rest
         return name
-    _, i, j, rest = name.split(".", maxsplit=3)
-    source = sources[int(i), int(j)]
-    return None if source is None else f"subnetworks.{i}.{source}.{rest}"
+
+
+def _children(network: nn.Module, stack: str) -> list[str]:
+    return [f"{stack}.{name}" for name, _ in network.get_submodule(stack).named_children()]
 
 
 @torch.no_grad()
 def initialize(
-    old: GrowableNetwork, grown: GrowableNetwork, config: TrialConfig, epoch: int
-) -> None:
+    old: nn.Module, grown: nn.Module, sources: Sources, names: OldNames, before: Architecture,
+    config: TrialConfig, epoch: int,
+) -> None:  # fmt: skip
     """Give `grown`, as it was built after `epoch` epochs, its weights.
 
-    Stem, head, classifier and the blocks that have a source are copied, running statistics
-    included. Then the trial's initializer changes the blocks. Its random draws come from the
-    trial's seed and `epoch`.
+    Whatever is outside of blocks, and the blocks that have a source, are copied, buffers included.
+    Then the trial's initializer changes the blocks. Its random draws come from the trial's seed
+    and `epoch`. `before` is the architecture of `old`.
     """
     assert config.initializer is not None
-    sources = block_sources(old.architecture, grown.architecture, config)
     weights = old.state_dict()
     for name, tensor in grown.state_dict().items():
-        inherited = inherited_name(name, sources)
+        inherited = names(name, copies=True)
         if inherited is not None:
             tensor.copy_(weights[inherited])
     draw = torch.Generator().manual_seed(derived_seed(config.seed, epoch, "new normalizations"))
-    blocks = grown.blocks
-    for (i, j), source in sources.items():
-        step = old.architecture.blocks[i] / grown.architecture.blocks[i]
+    blocks = config.task.blocks(grown)
+    for (i, j), source in sources.kept.items():
+        step = before.blocks[i] / len(blocks[i])
         config.initializer.initialize(blocks[i][j], new=source is None, step=step, draw=draw)
 
 
-def new_blocks(old: Architecture, grown: GrowableNetwork, config: TrialConfig) -> list[nn.Module]:
-    """The blocks of `grown` that growth has made anew."""
-    sources = block_sources(old, grown.architecture, config)
-    blocks = grown.blocks
-    return [blocks[i][j] for (i, j), source in sources.items() if source is None]
+def new_blocks(
+    old: Architecture, grown: Architecture, network: nn.Module, config: TrialConfig
+) -> list[nn.Module]:
+    """The blocks of the grown `network` that growth has made anew."""
+    blocks = config.task.blocks(network)
+    kept = block_sources(old, grown, config).kept
+    return [blocks[i][j] for (i, j), source in kept.items() if source is None]

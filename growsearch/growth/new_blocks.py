@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.kinds import Initializer
@@ -17,10 +17,15 @@ def kept_sources(blocks: int, grown_blocks: int, placement: str) -> dict[int, in
 
     With placement "end" old blocks stay where they are (AutoGrow, algorithm 1). With "between"
     old block j goes to position ceil(j * grown_blocks / blocks), so doubling puts a new block
-    behind each: {0: 0, 2: 1, 4: 2}. The other positions are new.
+    behind each: {0: 0, 2: 1, 4: 2}. With "middle" the first half of the old blocks, the larger one,
+    stays and the other ends the sub-network; with "start" the first block alone stays. The other
+    positions are new.
     """
     if placement == "end":
         return {j: j for j in range(blocks)}
+    if placement in ("start", "middle"):
+        stay = 1 if placement == "start" else -(-blocks // 2)
+        return {j if j < stay else j + grown_blocks - blocks: j for j in range(blocks)}
     return {-(-j * grown_blocks // blocks): j for j in range(blocks)}
 
 
@@ -29,8 +34,9 @@ class NewBlocks(Initializer):
     """An initializer that adds new blocks to the old ones."""
 
     placement: str | None = option(
-        None, "where new blocks go: one behind each old one as far as they reach, or all at the "
-        "end of the sub-network", choices=("between", "end"),
+        None, "where new blocks go: one behind each old one as far as they reach, or all together "
+        "at the end, in the middle, or at the start behind the first block",
+        choices=("between", "end", "middle", "start"),
         default_help="between; AutoGrow: end",
     )  # fmt: skip
 
@@ -43,18 +49,20 @@ class NewBlocks(Initializer):
 class LastNormalization(NewBlocks):
     """An initializer that changes the last batch normalization of new residuals."""
 
+    changes_residual = True
+    block_methods = ("last_normalization",)
+
     def notes(self, trial: TrialConfig) -> list[str]:
-        if trial.network.residual:
+        if trial.task.residual:
             return []
         return [
             f"initializer {self.name!r} treats the last batch normalization of a residual, and "
-            f"{trial.network.name} has no residuals: new sub-modules get the default initialization"
+            f"{trial.task.label} has no residuals: new sub-modules get the default initialization"
         ]
 
 
 def scale_and_shift(block: "nn.Module") -> "Iterator[Tensor]":
     """Those of the last batch normalization of the block's residual; none if it has no residual."""
-    from growsearch.tasks.images.blocks import ResidualBlock
-
-    if isinstance(block, ResidualBlock):
-        yield from (block.last_normalization.weight, block.last_normalization.bias)
+    normalization: Any = getattr(block, "last_normalization", None)
+    if normalization is not None:
+        yield from (normalization.weight, normalization.bias)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from growsearch.policies.capped import Capped
 from growsearch.trial.architecture import Architecture
@@ -36,6 +36,7 @@ class AutoGrow(Capped):
     """What both of AutoGrow's policies share."""
 
     label = "autogrow"
+    reads = ("accuracy",)
     interval: int | None = option(
         None, "periodic: K, grow every so many epochs; convergent: check every so many",
         least=1, default_help="periodic: 3, on imagenet 2; convergent: half of --finetune-epochs, "
@@ -51,10 +52,10 @@ class AutoGrow(Capped):
     )  # fmt: skip
 
     def proposals(self, trial: TrialConfig) -> Proposals:
-        baseline = trial.dataset.baseline
+        baseline = trial.task.baseline
         return {
             **super().proposals(trial),
-            "architecture": str(Architecture([1] * trial.network.subnetworks)),
+            "architecture": str(Architecture([1] * len(trial.task.stacks))),
             "epochs": 5000,
             "lr": 0.1,
             "lr_schedule": "constant",
@@ -66,7 +67,7 @@ class AutoGrow(Capped):
         }
 
     def completed(self, trial: TrialConfig) -> Self:
-        baseline = trial.dataset.baseline
+        baseline = trial.task.baseline
         fitting = baseline.epochs if trial.epochs > baseline.epochs else max(trial.epochs // 2, 1)
         filled = self.with_defaults(finetune_epochs=fitting)
         assert filled.finetune_epochs is not None
@@ -79,7 +80,7 @@ class AutoGrow(Capped):
                 "in; raise epochs or lower finetune_epochs"
             )
         if filled.max_architecture is not None:
-            cap = trial.network.checked("max_architecture", filled.max_architecture)
+            cap = trial.task.checked("max_architecture", filled.max_architecture)
             if not Architecture(trial.architecture).fits_in(cap):
                 raise InputError(
                     f"architecture {trial.architecture!r} is deeper than max_architecture "
@@ -94,7 +95,7 @@ class AutoGrow(Capped):
     def interval_epochs(self, trial: TrialConfig) -> int:
         """K in epochs of this trial: those of a part of the data are shorter (section 3.3)."""
         assert self.interval is not None
-        return max(round(self.interval / (trial.train_fraction or 1)), 1)
+        return max(round(self.interval / trial.task.data_share), 1)
 
     def notes(self, trial: TrialConfig) -> list[str]:
         first = self.known_epochs(trial)
@@ -149,7 +150,7 @@ class AutoGrow(Capped):
 
         The first epochs have nothing to be compared with, which counts as a rise.
         """
-        best = list(accumulate((record.val_accuracy for record in history), max))
+        best = list(accumulate((cast(float, record.val_accuracy) for record in history), max))
         interval, compared = self.interval_epochs(trial), self.compared_epochs(trial)
         for epoch in range(interval, len(history) + 1, interval):
             risen = epoch <= compared or best[epoch - 1] - best[epoch - 1 - compared] >= self.tau
@@ -192,8 +193,8 @@ class PeriodicAutoGrow(AutoGrow):
 
     def _timed(self, trial: TrialConfig, longest: int) -> Self:
         """K and J, each by the other if it was not given."""
-        at_most = int((self.patience or longest) * (trial.train_fraction or 1))
-        usual = max(min(trial.dataset.baseline.interval, at_most), 1)
+        at_most = int((self.patience or longest) * trial.task.data_share)
+        usual = max(min(trial.task.baseline.interval, at_most), 1)
         filled = self.with_defaults(interval=usual)
         interval = filled.interval_epochs(trial)
         filled = filled.with_defaults(patience=max(longest, interval))

@@ -73,7 +73,7 @@ class Fixed(Policy):
             )
         before = Architecture(trial.architecture)
         for given in targets:
-            after = trial.network.checked("growth_architectures", given)
+            after = trial.task.checked("growth_architectures", given)
             if after == before or not before.fits_in(after):
                 raise InputError(
                     f"growth_architectures {given!r} does not grow out of {before}: each must be "
@@ -85,7 +85,7 @@ class Fixed(Policy):
         ends = [0, *self._epochs, trial.epochs]
         last = bisect_right(ends, epoch)
         begin = ends[last - 1]
-        return Stage(begin, ends[last] - begin, trial.dataset.baseline.stairs)
+        return Stage(begin, ends[last] - begin, trial.task.baseline.stairs)
 
     def earliness(self) -> tuple[float, ...]:
         return self._epochs

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Self
+from typing import Self, cast
 
 from growsearch.policies.capped import Capped
 from growsearch.policies.fixed import proportion
@@ -33,6 +33,7 @@ class LipGrow(Capped):
     """
 
     label = "lipgrow"
+    reads = ("lipschitz",)
     rtol: float = option(
         1.4, "grow when the smoothed constant exceeds its baseline by this factor", above=0
     )
@@ -60,7 +61,7 @@ class LipGrow(Capped):
                     growths -= 1
             filled = replace(filled, max_architecture=str(seed.doubled(growths)))
         else:
-            cap = trial.network.checked("max_architecture", self.max_architecture)
+            cap = trial.task.checked("max_architecture", self.max_architecture)
             growths = seed.doublings_to(cap)
         assert filled.reserve is not None
         fits = max((trial.epochs - 1 - filled.reserve) // max(growths - 1, 1), 1)
@@ -76,7 +77,7 @@ class LipGrow(Capped):
         return filled
 
     def decide(self, trial: TrialConfig, history: History) -> Grow | None:
-        constants = [record.lipschitz for record in history.since_growth]
+        constants = [cast(float, record.lipschitz) for record in history.since_growth]
         return self._grow(trial, history, constants)
 
     def certain(self, trial: TrialConfig, history: History) -> Grow | None:
@@ -157,7 +158,7 @@ class LipGrowSubnetworks(LipGrow):
 def _constants_of(history: History, subnetwork: int, depth: int) -> list[float]:
     """A sub-network's Lipschitz constants in the epochs in which it had this depth."""
     return [
-        record.lipschitz_subnetworks[subnetwork]
+        cast(tuple[float, ...], record.lipschitz_subnetworks)[subnetwork]
         for record in history
         if Architecture(record.architecture).blocks[subnetwork] == depth
     ]

@@ -23,4 +23,4 @@ class Vanilla(Policy):
         return trial.epochs
 
     def stage(self, trial: TrialConfig, epoch: int) -> Stage:
-        return Stage(0, trial.epochs, trial.dataset.baseline.stairs)
+        return Stage(0, trial.epochs, trial.task.baseline.stairs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import ClassVar, cast
 
-from growsearch.tasks.images.flops import FLOPS_PER_MAC
+from growsearch.tasks.flops import FLOPS_PER_MAC
 from growsearch.trial.components import Component, component, components
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.options import Role, suggestion
@@ -19,8 +19,9 @@ class EpochWork:
     architecture: str
     parameters: int
     macs: int
-    """Multiply-accumulates for one image."""
+    """Multiply-accumulates for one example."""
     images: float
+    """Examples trained on; 0 if the network has no multiply-accumulates that torch counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class Metric(Component, ABC):
     highest: ClassVar[float]
     """The range in which hypervolumes are measured, of `value`."""
     minimized: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What it reads that not every task has; see Policy.reads."""
     unit: ClassVar[str] = ""
     label: ClassVar[str] = ""
     """What messages call it; by default its name."""
@@ -97,6 +100,12 @@ def metric_of(name: str) -> Metric:
     return cast(Metric, component("metric", name)())
 
 
+def lower_is_better(column: str) -> bool:
+    """Whether less is better in a column of results: of a metric that says so, or of a loss."""
+    known = {metric.column: metric for metric in map(metric_of, components("metric"))}
+    return known[column].minimized if column in known else column.endswith("loss")
+
+
 def costs() -> dict[str, Cost]:
     """All costs by name."""
     return {name: cost_of(name) for name in components("cost")}
@@ -114,7 +123,8 @@ def summed_costs() -> dict[str, Cost]:
 
 def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     """What a recorded epoch did, given the training FLOPs before it."""
-    images = (record.train_flops - flops_before) / (FLOPS_PER_MAC * record.macs)
+    flops = record.train_flops - flops_before
+    images = flops / (FLOPS_PER_MAC * record.macs) if record.macs else 0.0
     return EpochWork(record.architecture, record.parameters, record.macs, images)
 
 

@@ -8,17 +8,13 @@ their fine-tuning before them, and more and larger epochs can only raise their m
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from itertools import accumulate
 
 from growsearch.stopping.cost import EpochWork, costs, work_of
-from growsearch.tasks.images.costs import count_macs, count_parameters
-from growsearch.tasks.images.loading import load_dataset
-from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import FINE_TUNING, EpochRecord
-from growsearch.trial.kinds import Family
 from growsearch.trial.path import TrialPath
 
 Size = Callable[[str], tuple[int, int]]
@@ -82,16 +78,10 @@ class CostBound:
 
 def sizes_of(config: TrialConfig) -> Size:
     """The sizes of the networks that the trial may have."""
-    dataset = load_dataset(config.dataset.name, config.data_dir, config.split)
-    shape = dataset.image_shape
-    if config.image_size is not None:
-        shape = (shape[0], config.image_size, config.image_size)
-    return partial(_size, config.network, shape, dataset.classes)
+    task = config.task
 
+    @cache
+    def size(architecture: str) -> tuple[int, int]:
+        return task.size(Architecture(architecture))
 
-@cache
-def _size(
-    network: Family, shape: tuple[int, int, int], classes: int, architecture: str
-) -> tuple[int, int]:
-    built = build_network(network, Architecture(architecture), shape, classes, seed=0)
-    return count_parameters(built), count_macs(built, shape)
+    return size

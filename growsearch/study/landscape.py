@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from growsearch.machine.randomness import generator
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.images import Images
+from growsearch.tasks.images.task import ImageTask
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
@@ -55,7 +56,12 @@ class Plane:
         config, history, contents = read_state(self.state)
         config = config.replaced(device="auto", compile="off")
         trainer = Trainer(config, saved=(history, contents))
-        batches = _batches(trainer.dataset, images, config.batch_size, config.seed)
+        if not isinstance(trainer.task, ImageTask):
+            raise InputError(
+                f"{str(self.state)!r} is of task {config.task.name!r}; loss surfaces are drawn of "
+                "image classification only"
+            )
+        batches = _batches(trainer.task.dataset, images, config.batch_size, config.seed)
         labels = torch.cat([batch.labels for batch in batches])
         network = trainer.state.network.train()
         theta, (first, second) = dict(network.named_parameters()), self.directions

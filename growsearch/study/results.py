@@ -1,19 +1,21 @@
 """Results on disk: a study is a folder with study.json and trials/<trial_id>.parquet.
 
-A trial's file has one row for each epoch: the fields of EpochRecord, and the trial's configuration
-in columns config/<field>, as Tune names them. Units are in the schema's metadata.
+A trial's file has one row for each epoch: the fields of EpochRecord, each of its `metrics` in a
+column metric/<name>, and the trial's configuration in columns config/<field>, as Tune names them.
+Units are in the schema's metadata.
 """
 
 import json
+import math
 import os
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -23,12 +25,13 @@ from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.history import RECORD_FIELDS, EpochRecord, History, record_among
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+_METRIC = "metric/"
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -102,13 +105,18 @@ def _metric_bounds() -> dict[str, tuple[pa.DataType, str, str]]:
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
-def schema() -> pa.Schema:
-    """The columns of a trial's file, with the options of the plugins that are loaded."""
+def schema(metrics: Iterable[str] = ()) -> pa.Schema:
+    """The columns of a trial's file, with the options of the plugins that are loaded.
+
+    `metrics` are names of the numbers that the trial's task measures besides loss and accuracy.
+    """
 
     def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
         return pa.field(name, kind, metadata={"unit": unit, "description": description})
 
-    record = [column(name, *_UNITS[name]) for name in (f.name for f in fields(EpochRecord))]
+    record = [column(name, *_UNITS[name]) for name in RECORD_FIELDS if name != "metrics"]
+    measured = "what the trial's task measures"
+    record += [column(f"{_METRIC}{name}", pa.float64(), "", measured) for name in metrics]
     config = [
         column(f"config/{name}", pa.string() if rule.many else _KINDS[rule.kind], "", rule.help)
         for name, rule in every_option().items()
@@ -190,14 +198,18 @@ def write_trial(
     shared |= stop or {}
     shared |= {f"config/{name}": value for name, value in config.to_flat().items()}
     records = list(records)
-    rows = [shared | vars(record) for record in records]
+    metrics = dict.fromkeys(name for record in records for name in record.metrics)
+    rows = [
+        shared | vars(record) | {f"{_METRIC}{name}": v for name, v in record.metrics.items()}
+        for record in records
+    ]
     for cost in costs().values():
         if not cost.column:
             for row, spent in zip(rows, cost_so_far(cost, records), strict=True):
                 row[cost.result()] = spent
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(pa.Table.from_pylist(rows, schema()), unfinished)
+    pq.write_table(pa.Table.from_pylist(rows, schema(metrics)), unfinished)
     os.replace(unfinished, path)
     return path
 
@@ -205,12 +217,21 @@ def write_trial(
 def read_histories(folder: str | Path) -> dict[str, History]:
     """The records of each trial in the study, as they were written."""
     histories = {}
-    names = [f.name for f in fields(EpochRecord)]
     for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
-        there = set(pq.read_schema(file).names)  # an older growsearch had fewer
-        rows = pq.read_table(file, columns=[name for name in names if name in there]).to_pylist()
-        histories[file.stem] = History(EpochRecord(**with_tuples(row)) for row in rows)
+        there = pq.read_schema(file).names  # an older growsearch had fewer
+        wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(_METRIC)]
+        rows = pq.read_table(file, columns=wanted).to_pylist()
+        histories[file.stem] = History(map(_record_of, rows))
     return histories
+
+
+def _record_of(row: Mapping[str, Any]) -> EpochRecord:
+    metrics = {
+        name.removeprefix(_METRIC): value
+        for name, value in row.items()
+        if name.startswith(_METRIC) and value is not None
+    }
+    return record_among({**row, "metrics": metrics})
 
 
 def read_study(folder: str | Path) -> "pd.DataFrame":
@@ -272,13 +293,21 @@ def was_paid(study: "pd.DataFrame") -> "pd.Series":
     return ~study["reused"].eq(True)
 
 
+def _best(trial: "pd.DataFrame") -> int:
+    """The row of the best epoch; NaN is no best."""
+    accuracies = trial["val_accuracy"].to_numpy(dtype=float, na_value=math.nan)
+    values = accuracies if not np.isnan(accuracies).all() else -trial["val_loss"].to_numpy()
+    return int(np.where(np.isnan(values), -math.inf, values).argmax())
+
+
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     """A table with one row for each trial: the columns of its last epoch, and these:
 
     - epochs, growth_epochs ("12 20"), growth_ended (why fine-tuning began, or None), seconds (the
       sum over epochs);
-    - best_epoch, best_val_accuracy, test_accuracy_at_best: the epoch of the best validation
-      accuracy, whose network may be shallower than the last one;
+    - best_epoch, best_val_accuracy, best_val_loss, test_accuracy_at_best: the epoch of the best
+      validation accuracy, or of the lowest loss where there is no accuracy; its network may be
+      shallower than the last one;
     - paid_epochs, paid_param_epochs, paid_flops, paid_seconds: what was trained for this trial.
 
     epochs, param_epochs, train_flops and seconds are nominal: they also count epochs that came from
@@ -289,8 +318,7 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     rows = []
     for _, trial in study.groupby("trial_id", sort=True):
         last = trial.iloc[-1]
-        accuracies = trial["val_accuracy"].to_numpy()
-        best = trial.iloc[accuracies.argmax()]
+        best = trial.iloc[_best(trial)]
         paid = was_paid(trial)
         rows.append(
             last.drop(["epoch", "grew", "seconds"]).to_dict()
@@ -301,6 +329,7 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
                 "seconds": trial["seconds"].sum(),
                 "best_epoch": int(best["epoch"]),
                 "best_val_accuracy": best["val_accuracy"],
+                "best_val_loss": best["val_loss"],
                 "test_accuracy_at_best": best["test_accuracy"],
                 "paid_epochs": int(paid.sum()),
                 "paid_param_epochs": int(trial["parameters"][paid].sum()),

@@ -45,8 +45,22 @@ def short(value: object) -> str:
     return str(value)
 
 
-def percent(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.2f}"
+def percent(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def validated(record: EpochRecord) -> str:
+    """What validation says of the epoch: its accuracy, or its loss where there is no accuracy."""
+    if record.val_accuracy is None:
+        return f"validation loss {record.val_loss:.4f}"
+    return f"validation {percent(record.val_accuracy)} %"
+
+
+def _tested(record: EpochRecord) -> str:
+    if record.test_accuracy is not None:
+        return f", test {percent(record.test_accuracy)} %"
+    loss = record.metrics.get("test_loss")
+    return "" if loss is None else f", test loss {loss:.4f}"
 
 
 def show_notes(console: Console, notes: Iterable[str]) -> None:
@@ -93,7 +107,7 @@ class EpochDisplay:
             f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
             f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
             f"{percent(record.val_accuracy):>9}  {percent(record.test_accuracy):>10}  "
-            f"{record.lipschitz:9.3f}  {record.ppe:>10,.0f}",
+            f"{_constant(record.lipschitz):>9}  {record.ppe:>10,.0f}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if decision is not None:
@@ -101,10 +115,19 @@ class EpochDisplay:
         self.progress.update(self.task, completed=record.epoch)
 
 
+def _constant(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _quality(record: EpochRecord) -> float:
+    value = -record.val_loss if record.val_accuracy is None else record.val_accuracy
+    return -math.inf if math.isnan(value) else value
+
+
 def trial_summary(history: History) -> str:
     """The last lines that a trial shows."""
     last = history[-1]
-    best = max(history, key=lambda record: record.val_accuracy)
+    best = max(history, key=_quality)
     depths = list(dict.fromkeys(record.architecture for record in history))
     path = " → ".join(depths if len(depths) <= 6 else [*depths[:3], "...", depths[-1]])
     counts = [
@@ -118,10 +141,9 @@ def trial_summary(history: History) -> str:
             f"{last.status} after {last.epoch} epochs{phases}, "
             f"{sum(record.seconds for record in history):.1f} s",
             f"architecture   {path} (growths after epochs: {in_words(history.growth_epochs)})",
-            f"last epoch     validation {percent(last.val_accuracy)} %, "
-            f"test {percent(last.test_accuracy)} %",
-            f"best epoch     validation {percent(best.val_accuracy)} %, "
-            f"test {percent(best.test_accuracy)} % (epoch {best.epoch}, {best.architecture})",
+            f"last epoch     {validated(last)}{_tested(last)}",
+            f"best epoch     {validated(best)}{_tested(best)} (epoch {best.epoch}, "
+            f"{best.architecture})",
             f"PPE            {last.ppe:,.0f} of {last.parameters:,} final parameters "
             f"({last.ppe / last.parameters:.0%})",
         )
@@ -156,11 +178,12 @@ def found_table(found: "pd.DataFrame") -> Table:
     return table
 
 
-def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
-    """The Pareto front, one row for each trial, cheapest first."""
+def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy") -> Table:
+    """The Pareto front by PPE and `metric`, one row for each trial, cheapest first."""
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
     table.add_column("trial", no_wrap=True)
-    for column in ("PPE", "val. %", "test %"):
+    by_accuracy = metric == "val_accuracy"
+    for column in ("PPE", *(("val. %", "test %") if by_accuracy else (metric.replace("_", " "),))):
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("depth", "grew after"):
         table.add_column(column, no_wrap=True)
@@ -171,8 +194,11 @@ def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
         table.add_row(
             trial["trial_id"],
             megas(trial["ppe"]),
-            percent(trial["val_accuracy"]),
-            percent(trial["test_accuracy"]),
+            *(
+                (percent(trial["val_accuracy"]), percent(trial["test_accuracy"]))
+                if by_accuracy
+                else (f"{trial[metric]:.4f}",)
+            ),
             trial["architecture"],
             in_words(trial["growth_epochs"].split()),
             *map(short, values),

@@ -4,26 +4,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from growsearch.growth.inherit import new_blocks
-from growsearch.tasks.images.networks import GrowableNetwork
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
 
 
 def apart_parameters(
-    network: GrowableNetwork, history: History, config: TrialConfig
+    network: nn.Module, architecture: Architecture, history: History, config: TrialConfig
 ) -> list[nn.Parameter]:
-    """The parameters that are trained alone after the last growth of `history`."""
+    """The parameters that are trained alone after the last growth of `history`.
+
+    `architecture` is that of `network`, which has grown.
+    """
     assert config.initializer is not None
-    blocks = _new_blocks(network, history, config)
+    blocks = _new_blocks(network, architecture, history, config)
     return [p for block in blocks for p in config.initializer.apart_parameters(block)]
 
 
 @contextmanager
 def only_new_blocks(
-    network: GrowableNetwork, history: History, config: TrialConfig
+    network: nn.Module, architecture: Architecture, history: History, config: TrialConfig
 ) -> Iterator[None]:
     """Within it, training changes `apart_parameters` alone.
 
@@ -32,14 +35,15 @@ def only_new_blocks(
     normalized as in training, so that accuracy can be compared.
     """
     assert config.initializer is not None
-    trained = set(apart_parameters(network, history, config))
+    trained = set(apart_parameters(network, architecture, history, config))
     for parameter in network.parameters():
         parameter.requires_grad_(parameter in trained)
-    new = {m for block in _new_blocks(network, history, config) for m in block.modules()}
+    blocks = _new_blocks(network, architecture, history, config)
+    new = {module for block in blocks for module in block.modules()}
     still = [
         module
         for module in network.modules()
-        if isinstance(module, nn.BatchNorm2d)
+        if isinstance(module, _BatchNorm)
         and module not in new
         and config.initializer.freezes_statistics
     ]
@@ -53,6 +57,8 @@ def only_new_blocks(
             module.track_running_stats = True
 
 
-def _new_blocks(network: GrowableNetwork, history: History, config: TrialConfig) -> list[nn.Module]:
+def _new_blocks(
+    network: nn.Module, architecture: Architecture, history: History, config: TrialConfig
+) -> list[nn.Module]:
     old = Architecture(history[history.last_growth - 1].architecture)
-    return new_blocks(old, network, config)
+    return new_blocks(old, architecture, network, config)

@@ -3,19 +3,16 @@
 import logging
 import math
 from collections.abc import Callable
-
-import torch
+from typing import Any
 
 from growsearch.machine.arithmetic import arithmetic
+from growsearch.machine.batches import tensors
 from growsearch.machine.compiling import can_compile
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.measured import measured_once
-from growsearch.machine.processes import ranks
 from growsearch.machine.processor import processor
-from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.images import Images
+from growsearch.tasks.task import Task
 from growsearch.training.state import TrainState
-from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import one_line
 
 MIN_STEPS = 1000
@@ -29,25 +26,28 @@ _REPEATS = 5
 _LOG = logging.getLogger("growsearch")
 
 
-def auto_compile(config: TrialConfig, dataset: Dataset, device: torch.device) -> str:
-    """The value, "on" or "off", of compile "auto" for the trial of `config` on `device`.
+def auto_compile(task: Task) -> str:
+    """The value, "on" or "off", of compile "auto" for the trial of `task`.
 
-    The estimate is for the fewest epochs that the trial can have, at its first depth. The times of
-    compiling, and of a step with and without compiled code, are measured once for each machine,
-    network, image shape and batch size.
+    A task that does not tell its steps is not compiled. The estimate is for the fewest epochs that
+    the trial can have, at its first depth. The times of compiling, and of a step with and without
+    compiled code, are measured once for each machine, network, batch shape and batch size.
     """
+    config = task.trial
     epochs = config.policy.finetune_epochs or config.epochs
-    steps = epochs * math.ceil(len(dataset.train) / config.batch_size)
+    steps = epochs * (task.steps() or 0)
     if steps < MIN_STEPS or not can_compile():
         return "off"
+    first_batch = next(iter(task.training_batches(1)))
     kind = str({
-        "processor": processor(), **arithmetic(config, device), "network": config.network.name,
-        "architecture": config.architecture, "image_shape": dataset.image_shape,
+        "processor": processor(), **arithmetic(config, task.device), "network": task.label,
+        "architecture": config.architecture, "batch": [t.shape for t in tensors(first_batch)],
         "batch_size": config.batch_size,
     })  # fmt: skip
 
     def measure(compile: str) -> tuple[float, float]:
-        return step_seconds(config.replaced(compile=compile), dataset, device)
+        tried = config.replaced(compile=compile).task.on(task.device, task.loaded)
+        return step_seconds(tried, first_batch)
 
     _, written = measured_once("steps", kind, lambda: measure("off"))
     if steps * written < MIN_SECONDS:
@@ -56,18 +56,14 @@ def auto_compile(config: TrialConfig, dataset: Dataset, device: torch.device) ->
     return "on" if steps * (written - compiled) > PAYBACK * (first - compiled) else "off"
 
 
-def step_seconds(
-    config: TrialConfig, dataset: Dataset, device: torch.device
-) -> tuple[float, float]:
-    """Seconds for the gradients of a first training step, and of the fastest of five more."""
-    state = TrainState.initial(config, dataset, device)
-    n = config.batch_size // ranks().count
-    shape = (n, *dataset.image_shape)
-    images = torch.linspace(-1, 1, math.prod(shape), device=device).reshape(shape)
-    batch = Images(images, torch.arange(n, device=device) % dataset.classes)
-    watch, took = Stopwatch(device), []
+def step_seconds(task: Task, batch: Any) -> tuple[float, float]:
+    """Seconds for the gradients of a first training step on `batch`, and of the fastest of five
+    more.
+    """
+    state = TrainState.initial(task)
+    watch, took = Stopwatch(task.device), []
     for _ in range(1 + _REPEATS):
-        state.gradients(state.network, batch, config.precision)
+        state.gradients(task, state.network, batch)
         took.append(watch.lap())
     return took[0], min(took[1:])
 

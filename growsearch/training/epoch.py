@@ -1,65 +1,62 @@
 """One epoch, and one growth: the change of the training state and its measurements."""
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from growsearch.growth.lipschitz import LipschitzConstants, lipschitz_constants
-from growsearch.growth.measures import measure_growth
+from growsearch.growth.constants import LipschitzConstants
+from growsearch.machine.batches import size
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
-from growsearch.tasks.images.costs import count_macs, count_parameters
-from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.flops import FLOPS_PER_MAC
-from growsearch.tasks.images.images import Split
-from growsearch.tasks.images.networks import GrowableNetwork
+from growsearch.machine.randomness import derived_seed, seeded
+from growsearch.tasks.flops import FLOPS_PER_MAC
+from growsearch.tasks.scores import count_parameters
+from growsearch.tasks.task import Task
 from growsearch.training.apart import only_new_blocks
 from growsearch.training.gradients import eager_gradients
 from growsearch.training.growth import grow
-from growsearch.training.state import TrainState
+from growsearch.training.state import TrainState, set_rates
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import INITIALIZING, EpochRecord
+from growsearch.trial.options import shortened
 from growsearch.trial.rates import Rates
 from growsearch.trial.status import Status
 
-EVALUATION_BATCH = 500
-"""Images of an evaluation batch, and images that a growth is measured on."""
+Measured = tuple[EpochRecord, LipschitzConstants | None]
 
 
-def run_epoch(
-    state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
-) -> tuple[EpochRecord, LipschitzConstants]:
+def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
     """Trains `state` for an epoch and measures it; returns the record and Lipschitz constants.
 
     The record has status RUNNING or DIVERGED, and no growth or key yet. It is not added to the
     state's history.
     """
-    network, history = state.network, state.history
-    watch = Stopwatch(dataset.train.labels.device)
-    train_loss, train_accuracy = train_epoch(state, taken, config, dataset)
-    train_seconds = watch.lap()
-    val_loss, val_accuracy = evaluate(network, dataset, dataset.val, config.precision)
-    test_accuracy = val_accuracy
-    if dataset.test is not dataset.val:
-        _, test_accuracy = evaluate(network, dataset, dataset.test, config.precision)
-    eval_seconds = watch.lap()
-    constants = _lipschitz(state, config, dataset)
-    lipschitz_seconds = watch.lap()
+    history, config = state.history, task.trial
     epoch = len(history) + 1
-    parameters = count_parameters(network)
+    watch = Stopwatch(task.device)
+    trained = train_epoch(state, taken, task)
+    train_seconds = watch.lap()
+    val = evaluate(state, task, "val", epoch)
+    test = val
+    if not task.test_is_val:
+        test = evaluate(state, task, "test", epoch) if "test" in task.splits else {}
+    eval_seconds = watch.lap()
+    constants = _lipschitz(state, task)
+    lipschitz_seconds = watch.lap()
+    parameters = count_parameters(state.network)
     param_epochs = parameters + (history[-1].param_epochs if history else 0)
-    macs = _macs(state, dataset)
-    train_flops = float(FLOPS_PER_MAC * macs * len(dataset.train))
+    macs = _macs(state, task)
+    train_flops = float(FLOPS_PER_MAC * macs * trained.examples)
     train_flops += history[-1].train_flops if history else 0
-    finite = all(map(math.isfinite, (train_loss, val_loss, constants.mean)))
+    steering = [trained.loss, val["loss"], *([constants.mean] if constants else [])]
     record = EpochRecord(
         epoch=epoch,
         architecture=str(state.architecture),
@@ -67,16 +64,16 @@ def run_epoch(
         param_epochs=param_epochs,
         ppe=param_epochs / epoch,
         lr=taken.lr,
-        train_loss=train_loss,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        test_accuracy=test_accuracy,
-        lipschitz=constants.mean,
+        train_loss=trained.loss,
+        val_loss=val["loss"],
+        val_accuracy=val.get("accuracy"),
+        test_accuracy=test.get("accuracy"),
+        lipschitz=constants.mean if constants else None,
         grew=False,
         seconds=train_seconds + eval_seconds + lipschitz_seconds,
-        status=Status.RUNNING if finite else Status.DIVERGED,
+        status=Status.RUNNING if all(map(math.isfinite, steering)) else Status.DIVERGED,
         phase=state.phase,
-        train_accuracy=train_accuracy,
+        train_accuracy=trained.accuracy,
         macs=macs,
         decision=None,
         key="",
@@ -84,7 +81,7 @@ def run_epoch(
         compiled=config.compile == "on",
         reused=False,
         train_flops=train_flops,
-        lipschitz_subnetworks=constants.subnetworks,
+        lipschitz_subnetworks=constants.subnetworks if constants else None,
         **lipschitz_details(constants, config),
         train_seconds=train_seconds,
         eval_seconds=eval_seconds,
@@ -95,49 +92,54 @@ def run_epoch(
         temporal_error=None,
         functional_difference=None,
         temporal_bound=None,
+        metrics=_others(val, "val") | _others(test, "test"),
     )
     return ranks().same((record, constants))
 
 
-def retrain(state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset) -> None:
+def _others(found: Mapping[str, float], split: str) -> dict[str, float]:
+    """The numbers of an evaluation that have no field of the record."""
+    fields = ("loss", "accuracy") if split == "val" else ("accuracy",)
+    return {f"{split}_{name}": value for name, value in found.items() if name not in fields}
+
+
+def retrain(state: TrainState, taken: Rates, task: Task) -> None:
     """Trains `state` for an epoch whose record is known: `run_epoch` without its measurements."""
-    train_epoch(state, taken, config, dataset)
-    _lipschitz(state, config, dataset)  # it updates vectors of the state
+    train_epoch(state, taken, task)
+    _lipschitz(state, task)  # it updates vectors of the state
 
 
-def lipschitz_details(constants: LipschitzConstants, config: TrialConfig) -> dict[str, Any]:
+def lipschitz_details(constants: LipschitzConstants | None, config: TrialConfig) -> dict[str, Any]:
     """The record's fields for blocks and layers; None unless `record_lipschitz` includes them."""
-    detail = config.record_lipschitz
+    detail = config.record_lipschitz if constants else "none"
     return {
-        "lipschitz_blocks": constants.blocks if detail in ("blocks", "layers") else None,
-        "lipschitz_layers": constants.layers if detail == "layers" else None,
+        "lipschitz_blocks": constants.blocks if constants and detail != "subnetworks" else None,
+        "lipschitz_layers": constants.layers if constants and detail == "layers" else None,
     }
 
 
 def run_growth(
-    state: TrainState, record: EpochRecord, constants: LipschitzConstants,
-    architecture: Architecture, config: TrialConfig, dataset: Dataset,
+    state: TrainState, record: EpochRecord, constants: LipschitzConstants | None,
+    architecture: Architecture, task: Task,
 ) -> tuple[TrainState, EpochRecord]:  # fmt: skip
     """Grows `state` after the epoch of `record`; returns the new state and completed record.
 
     `constants` are the Lipschitz constants of `state`. If memory runs out in one process, every
     process raises an out-of-memory error.
     """
-    watch = Stopwatch(dataset.train.labels.device)
+    watch = Stopwatch(task.device)
     processes = ranks()
-    grown = processes.all_or_none(lambda: grow(state, architecture, config, dataset, record.epoch))
+    grown = processes.all_or_none(lambda: grow(state, architecture, task, record.epoch))
     growth_seconds = watch.lap()
-    images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
-    measures = measure_growth(state.network, grown.network, constants, images)
-    val_loss, val_accuracy = evaluate(grown.network, dataset, dataset.val, config.precision)
+    with torch.no_grad(), uncompiled():
+        measures = task.growth_measures(state.network, grown.network, constants)
+    val = evaluate(grown, task, "val", record.epoch)
     record = replace(
         record,
         grew=True,
-        grown_val_loss=val_loss,
-        grown_val_accuracy=val_accuracy,
-        temporal_error=measures.temporal_error,
-        functional_difference=measures.functional_difference,
-        temporal_bound=measures.temporal_bound,
+        grown_val_loss=val["loss"],
+        grown_val_accuracy=val.get("accuracy"),
+        **(vars(measures) if measures else {}),
         growth_seconds=growth_seconds,
         eval_seconds=record.eval_seconds + watch.lap(),
     )
@@ -146,70 +148,100 @@ def run_growth(
 
 @uncompiled()
 @torch.no_grad()
-def evaluate(
-    network: GrowableNetwork, dataset: Dataset, split: Split, precision: str
-) -> tuple[float, float]:
-    """Mean loss, and accuracy in percent, on the images of `split`, over all processes."""
-    network.eval()
-    total = torch.zeros(2, dtype=torch.float64, device=split.labels.device)
-    processes = ranks()
-    mine = split if processes.count == 1 else split[processes.share(len(split))]
-    for batch in dataset.evaluation_batches(mine, EVALUATION_BATCH):
-        with autocast(precision, batch.images.device):
-            logits = network(batch.images)
-        total[0] += F.cross_entropy(logits, batch.labels, reduction="sum")
-        total[1] += (logits.argmax(dim=1) == batch.labels).sum()
-    return _mean_loss_and_percent(processes.total(total), len(split))
+def evaluate(state: TrainState, task: Task, split: str, epoch: int) -> dict[str, float]:
+    """What the task's evaluation of `split` gives after `epoch` epochs, by name.
+
+    Raises InputError if it gives no loss, or a value that is no number.
+    """
+    seed = derived_seed(task.trial.seed, epoch, f"evaluation on {split}")
+    state.network.eval()
+    with seeded(seed), autocast(task.trial.precision, task.device):
+        found = task.evaluate(state.network, split)
+    if not isinstance(found, Mapping) or "loss" not in found:
+        raise InputError(
+            f"evaluate of task {task.name!r} returned {shortened(found)}; return a dict with "
+            "'loss', and 'accuracy' in percent if there is one"
+        )
+    if task.has_accuracy and "accuracy" not in found:
+        raise InputError(
+            f"evaluate of task {task.name!r} returned no 'accuracy', but the task says "
+            "has_accuracy; return it in percent, or set has_accuracy = False"
+        )
+    try:
+        return {str(name): float(value) for name, value in found.items()}
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"evaluate of task {task.name!r} returned {shortened(dict(found))}; each value must "
+            "be a number"
+        ) from error
 
 
-def train_epoch(
-    state: TrainState, taken: Rates, config: TrialConfig, dataset: Dataset
-) -> tuple[float, float]:
-    """Trains on each training image once; returns the mean loss, and accuracy in percent.
+class Trained(NamedTuple):
+    """What training for an epoch came to."""
 
-    Both are measured while training. This is the only training loop. The state's history is not
-    changed.
+    loss: float
+    """The mean over examples, while training."""
+    accuracy: float | None
+    """In percent, while training; None if the task's loss does not say what is right."""
+    examples: int
+
+
+def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
+    """Trains on each batch of the epoch once.
+
+    This is the only training loop. The state's history is not changed. Raises InputError if the
+    epoch has no batches.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
-    for group in optimizer.param_groups:
-        group["lr"] = taken.lr
-    for group in state.optimizer.param_groups:
-        group["weight_decay"] = taken.weight_decay
+    set_rates(optimizer, lr=taken.lr)
+    set_rates(state.optimizer, weight_decay=taken.weight_decay)
     network.train()
     processes, apart = ranks(), state.phase == INITIALIZING
     share = processes.rank, processes.count
     gradients = eager_gradients if apart else state.gradients
     epoch = len(state.history) + 1
-    total = torch.zeros(2, dtype=torch.float64, device=dataset.train.labels.device)
-    with only_new_blocks(network, state.history, config) if apart else nullcontext():
+    total = torch.zeros(3, dtype=torch.float64, device=task.device)
+    scored = True
+    with (
+        seeded(derived_seed(task.trial.seed, epoch, "training")),
+        only_new_blocks(network, state.architecture, state.history, task.trial)
+        if apart
+        else nullcontext(),
+    ):
         trained = processes.together(network)
-        for batch in dataset.training_batches(config.batch_size, config.seed, epoch, share):
-            loss, logits = gradients(trained, batch, config.precision)
+        for batch in task.training_batches(epoch, share):
+            loss, correct = gradients(task, trained, batch)
             optimizer.step()
-            total[0] += loss * len(batch)
-            total[1] += (logits.argmax(dim=1) == batch.labels).sum()
+            n = size(batch)
+            total[0] += loss * n
+            total[2] += n
+            if correct is None:
+                scored = False
+            else:
+                total[1] += correct
     processes.same_statistics(network)
-    return _mean_loss_and_percent(processes.total(total), len(dataset.train))
-
-
-def _mean_loss_and_percent(total: Tensor, images: int) -> tuple[float, float]:
-    """Mean loss, and accuracy in percent; `total` is the sum of losses and of correct images."""
-    loss, correct = total.tolist()
+    loss_sum, right, examples = processes.total(total).tolist()
+    if not examples:
+        raise InputError(
+            f"batches('train', ...) of task {task.name!r} yields nothing in epoch {epoch}; yield "
+            "at least one batch"
+        )
     # one rounding only, because AutoGrow compares differences of accuracies with tau
-    return loss / images, 100 * correct / images
+    accuracy = 100 * right / examples if scored else None
+    return Trained(loss_sum / examples, accuracy, int(examples))
 
 
-def _lipschitz(state: TrainState, config: TrialConfig, dataset: Dataset) -> LipschitzConstants:
+def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
     """The Lipschitz constants of the network; updates the state's singular vectors."""
     history = state.history
-    return lipschitz_constants(
-        state.network, dataset.image_shape[1:], state.lipschitz_vectors, config.seed,
+    return task.lipschitz_constants(
+        state.network, state.lipschitz_vectors, task.trial.seed,
         settled=bool(history) and not history[-1].grew,
     )  # fmt: skip
 
 
-def _macs(state: TrainState, dataset: Dataset) -> int:
-    """Multiply-accumulates for one image, which are counted once for each architecture."""
+def _macs(state: TrainState, task: Task) -> int:
+    """Multiply-accumulates for one example, which are counted once for each architecture."""
     if state.history and state.history[-1].architecture == str(state.architecture):
         return state.history[-1].macs
-    return count_macs(state.network, dataset.image_shape)
+    return task.macs(state.network)

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from growsearch.machine.batches import mapped, size, tensors
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
-from growsearch.tasks.images.images import Images
+from growsearch.tasks.first_look import check_loss
+from growsearch.tasks.task import Task
 from growsearch.trial.errors import one_line
 
 WARM_UPS = 3
 """Eager steps before recording, in which libraries choose their algorithms."""
 
-Results = tuple[Tensor, Tensor]
+Results = tuple[Tensor, Tensor | None]
 Record = Callable[[Callable[[], Results]], tuple[Results, Callable[[], None]]]
 """Records a computation. Returns its results, and a function that computes them again into the same
 tensors."""
@@ -31,21 +32,21 @@ _LOG = logging.getLogger("growsearch")
 
 
 class Gradients(Protocol):
-    def __call__(self, network: nn.Module, batch: Images, precision: str) -> Results:
-        """Mean loss, and logits [n, classes]; each parameter's gradient is in its `grad`.
+    def __call__(self, task: Task, network: nn.Module, batch: Any) -> Results:
+        """Mean loss, and how many examples are right if the task says that; see Task.score.
 
-        They hold until the next call.
+        Each parameter's gradient is in its `grad`. They hold until the next call.
         """
 
 
-def eager_gradients(network: nn.Module, batch: Images, precision: str) -> Results:
+def eager_gradients(task: Task, network: nn.Module, batch: Any) -> Results:
     """See Gradients."""
-    with autocast(precision, batch.images.device):
-        logits = network(batch.images)
-    loss = F.cross_entropy(logits, batch.labels)
+    with autocast(task.trial.precision, task.device):
+        loss, correct = task.score(network, batch)
     network.zero_grad()
+    check_loss(task, loss)
     loss.backward()
-    return loss.detach(), logits.detach()
+    return loss.detach(), correct
 
 
 class CudaGraphs:
@@ -80,15 +81,15 @@ class CudaGraphs:
 
 
 class _Recorded(NamedTuple):
-    batch: Images
-    """The input of the graph: replaying reads it."""
+    batch: Any
+    """The input of the graph: replaying reads its tensors."""
     results: Results
     gradients: list[Tensor | None]
     replay: Callable[[], None]
 
-    def replayed(self, network: nn.Module, batch: Images) -> Results:
-        self.batch.images.copy_(batch.images)
-        self.batch.labels.copy_(batch.labels)
+    def replayed(self, network: nn.Module, batch: Any) -> Results:
+        for mine, given in zip(tensors(self.batch), tensors(batch), strict=True):
+            mine.copy_(given)
         for parameter, gradient in zip(network.parameters(), self.gradients, strict=True):
             parameter.grad = gradient
         self.replay()
@@ -96,10 +97,10 @@ class _Recorded(NamedTuple):
 
 
 class ReplayedGradients:
-    """Gradients of one network, all of which is trained; recorded once for each batch size.
+    """Gradients of one network, all of which is trained; recorded once for each shape of a batch.
 
-    The first batch of a size is computed eagerly. Its step is then recorded, and replayed on the
-    same batch as a check. If that raises, or differs in one bit of loss, logits, gradients or
+    The first batch of a shape is computed eagerly. Its step is then recorded, and replayed on the
+    same batch as a check. If that raises, or differs in one bit of loss, score, gradients or
     buffers, one warning says so, and this network's gradients are eager from then on. The check
     leaves parameters, buffers and gradients as the eager step left them.
     """
@@ -108,29 +109,30 @@ class ReplayedGradients:
         self.record = record or CudaGraphs()
         self.refusal: str | None = None
         """Why the gradients are eager, if they are."""
-        self._by_size: dict[int, _Recorded] = {}
+        self._by_shape: dict[tuple[torch.Size, ...], _Recorded] = {}
 
-    def __call__(self, network: nn.Module, batch: Images, precision: str) -> Results:
+    def __call__(self, task: Task, network: nn.Module, batch: Any) -> Results:
         """See Gradients."""
         if self.refusal is not None:
-            return eager_gradients(network, batch, precision)
-        if len(batch) not in self._by_size:
-            return self._first(network, batch, precision)
-        return self._by_size[len(batch)].replayed(network, batch)
+            return eager_gradients(task, network, batch)
+        shape = tuple(tensor.shape for tensor in tensors(batch))
+        if shape not in self._by_shape:
+            return self._first(task, network, batch)
+        return self._by_shape[shape].replayed(network, batch)
 
-    def _first(self, network: nn.Module, batch: Images, precision: str) -> Results:
-        """The gradients of the first batch of a size."""
+    def _first(self, task: Task, network: nn.Module, batch: Any) -> Results:
+        """The gradients of the first batch of a shape."""
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
         # eager first: if memory is too small for a step, this raises the usual error; if it is too
         # small for the graph alone, training goes on without the graph
-        results = eager_gradients(network, batch, precision)
+        results = eager_gradients(task, network, batch)
         expected = _step(network, results)
         try:
-            recorded = self._recorded(network, batch, precision)
+            recorded = self._recorded(task, network, batch)
             _put(network.named_buffers(), before)
             found = _step(network, recorded.replayed(network, batch))
             self.refusal = _difference(expected, found)
-            self._by_size[len(batch)] = recorded
+            self._by_shape[tuple(tensor.shape for tensor in tensors(batch))] = recorded
         except Exception as error:  # drivers and libraries raise many types
             self.refusal = f"cannot be recorded ({one_line(error)[:200]})"
         finally:
@@ -138,21 +140,21 @@ class ReplayedGradients:
             for name, parameter in network.named_parameters():
                 parameter.grad = expected.get(_gradient(name))
         if self.refusal is not None:
-            self._by_size.clear()  # their memory is free again
+            self._by_shape.clear()  # their memory is free again
             _LOG.warning(
-                "a training step of %d images %s; training goes on without graphs",
-                len(batch), self.refusal,
+                "a training step of %d examples %s; training goes on without graphs",
+                size(batch), self.refusal,
             )  # fmt: skip
         return results
 
-    def _recorded(self, network: nn.Module, batch: Images, precision: str) -> _Recorded:
+    def _recorded(self, task: Task, network: nn.Module, batch: Any) -> _Recorded:
         """Records with zero weights and a zero batch, so that the check finds a graph that does not
         read the present ones."""
         weights = {name: weight.detach().clone() for name, weight in network.named_parameters()}
-        zeros = Images(torch.zeros_like(batch.images), torch.zeros_like(batch.labels))
+        zeros = mapped(batch, torch.zeros_like)
         try:
             _put(network.named_parameters(), {name: torch.zeros(()) for name in weights})
-            results, replay = self.record(lambda: eager_gradients(network, zeros, precision))
+            results, replay = self.record(lambda: eager_gradients(task, network, zeros))
         finally:
             _put(network.named_parameters(), weights)
         return _Recorded(zeros, results, [p.grad for p in network.parameters()], replay)
@@ -164,7 +166,9 @@ def _gradient(name: str) -> str:
 
 def _step(network: nn.Module, results: Results) -> dict[str, Tensor]:
     """All tensors that a step of `network` has written, by name; buffers are copied."""
-    written = {"loss": results[0], "logits": results[1]}
+    written = {"loss": results[0]}
+    if results[1] is not None:
+        written["correct"] = results[1]
     for name, parameter in network.named_parameters():
         if parameter.grad is not None:
             written[_gradient(name)] = parameter.grad

@@ -1,19 +1,19 @@
 """The training state: everything but the configuration that the next epoch depends on."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from growsearch.machine.compiling import compile_blocks
 from growsearch.machine.randomness import derived_seed
-from growsearch.tasks.images.blocks import StepSize
-from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.networks import GrowableNetwork, build_network
+from growsearch.tasks.seed_models import built
+from growsearch.tasks.task import Task
 from growsearch.training.apart import apart_parameters
 from growsearch.training.gradients import Gradients, gradients_on
 from growsearch.trial.architecture import Architecture
@@ -26,31 +26,28 @@ from growsearch.trial.history import INITIALIZING, TRAINING, EpochRecord, Histor
 class TrainState:
     """The training state between epochs. No random state: draws depend on (seed, epoch)."""
 
-    network: GrowableNetwork
+    network: nn.Module
     optimizer: torch.optim.Optimizer
+    architecture: Architecture
     apart_optimizer: torch.optim.Optimizer | None = None
     """For the epochs that initialize new blocks, if these have one of their own."""
     phase: str = TRAINING
     """Phase of the next epoch."""
     history: History = field(default_factory=History)
     lipschitz_vectors: dict[str, Tensor] = field(default_factory=dict)
-    """Singular vectors of the blocks' convolutions, by layer name; see lipschitz.py."""
+    """What the task's Lipschitz constants keep from epoch to epoch, by the name of a module."""
     gradients: Gradients = field(init=False)
     """Computes the gradients of a step that trains the whole network."""
 
     def __post_init__(self) -> None:
         self.gradients = gradients_on(next(self.network.parameters()).device)
 
-    @property
-    def architecture(self) -> Architecture:
-        return self.network.architecture
-
     @classmethod
-    def initial(cls, config: TrialConfig, dataset: Dataset, device: torch.device) -> "TrainState":
+    def initial(cls, task: Task) -> "TrainState":
         """The state before the first epoch."""
-        architecture = Architecture(config.architecture)
-        network = new_network(config, dataset, architecture, device)
-        return cls(network, new_optimizer(config, network))
+        architecture = Architecture(task.trial.architecture)
+        network = new_network(task, architecture)
+        return cls(network, new_optimizer(task, network), architecture)
 
     def save(self, path: Path, config: TrialConfig, root: str) -> None:
         """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key."""
@@ -75,22 +72,19 @@ class TrainState:
         }
 
     @classmethod
-    def restored(
-        cls, contents: dict[str, Any], history: History, config: TrialConfig, dataset: Dataset,
-        device: torch.device,
-    ) -> "TrainState":  # fmt: skip
-        """The state with `contents`, after `history`, on `device`.
+    def restored(cls, contents: dict[str, Any], history: History, task: Task) -> "TrainState":
+        """The state with `contents`, after `history`, on the task's device.
 
         Raises RuntimeError if they lack a parameter of the network, or have another one.
         """
         architecture = Architecture(contents["architecture"])
-        network = new_network(config, dataset, architecture, device)
+        network = new_network(task, architecture)
         network.load_state_dict(contents["network"])
-        optimizer = new_optimizer(config, network)
+        optimizer = new_optimizer(task, network)
         optimizer.load_state_dict(contents["optimizer"])
-        vectors = {name: v.to(device) for name, v in contents["lipschitz_vectors"].items()}
-        state = cls(network, optimizer, None, TRAINING, history, vectors)
-        state.enter(contents["phase"], config)
+        vectors = {name: v.to(task.device) for name, v in contents["lipschitz_vectors"].items()}
+        state = cls(network, optimizer, architecture, None, TRAINING, history, vectors)
+        state.enter(contents["phase"], task.trial)
         if state.apart_optimizer is not None:
             state.apart_optimizer.load_state_dict(contents["apart_optimizer"])
         return state
@@ -100,7 +94,7 @@ class TrainState:
         if phase != INITIALIZING:
             self.apart_optimizer = None
         elif self.apart_optimizer is None and config.initializer is not None:
-            parameters = apart_parameters(self.network, self.history, config)
+            parameters = apart_parameters(self.network, self.architecture, self.history, config)
             self.apart_optimizer = config.initializer.apart_optimizer(parameters)
         self.phase = phase
 
@@ -121,33 +115,60 @@ def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
     return TrialConfig.from_flat(contents.pop("config")), history, contents
 
 
-def new_network(
-    config: TrialConfig, dataset: Dataset, architecture: Architecture, device: torch.device,
-    epoch: int = 0,
-) -> GrowableNetwork:  # fmt: skip
-    """The network of `architecture` that a trial starts with, or grows to after `epoch` epochs."""
-    depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
-    # the product of N/N+ over all growths is the first N over the last N+
-    network = build_network(
-        config.network, architecture, dataset.image_shape, dataset.classes,
-        derived_seed(config.seed, epoch, "weights"),
-        steps=[_step_size(config, n_seed / n) for n_seed, n in depths],
-        bn_gamma_init=config.bn_gamma_init,
-    )  # fmt: skip
-    # channels-last convolutions are faster, on CPUs too
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+def new_network(task: Task, architecture: Architecture, epoch: int = 0) -> nn.Module:
+    """The network of `architecture` that a trial starts with, or grows to after `epoch` epochs.
+
+    Raises InputError if the task's `build` does not make such a network.
+    """
+    config = task.trial
+    network = built(task, architecture, derived_seed(config.seed, epoch, "weights"))
+    network.to(task.device)
     if config.compile == "on":
-        compile_blocks(chain.from_iterable(network.blocks))
+        compile_blocks(chain.from_iterable(task.blocks(network)))
     return network
 
 
-def _step_size(config: TrialConfig, step: float) -> StepSize:
-    if config.initializer is None:
-        return StepSize()
-    implicit, explicit = config.initializer.step_sizes(step)
-    return StepSize(implicit, explicit)
+def new_optimizer(task: Task, network: nn.Module) -> torch.optim.Optimizer:
+    """The task's optimizer of all parameters of `network`.
+
+    Raises InputError if a parameter is in none of its groups, or in two.
+    """
+    optimizer = task.optimizer(network)
+    counts = Counter(id(p) for group in optimizer.param_groups for p in group["params"])
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and counts[id(parameter)] != 1:
+            where = "two groups" if counts[id(parameter)] else "no group"
+            raise InputError(
+                f"optimizer of task {task.name!r} has parameter {name!r} in {where}; give it each "
+                "parameter of the model once"
+            )
+    trial = task.trial
+    return note_multiples(optimizer, lr=trial.lr, weight_decay=trial.weight_decay)
 
 
-def new_optimizer(config: TrialConfig, network: GrowableNetwork) -> torch.optim.Optimizer:
-    """The trial's optimizer of all parameters of `network`."""
-    return config.optimizer.build(network.parameters(), config.lr, config.weight_decay)
+def set_rates(optimizer: torch.optim.Optimizer, **rates: float | None) -> None:
+    """Sets rates of all parameter groups, each to its own multiple of them; None leaves one.
+
+    A group's multiple is what it had at first over the trial's own; see Task.optimizer.
+    """
+    for name, rate in rates.items():
+        if rate is not None:
+            for group in optimizer.param_groups:
+                multiple = group.get(_multiple(name), 1.0)
+                group[name] = group[name] if multiple is None else rate * multiple
+
+
+def note_multiples(optimizer: torch.optim.Optimizer, **rates: float) -> torch.optim.Optimizer:
+    """Writes down what multiple of the trial's `rates` each parameter group has.
+
+    Where the trial's is 0 and the group's is not, the group keeps its own.
+    """
+    for group in optimizer.param_groups:
+        for name, rate in rates.items():
+            if group.get(name, rate) != rate:
+                group[_multiple(name)] = group[name] / rate if rate else None
+    return optimizer
+
+
+def _multiple(name: str) -> str:
+    return f"{name}_multiple"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import KINDS, Component, component, components, users_of
@@ -16,31 +16,30 @@ from growsearch.trial.kinds import DataSource, Family, Initializer, Optimizer, P
 from growsearch.trial.optimizer_changes import check_changes, parse_change
 from growsearch.trial.options import Option, Role, Value, as_text, option, rule_of, suggestion
 
+if TYPE_CHECKING:
+    from growsearch.tasks.task import Task
+
 Given = Value | Component
+READABLE = {"accuracy": "validation accuracy", "lipschitz": "Lipschitz constants"}
+"""What a policy may read besides losses, in words."""
+_NEWER_KINDS = ("task", "optimizer")
+"""Kinds that are newer than stores that are still read: see Option.keyed_at_default."""
+
+
+class Reader(Protocol):
+    """A component that reads what is measured of epochs."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
 
 
 class TrialOptions:
     """The options that belong to no component."""
 
-    data_dir: str | None = option(None, "folder with the data set's files", role=Role.DATA)
-    split: str = option(
-        "clean", "clean: validation images are taken from the training set, and the test set is "
-        "only recorded; paper: they are half of the test set, as in LipGrow's program; "
-        "autogrow-paper: they are the whole test set, as in AutoGrow's program",
-        choices=("clean", "paper", "autogrow-paper"), role=Role.DATA,
-    )  # fmt: skip
-    train_size: int | None = option(
-        None, "train on this many images, drawn class-balanced from --seed", least=1,
-        role=Role.DATA,
-    )  # fmt: skip
-    train_fraction: float | None = option(
-        None, "train on this share of the images, drawn in the same way; --interval is divided by "
-        "it (AutoGrow, section 3.3)", above=0, most=1, role=Role.DATA,
-    )  # fmt: skip
-    image_size: int | None = option(
-        None, "pad images with black to this height and width", least=1,
-        default_help="the images' own; AutoGrow: 32 for mnist and fashion-mnist", role=Role.DATA,
-    )  # fmt: skip
+    data_dir: str | None = option(
+        None, "file or folder with the task's or data set's data", role=Role.DATA
+    )
     architecture: str = option(
         None, "sub-modules (residual blocks) per sub-network to start from", parse=Architecture,
         default_help="2 in each; AutoGrow: 1 in each", role=Role.NETWORK,
@@ -91,7 +90,10 @@ class TrialOptions:
         choices=("auto", "on", "off"), role=Role.MACHINE,
     )  # fmt: skip
 
+    if TYPE_CHECKING:
+        task: Task
     dataset: DataSource
+    """Of image classification; other tasks have no dataset and no network."""
     network: Family
     policy: Policy
     initializer: Initializer | None
@@ -121,22 +123,28 @@ class TrialConfig(TrialOptions):
         merged = _checked({**(given or {}), **options})
         self._set("given", MappingProxyType(merged))
         known = merged.get
-        self._set("dataset", _made("dataset", known("dataset"), merged))
-        self._set("network", _made("network", known("network"), merged))
-        self._set("policy", _made("policy", known("policy"), merged))
-        proposed = {
-            **self.policy.proposals(self), **self.dataset.proposals, **self.network.proposals
-        }  # fmt: skip
-        values = {**proposed, **merged}
+        task = cast("Task", _made("task", known("task"), merged))
+        self._set("task", task.of(self))
+        for kind in ("dataset", "network"):
+            used = kind in task.kinds
+            self._set(kind, _made(kind, known(kind), merged) if used else None)
+        usual = {**self.task.proposals, **merged}
+        wanted = {**self.task.proposed(), **merged}
+        self._set("policy", _made("policy", wanted.get("policy"), usual))
+        self.check_reads(self.policy)
+        values = {**self.policy.proposals(self), **wanted}
         for name, rule in trial_options().items():
             self._set(name, rule.check(values.get(name, rule.default)))
-        self._check_training()
+        self.task.checked("architecture", self.architecture)
         self._set("initializer", None)
         if self.policy.grows:
-            self._set("initializer", _made("initializer", values.get("initializer"), merged))
-        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), merged))
-        self._set("optimizer", _made("optimizer", known("optimizer"), merged))
+            chosen = _made("initializer", values.get("initializer"), usual)
+            self.check_reads(cast(Initializer, chosen))
+            self._set("initializer", chosen)
+        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), usual))
+        self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
         self._check_unused()
+        self._set("task", self.task.completed(self).of(self))
         self._set("policy", self.policy.completed(self))
         if self.initializer is not None:
             self._set("initializer", self.initializer.completed(self))
@@ -155,28 +163,33 @@ class TrialConfig(TrialOptions):
                 raise AttributeError(f"a trial has no option {name!r}")
             return self._component_values().get(name)
 
-    def _check_training(self) -> None:
-        self.network.checked("architecture", self.architecture)
-        if self.train_size is not None and self.train_fraction is not None:
-            raise InputError(
-                f"train_size={self.train_size} and train_fraction={self.train_fraction:g} both say "
-                "how many images to train on; leave one out"
-            )
+    def check_reads(self, chosen: "Reader") -> None:
+        """InputError if a component reads numbers that the trial's task does not have."""
+        has = {"accuracy": self.task.has_accuracy, "lipschitz": self.task.has_lipschitz}
+        for number in chosen.reads:
+            if not has[number]:
+                raise InputError(
+                    f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
+                    f"{self.task.name!r} has none; choose another {chosen.kind}"
+                )
 
     def _check_unused(self) -> None:
         """InputError if an option was given whose component the trial does not have."""
-        used = {*trial_options(), *KINDS, *self._component_values()}
-        if self.initializer is None:
-            used.discard("initializer")
+        unused = {kind for kind in KINDS if getattr(self, kind) is None}
+        used = {*trial_options(), *KINDS, *self._component_values()} - unused
         for name in self.given:
             if name not in used:
                 raise InputError(self._belongs(name))
 
     def _belongs(self, name: str) -> str:
         takers = users_of(name)
-        kind = takers[0].kind if takers else "initializer"
+        kind = takers[0].kind if takers else name
         chosen = getattr(self, kind)
         said = f"{name}={as_text(self.given[name])} belongs to"
+        if chosen is None and kind != "initializer":
+            return (
+                f"{said} a task that has a {kind}, but task is {self.task.name!r}; leave {name} out"
+            )
         if chosen is None:
             return (
                 f"{said} a policy that grows, but policy is {self.policy.name!r}; leave {name} out "
@@ -245,7 +258,7 @@ class TrialConfig(TrialOptions):
         named = {
             name: value
             for name, value in self.to_flat().items()
-            if rules[name].keyed_at_default or value != flat(rules[name].default)
+            if rules[name].keyed_at_default or value not in (None, flat(rules[name].default))
         }
         text = json.dumps(named, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -292,7 +305,7 @@ def every_option() -> dict[str, Option]:
         role = next(iter(known.values())).role
         rules[kind] = Option(
             name=kind, kind=str, default=about.default, help=about.help, role=role,
-            choices=tuple(known), keyed_at_default=kind != "optimizer",
+            choices=tuple(known), keyed_at_default=kind not in _NEWER_KINDS,
         )  # fmt: skip
     rules |= trial_options()
     for kind in KINDS:

@@ -30,11 +30,12 @@ class EpochRecord:
     lr: float
     train_loss: float
     val_loss: float
-    val_accuracy: float
-    test_accuracy: float
-    """Recorded only: no decision reads it."""
-    lipschitz: float
-    """Mean Lipschitz constant of the residual blocks after the epoch."""
+    val_accuracy: float | None
+    """None if the task has no accuracy, as with the others."""
+    test_accuracy: float | None
+    """Recorded only: no decision reads it. None if the task has no test data."""
+    lipschitz: float | None
+    """Mean Lipschitz constant of the residual blocks after the epoch; None if the task has none."""
     grew: bool
     """Whether the network grew after this epoch."""
     seconds: float = field(compare=False)
@@ -44,10 +45,10 @@ class EpochRecord:
 
     phase: str
     """training, initializing (new blocks apart from the others), or fine-tuning."""
-    train_accuracy: float
+    train_accuracy: float | None
     """While training, on augmented images."""
     macs: int
-    """Multiply-accumulates of the convolutions and the linear layer for one image."""
+    """Multiply-accumulates of the network for one example."""
     decision: str | None = field(compare=False)
     """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
     key: str
@@ -62,7 +63,7 @@ class EpochRecord:
     train_flops: float
     """Of the epochs so far: 6 * macs * images, two a multiply-accumulate, thrice for the backward
     pass."""
-    lipschitz_subnetworks: tuple[float, ...]
+    lipschitz_subnetworks: tuple[float, ...] | None
     """The mean over each sub-network's blocks."""
     lipschitz_blocks: tuple[float, ...] | None
     """Each block's, if recorded."""
@@ -85,6 +86,8 @@ class EpochRecord:
     """By sub-network, as the next two: see theory.GrowthMeasures."""
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
+    metrics: dict[str, float] = field(default_factory=dict, hash=False)
+    """What else the task's `evaluate` gives, like val_perplexity, and test_loss."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))
@@ -92,6 +95,9 @@ class EpochRecord:
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, of plain values: numbers, text, tuples and None."""
         return asdict(self) | {"status": self.status.value}
+
+
+RECORD_FIELDS = tuple(f.name for f in fields(EpochRecord))
 
 
 def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
@@ -102,6 +108,7 @@ def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
         "epoch": epoch,
         "phase": phase,
         "architecture": architecture,
+        "metrics": {},
         "status": Status.RUNNING,
     }
     return EpochRecord(**values | {"status": Status.RUNNING})
@@ -109,7 +116,7 @@ def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
 
 def record_among(values: Mapping[str, Any]) -> EpochRecord:
     """The record whose fields are among `values`, where tuples may have become lists."""
-    return EpochRecord(**with_tuples({f.name: values[f.name] for f in fields(EpochRecord)}))
+    return EpochRecord(**with_tuples({n: values[n] for n in RECORD_FIELDS if n in values}))
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,8 @@ class Policy(Component, ABC):
     grows: ClassVar[bool] = True
     label: ClassVar[str] = ""
     """What figures and tables call it; by default its name."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What it reads that not every task has: "accuracy", "lipschitz"."""
     finetune_epochs: int | None = field(default=None, init=False)
     """Epochs of fine-tuning, which are a trial's last; None if there are none."""
 
@@ -148,10 +150,10 @@ class Policy(Component, ABC):
     def proposals(self, trial: "TrialConfig") -> Proposals:
         """Defaults for options of the trial and its other components; here LipGrow's for CIFAR.
 
-        `trial` has its data set and network, and no more yet.
+        `trial` has its task, data set and network, and no more yet.
         """
         return {
-            "architecture": str(Architecture([2] * trial.network.subnetworks)),
+            "architecture": str(Architecture([2] * len(trial.task.stacks))),
             "epochs": 164,
             "batch_size": 128,
             "lr": 0.5,
@@ -201,7 +203,13 @@ class Initializer(Component, ABC):
     kind = "initializer"
     role = Role.GROWTH
     needs_residual: ClassVar[bool] = False
-    """Whether only a family with residuals can grow so."""
+    """Whether only blocks with residuals can grow so."""
+    changes_residual: ClassVar[bool] = False
+    """Whether it changes the residual of new blocks; see Task.plain_blocks."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """See Policy.reads."""
+    block_methods: ClassVar[tuple[str, ...]] = ()
+    """Attributes that it needs blocks with residuals to have."""
     apart_lr: ClassVar[float | None] = None
     """The learning rate of those epochs; None: the schedule's."""
     apart_known: ClassVar[bool] = False
@@ -213,10 +221,12 @@ class Initializer(Component, ABC):
 
     def completed(self, trial: "TrialConfig") -> Self:
         """With its options that are None made out from `trial`; see Policy.completed."""
-        if self.needs_residual and not trial.network.residual:
+        task = trial.task
+        refused = self.needs_residual or (self.changes_residual and not task.plain_blocks)
+        if refused and not task.residual:
             raise InputError(
-                f"initializer {self.name!r} changes the residual of a block, and network "
-                f"{trial.network.name!r} has none; choose 'default'"
+                f"initializer {self.name!r} changes the residual of a block, and {task.label} has "
+                "none; choose 'default'"
             )
         proposed = trial.policy.proposals(trial)
         missing = [name for name, value in self.values().items() if value is None]
@@ -236,6 +246,13 @@ class Initializer(Component, ABC):
 
         A position that is missing is new: its weights are those that the network was built with.
         """
+
+    def copies(self, blocks: int, grown_blocks: int, alike: bool) -> Mapping[int, int]:
+        """For new positions of a grown sub-network, the old block whose weights they copy.
+
+        `alike` says whether its first block has the shape of the others.
+        """
+        return {}
 
     def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
         """Change a block of the grown network, after it has inherited its weights.

@@ -35,7 +35,7 @@ def learning_rate(trial: TrialConfig, history: History, phase: str) -> float:
     if phase == FINE_TUNING:
         assert trial.policy.finetune_epochs
         tuned = sum(record.phase == FINE_TUNING for record in history)
-        return staircase(tuned, trial.policy.finetune_epochs, lr, trial.dataset.baseline.stairs)
+        return staircase(tuned, trial.policy.finetune_epochs, lr, trial.task.baseline.stairs)
     return trial.lr_schedule.rate(trial, history, lr)
 
 

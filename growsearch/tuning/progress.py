@@ -15,7 +15,7 @@ from rich.text import Text
 from growsearch.search.ledger import Ledger, SearchTrial
 from growsearch.search.messages import trial_name
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes
+from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes, validated
 from growsearch.trial.status import Status
 
 FINISHED_SHOWN = 8
@@ -86,8 +86,8 @@ class SearchProgress(tune.Callback):
             if trial.history:
                 last = trial.history[-1]
                 line += (
-                    f": {last.architecture} after {last.epoch} epochs, validation "
-                    f"{percent(last.val_accuracy)} %, PPE {megas(last.ppe)}"
+                    f": {last.architecture} after {last.epoch} epochs, {validated(last)}, "
+                    f"PPE {megas(last.ppe)}"
                     f" ({self._searched(trial)})"
                 )
             line += f": {trial.reason}" if trial.reason else ""

@@ -7,23 +7,16 @@ padded images, and copies on GPUs. Data sets that are mapped or read from files 
 shared through their files instead.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import Any
 
-from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.images import Images
-from growsearch.tasks.images.loading import load_dataset
 from growsearch.trial.config import TrialConfig
 
-Datasets = dict[tuple[str, str | None, str], Dataset]
-"""Data sets by `data_key`."""
-
-
-def data_key(config: TrialConfig) -> tuple[str, str | None, str]:
-    """(dataset, data_dir, split): equal keys load the same data, before a subset is taken."""
-    return config.dataset.name, config.data_dir, config.split
+Datasets = dict[Hashable, Any]
+"""What tasks have loaded, by `Task.load_key`."""
 
 
 def shared_datasets(configs: Iterable[TrialConfig]) -> Datasets:
     """The data sets of `configs` that are held in memory, each loaded once."""
-    every = {key: load_dataset(*key) for key in map(data_key, configs)}
-    return {key: dataset for key, dataset in every.items() if isinstance(dataset.train, Images)}
+    every = {config.task.load_key(): config.task for config in configs}
+    return {key: task.loaded for key, task in every.items() if task.is_shared}

@@ -13,7 +13,7 @@ from growsearch.search.messages import ELSEWHERE, Assignment, AwaitedEpoch, Repo
 from growsearch.trainer import Trainer
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
-from growsearch.tuning.shared_data import Datasets, data_key
+from growsearch.tuning.shared_data import Datasets
 
 SHARE = 0.9
 """Of a GPU's memory, that trials divide; CUDA itself needs some for each process."""
@@ -39,7 +39,7 @@ class GrowingTrial(tune.Trainable):
         if trial.precision == "auto" and given.auto_precision:
             trial = trial.replaced(precision=given.auto_precision)
         self.known, self.timeout = assignment.known, given.epoch_timeout
-        options: dict[str, Any] = {"dataset": (datasets or {}).get(data_key(trial))}
+        options: dict[str, Any] = {"dataset": (datasets or {}).get(trial.task.load_key())}
         if access := given.store:
             store = EpochStore(access.place, access.owner, access.state_bytes)
             options |= {"store": store, "keep_states": access.keep_states}

@@ -17,7 +17,6 @@ from growsearch.search.spaces import find_space
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import create_study, read_info
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -25,6 +24,7 @@ from growsearch.trial.options import Role
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
+from growsearch.tuning.by_value import pickled
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.search_space import (
     Space,
@@ -57,7 +57,7 @@ def run_search(
     overrides: dict[str, Any] | None = None,
     trials: int | None = None,
     search_seed: int = 0,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str | Plugin] = (),
     **settings: Any,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
@@ -69,7 +69,8 @@ def run_search(
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
-    loaded = load_plugins(plugins)
+    loaded = load_plugins(plugin for plugin in plugins if isinstance(plugin, str))
+    loaded += (plugin for plugin in plugins if isinstance(plugin, Plugin))
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
     options = SearchSettings.from_flat(settings)
@@ -119,7 +120,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
     if "settings" not in info:
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
-    plugins = load_kept(folder, info)
+    plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
@@ -178,6 +179,8 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
         log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
+    for config in drawn:
+        config.check_reads(metric_of(options.metric))
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -186,9 +189,12 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
     # the batch size decides whether a last batch is too small
-    different = {(*config.values(Role.DATA).items(), config.batch_size): config for config in drawn}
+    different = {
+        (config.task.load_key(), *config.values(Role.DATA).items(), config.batch_size): config
+        for config in drawn
+    }
     for config in different.values():
-        load_trial_dataset(config)
+        config.task.check()
 
 
 def _run(

@@ -33,11 +33,12 @@ class AdamInit(LastNormalization):
     lack the normalization: there it is the default initialization.
     """
 
+    reads = ("accuracy",)
     apart_lr = ADAM_LR
     freezes_statistics = True
 
     def is_apart(self, trial: TrialConfig) -> bool:
-        return trial.network.residual
+        return trial.task.residual
 
     def apart_parameters(self, block: "nn.Module") -> "Iterable[nn.Parameter]":
         return cast("Iterable[nn.Parameter]", scale_and_shift(block))
@@ -50,5 +51,7 @@ class AdamInit(LastNormalization):
     def initialized(self, trial: TrialConfig, history: History) -> bool:
         """When training accuracy is what it was before the growth, or after 10 epochs."""
         before = history[history.last_growth - 1].train_accuracy
-        short = before - history[-1].train_accuracy
+        now = history[-1].train_accuracy
+        assert before is not None and now is not None
+        short = before - now
         return len(history.since_growth) >= ADAM_EPOCHS or short <= ADAM_TOLERANCE

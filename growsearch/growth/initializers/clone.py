@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import register
@@ -13,8 +13,6 @@ from growsearch.trial.options import option
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from growsearch.tasks.images.blocks import ResidualBlock
 
 
 def clone_sources(blocks: int, grown_blocks: int) -> list[int]:
@@ -43,6 +41,7 @@ class Clone(Initializer):
     """Copies of neighbouring blocks, their residuals scaled by the step size N/N+."""
 
     needs_residual = True
+    block_methods = ("scale_residual",)
     scaling: str = option(
         "paper", "where the step size N/N+ goes, into the weights and running statistics, "
         "the weights alone, or a factor of the residual",
@@ -51,6 +50,11 @@ class Clone(Initializer):
 
     def completed(self, trial: TrialConfig) -> Self:
         filled = super().completed(trial)
+        if filled.scaling == "step-size" and not trial.task.explicit_steps:
+            raise InputError(
+                f"scaling 'step-size' needs blocks that {trial.task.label} builds with a factor; "
+                "choose scaling 'paper'"
+            )
         blocks = Architecture(trial.architecture).blocks
         if min(blocks) < 2:
             smallest = Architecture(max(n, 2) for n in blocks)
@@ -66,7 +70,7 @@ class Clone(Initializer):
 
     def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
         if self.scaling != "step-size":
-            residual = cast("ResidualBlock", block)
+            residual: Any = block
             residual.scale_residual(step, statistics=self.scaling == "paper")
 
     def step_sizes(self, step: float) -> tuple[float, float]:

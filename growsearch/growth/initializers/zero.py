@@ -19,8 +19,9 @@ class Zero(LastNormalization):
     its last ReLU unchanged.
     """
 
-    def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
-        from growsearch.tasks.images.blocks import ResidualBlock
+    block_methods = ("silence_residual",)
 
-        if new and isinstance(block, ResidualBlock):
-            block.silence_residual()
+    def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
+        silence = getattr(block, "silence_residual", None)
+        if new and silence is not None:
+            silence()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from growsearch.stopping.cost import Cost, EpochWork
-from growsearch.tasks.images.flops import FLOPS_PER_MAC
+from growsearch.tasks.flops import FLOPS_PER_MAC
 from growsearch.trial.components import register
 from growsearch.trial.history import EpochRecord
 

@@ -1,4 +1,4 @@
-"""The cost of training: parameters and multiply-accumulates."""
+"""The multiply-accumulates of networks for images."""
 
 from typing import Any
 
@@ -6,11 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.machine.compiling import uncompiled
-
-
-def count_parameters(network: nn.Module) -> int:
-    """The number of trainable parameters, without the running statistics of normalizations."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 @uncompiled()

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growsearch.machine.batches import ALL, Share
 from growsearch.machine.randomness import generator
 from growsearch.tasks.images.divisions import balanced, draw_by_class
-from growsearch.tasks.images.images import ALL, Images, Share, Split
+from growsearch.tasks.images.images import Images, Split
 from growsearch.tasks.images.mapped import placed
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.errors import InputError

@@ -13,13 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from growsearch.machine.batches import ALL, Share
 from growsearch.tasks.images.augmentation import cropped, mirrored, rotated
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.errors import InputError
-
-Share = tuple[int, int]
-"""(i, n): every n-th image of a batch, from the i-th; for a trial on n processes."""
-ALL: Share = (0, 1)
 
 
 class Split(ABC):

@@ -3,35 +3,40 @@
 import os
 from functools import lru_cache
 
+from growsearch.machine.processes import ranks
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.divisions import halves, held_out
 from growsearch.tasks.images.images import Split
 from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
+from growsearch.tasks.images.task import ImageTask
 from growsearch.trial.components import component
-from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
 
-def load_trial_dataset(config: TrialConfig, dataset: Dataset | None = None) -> Dataset:
+def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
     """The data of a trial, with its number of training images and its image size.
 
-    `dataset` is the whole data set if it is already loaded. Raises InputError like `load_dataset`,
-    and if these numbers do not fit the data set.
+    `dataset` is the whole data set. Raises InputError if these numbers do not fit it.
     """
-    if dataset is None:
-        dataset = load_dataset(config.dataset.name, config.data_dir, config.split)
-    size = config.train_size
-    if config.train_fraction is not None:
-        size = max(round(config.train_fraction * len(dataset.train)), 1)
+    trial, size = task.trial, task.train_size
+    if task.train_fraction is not None:
+        size = max(round(task.train_fraction * len(dataset.train)), 1)
     if size is not None:
-        dataset = dataset.subset(size, config.seed)
-    if len(dataset.train) % config.batch_size == 1:
+        dataset = dataset.subset(size, trial.seed)
+    if len(dataset.train) % trial.batch_size == 1:
         raise InputError(
-            f"batch_size={config.batch_size} leaves one of {len(dataset.train)} training images "
+            f"batch_size={trial.batch_size} leaves one of {len(dataset.train)} training images "
             "for the last batch, but batch normalization needs two; change batch_size or train_size"
         )
-    return dataset if config.image_size is None else dataset.padded(config.image_size)
+    ranks().check(trial.batch_size, len(dataset.train))
+    return dataset if task.image_size is None else dataset.padded(task.image_size)
+
+
+def image_shape(task: ImageTask, dataset: Dataset) -> tuple[int, int, int]:
+    """Channels, height and width of the trial's images."""
+    shape, size = dataset.image_shape, task.image_size
+    return shape if size is None else (shape[0], size, size)
 
 
 def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:

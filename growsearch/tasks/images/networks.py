@@ -8,12 +8,16 @@ of 16 channels.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from growsearch.machine.randomness import seeded
 from growsearch.tasks.images.blocks import Block, StepSize
+from growsearch.tasks.images.costs import count_macs
+from growsearch.tasks.scores import count_parameters
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import component
 from growsearch.trial.kinds import Family
@@ -75,24 +79,42 @@ def imagenet_stem(channels: int, width: int) -> nn.Module:
     )
 
 
+def new_network(
+    family: Family, architecture: Architecture, image_shape: tuple[int, int, int], classes: int,
+    steps: list[StepSize], bn_gamma_init: str = "one",
+) -> GrowableNetwork:  # fmt: skip
+    """A network of the family on the CPU, its initial weights from the global generator.
+
+    `image_shape` is channels, height, width. `steps` are the step sizes that growth has given the
+    sub-networks' blocks. `bn_gamma_init` is TrialConfig's.
+    """
+    network: GrowableNetwork = family.build(architecture, image_shape, classes, steps)
+    for module in network.modules():
+        if bn_gamma_init == "uniform" and isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight)
+    return network
+
+
 def build_network(
     family: Family | str, architecture: Architecture, image_shape: tuple[int, int, int],
     classes: int, seed: int, steps: list[StepSize] | None = None, bn_gamma_init: str = "one",
 ) -> GrowableNetwork:  # fmt: skip
-    """A network of the family, or of the family of that name, on the CPU.
+    """`new_network` of the family, or of the family of that name, with weights from `seed` alone.
 
-    Its initial weights depend on `seed` alone; the global random state is left as it was.
-    `image_shape` is channels, height, width. `steps` are the step sizes that growth has given the
-    sub-networks' blocks; without them a network cannot take weights that were grown.
-    `bn_gamma_init` is TrialConfig's. Raises InputError for the name of no family.
+    The global random state is left as it was. Without `steps` a network cannot take weights that
+    were grown. Raises InputError for the name of no family.
     """
     made = component("network", family)() if isinstance(family, str) else family
     assert isinstance(made, Family)
     steps = steps or [StepSize()] * made.subnetworks
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        network: GrowableNetwork = made.build(architecture, image_shape, classes, steps)
-        for module in network.modules():
-            if bn_gamma_init == "uniform" and isinstance(module, nn.BatchNorm2d):
-                nn.init.uniform_(module.weight)
-    return network
+    with seeded(seed):
+        return new_network(made, architecture, image_shape, classes, steps, bn_gamma_init)
+
+
+@cache
+def network_size(
+    family: Family, image_shape: tuple[int, int, int], classes: int, architecture: str
+) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates for one image."""
+    network = build_network(family, Architecture(architecture), image_shape, classes, seed=0)
+    return count_parameters(network), count_macs(network, image_shape)

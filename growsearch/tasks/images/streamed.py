@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growsearch.machine.batches import ALL, Share
 from growsearch.tasks.images.augmentation import mirrored
-from growsearch.tasks.images.images import ALL, Images, Share, Split
+from growsearch.tasks.images.images import Images, Split
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.tasks.images.workers import in_workers
 from growsearch.trial.errors import InputError

@@ -4,32 +4,17 @@ Distances of feature maps are Euclidean, as the Lipschitz constants are. The the
 sub-network as an ODE over unit time: N blocks with step size h = 1/N and functions f = residual/h.
 """
 
-from dataclasses import dataclass
 from math import exp, inf, prod
 
 import torch
 from torch import Tensor
 
+from growsearch.growth.constants import LipschitzConstants
 from growsearch.growth.initializers.clone import clone_sources
-from growsearch.growth.lipschitz import LipschitzConstants
+from growsearch.growth.theory import GrowthMeasures
 from growsearch.machine.compiling import uncompiled
 from growsearch.tasks.images.blocks import Block, ResidualBlock
 from growsearch.tasks.images.networks import GrowableNetwork
-
-
-@dataclass(frozen=True)
-class GrowthMeasures:
-    """One value for each sub-network, old and grown, on its input in the old network."""
-
-    temporal_error: tuple[float, ...]
-    """e(N, N+): mean distance of the grown sub-network's output from the old one's."""
-    functional_difference: tuple[float | None, ...]
-    """C(N, N+), equation 4: largest distance of a grown block's f from the f of its nearest old
-    block. None if blocks are not residual, or if the sub-network grew from one block, which is not
-    near the new ones."""
-    temporal_bound: tuple[float | None, ...]
-    """Upper bound of the temporal error (theorem 3), with suprema over the measured images; None
-    where `functional_difference` is None."""
 
 
 @uncompiled()

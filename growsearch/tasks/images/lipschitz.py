@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from statistics import fmean
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from growsearch.growth.constants import LipschitzConstants
 from growsearch.machine.randomness import generator
 from growsearch.tasks.images.networks import GrowableNetwork
 
@@ -28,32 +28,6 @@ ROUNDING = 1e-6
 """A remainder shorter than this part of the longest product is rounding noise."""
 FRESH = 0.3
 """Length of the random vector that a known unit vector is started with."""
-
-
-@dataclass(frozen=True)
-class LipschitzConstants:
-    """One constant for each layer of each block of each sub-network, first ones first."""
-
-    by_layer: list[list[list[float]]]
-
-    @property
-    def layers(self) -> tuple[float, ...]:
-        return tuple(c for blocks in self.by_layer for block in blocks for c in block)
-
-    @property
-    def blocks(self) -> tuple[float, ...]:
-        """A block's is the product of its layers'."""
-        return tuple(prod(block) for blocks in self.by_layer for block in blocks)
-
-    @property
-    def subnetworks(self) -> tuple[float, ...]:
-        """A sub-network's is the mean of its blocks'."""
-        return tuple(fmean(map(prod, blocks)) for blocks in self.by_layer)
-
-    @property
-    def mean(self) -> float:
-        """The network's: the mean over all blocks of all sub-networks."""
-        return fmean(self.blocks)
 
 
 def lipschitz_constants(

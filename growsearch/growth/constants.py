@@ -1,0 +1,31 @@
+"""Lipschitz constants of a network's blocks, however they were estimated."""
+
+from dataclasses import dataclass
+from math import prod
+from statistics import fmean
+
+
+@dataclass(frozen=True)
+class LipschitzConstants:
+    """One constant for each layer of each block of each sub-network, first ones first."""
+
+    by_layer: list[list[list[float]]]
+
+    @property
+    def layers(self) -> tuple[float, ...]:
+        return tuple(c for blocks in self.by_layer for block in blocks for c in block)
+
+    @property
+    def blocks(self) -> tuple[float, ...]:
+        """A block's is the product of its layers'."""
+        return tuple(prod(block) for blocks in self.by_layer for block in blocks)
+
+    @property
+    def subnetworks(self) -> tuple[float, ...]:
+        """A sub-network's is the mean of its blocks'."""
+        return tuple(fmean(map(prod, blocks)) for blocks in self.by_layer)
+
+    @property
+    def mean(self) -> float:
+        """The network's: the mean over all blocks of all sub-networks."""
+        return fmean(self.blocks)

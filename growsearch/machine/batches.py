@@ -1,0 +1,61 @@
+"""Batches as nested tuples, lists and dicts of tensors, each tensor with one row an example."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Share = tuple[int, int]
+"""(i, n): every n-th example of a batch, from the i-th; for a trial on n processes."""
+ALL: Share = (0, 1)
+
+
+def tensors(batch: Any) -> Iterator[Tensor]:
+    """The tensors of a batch, in order."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for value in batch.values():
+            yield from tensors(value)
+    elif isinstance(batch, tuple | list):
+        for value in batch:
+            yield from tensors(value)
+    elif is_dataclass(batch):
+        for field in fields(batch):
+            yield from tensors(getattr(batch, field.name))
+
+
+def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The batch with each tensor changed; what is no tensor stays as it is."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, Mapping):
+        return {name: mapped(value, change) for name, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(mapped(value, change) for value in batch))
+    if isinstance(batch, tuple | list):
+        return type(batch)(mapped(value, change) for value in batch)
+    if is_dataclass(batch) and not isinstance(batch, type):
+        values = {f.name: mapped(getattr(batch, f.name), change) for f in fields(batch)}
+        return type(batch)(**values)
+    return batch
+
+
+def size(batch: Any) -> int:
+    """How many examples a batch has: the rows of its first tensor, or 1 if it has no rows."""
+    first = next(tensors(batch), None)
+    return len(first) if first is not None and first.dim() else 1
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """The batch on `device`."""
+    return mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def shared(batch: Any, share: Share) -> Any:
+    """Those examples of the batch that are of one share."""
+    if share == ALL:
+        return batch
+    return mapped(batch, lambda tensor: tensor[share[0] :: share[1]] if tensor.dim() else tensor)

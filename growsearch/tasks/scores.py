@@ -1,0 +1,117 @@
+"""Losses, accuracies and costs of a task that does not say its own."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from growsearch.machine.batches import moved, size, tensors
+from growsearch.machine.compiling import uncompiled
+from growsearch.machine.processes import ranks
+from growsearch.machine.randomness import seeded
+from growsearch.tasks.task import Task
+from growsearch.trial.errors import InputError
+
+HASHED_BATCHES = 4
+"""Batches of each split that are part of the hash of a task's data."""
+
+
+class Classified(NamedTuple):
+    """A batch, classified."""
+
+    loss: Tensor
+    """The mean cross-entropy in nats."""
+    correct: Tensor
+    """How many examples are right; for sequences the sum over them of the share that is right."""
+
+
+def classified(model: nn.Module, batch: Any) -> Classified:
+    """The cross-entropy of `model(inputs)`, [n, ..., classes], for batches (inputs, targets)."""
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise InputError(
+            f"a batch is a {type(batch).__name__}, but the default loss needs a pair (inputs, "
+            "targets); yield pairs, or define loss(self, model, batch)"
+        )
+    inputs, targets = batch
+    logits = model(inputs)
+    loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+    right = (logits.detach().argmax(dim=-1) == targets).float()
+    return Classified(loss, right.flatten(1).mean(dim=1).sum() if right.dim() > 1 else right.sum())
+
+
+@uncompiled()
+@torch.no_grad()
+def mean_scores(task: Task, model: nn.Module, split: str) -> Mapping[str, float]:
+    """Mean loss, and accuracy in percent if the task has one, over the examples of `split`."""
+    processes = ranks()
+    total = torch.zeros(3, dtype=torch.float64, device=task.device)
+    batches = task.batches(split, task.trial.seed, 0)
+    for batch in itertools.islice(batches, processes.rank, None, processes.count):
+        n = size(batch)
+        loss, correct = task.score(model, moved(batch, task.device))
+        total[0] += loss * n
+        total[1] += correct if correct is not None else 0
+        total[2] += n
+    loss_sum, right, count = processes.total(total).tolist()
+    if not count:
+        raise InputError(
+            f"batches({split!r}, ...) of task {task.name!r} yields nothing; yield at least one "
+            "batch, or leave the split out of splits"
+        )
+    found = {"loss": loss_sum / count}
+    return found | {"accuracy": 100 * right / count} if task.has_accuracy else found
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The number of trainable parameters, without the running statistics of normalizations."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@uncompiled()
+@torch.no_grad()
+def counted_macs(task: Task, model: nn.Module) -> int:
+    """Multiply-accumulates of the forward pass for one example of a validation batch.
+
+    Counts what torch counts: matrix products, convolutions and attention.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    batch = next(iter(task.batches("val", task.trial.seed, 0)))
+    on = next(model.parameters()).device
+    model.eval()
+    # attention's own kernels are counted on some devices only
+    with seeded(0), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        task.loss(model, moved(batch, on))
+    return round(counter.get_total_flops() / 2 / size(batch))
+
+
+def first_batches_digest(task: Task) -> str:
+    """A hash of `data_dir` and of the first batches of each split."""
+    digest = hashlib.sha256()
+    if task.trial.data_dir is not None:
+        _add_path(digest, Path(task.trial.data_dir))
+    for split in task.splits:
+        with seeded(0):
+            for batch in itertools.islice(task.batches(split, 0, 1), HASHED_BATCHES):
+                for tensor in tensors(batch):
+                    digest.update(f"{split} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                    plain = tensor.detach().cpu().contiguous().reshape(-1)
+                    digest.update(plain.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _add_path(digest: Any, path: Path) -> None:
+    if path.is_file():
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+        return
+    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
+        about = file_path.stat()
+        name = file_path.relative_to(path)
+        digest.update(f"{name} {about.st_size} {about.st_mtime_ns}".encode())

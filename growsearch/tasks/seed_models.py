@@ -1,0 +1,50 @@
+"""Models as a task builds them, checked and from a seed."""
+
+from torch import nn
+
+from growsearch.machine.randomness import seeded
+from growsearch.tasks.task import Task
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.errors import InputError
+
+
+def built(task: Task, architecture: Architecture, seed: int) -> nn.Module:
+    """The task's model of `architecture` on the CPU. Its weights depend on `seed` alone.
+
+    Raises InputError if `build` returns no module, or one whose stacks are not what the task says.
+    """
+    with seeded(seed):
+        model = task.build(architecture)
+    check(task, model, architecture)
+    return model
+
+
+def check(task: Task, model: object, architecture: Architecture) -> None:
+    """Raises InputError unless the model's stacks are lists of as many blocks."""
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"build of task {task.name!r} returned {type(model).__name__}; return an nn.Module"
+        )
+    for stack, depth in zip(task.stacks, architecture.blocks, strict=True):
+        try:
+            blocks = model.get_submodule(stack)
+        except AttributeError as error:
+            raise InputError(
+                f"task {task.name!r} names the stack {stack!r}, but its model has none "
+                f"({error}); correct stacks, or assign the list to self in the model"
+            ) from error
+        if not isinstance(blocks, nn.ModuleList | nn.Sequential):
+            raise InputError(
+                f"stack {stack!r} of task {task.name!r} is a {type(blocks).__name__}; make it an "
+                "nn.ModuleList or nn.Sequential of blocks"
+            )
+        if len(blocks) != depth:
+            raise InputError(
+                f"build of task {task.name!r} made {len(blocks)} blocks in {stack!r} for "
+                f"architecture {str(architecture)!r}; make as many as architecture.blocks says"
+            )
+        if len(set(map(id, blocks))) != depth:
+            raise InputError(
+                f"stack {stack!r} of task {task.name!r} has one block at several places; make a "
+                "block for each place"
+            )

@@ -1,0 +1,315 @@
+"""The base class of tasks: what a trial trains, a model whose depth grows and its data."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import Component
+from growsearch.trial.errors import InputError
+from growsearch.trial.kinds import Baseline, Proposals
+from growsearch.trial.options import Role
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from growsearch.growth.constants import LipschitzConstants
+    from growsearch.growth.theory import GrowthMeasures
+    from growsearch.machine.batches import Share
+    from growsearch.trial.config import TrialConfig
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Component, ABC):
+    """What a trial trains: a model whose depth is one or more lists of blocks, and its data.
+
+    A task of your own defines `stacks`, `build` and `batches`. The rest has defaults for
+    classification: batches are pairs (inputs, targets), `model(inputs)` gives logits, and the loss
+    is their cross-entropy. Fields are options that can be searched.
+
+    `self.trial` is the configuration, with `batch_size`, `seed`, `lr` and all others. Random draws
+    of batches come from `growsearch.generator(seed, epoch, "what for")`. The global generators of
+    Python, NumPy and torch are seeded before `build`, and before each epoch and evaluation.
+    """
+
+    kind = "task"
+    role = Role.NETWORK
+    splits: ClassVar[tuple[str, ...]] = ("train", "val")
+    """The splits that `batches` knows. Add "test" if there is test data, which is recorded only."""
+    proposals: ClassVar[Proposals] = {}
+    """Defaults that the task has for options of the trial and of its other components, like
+    {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
+    kinds: ClassVar[tuple[str, ...]] = ()
+    """The kinds of component that only this task uses."""
+    blocks_alike: ClassVar[bool] = True
+    """Whether any block of a stack can take the weights of any other."""
+    residual: ClassVar[bool] = False
+    """Whether blocks add a residual to their input, and have the methods that initializers of
+    residuals call: `silence_residual()`, `scale_residual(step)`, `last_normalization`."""
+    plain_blocks: ClassVar[bool] = False
+    """Whether initializers of residuals leave blocks without one as they were built, instead of
+    being refused."""
+    explicit_steps: ClassVar[bool] = False
+    """Whether `build` reads the step sizes of the trial's initializer, as clone's scaling
+    "step-size" needs."""
+    baseline: ClassVar[Baseline] = Baseline()
+
+    # what a task of your own defines
+
+    @property
+    @abstractmethod
+    def stacks(self) -> tuple[str, ...]:
+        """Names of the model's lists of blocks (nn.ModuleList or nn.Sequential), like
+        ("transformer.h",). Each has a depth in the architecture, "4" or "2-2-2".
+        """
+
+    @abstractmethod
+    def build(self, architecture: Architecture) -> "nn.Module":
+        """The model whose lists have `architecture.blocks` blocks, on the CPU.
+
+        Weights come from the global generator, which is seeded.
+        """
+
+    @abstractmethod
+    def batches(self, split: str, seed: int, epoch: int) -> Iterable[Any]:
+        """The batches of an epoch: tensors, or tuples, lists or dicts of tensors.
+
+        The first dimension of each tensor counts examples. `split` is one of `splits`. Of "train"
+        the order may depend on `seed` and `epoch`; of the others it must not.
+        """
+
+    # what it may define
+
+    def load(self, data_dir: str | None) -> Any:
+        """The data, read once for each machine, which `batches` then has as `self.loaded`.
+
+        It may depend on the task's own options, not on `self.trial`.
+        """
+        return None
+
+    def loss(self, model: "nn.Module", batch: Any) -> "Tensor":
+        """The mean loss over the batch, a scalar: cross-entropy of logits [n, ..., classes]."""
+        from growsearch.tasks.scores import classified
+
+        return classified(model, batch).loss
+
+    def evaluate(self, model: "nn.Module", split: str) -> Mapping[str, float]:
+        """Numbers by name. "loss" must be there, lower is better; "accuracy" is in percent.
+
+        By default the mean loss over all examples, and for cross-entropy the accuracy. `model` is
+        in evaluation mode, and gradients are off.
+        """
+        from growsearch.tasks.scores import mean_scores
+
+        return mean_scores(self, model, split)
+
+    def optimizer(self, model: "nn.Module") -> "torch.optim.Optimizer":
+        """The optimizer of all parameters; by default the trial's.
+
+        Parameter groups may differ in `lr` and `weight_decay`. The trial's schedule then multiplies
+        both, so give the groups multiples of `self.trial.lr` and `self.trial.weight_decay`.
+        """
+        trial = self.trial
+        return trial.optimizer.build(model.parameters(), trial.lr, trial.weight_decay)
+
+    def data_digest(self) -> str:
+        """A hash of the data, by which epochs are stored and shared.
+
+        By default of `data_dir`, files by content and folders by names, sizes and times, and of the
+        first batches of each split. Define it if data can change without changing these.
+        """
+        from growsearch.tasks.scores import first_batches_digest
+
+        return first_batches_digest(self)
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether `evaluate` gives an accuracy. Set it to True if your own does."""
+        return type(self).loss is Task.loss and type(self).evaluate is Task.evaluate
+
+    has_lipschitz: ClassVar[bool] = False
+    """Whether `lipschitz_constants` gives them."""
+
+    def lipschitz_constants(
+        self, model: "nn.Module", vectors: "dict[str, Tensor]", seed: int, settled: bool
+    ) -> "LipschitzConstants | None":
+        """The Lipschitz constants of the blocks; None if the task cannot tell.
+
+        `vectors` are what the last call kept for this one, by name; the call updates them.
+        `settled` says that they are those of the epoch before.
+        """
+        return None
+
+    def growth_measures(
+        self, old: "nn.Module", grown: "nn.Module", constants: "LipschitzConstants | None"
+    ) -> "GrowthMeasures | None":
+        """What LipGrow's theory says of a growth; None if the task cannot tell."""
+        return None
+
+    def steps(self) -> int | None:
+        """Training steps of an epoch, where that is known without reading batches."""
+        return None
+
+    # what growsearch calls
+
+    @property
+    def trial(self) -> "TrialConfig":
+        """The trial's configuration."""
+        if (trial := self.__dict__.get("_trial")) is None:
+            raise InputError(
+                f"task {self.name!r} reads self.trial in load(); load may read the task's own "
+                "options and data_dir only"
+            )
+        return trial
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the trial trains."""
+        import torch
+
+        return self.__dict__.get("_device") or torch.device("cpu")
+
+    @property
+    def loaded(self) -> Any:
+        """What `load` returned."""
+        if "_loaded" not in self.__dict__:
+            object.__setattr__(self, "_loaded", self.read())
+        return self.__dict__["_loaded"]
+
+    def of(self, trial: "TrialConfig") -> Self:
+        """The task of `trial`."""
+        made = replace(self)
+        object.__setattr__(made, "_trial", trial)
+        return made
+
+    def on(self, device: "torch.device", loaded: Any = None) -> Self:
+        """The task on `device`; `loaded` is what `load` returned, if it was called already."""
+        made = self.of(self.trial)
+        object.__setattr__(made, "_device", device)
+        if loaded is not None:
+            object.__setattr__(made, "_loaded", loaded)
+        elif "_loaded" in self.__dict__:
+            object.__setattr__(made, "_loaded", self._loaded)  # type: ignore[attr-defined]
+        return made
+
+    def read(self) -> Any:
+        """What `load` returns, from memory if it was called with the same before."""
+        return _read(replace(self), self.trial.data_dir, self.load_key())
+
+    def load_key(self) -> Hashable:
+        """Equal keys load the same data. Options must be strings, numbers or None."""
+        values = tuple(sorted(self.values().items()))
+        return (self.name, self.plugin, self.trial.data_dir, values)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the driver of a search loads the data once and each node keeps one copy."""
+        return type(self).load is not Task.load
+
+    def completed(self, trial: "TrialConfig") -> Self:
+        """With its options that are None made out from `trial`; see Policy.completed."""
+        return self
+
+    def proposed(self) -> Proposals:
+        """The task's defaults for options of the trial."""
+        usual = {} if self.residual else {"initializer": "default"}
+        if not self.has_lipschitz:
+            usual["policy"] = "hand-tuned"
+        return {**usual, **self.proposals}
+
+    @property
+    def data_share(self) -> float:
+        """The share of the data that the trial trains on."""
+        return 1.0
+
+    @property
+    def label(self) -> str:
+        """What errors call the model."""
+        return f"task {self.name!r}"
+
+    def checked(self, name: str, given: str) -> Architecture:
+        """The architecture `given` as option `name`; InputError if it has other stacks."""
+        architecture, stacks = Architecture(given), len(self.stacks)
+        if len(architecture.blocks) != stacks:
+            raise InputError(
+                f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.label} "
+                f"has {stacks}; write it like {'-'.join(['2'] * stacks)}"
+            )
+        return architecture
+
+    def blocks(self, model: "nn.Module") -> "list[list[nn.Module]]":
+        """The blocks of each stack, in the order of the lists."""
+        return [list(model.get_submodule(stack).children()) for stack in self.stacks]
+
+    def prepare(self) -> None:
+        """Reads the data; InputError if they are not there or do not fit the trial."""
+        _ = self.loaded
+
+    def check(self) -> None:
+        """InputError for what cannot work, as far as a first look at the task tells."""
+        from growsearch.tasks.first_look import first_look
+
+        self.prepare()
+        first_look(self)
+
+    def score(self, model: "nn.Module", batch: Any) -> "tuple[Tensor, Tensor | None]":
+        """The mean loss, and how many examples are right, where accuracy means something."""
+        from growsearch.tasks.scores import classified
+
+        if type(self).loss is Task.loss:
+            found = classified(model, batch)
+            return found.loss, found.correct
+        return self.loss(model, batch), None
+
+    def training_batches(self, epoch: int, share: "Share" = (0, 1)) -> Iterator[Any]:
+        """The trial's batches of an epoch, on its device; `share` is that of this process."""
+        from growsearch.machine.batches import moved, shared
+
+        for batch in self.batches("train", self.trial.seed, epoch):
+            yield moved(shared(batch, share), self.device)
+
+    def size(self, architecture: Architecture) -> tuple[int, int]:
+        """Parameters, and multiply-accumulates for one example."""
+        from growsearch.tasks.scores import count_parameters
+        from growsearch.tasks.seed_models import built
+
+        model = built(self, architecture, seed=0)
+        return count_parameters(model), self.macs(model)
+
+    def macs(self, model: "nn.Module") -> int:
+        """Multiply-accumulates of the forward pass for one example; the model's mode may change."""
+        from growsearch.tasks.scores import counted_macs
+
+        return counted_macs(self, model)
+
+    @property
+    def test_is_val(self) -> bool:
+        """Whether test data are the validation data."""
+        return False
+
+
+@lru_cache(maxsize=4)
+def _read_once(key: "_Key") -> Any:
+    return key.task.load(key.data_dir)
+
+
+class _Key:
+    """A task by its load key."""
+
+    def __init__(self, task: Task, data_dir: str | None, key: Hashable) -> None:
+        self.task, self.data_dir, self.key = task, data_dir, (type(task), key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.key == other.key
+
+
+def _read(task: Task, data_dir: str | None, key: Hashable) -> Any:
+    return _read_once(_Key(task, data_dir, key))
