@@ -126,12 +126,9 @@ def new_network(
     epoch: int = 0,
 ) -> GrowableNetwork:  # fmt: skip
     """The network of `architecture` that a trial starts with, or grows to after `epoch` epochs."""
-    depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
-    # the product of N/N+ over all growths is the first N over the last N+
     network = build_network(
         config.network, architecture, dataset.image_shape, dataset.classes,
-        derived_seed(config.seed, epoch, "weights"),
-        steps=[_step_size(config, n_seed / n) for n_seed, n in depths],
+        derived_seed(config.seed, epoch, "weights"), steps=step_sizes(config, architecture),
         bn_gamma_init=config.bn_gamma_init,
     )  # fmt: skip
     # channels-last convolutions are faster, on CPUs too
@@ -139,6 +136,13 @@ def new_network(
     if config.compile == "on":
         compile_blocks(chain.from_iterable(network.blocks))
     return network
+
+
+def step_sizes(config: TrialConfig, architecture: Architecture) -> list[StepSize]:
+    """The step sizes of the sub-networks' blocks once a trial's network has `architecture`."""
+    depths = zip(Architecture(config.architecture).blocks, architecture.blocks, strict=True)
+    # the product of N/N+ over all growths is the first N over the last N+
+    return [_step_size(config, n_seed / n) for n_seed, n in depths]
 
 
 def _step_size(config: TrialConfig, step: float) -> StepSize:
