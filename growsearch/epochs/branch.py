@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from growsearch.epochs.claims import Claim, holder
+from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.keys import epoch_key, growth_key, moved_key
 from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.growth.lipschitz import LipschitzConstants
@@ -43,6 +44,8 @@ class Branch:
     kept: str = "forks"
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Name of this trial. An epoch counts as reused only if another trial trained it."""
+    networks: KeptNetworks | None = None
+    """Where the networks of the trial's best and last epoch stay, besides the store."""
 
     def __post_init__(self) -> None:
         self.keys: list[str] = []
@@ -172,6 +175,8 @@ class Branch:
                 )  # fmt: skip
             taken = rates(self.config, History(history[:k]), history[k].phase)
             retrain(state, taken, self.config, self.dataset)
+            if self.networks is not None:
+                self.networks.retrained(history, k + 1, state.network)
             ready = False
         return state
 

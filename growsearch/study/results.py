@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
+"""The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
+STATE_FILE, STATES_FOLDER = "state.pt", "states"
+"""The training state of `growsearch train`, and those that --save-every keeps."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs completed", "this one included"),

@@ -18,7 +18,6 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import component
 from growsearch.trial.kinds import Family
 
-
 STEP_SIZES = "step_sizes"
 """Key of a state dict, or of its metadata, for the step sizes that its weights are made for."""
 
