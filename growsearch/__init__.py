@@ -1,8 +1,9 @@
 """growsearch: how should a network grow while it trains, and what does that buy?
 
     for record in Trainer(TrialConfig(dataset="digits", rtol=1.2, epochs=30)): ...
-    study = read_study("runs/lipgrow")      # pandas: a row an epoch
-    front = pareto_front(summarize(study))  # pandas: a row a trial
+    study = Study("runs/lipgrow")
+    study.epochs, study.trials, study.front()  # pandas: a row an epoch, and a row a trial
+    network = study.network("best")            # a torch.nn.Module in evaluation mode
 
 A name is imported when it is first used: this import is quick, and loads neither torch nor Ray.
 """
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from growsearch.study.figures import trajectory_figure as trajectory_figure
     from growsearch.study.landscape import loss_surface as loss_surface
     from growsearch.study.landscape import trajectory as trajectory
+    from growsearch.study.model_file import load_network as load_network
     from growsearch.study.pareto import pareto_front as pareto_front
     from growsearch.study.report import write_report as write_report
     from growsearch.study.results import read_study as read_study
     from growsearch.study.results import summarize as summarize
+    from growsearch.study.study import Study as Study
     from growsearch.tasks.images.dataset import Dataset as Dataset
     from growsearch.tasks.images.family import ImageFamily as ImageFamily
     from growsearch.tasks.images.images import Images as Images
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from growsearch.trial.kinds import Schedule as Schedule
     from growsearch.trial.options import Role as Role
     from growsearch.trial.options import option as option
+    from growsearch.trial.plugins import load_plugins as load_plugins
 
 __version__ = "0.1.0"
 
