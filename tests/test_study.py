@@ -224,7 +224,7 @@ param_space = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"store": "none"}, {"state_megabytes": 0}, {"keep_states": "last"}],
+    [{}, {"store": "none"}, {"state_megabytes": 0}],
     ids=str,
 )
 def test_each_trial_of_a_search_has_its_last_and_best_network(ray, tmp_path, settings):

@@ -48,9 +48,9 @@ class KeptNetworks:
                 path.unlink(missing_ok=True)
 
     def retrained(self, history: History, epoch: int, network: nn.Module) -> None:
-        """Keeps `network`, trained again in `epoch`, if this is the best epoch of `history`."""
+        """Keeps `network`, trained again in `epoch`, if it is the best or last one of `history`."""
         record = history[epoch - 1]
-        if epoch == _best(history) + 1 and not self._path(record.key).exists():
+        if epoch in (_best(history) + 1, len(history)) and not self._path(record.key).exists():
             self._write(record.key, record.architecture, network.state_dict())
 
     def complete(self, history: History) -> None:

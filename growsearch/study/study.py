@@ -133,9 +133,9 @@ class Study:
         row, config = self._row(trial), self.config(trial)
         changes: dict[str, Any] = {}
         if config.precision == "auto":
-            changes["precision"] = row["precision"]
+            changes["precision"] = _plain(row["precision"]) or "float32"  # older ones had no other
         if config.compile == "auto":
-            changes["compile"] = "on" if row["compiled"] else "off"
+            changes["compile"] = "on" if _plain(row["compiled"]) else "off"
         return train_command(config.replaced(**changes), self.plugins)
 
     def network(self, trial: str = BEST, epoch: str = "last") -> "nn.Module":
@@ -185,7 +185,7 @@ class Study:
         name, number = record["trial_id"], int(record["epoch"])
         architecture = record["architecture"]
         saved = saved_network(
-            self.folder, self.info, name, number, record["key"] or "", architecture
+            self.folder, self.info, name, number, _plain(record["key"]) or "", architecture
         )
         if saved is None:
             raise InputError(
@@ -248,5 +248,6 @@ _RECORDED = (
 
 
 def _plain(value: Any) -> Any:
-    """A cell of a table in JSON's types."""
-    return value.item() if hasattr(value, "item") else value
+    """A cell of a table in JSON's types; pandas makes NaN of None."""
+    value = value.item() if hasattr(value, "item") else value
+    return value if value == value else None
