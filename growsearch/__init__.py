@@ -2,7 +2,9 @@
 
     for record in Trainer(TrialConfig(dataset="digits", rtol=1.2, epochs=30)): ...
     study = search("lipgrow", trials=12, dataset="digits", out="runs/lipgrow")
-    study.front(cost="ppe")  # pandas: a row a trial
+    study = Study("runs/lipgrow")  # later
+    study.epochs, study.trials, study.front()  # pandas: a row an epoch, and a row a trial
+    network = study.network("best")            # a torch.nn.Module in evaluation mode
 
 A name is imported when it is first used: this import is quick, and loads neither torch nor Ray.
 """
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from growsearch.study.figures import trajectory_figure as trajectory_figure
     from growsearch.study.landscape import loss_surface as loss_surface
     from growsearch.study.landscape import trajectory as trajectory
+    from growsearch.study.model_file import load_network as load_network
     from growsearch.study.pareto import pareto_front as pareto_front
     from growsearch.study.report import write_report as write_report
     from growsearch.study.results import read_study as read_study
@@ -63,7 +66,9 @@ if TYPE_CHECKING:
     from growsearch.trial.kinds import Schedule as Schedule
     from growsearch.trial.options import Role as Role
     from growsearch.trial.options import option as option
+    from growsearch.trial.plugins import load_plugins as load_plugins
     from growsearch.tuning.search import search as search
+    from growsearch.tuning.study import Study as Study
 
 __version__ = "0.1.0"
 

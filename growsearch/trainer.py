@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.epochs.branch import Branch
+from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.keys import root_key
 from growsearch.epochs.store import EpochStore
 from growsearch.growth.constants import LipschitzConstants
@@ -113,6 +114,14 @@ class Trainer(Iterator[EpochRecord]):
         self._check_between_epochs()
         self.state.save(Path(path), self.config, self.branch.last_root)
 
+    def keep_networks(self, folder: str | Path) -> None:
+        """From now on, keeps the networks of the best and the last epoch in `folder`.
+
+        See KeptNetworks. They are what `growsearch export` reads.
+        """
+        kept = KeptNetworks(Path(folder), self.task.facts(), self.branch.store)
+        self.branch.networks = kept
+
     def _check_between_epochs(self) -> None:
         if self._in_epoch:
             raise InputError(
@@ -171,6 +180,8 @@ class Trainer(Iterator[EpochRecord]):
         if decision is not None:
             self.branch.fork()
             self.path.revise(decision=str(decision))
+        if self.branch.networks is not None and state is not None:
+            self.branch.networks.trained(self.history, state.network)
         if isinstance(decision, Grow):
             try:
                 state = self._grown(state, constants, decision.architecture)
@@ -186,6 +197,8 @@ class Trainer(Iterator[EpochRecord]):
             self._prepare_epoch(state)
         if self.finished:
             self.branch.release()
+            if self.branch.networks is not None:
+                self.branch.networks.complete(self.history)
         self._in_epoch = False
         return self.history[-1]
 

@@ -8,6 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.take_out import best as best
+from growsearch.cli.take_out import export as export
+from growsearch.cli.take_out import predict as predict
 from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from growsearch import __version__
+from growsearch.cli import take_out
 from growsearch.search.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import every_option, flat, trial_options
@@ -155,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
+
+    take_out.add_commands(commands, _add_plugin_option)
     return parser
 
 

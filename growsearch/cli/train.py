@@ -9,15 +9,21 @@ from rich.console import Console
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.processes import Ranks, joined
 from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import TRIALS_FOLDER, create_study, read_info, write_trial
+from growsearch.study.results import (
+    NETWORKS_FOLDER,
+    STATE_FILE,
+    STATES_FOLDER,
+    TRIALS_FOLDER,
+    create_study,
+    read_info,
+    write_trial,
+)
 from growsearch.study.terminal import EpochDisplay, show_notes, trial_summary
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
-
-STATE_FILE, STATES_FOLDER = "state.pt", "states"
 
 
 def begin(
@@ -82,6 +88,7 @@ def _follow(trainer: Trainer, processes: Ranks) -> str | None:
 
 def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -> str | None:
     every, console = options.get("save_every"), Console()
+    trainer.keep_networks(folder / NETWORKS_FOLDER / name)
     show_notes(console, trainer.config.notes)
     try:
         with EpochDisplay(console, trainer.config.epochs) as display:

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 
 from growsearch.epochs.claims import Claim, holder
+from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.keys import epoch_key, growth_key, moved_key
 from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.growth.constants import LipschitzConstants
@@ -37,6 +38,8 @@ class Branch:
     kept: str = "forks"
     by: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Name of this trial. An epoch counts as reused only if another trial trained it."""
+    networks: KeptNetworks | None = None
+    """Where the networks of the trial's best and last epoch stay, besides the store."""
 
     def __post_init__(self) -> None:
         self.keys: list[str] = []
@@ -166,6 +169,8 @@ class Branch:
                 )
             taken = rates(self.config, History(history[:k]), history[k].phase)
             retrain(state, taken, self.task)
+            if self.networks is not None:
+                self.networks.retrained(history, k + 1, state.network)
             ready = False
         return state
 

@@ -91,9 +91,18 @@ class EpochStore:
             return None
         import torch
 
-        contents: dict[str, Any] = torch.load(
-            io.BytesIO(content), map_location="cpu", weights_only=True
-        )
+        try:
+            contents: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
+        except Exception as error:  # torch raises many types
+            path = entry_path(STATES, key)
+            _LOG.warning(
+                "%s in store %s is no state of tensors (%s); it is made again",
+                path, self.place, one_line(error)[:200],
+            )  # fmt: skip
+            self.remove(path)
+            return None
         return contents
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:

@@ -45,6 +45,8 @@ class ActorOptions:
     """The precision that "auto" stands for; None: each actor decides."""
     plugins: tuple[Plugin, ...] = ()
     """Sources of the components that are not growsearch's own."""
+    networks: str | None = None
+    """The study's folder for the networks that its trials keep."""
 
 
 @dataclass(frozen=True, kw_only=True)

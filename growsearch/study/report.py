@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from growsearch.stopping.cost import Metric, metric_of
+from growsearch.stopping.cost import Metric
+from growsearch.study.best import study_metric
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
 from growsearch.study.figures import LABELS, front_figure
@@ -126,14 +127,6 @@ def _audit(info: dict[str, Any], trials: pd.DataFrame) -> dict[str, int] | None:
         return asdict(audit(trials))
     except InputError:  # a report never loads a study's plugins
         return None
-
-
-def study_metric(info: dict[str, Any], trials: pd.DataFrame) -> Metric:
-    """What the study takes for accuracy: its search's metric, or what its trials have."""
-    chosen = info.get("settings", {}).get("metric")
-    if chosen in components("metric"):
-        return metric_of(chosen)
-    return metric_of("val_accuracy" if trials["val_accuracy"].notna().any() else "val_loss")
 
 
 def _trials(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> list[dict[Any, Any]]:

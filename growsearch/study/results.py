@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 _METRIC = "metric/"
+NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
+"""The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
+STATE_FILE, STATES_FOLDER = "state.pt", "states"
+"""The training state of `growsearch train`, and those that --save-every keeps."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),

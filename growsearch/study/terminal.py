@@ -119,15 +119,10 @@ def _constant(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _quality(record: EpochRecord) -> float:
-    value = -record.val_loss if record.val_accuracy is None else record.val_accuracy
-    return -math.inf if math.isnan(value) else value
-
-
 def trial_summary(history: History) -> str:
     """The last lines that a trial shows."""
     last = history[-1]
-    best = max(history, key=_quality)
+    best = max(history, key=lambda record: record.quality)
     depths = list(dict.fromkeys(record.architecture for record in history))
     path = " → ".join(depths if len(depths) <= 6 else [*depths[:3], "...", depths[-1]])
     counts = [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from growsearch.growth.constants import LipschitzConstants
+    from growsearch.growth.step_sizes import StepSize
     from growsearch.growth.theory import GrowthMeasures
     from growsearch.machine.batches import Share
     from growsearch.trial.config import TrialConfig
@@ -150,6 +151,22 @@ class Task(Component, ABC):
     ) -> "GrowthMeasures | None":
         """What LipGrow's theory says of a growth; None if the task cannot tell."""
         return None
+
+    def facts(self) -> dict[str, Any]:
+        """What `rebuilt` must know of the data, in JSON's types; it is saved beside weights."""
+        return {}
+
+    def rebuilt(
+        self, architecture: Architecture, facts: Mapping[str, Any], steps: "list[StepSize]"
+    ) -> "nn.Module":
+        """A model of `architecture` to load saved weights into, without the data.
+
+        `facts` are what `facts` returned when they were saved; `steps` are the step sizes of the
+        stacks' blocks, where the task has `explicit_steps`.
+        """
+        from growsearch.tasks.seed_models import built
+
+        return built(self, architecture, seed=0)
 
     def steps(self) -> int | None:
         """Training steps of an epoch, where that is known without reading batches."""

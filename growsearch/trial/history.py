@@ -92,6 +92,14 @@ class EpochRecord:
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))
 
+    @property
+    def quality(self) -> float:
+        """By which the best epoch is chosen, more is better: validation accuracy, or where there is
+        none minus the validation loss. A value that is no number is the worst.
+        """
+        value = -self.val_loss if self.val_accuracy is None else self.val_accuracy
+        return -math.inf if math.isnan(value) else value
+
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, of plain values: numbers, text, tuples and None."""
         return asdict(self) | {"status": self.status.value}

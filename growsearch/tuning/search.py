@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from growsearch.search.settings import SearchSettings, search_options
 from growsearch.trial.components import Component, is_loading
@@ -14,10 +14,8 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import session_plugins
 from growsearch.tuning.by_value import pickled
 from growsearch.tuning.space_text import space_text
-from growsearch.tuning.tuner import SearchEnd, resume_search, run_search
-
-if TYPE_CHECKING:
-    from growsearch.study.study import Study
+from growsearch.tuning.study import Study
+from growsearch.tuning.tuner import SearchEnd, run_search
 
 _LOG = logging.getLogger("growsearch")
 
@@ -30,7 +28,7 @@ def search(
     search_seed: int = 0,
     plugins: Sequence[str] = (),
     **options: Any,
-) -> "Study":
+) -> Study:
     """Run a search, show it as it goes, and return its study.
 
     >>> space = {"rtol": tune.uniform(1.0, 1.5), "epochs": 30}
@@ -77,17 +75,12 @@ def search(
             plugins=[*plugins, *pickled(own)],
             **{name: value for name, value in named.items() if name in settings},
         )
-    return _study(place, end)
+    show_end(place, end)
+    return Study(place)
 
 
-def resume(folder: str | Path, extend: int | None = None, **changes: Any) -> "Study":
-    """Go on with the search in `folder`; see Study.resume."""
-    return _study(Path(folder), resume_search(folder, extend, **changes))
-
-
-def _study(folder: Path, end: SearchEnd) -> "Study":
-    from growsearch.study.study import Study
-
+def show_end(folder: Path, end: SearchEnd) -> None:
+    """Log what did not come to its end."""
     for failure in end.failures:
         _LOG.warning("%s", failure)
     if end.unfinished:
@@ -95,7 +88,6 @@ def _study(folder: Path, end: SearchEnd) -> "Study":
             "interrupted: %d trials did not end; go on with Study(%r).resume()",
             end.unfinished, str(folder),
         )  # fmt: skip
-    return Study(folder)
 
 
 def _named(name: str, value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -51,6 +52,8 @@ class GrowingTrial(tune.Trainable):
             # what another trial takes must not decide what fits, nor by which algorithm
             torch.cuda.set_per_process_memory_fraction(SHARE * share)
         self.trainer = Trainer(trial, name=assignment.name, **options)
+        if given.networks is not None:
+            self.trainer.keep_networks(Path(given.networks, assignment.name))
         if assignment.first not in (None, self.trainer.next_key):
             raise InputError(ELSEWHERE)
 

@@ -16,7 +16,7 @@ from growsearch.search.settings import SearchSettings
 from growsearch.search.spaces import find_space
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import create_study, read_info
+from growsearch.study.results import NETWORKS_FOLDER, STORE_FOLDER, create_study, read_info
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -37,7 +37,7 @@ from growsearch.tuning.search_space import (
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
-STORE_FOLDER, SPACE_FILE, OPTUNA_FILE = "epochs", "space.py", "optuna.db"
+SPACE_FILE, OPTUNA_FILE = "space.py", "optuna.db"
 
 
 @dataclass(frozen=True)
@@ -292,4 +292,5 @@ def _actor_options(
         epoch_timeout=options.epoch_timeout,
         auto_precision=options.auto_precision,
         plugins=tuple(plugins),
+        networks=str(ledger.folder / NETWORKS_FOLDER),
     )

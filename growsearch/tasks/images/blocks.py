@@ -4,26 +4,15 @@ A block takes and gives images [batch, channels, height, width].
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from growsearch.growth.step_sizes import StepSize
+
 BN_EPS = 1e-5
-
-
-@dataclass(frozen=True)
-class StepSize:
-    """What growing by cloning has multiplied a block's residual with (LipGrow, section 4.1).
-
-    `implicit` is in the weights: only the eps of some layers need to know it. `explicit` is a
-    factor of the residual.
-    """
-
-    implicit: float = 1.0
-    explicit: float = 1.0
 
 
 def conv3x3(channels_in: int, channels_out: int, stride: int = 1) -> nn.Conv2d:

@@ -8,7 +8,8 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.kinds import Family
 
 if TYPE_CHECKING:
-    from growsearch.tasks.images.blocks import Block, StepSize
+    from growsearch.growth.step_sizes import StepSize
+    from growsearch.tasks.images.blocks import Block
     from growsearch.tasks.images.networks import GrowableNetwork
 
 

@@ -17,6 +17,8 @@ class ImageSource(DataSource):
 
     spec: ClassVar[DataSpec]
     """What is known of the images before their files are read."""
+    class_names: ClassVar[tuple[str, ...]] = ()
+    """What the classes are called, in the order of their labels; empty if that is not known."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> "tuple[Split, Split | None]": ...

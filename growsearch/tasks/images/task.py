@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from growsearch.growth.constants import LipschitzConstants
+    from growsearch.growth.step_sizes import StepSize
     from growsearch.growth.theory import GrowthMeasures
     from growsearch.machine.batches import Share
     from growsearch.tasks.images.dataset import Dataset
@@ -136,6 +137,38 @@ class ImageTask(Task):
     def steps(self) -> int:
         return math.ceil(len(self.dataset.train) / self.trial.batch_size)
 
+    def facts(self) -> dict[str, Any]:
+        from growsearch.tasks.images.facts import ImageFacts
+
+        return ImageFacts.of(self.dataset).to_dict()
+
+    def rebuilt(
+        self, architecture: Architecture, facts: Mapping[str, Any], steps: "list[StepSize]"
+    ) -> "nn.Module":
+        import torch
+
+        from growsearch.tasks.images.facts import ImageFacts
+        from growsearch.tasks.images.networks import build_network
+
+        known = ImageFacts.from_dict(facts)
+        network = build_network(
+            self.trial.network, architecture, known.image_shape, known.classes, 0, steps
+        )
+        # the order in which sums are added, as in training
+        return network.to(memory_format=torch.channels_last)
+
+    def step_sizes(self, architecture: Architecture) -> "list[StepSize]":
+        """The step sizes of the sub-networks' blocks once the network has `architecture`."""
+        from growsearch.growth.step_sizes import StepSize
+
+        trial = self.trial
+        if trial.initializer is None:
+            return [StepSize()] * len(architecture.blocks)
+        # the product of N/N+ over all growths is the first N over the last N+
+        seed = Architecture(trial.architecture)
+        depths = zip(seed.blocks, architecture.blocks, strict=True)
+        return [StepSize(*trial.initializer.step_sizes(n / grown)) for n, grown in depths]
+
     def batches(self, split: str, seed: int, epoch: int) -> "Iterator[Images]":
         if split == "train":
             return self.dataset.training_batches(self.trial.batch_size, seed, epoch)
@@ -150,19 +183,12 @@ class ImageTask(Task):
     def build(self, architecture: Architecture) -> "nn.Module":
         import torch
 
-        from growsearch.tasks.images.blocks import StepSize
         from growsearch.tasks.images.networks import new_network
 
         trial, dataset = self.trial, self.dataset
-        steps = [StepSize()] * len(architecture.blocks)
-        if trial.initializer is not None:
-            # the product of N/N+ over all growths is the first N over the last N+
-            seed = Architecture(trial.architecture)
-            depths = zip(seed.blocks, architecture.blocks, strict=True)
-            steps = [StepSize(*trial.initializer.step_sizes(n / grown)) for n, grown in depths]
         network = new_network(
-            trial.network, architecture, dataset.image_shape, dataset.classes, steps,
-            trial.bn_gamma_init,
+            trial.network, architecture, dataset.image_shape, dataset.classes,
+            self.step_sizes(architecture), trial.bn_gamma_init,
         )  # fmt: skip
         # channels-last convolutions are faster, on CPUs too
         return network.to(memory_format=torch.channels_last)

@@ -22,6 +22,9 @@ class CIFAR10(ImageSource):
     )  # fmt: skip
     """The deviations, LipGrow's too, are the mean of each image's own, which is less than that of
     all pixels."""
+    class_names = (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    )  # fmt: skip
 
     def read(self, data_dir: str | None) -> "tuple[Split, Split]":
         from growsearch.tasks.images.torchvision_files import read_cifar

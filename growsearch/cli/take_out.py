@@ -1,0 +1,115 @@
+"""The commands that take a network out of a study: best, export, predict."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from growsearch.study.study import Best
+
+# --help must answer at once: nothing heavy is imported here.
+
+_FORMATS = ("safetensors", "torch-export", "onnx")
+
+
+def add_commands(
+    commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
+) -> None:
+    """Adds the parsers of these commands to `commands`."""
+    best = commands.add_parser(
+        "best", help="the best configuration of a study, and the command that trains it again"
+    )
+    best.add_argument("study", help="the folder that --out named")
+    best.add_argument("--max-ppe", type=float, metavar="X", help="limit of PPE")
+    best.add_argument(
+        "--min-accuracy", type=float, metavar="Y",
+        help="limit of validation accuracy in percent: of those that meet it, the cheapest",
+    )  # fmt: skip
+    best.add_argument(
+        "--cost", default="ppe", help="what --max limits, and what is cheap (growsearch list cost)"
+    )
+    best.add_argument("--max", type=float, metavar="X", help="limit of --cost")
+    best.add_argument(
+        "--metric", help="what is best (growsearch list metric; default: the study's)"
+    )
+    best.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(best)
+
+    export = commands.add_parser("export", help="write the network of a trial to a file")
+    export.add_argument("study", help="the folder that --out named")
+    export.add_argument("trial", nargs="?", default="best", help="its name (default: best)")
+    export.add_argument("--out", required=True, help="the new file, like model.safetensors")
+    export.add_argument(
+        "--epoch", choices=("last", "best"), default="last",
+        help="the last epoch, or the one of the best validation accuracy (default: last)",
+    )  # fmt: skip
+    export.add_argument(
+        "--format", choices=_FORMATS, default=_FORMATS[0],
+        help="weights for growsearch.load_network; or a program that needs no growsearch "
+        f"(default: {_FORMATS[0]})",
+    )  # fmt: skip
+    add_plugin_option(export)
+
+    predict = commands.add_parser("predict", help="the classes of image files")
+    predict.add_argument("model", help="a .safetensors file that export wrote")
+    predict.add_argument("images", nargs="+", help="PNG or JPEG files, or folders of them")
+    predict.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(predict)
+
+
+def best(parsed: argparse.Namespace) -> int:
+    """The exit code is 1 if no configuration meets the constraints."""
+    from growsearch.study.study import StoredStudy
+
+    found = StoredStudy(parsed.study).best(
+        max_ppe=parsed.max_ppe, min_accuracy=parsed.min_accuracy, cost=parsed.cost,
+        max_cost=parsed.max, metric=parsed.metric,
+    )  # fmt: skip
+    if found.misses:
+        said = "; ".join(found.misses)
+        print(
+            f"growsearch best: nothing meets the constraints; the nearest: {said}", file=sys.stderr
+        )
+    print(json.dumps(found.to_dict(), indent=2) if parsed.json else _text(found))
+    return 1 if found.misses else 0
+
+
+def _text(found: "Best") -> str:
+    from growsearch.study.retraining import given_options
+    from growsearch.trial.config import flat
+
+    others = f" (seeds: {', '.join(found.trials)})" if len(found.trials) > 1 else ""
+    lines = [f"{'trial':<16}{found.trial}{others}"]
+    for name, mean in found.mean.items():
+        std = found.std[name]
+        digits = ",.2f" if abs(mean) < 1000 else ",.0f"
+        deviation = "" if std is None else f" ± {std:{digits}}"
+        lines.append(f"{name:<16}{mean:{digits}}{deviation}")
+    options = given_options(found.config)
+    lines.append(f"{'configuration':<16}{', '.join(f'{n}={flat(v)}' for n, v in options.items())}")
+    return "\n".join([*lines, f"{'train it again':<16}{found.command}"])
+
+
+def export(parsed: argparse.Namespace) -> int:
+    from growsearch.study.study import StoredStudy
+
+    path = StoredStudy(parsed.study).export(parsed.out, parsed.trial, parsed.epoch, parsed.format)
+    print(f"{path}  {path.stat().st_size / 1e6:,.2f} MB")
+    return 0
+
+
+def predict(parsed: argparse.Namespace) -> int:
+    from growsearch.study.model_file import read_model
+    from growsearch.study.prediction import image_files, predict
+
+    found = predict(read_model(parsed.model), image_files(parsed.images))
+    if parsed.json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return 0
+    width = max(len(one.name) for one in found)
+    for one in found:
+        print(f"{one.name:<{width}}  {one.probability:6.1%}  {one.file}")
+    return 0

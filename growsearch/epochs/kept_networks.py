@@ -1,0 +1,126 @@
+"""The networks of a trial that stay beside its results: those of its best and of its last epoch.
+
+    networks/<trial>/<key>.pt    weights after the epoch of that key, as torch.save writes them
+
+They are there whether or not the trial has an epoch store, and whatever the store drops.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from growsearch.epochs.store import EpochStore
+from growsearch.trial.errors import one_line
+from growsearch.trial.history import History
+
+_LOG = logging.getLogger("growsearch")
+
+
+class KeptNetworks:
+    """Those of one trial, in `folder`; the folders beside it are of the study's other trials.
+
+    After each epoch that the trial trains, its folder has the weights of the last epoch, of the
+    best one so far by `quality` (the first of equals), and of the best one before each
+    decision: another trial may decide otherwise there, and have the same best epoch. Weights of
+    an epoch that another trial has trained are copied from that trial or the store, if one has
+    them. A file that cannot be written never stops the trial: a warning is logged once.
+    """
+
+    def __init__(
+        self, folder: Path, facts: Mapping[str, Any], store: EpochStore | None = None
+    ) -> None:
+        self.folder, self.facts, self.store = folder, facts, store
+        self._missing: set[str] = set()
+        """Keys that were looked for in vain."""
+        self._warned = False
+
+    def trained(self, history: History, network: nn.Module) -> None:
+        """Keeps `network`, which has just been trained in the last epoch of `history`."""
+        last = history[-1]
+        self._write(last.key, last.architecture, network.state_dict())
+        self.complete(history)
+        wanted = {f"{history[i].key}.pt" for i in _wanted(history)}
+        for path in self._files():
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+    def retrained(self, history: History, epoch: int, network: nn.Module) -> None:
+        """Keeps `network`, trained again in `epoch`, if it is the best or last one of `history`."""
+        record = history[epoch - 1]
+        if epoch in (_best(history) + 1, len(history)) and not self._path(record.key).exists():
+            self._write(record.key, record.architecture, network.state_dict())
+
+    def complete(self, history: History) -> None:
+        """Copies the weights of the best and the last epoch, if others have them."""
+        for i in (_best(history), len(history) - 1):
+            key, architecture = history[i].key, history[i].architecture
+            if key in self._missing or self._path(key).exists():
+                continue
+            found = kept_weights(self.folder.parent, key)
+            weights = found["network"] if found else None
+            if weights is None and self.store is not None:
+                state = self.store.state(key)
+                weights = state["network"] if state else None
+            if weights is None:
+                self._missing.add(key)
+            else:
+                self._write(key, architecture, weights)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.pt"
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.glob("*.pt"))
+
+    def _write(self, key: str, architecture: str, weights: dict[str, Any]) -> None:
+        path = self._path(key)
+        unfinished = path.with_suffix(".unfinished")
+        contents = {
+            "architecture": architecture,
+            "network": weights,
+            "facts": dict(self.facts),
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(contents, unfinished)
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
+            if not self._warned:
+                _LOG.warning("a network cannot be kept in %s (%s)", self.folder, one_line(error))
+            self._warned = True
+
+
+def kept_weights(networks: Path, key: str, trial: str = "*") -> dict[str, Any] | None:
+    """What a file of that key holds: "architecture", "network" and "facts"; None without one.
+
+    `networks` is the folder of the study. A file that cannot be read counts as none, and a warning
+    is logged.
+    """
+    for path in sorted(networks.glob(f"{trial}/{key}.pt")):
+        try:
+            contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return {name: contents[name] for name in ("architecture", "network", "facts")}
+        except Exception as error:  # torch raises many types
+            _LOG.warning("%s cannot be read (%s)", path, one_line(error)[:200])
+    return None
+
+
+def _best(history: History) -> int:
+    """The index of the best epoch; `summarize` has the same one."""
+    return max(range(len(history)), key=lambda i: history[i].quality)
+
+
+def _wanted(history: History) -> set[int]:
+    """Indices of the last and the best epoch, and of the best one before each decision."""
+    wanted, best = {len(history) - 1}, 0
+    for i, record in enumerate(history):
+        if record.quality > history[best].quality:
+            best = i
+        if record.decision is not None:
+            wanted.add(best)
+    return wanted | {best}

@@ -1,0 +1,139 @@
+"""The best configuration of a study, under constraints."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from growsearch.stopping.cost import Metric, cost_of, metric_of
+from growsearch.trial.components import components
+from growsearch.trial.errors import InputError
+from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The trials that differ in their seed alone, and how they are in the mean."""
+
+    trials: tuple[str, ...]
+    """Their names, the one of the best metric first."""
+    mean: dict[str, float]
+    """Over these trials, by column: the metric, validation and test accuracy, and costs."""
+    std: dict[str, float | None]
+    """The standard deviations (of a sample, n - 1); None for one trial."""
+    misses: tuple[str, ...]
+    """The constraints that it does not meet, in words."""
+
+
+def choose(
+    trials: pd.DataFrame, cost: str = "ppe", metric: str = "val_accuracy",
+    at_most: Mapping[str, float | None] | None = None, min_accuracy: float | None = None,
+) -> Choice:  # fmt: skip
+    """The best configuration among `summarize`'s completed trials.
+
+    Trials that differ in `seed` alone are one configuration, which is judged by its means at the
+    last epoch. `at_most` are limits by the name of a cost; `min_accuracy` is a limit of validation
+    accuracy in percent. Of the configurations that meet them, it is the one of the best `metric`,
+    and with `min_accuracy` the cheapest by `cost`; of equals the cheaper, or the better. If none
+    meets them, it is the one of the least sum of relative excesses. Raises InputError if no trial
+    has completed, or the study does not have the cost or the metric.
+    """
+    completed = trials[trials["status"] == Status.COMPLETED]
+    if not len(completed):
+        raise InputError(
+            f"none of the study's {len(trials)} trials has completed, so there is no best one; "
+            "resume it, or name a trial"
+        )
+    quality, sign = metric_column(trials, metric)
+    price = cost_column(trials, cost)
+    limits = {
+        cost_column(trials, name): _finite(name, limit)
+        for name, limit in (at_most or {}).items()
+        if limit is not None
+    }
+    if min_accuracy is not None and completed["val_accuracy"].isna().all():
+        raise InputError(f"min_accuracy={min_accuracy:g}, but the trials have no accuracy")
+    least = None if min_accuracy is None else _finite("min_accuracy", min_accuracy)
+    wanted = dict.fromkeys([quality, "val_accuracy", "test_accuracy", price, *limits])
+    columns = [c for c in wanted if completed[c].notna().any()]
+    choices = []
+    for names in _by_configuration(completed):
+        group = completed.loc[names].sort_values(quality, ascending=sign < 0, kind="stable")
+        values = {column: group[column].astype(float) for column in columns}
+        mean = {column: float(v.mean()) for column, v in values.items()}
+        std = {c: float(v.std()) if len(group) > 1 else None for c, v in values.items()}
+        misses, excess = _misses(mean, limits, least)
+        worth, spent = -sign * mean[quality], mean[price]
+        order = (spent, worth) if least is not None else (worth, spent)
+        found = Choice(tuple(group["trial_id"]), mean, std, misses)
+        choices.append(((excess, *order, found.trials[0]), found))
+    return min(choices, key=lambda pair: pair[0])[1]
+
+
+def _misses(
+    mean: Mapping[str, float], limits: Mapping[str, float], least: float | None
+) -> tuple[tuple[str, ...], float]:
+    """The constraints that are not met, in words, and the sum of their relative excesses."""
+    misses, excess = [], 0.0
+    for column, limit in limits.items():
+        if not mean[column] <= limit:
+            misses.append(f"{column} is {mean[column]:g}, above {limit:g}")
+            excess += (mean[column] - limit) / limit if limit > 0 else math.inf
+    if least is not None and not mean["val_accuracy"] >= least:
+        misses.append(f"val_accuracy is {mean['val_accuracy']:.2f}, below {least:g}")
+        excess += (least - mean["val_accuracy"]) / least
+    return tuple(misses), excess
+
+
+def _by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
+    """Row labels of the trials, those together that differ in their seed alone."""
+    options = [c for c in map(str, trials) if c.startswith("config/") and c != "config/seed"]
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for label, row in zip(trials.index, trials[options].itertuples(index=False), strict=True):
+        # pandas makes NaN of None, which equals nothing
+        same = tuple(None if value != value else value for value in row)
+        groups.setdefault(same, []).append(label)
+    return list(groups.values())
+
+
+def study_metric(info: dict[str, Any], trials: pd.DataFrame) -> Metric:
+    """What the study takes for accuracy: its search's metric, or what its trials have."""
+    chosen = info.get("settings", {}).get("metric")
+    if chosen in components("metric"):
+        return metric_of(chosen)
+    return metric_of("val_accuracy" if trials["val_accuracy"].notna().any() else "val_loss")
+
+
+def cost_column(trials: pd.DataFrame, name: str) -> str:
+    """The column of the cost `name`, also if its plugin is not loaded.
+
+    Raises InputError if the study does not have it.
+    """
+    column = cost_of(name).result() if name in components("cost") else f"cost/{name}"
+    if column not in trials or trials[column].isna().all():
+        known = [n for n, cls in components("cost").items() if cls.result() in trials]  # type: ignore[attr-defined]
+        known += [str(c).removeprefix("cost/") for c in trials if str(c).startswith("cost/")]
+        raise InputError(
+            f"the study has no cost {name!r}{suggestion(name, tuple(dict.fromkeys(known)))}"
+        )
+    return column
+
+
+def metric_column(trials: pd.DataFrame, name: str) -> tuple[str, int]:
+    """The column of the metric `name`, and 1 if more of it is better, -1 if less is.
+
+    Raises InputError if the study does not have it.
+    """
+    metric = metric_of(name)
+    if metric.column not in trials:
+        raise InputError(f"the study has no metric {name!r}; choose another")
+    return metric.column, -1 if metric.minimized else 1
+
+
+def _finite(name: str, limit: float) -> float:
+    if not math.isfinite(limit) or limit <= 0:
+        raise InputError(f"{name} has a limit of {limit:g}; give a number above 0")
+    return limit

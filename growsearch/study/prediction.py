@@ -1,0 +1,108 @@
+"""The classes of image files, by an exported network."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from growsearch.study.model_file import ModelFile
+from growsearch.tasks.images.facts import ImageFacts
+from growsearch.trial.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable class of an image."""
+
+    file: str
+    label: int
+    """The number of the class, from 0."""
+    name: str
+    """What it is called; its number if that is not known."""
+    probability: float
+    """By the network, from 0 to 1."""
+
+
+def image_files(paths: Iterable[str | Path]) -> list[Path]:
+    """The files among `paths`, and the PNG and JPEG files of the folders, in order of their names.
+
+    Raises InputError if one of them does not exist, or if there is no file in the end.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"there is no {str(path)!r}; give image files or folders of them")
+    if not files:
+        raise InputError("the folders have no PNG or JPEG files; give others")
+    return files
+
+
+def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
+    """The class of each image file.
+
+    An image becomes grey or coloured as the network needs, and has the network's size: where the
+    trial's images were padded, one that is not larger is centred on black, and any other is
+    resized (bilinear). Pixels are scaled to 0 to 1 and normalized as the file says. Raises
+    InputError, which names all of them, for files that are no images.
+    """
+    import torch
+
+    if "image_shape" not in model.spec.facts:
+        raise InputError(
+            f"the model is of task {model.spec.options['task']!r}, and images are predicted by "
+            "those of image classification only; use growsearch.load_network"
+        )
+    files, names = list(files), model.about.get("class_names") or []
+    found, unreadable = [], []
+    for start in range(0, len(files), _BATCH):
+        batch = {}
+        for file in files[start : start + _BATCH]:
+            try:
+                batch[file] = normalized(model, file)
+            except (OSError, ValueError, SyntaxError):  # Pillow's, for what is no image
+                unreadable.append(str(file))
+        if not batch:
+            continue
+        with torch.no_grad():
+            chances = model.network(torch.stack(list(batch.values()))).softmax(dim=1)
+        for file, chance in zip(batch, chances, strict=True):
+            label = int(chance.argmax())
+            name = names[label] if label < len(names) else str(label)
+            found.append(Prediction(str(file), label, name, chance[label].item()))
+    if unreadable:
+        raise InputError(
+            f"{len(unreadable)} of {len(files)} files cannot be read as images: "
+            f"{', '.join(unreadable)}; remove or replace them"
+        )
+    return found
+
+
+def normalized(model: ModelFile, file: Path) -> "Tensor":
+    """The image as the network takes it: float32 [channels, height, width]."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    facts = ImageFacts.from_dict(model.spec.facts)
+    channels, height, width = facts.image_shape
+    with Image.open(file) as opened:
+        picture = opened.convert("L" if channels == 1 else "RGB")
+    if model.about.get("padded") and picture.width <= width and picture.height <= height:
+        canvas = Image.new(picture.mode, (width, height))
+        canvas.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
+        picture = canvas
+    elif picture.size != (width, height):
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = torch.from_numpy(np.array(picture)).reshape(height, width, channels)
+    mean, std = (torch.tensor(v)[:, None, None] for v in (facts.mean, facts.std))
+    return (pixels.permute(2, 0, 1).float() / 255 - mean) / std

@@ -1,0 +1,68 @@
+"""Where the weights of a recorded epoch are found: in the study, or in its epoch store."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from growsearch.epochs.kept_networks import kept_weights
+from growsearch.epochs.store import RECORDS, EpochStore
+from growsearch.study.results import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
+from growsearch.training.state import read_state
+from growsearch.trial.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SavedNetwork(NamedTuple):
+    """The weights after an epoch."""
+
+    weights: "dict[str, Tensor]"
+    facts: dict[str, Any] | None
+    """Of the data set, if they were saved too."""
+
+
+def saved_network(
+    folder: Path, info: dict[str, Any], trial: str, epoch: int, key: str, architecture: str
+) -> SavedNetwork | None:
+    """The weights after the epoch of `key`, or None if no file has them.
+
+    `info` is the study's, `epoch` the number of the epoch in its trial, and `architecture` the one
+    that it trained. A state that was saved just after a growth has another architecture, and is
+    not the epoch's.
+    """
+    for contents in _candidates(folder, info, trial, epoch, key):
+        if contents["architecture"] == architecture:
+            facts = contents.get("facts")
+            return SavedNetwork(contents["network"], facts)
+    return None
+
+
+def _candidates(
+    folder: Path, info: dict[str, Any], trial: str, epoch: int, key: str
+) -> Iterator[dict[str, Any]]:
+    if not key:  # records of an old growsearch have no keys
+        return
+    for whose in (trial, "*"):
+        if kept := kept_weights(folder / NETWORKS_FOLDER, key, whose):
+            yield kept
+    for path in (folder / STATES_FOLDER / f"{epoch:05d}.pt", folder / STATE_FILE):
+        if path.is_file():
+            _, history, contents = read_state(path)
+            if history and history[-1].key == key:
+                yield contents
+    store = _store(folder, info)
+    if store is not None and (state := store.state(key)):
+        yield state
+
+
+def _store(folder: Path, info: dict[str, Any]) -> EpochStore | None:
+    """The epoch store of the study, if it is still there."""
+    place = info.get("settings", {}).get("store") or info.get("options", {}).get("store")
+    place = place or str(folder / STORE_FOLDER)
+    if "://" not in place and not Path(place, RECORDS).is_dir():
+        return None
+    try:
+        return EpochStore(place)
+    except InputError:  # an address that cannot be reached
+        return None

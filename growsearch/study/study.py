@@ -1,0 +1,275 @@
+"""A study on disk: its tables, its best trial, its networks."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from growsearch import __version__
+from growsearch.study.best import Choice, choose, cost_column, metric_column, study_metric
+from growsearch.study.pareto import is_pareto_optimal
+from growsearch.study.plugins import PLUGINS_FOLDER
+from growsearch.study.results import config_of, read_info, read_study, summarize
+from growsearch.study.retraining import train_command
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.options import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from torch import nn
+
+    from growsearch.study.model_file import NetworkSpec
+    from growsearch.study.programs import Inputs
+
+FORMATS = ("safetensors", "torch-export", "onnx")
+EPOCHS = ("last", "best")
+"""Of which epoch a network is: the last one, or the one of the best validation accuracy."""
+BEST = "best"
+"""Stands for the name of the best trial."""
+
+
+@dataclass(frozen=True)
+class Best(Choice):
+    """The best configuration of a study; `trials` are its seeds, and the first is the best."""
+
+    config: TrialConfig
+    """Of the first trial."""
+    command: str
+    """Trains the first trial again."""
+
+    @property
+    def trial(self) -> str:
+        return self.trials[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """In JSON's types."""
+        flat = {name: v for name, v in self.config.to_flat().items() if v is not None}
+        found = {name: value for name, value in vars(self).items() if name != "config"}
+        return {"trial": self.trial, **found, "meets": not self.misses, "config": flat}
+
+
+class StoredStudy:
+    """The study in `folder`, which a search or `growsearch train --out` wrote.
+
+    Tables are read when they are first used; a new Study sees what a running search has added.
+    No code of the study is run: load the plugins that its trials need with
+    `growsearch.load_plugins`. Raises InputError if `folder` is not a study.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.info = read_info(folder)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+    @cached_property
+    def epochs(self) -> "pd.DataFrame":
+        """Every epoch of every trial: `read_study`."""
+        return read_study(self.folder)
+
+    @cached_property
+    def trials(self) -> "pd.DataFrame":
+        """A row a trial: `summarize`."""
+        return summarize(self.epochs)
+
+    @property
+    def metric(self) -> str:
+        """The metric of its search, or the one that its trials have: accuracy, else loss."""
+        return study_metric(self.info, self.trials).name
+
+    def front(self, cost: str = "ppe", metric: str | None = None) -> "pd.DataFrame":
+        """The rows of `trials` that no completed trial dominates, cheapest first.
+
+        `cost` and `metric` are names of components (`growsearch list cost`); without, the metric is
+        the study's. Raises InputError if the study does not have them.
+        """
+        price = cost_column(self.trials, cost)
+        quality, _ = metric_column(self.trials, metric or self.metric)
+        optimal = is_pareto_optimal(self.trials, price, quality)
+        return self.trials[optimal].sort_values([price, "trial_id"])
+
+    def best(
+        self, *, max_ppe: float | None = None, min_accuracy: float | None = None,
+        cost: str = "ppe", max_cost: float | None = None, metric: str | None = None,
+    ) -> Best:  # fmt: skip
+        """The best configuration, as `choose` says: under a PPE, and under a cost of any name.
+
+        Without `misses` it meets the constraints; else none does, and it is the nearest.
+        """
+        at_most = {"ppe": max_ppe}
+        if max_cost is not None:
+            if cost == "ppe" and max_ppe is not None:
+                raise InputError(
+                    f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
+                )
+            at_most[cost] = max_cost
+        found = choose(self.trials, cost, metric or self.metric, at_most, min_accuracy)
+        trial = found.trials[0]
+        return Best(**vars(found), config=self.config(trial), command=self.command(trial))
+
+    def config(self, trial: str = BEST) -> TrialConfig:
+        """The configuration of a trial.
+
+        Raises InputError if a plugin that it needs is not loaded.
+        """
+        row = self._row(trial)
+        try:
+            return config_of(row)
+        except InputError as error:
+            if not (plugins := self.plugins):
+                raise
+            given = " ".join(f"--plugin {plugin}" for plugin in plugins)
+            raise InputError(
+                f"trial {row['trial_id']} needs the study's plugins ({error}): add {given} (in "
+                "Python: growsearch.load_plugins)"
+            ) from error
+
+    @property
+    def plugins(self) -> list[str]:
+        """Paths of the study's copies of its plugins."""
+        listed = self.info.get("plugins", [])
+        return [str(self.folder / PLUGINS_FOLDER / Path(p["file"]).name) for p in listed]
+
+    def command(self, trial: str = BEST) -> str:
+        """`growsearch train` that trains the trial again, in the arithmetic that it had."""
+        row, config = self._row(trial), self.config(trial)
+        changes: dict[str, Any] = {}
+        if config.precision == "auto":
+            changes["precision"] = _plain(row["precision"]) or "float32"  # older ones had no other
+        if config.compile == "auto":
+            changes["compile"] = "on" if _plain(row["compiled"]) else "off"
+        return train_command(config.replaced(**changes), self.plugins)
+
+    def network(self, trial: str = BEST, epoch: str = "last") -> "nn.Module":
+        """The network of a trial after its last or its best epoch, on the CPU, to evaluate.
+
+        For image classification it takes normalized images, float32 [batch, channels, height,
+        width], and gives logits [batch, classes]. Raises InputError if its weights are not there
+        any more.
+        """
+        return self._built(trial, epoch)[0]
+
+    def export(
+        self, out: str | Path, trial: str = BEST, epoch: str = "last", format: str = FORMATS[0]
+    ) -> Path:
+        """Writes the network of a trial to the new file `out`, in one of FORMATS.
+
+        The file is loaded and compared with the network before it gets its name. Raises
+        InputError if it cannot be written, or the weights are not there any more.
+        """
+        from growsearch.study import model_file
+
+        if format not in FORMATS:
+            raise InputError(f"unknown format {format!r}{suggestion(format, FORMATS)}")
+        path = Path(out)
+        if path.exists() or not path.parent.is_dir():
+            problem = "exists" if path.exists() else "is in a folder that does not exist"
+            raise InputError(f"{str(path)!r} {problem}; choose another --out")
+        network, spec, about = self._built(trial, epoch)
+        if format == FORMATS[0]:
+            model_file.write_model(path, network, spec, about)
+            return path
+        from growsearch.study import programs
+
+        text = model_file.metadata_text(network, spec, about)
+        write = programs.write_onnx if format == "onnx" else programs.write_torch_export
+        write(path, network, self._inputs(spec, trial), text)
+        return path
+
+    def _inputs(self, spec: "NetworkSpec", trial: str) -> "Inputs":
+        """Gives inputs of the network for a number of examples."""
+        import torch
+
+        if "image_shape" in spec.facts:
+            draw = torch.Generator().manual_seed(0)
+            return lambda n: torch.randn(n, *spec.facts["image_shape"], generator=draw)
+        task = self.config(trial).task
+        batch = next(iter(task.batches("val", 0, 0)))
+        if not (isinstance(batch, tuple | list) and isinstance(batch[0], torch.Tensor)):
+            raise InputError(
+                f"a program takes one tensor, but the batches of task {task.name!r} do not begin "
+                "with one; choose format 'safetensors'"
+            )
+        return lambda n: batch[0][torch.arange(n) % len(batch[0])]
+
+    def _built(self, trial: str, epoch: str) -> "tuple[nn.Module, NetworkSpec, dict[str, Any]]":
+        """The network, what it is made of, and what else is known of it."""
+        from growsearch.study.model_file import NetworkSpec, rebuilt
+        from growsearch.study.saved_networks import saved_network
+        from growsearch.tasks.images.source import ImageSource
+
+        record, config = self._epoch(trial, epoch), self.config(trial)
+        name, number = record["trial_id"], int(record["epoch"])
+        architecture = record["architecture"]
+        saved = saved_network(
+            self.folder, self.info, name, number, _plain(record["key"]) or "", architecture
+        )
+        if saved is None:
+            raise InputError(
+                f"the weights of trial {name} after epoch {number} are not in {str(self.folder)!r} "
+                f"or its store any more; train it again and export that: {self.command(name)} "
+                "--out NEW"
+            )
+        facts = config.task.facts() if saved.facts is None else saved.facts
+        spec = NetworkSpec.of(config, architecture, facts)
+        names = config.dataset.class_names if isinstance(config.dataset, ImageSource) else ()
+        # the folder of the data is a matter of this machine
+        options = {n: v for n, v in config.to_flat().items() if v is not None and n != "data_dir"}
+        about = {
+            "growsearch": __version__,
+            "task": config.task.name,
+            "dataset": config.dataset.name if config.dataset is not None else None,
+            "class_names": list(names) or None,
+            "padded": config.values().get("image_size") is not None,
+            "trial": name,
+            "config": options,
+            **{n: _plain(record[n]) for n in _RECORDED},
+        }
+        return rebuilt(spec, saved.weights), spec, about
+
+    def _row(self, trial: str) -> "pd.Series":
+        """The row of `trials` of that name, or of the best one."""
+        trials, names = self.trials, list(self.trials["trial_id"])
+        if trial == BEST:
+            trial = names[0] if len(names) == 1 else choose(trials, metric=self.metric).trials[0]
+        if trial not in names:
+            shown = suggestion(trial, names) if len(names) <= 20 else "; its report lists them"
+            raise InputError(f"the study has no trial {trial!r}{shown}")
+        return trials.iloc[names.index(trial)]
+
+    def _epoch(self, trial: str, epoch: str) -> "pd.Series":
+        if epoch not in EPOCHS:
+            raise InputError(f"unknown epoch {epoch!r}{suggestion(epoch, EPOCHS)}")
+        row = self._row(trial)
+        number = row["epochs"] if epoch == "last" else row["best_epoch"]
+        epochs = self.epochs
+        found = epochs[(epochs["trial_id"] == row["trial_id"]) & (epochs["epoch"] == number)]
+        return found.iloc[0]
+
+    def figure(self) -> "Figure":
+        """The study's metric against PPE, with the front: `front_figure`."""
+        from growsearch.study.figures import front_figure
+
+        column, _ = metric_column(self.trials, self.metric)
+        return front_figure(self.trials, accuracy=column)
+
+    def report(self) -> Path:
+        """Writes the report into the study, and returns the path of its page."""
+        from growsearch.study.report import write_report
+
+        return write_report(self.folder).page
+
+
+_RECORDED = (
+    "epoch", "phase", "parameters", "ppe", "precision", "val_loss", "val_accuracy",
+    "test_accuracy",
+)  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a table in JSON's types; pandas makes NaN of None."""
+    value = value.item() if hasattr(value, "item") else value
+    return value if value == value else None

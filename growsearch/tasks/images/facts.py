@@ -1,0 +1,42 @@
+"""What a network for images needs to know of its data set, without the images."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from growsearch.tasks.images.dataset import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """The shape of a network's input and output, and how images are normalized for it."""
+
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+    classes: int
+    mean: tuple[float, ...]
+    """For each channel, subtracted from pixels that are scaled to 0 to 1."""
+    std: tuple[float, ...]
+    """For each channel, what the difference is divided by."""
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Those of the data set that a trial trains on."""
+        spec = dataset.spec
+        return cls(
+            image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`, also where tuples have become lists."""
+        channels, height, width = values["image_shape"]
+        return cls(
+            image_shape=(int(channels), int(height), int(width)),
+            classes=int(values["classes"]),
+            mean=tuple(map(float, values["mean"])),
+            std=tuple(map(float, values["std"])),
+        )

@@ -1,0 +1,27 @@
+"""A study that can be gone on with."""
+
+from typing import Any, Self
+
+from growsearch.study.study import StoredStudy
+
+
+class Study(StoredStudy):
+    """The study in `folder`, which a search or `growsearch train --out` wrote.
+
+    Tables are read when they are first used; `Study(folder)` again sees what a running search has
+    added. Reading runs no code of the study: load the plugins that its trials need with
+    `growsearch.load_plugins`. Raises InputError if `folder` is not a study.
+    """
+
+    def resume(self, extend: int | None = None, **changes: Any) -> Self:
+        """Go on with the search, wherever it was interrupted, and return its study.
+
+        Trials that have ended are not run again. `extend` adds so many trials from the same space;
+        `changes` are settings that are new. Raises InputError if it is no search, or what it needs
+        is gone.
+        """
+        from growsearch.tuning.search import show_end
+        from growsearch.tuning.tuner import resume_search
+
+        show_end(self.folder, resume_search(self.folder, extend, **changes))
+        return type(self)(self.folder)
