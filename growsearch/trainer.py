@@ -15,6 +15,7 @@ from growsearch.growth.lipschitz import LipschitzConstants
 from growsearch.machine.memory import is_out_of_memory
 from growsearch.machine.processes import ranks
 from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.loading import check_unchanged
 from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
 from growsearch.training.growth import prepare_epoch
@@ -45,7 +46,8 @@ class Trainer(Iterator[EpochRecord]):
     - `keep_states` says which states stay in the store; see Branch.
     - `name`: the trial's name in its search. Epochs that the store has under this name do not
       count as reused.
-    - `dataset`: the whole data set, if it is already loaded.
+    - `dataset`: the whole data set, if it is already loaded, or `Dataset.from_arrays(X, y)`: then
+      `config` is completed to say so, with a hash of the arrays as data_dir.
     - `saved`: history and contents from `read_state`, to resume from.
 
     In a process group of torch.distributed, all its processes train this one trial. Each trains
@@ -77,6 +79,7 @@ class Trainer(Iterator[EpochRecord]):
             self._state = TrainState.initial(self.config, self.dataset, self.device)
         else:
             history, contents = saved
+            check_unchanged(self.config, self.dataset, contents.get("data"))
             self._state = TrainState.restored(
                 contents, history, self.config, self.dataset, self.device
             )
@@ -101,19 +104,20 @@ class Trainer(Iterator[EpochRecord]):
         return self.path.decision
 
     @classmethod
-    def load(cls, path: str | Path) -> "Trainer":
+    def load(cls, path: str | Path, *, dataset: Dataset | None = None) -> "Trainer":
         """A trainer that resumes from the file `path`, with the records that it has without a stop.
 
         With another kind of machine or number of threads they may round differently, and a warning
-        is logged. Raises InputError if `path` is not a saved state.
+        is logged. `dataset` is the same as in `Trainer`; a trial on arrays needs it. Raises
+        InputError if `path` is not a saved state, or the user's own images have changed.
         """
         config, history, contents = read_state(Path(path))
-        return cls(config, saved=(history, contents))
+        return cls(config, saved=(history, contents), dataset=dataset)
 
     def save(self, path: str | Path) -> None:
         """Writes the state for `load`. Raises InputError if an epoch was interrupted."""
         self._check_between_epochs()
-        self.state.save(Path(path), self.config, self.branch.last_root)
+        self.state.save(Path(path), self.config, self.branch.last_root, self.dataset)
 
     def _check_between_epochs(self) -> None:
         if self._in_epoch:

@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from growsearch.stopping.cost import EpochWork, costs, work_of
 from growsearch.tasks.images.costs import count_macs, count_parameters
-from growsearch.tasks.images.loading import load_dataset
+from growsearch.tasks.images.loading import whole_dataset
 from growsearch.tasks.images.networks import build_network
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
@@ -82,7 +82,7 @@ class CostBound:
 
 def sizes_of(config: TrialConfig) -> Size:
     """The sizes of the networks that the trial may have."""
-    dataset = load_dataset(config.dataset.name, config.data_dir, config.split)
+    dataset = whole_dataset(config)
     shape = dataset.image_shape
     if config.image_size is not None:
         shape = (shape[0], config.image_size, config.image_size)

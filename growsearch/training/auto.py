@@ -8,7 +8,7 @@ from growsearch.machine.devices import device_of
 from growsearch.machine.precision import check_precision
 from growsearch.machine.processes import ranks
 from growsearch.tasks.images.dataset import Dataset
-from growsearch.tasks.images.loading import load_trial_dataset
+from growsearch.tasks.images.loading import load_trial_dataset, named
 from growsearch.training.auto_compile import auto_compile
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
@@ -27,9 +27,10 @@ class Setting:
 def resolved(config: TrialConfig, dataset: Dataset | None = None) -> Setting:
     """Decide where the trial trains, in which precision, and whether steps are compiled.
 
-    `dataset` is the whole data set, if it is loaded already. All processes of a trial decide alike.
-    Raises InputError if data or device are not there.
+    `dataset` is the whole data set, if it is loaded already; if it is of arrays, `config` says so.
+    All processes of a trial decide alike. Raises InputError if data or device are not there.
     """
+    config = named(config, dataset)
     group, device = ranks(), device_of(config.device)
     if config.precision == "auto":
         config = config.replaced(precision=group.same(auto_precision(device)))

@@ -52,10 +52,14 @@ class TrainState:
         network = new_network(config, dataset, architecture, device)
         return cls(network, new_optimizer(config, network))
 
-    def save(self, path: Path, config: TrialConfig, root: str) -> None:
-        """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key."""
+    def save(self, path: Path, config: TrialConfig, root: str, dataset: Dataset) -> None:
+        """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key.
+
+        `dataset` is what the trial trains on: its digest and normalization are written.
+        """
         contents = self.contents() | {
             "root": root,
+            "data": dataset.description,
             "config": config.to_flat(),
             "history": [record.to_dict() for record in self.history],
         }

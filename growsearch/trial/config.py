@@ -22,7 +22,9 @@ Given = Value | Component
 class TrialOptions:
     """The options that belong to no component."""
 
-    data_dir: str | None = option(None, "folder with the data set's files", role=Role.DATA)
+    data_dir: str | None = option(
+        None, "folder with the data set's files; arrays: their .npz file", role=Role.DATA
+    )
     split: str = option(
         "clean", "clean: validation images come out of the training set, and the test set is "
         "left alone; paper: they are half of the test set, as in LipGrow's program; "
@@ -38,8 +40,9 @@ class TrialOptions:
         "it (AutoGrow, section 3.3)", above=0, most=1, role=Role.DATA,
     )  # fmt: skip
     image_size: int | None = option(
-        None, "pad images with black to this height and width", least=1,
-        default_help="the images' own; AutoGrow: 32 for mnist and fashion-mnist", role=Role.DATA,
+        None, "pad images with black to this height and width; folder: resize and crop them to "
+        "it", least=1, role=Role.DATA,
+        default_help="the images' own; folder: 32; AutoGrow: 32 for mnist and fashion-mnist",
     )  # fmt: skip
     architecture: str = option(
         None, "sub-modules (residual blocks) per sub-network to start from", parse=Architecture,
