@@ -30,7 +30,8 @@ def read_npz(source: "OwnImages", data_dir: str | None) -> Parts:
     """The images of a .npz file, divided. InputError if it is none, or an array is not right."""
     path = _file(data_dir)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
             if not isinstance(content, np.lib.npyio.NpzFile):
                 raise ValueError("it has one array alone")
             arrays = {name: _array(content, name, path) for name in content.files}
@@ -158,21 +159,19 @@ def _pixels(name: str, x: np.ndarray) -> Tensor:
             f"{name} has dtype {x.dtype}, but must be uint8 or float32; convert it, for instance "
             f"{name}.astype('float32')"
         )
+    shape = x.shape
     if x.ndim == 3:
         x = x[:, None]
-    elif x.ndim == 4:
-        first, last = (x.shape[axis] in _CHANNELS for axis in (1, 3))
-        if first and last:
-            raise InputError(
-                f"{name} has shape {x.shape}, which does not tell whether channels are first or "
-                "last; pad the images to more than 4 pixels a side"
-            )
-        if last:
-            x = np.moveaxis(x, 3, 1)
-        elif not first:
-            raise InputError(f"{name} has shape {x.shape}, but must be {_SHAPES}; reshape it")
-    if x.ndim != 4 or not x.size:
-        raise InputError(f"{name} has shape {x.shape}, but must be {_SHAPES}; reshape it")
+    first, last = (x.ndim == 4 and x.shape[axis] in _CHANNELS for axis in (1, -1))
+    if not x.size or not (first or last):
+        raise InputError(f"{name} has shape {shape}, but must be {_SHAPES}; reshape it")
+    if first and last and len(shape) == 4:
+        raise InputError(
+            f"{name} has shape {shape}, which does not tell whether channels are first or last; "
+            "pad the images to more than 4 pixels a side"
+        )
+    if not first:
+        x = np.moveaxis(x, 3, 1)
     if x.dtype == np.uint8:
         return torch.from_numpy(np.array(x, order="C"))
     with np.errstate(over="ignore"):  # what is too large becomes infinite
