@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import run
-from own_images import write_pictures
 from PIL import Image
 
 from growsearch import InputError, Trainer, TrialConfig
@@ -25,6 +24,27 @@ FAST = {
     "dataset": "folder", "image_size": 8, "policy": "none", "architecture": "1-1-1", "epochs": 3,
     "lr": 0.05, "batch_size": 6, "precision": "float32", "compile": "off", "device": "cpu",
 }  # fmt: skip
+
+
+def picture(label: int, number: int, mode: str = "RGB") -> Image.Image:
+    """Noise of another size for each number, with a mean by its label."""
+    draw = np.random.default_rng([label, number])
+    height, width = 20 + number % 5, 24 - number % 7
+    pixels = draw.integers(60 * label, 60 * label + 120, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def write_pictures(
+    folder: Path, each: int = 10, classes: tuple[str, ...] = ("ant", "bee"), mode: str = "RGB",
+    first: int = 0,
+) -> Path:  # fmt: skip
+    """`each` pictures of each class, in PNG and JPEG files with numbers from `first`."""
+    for label, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for number in range(first, first + each):
+            suffix = ("png", "JPEG", "jpg", "PNG")[number % 4]
+            picture(label, number, mode).save(folder / name / f"{number:02}.{suffix}")
+    return folder
 
 
 def config_of(folder: Path, **options: object) -> TrialConfig:

@@ -16,7 +16,8 @@ class ImageSource(DataSource):
     """Labelled images."""
 
     spec: ClassVar[DataSpec]
-    """What is known of the images before their files are read."""
+    """What is known of the images before their files are read. A source with `parts` of its own
+    needs none."""
     resizes: ClassVar[bool] = False
     """Whether `parts` gives images of the height and width image_size. Others are padded to it."""
     own: ClassVar[bool] = False
