@@ -45,8 +45,9 @@ class Trainer(Iterator[EpochRecord]):
     - `keep_states` says which states stay in the store; see Branch.
     - `name`: the trial's name in its search. Epochs that the store has under this name do not
       count as reused.
-    - `dataset`: the task's data, whole, if they are already loaded: what its `load` returns, or for
-      image classification a Dataset.
+    - `dataset`: the task's data, whole, if they are already loaded: what its `load` returns. For
+      image classification a Dataset; with one of `Dataset.from_arrays(X, y)` `config` is completed
+      to say so, with a hash of the arrays as data_dir.
     - `saved`: history and contents from `read_state`, to resume from.
 
     In a process group of torch.distributed, all its processes train this one trial. Each trains
@@ -78,6 +79,7 @@ class Trainer(Iterator[EpochRecord]):
             self._state = TrainState.initial(self.task)
         else:
             history, contents = saved
+            self.task.check_unchanged(contents.get("data"))
             self._state = TrainState.restored(contents, history, self.task)
             saved_root = contents.get("root", root)  # files of older versions have no root
             self.branch.follow(history, self._state.architecture, saved_root)
@@ -100,19 +102,20 @@ class Trainer(Iterator[EpochRecord]):
         return self.path.decision
 
     @classmethod
-    def load(cls, path: str | Path) -> "Trainer":
+    def load(cls, path: str | Path, *, dataset: Any = None) -> "Trainer":
         """A trainer that resumes from the file `path`, with the records that it has without a stop.
 
         With another kind of machine or number of threads they may round differently, and a warning
-        is logged. Raises InputError if `path` is not a saved state.
+        is logged. `dataset` is the same as in `Trainer`; a trial on arrays needs it. Raises
+        InputError if `path` is not a saved state, or the user's own images have changed.
         """
         config, history, contents = read_state(Path(path))
-        return cls(config, saved=(history, contents))
+        return cls(config, saved=(history, contents), dataset=dataset)
 
     def save(self, path: str | Path) -> None:
         """Writes the state for `load`. Raises InputError if an epoch was interrupted."""
         self._check_between_epochs()
-        self.state.save(Path(path), self.config, self.branch.last_root)
+        self.state.save(Path(path), self.task, self.branch.last_root)
 
     def keep_networks(self, folder: str | Path) -> None:
         """From now on, keeps the networks of the best and the last epoch in `folder`.

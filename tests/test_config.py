@@ -90,7 +90,10 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
     ("fields", "names"),
     [
         ({"dataset": "digit"}, ["'digit'", "did you mean 'digits'"]),
-        ({"dataset": "imagewoof"}, ["'imagewoof'", "choose from cifar10, cifar100, digits"]),
+        (
+            {"dataset": "imagewoof"},
+            ["'imagewoof'", "choose from arrays, cifar10, cifar100, digits"],
+        ),
         ({"network": "resnet"}, ["network 'resnet'"]),
         ({"policy": "lip"}, ["policy 'lip'"]),
         ({"device": "tpu"}, ["device 'tpu'", "cuda"]),

@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from growsearch.epochs.keys import growth_key
@@ -59,9 +60,13 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "patience": {"max_architecture": "4-2-2"},
     "reserve": {"rtol": 9},
     "tau": {"max_architecture": "4-2-2"},
+    "test_fraction": {"test_fraction": 0.2},
     "train_fraction": {"train_size": None, "train_fraction": 0.2},
+    "val_fraction": {"val_fraction": 0.2},
 }
 """What an option needs beside it to change anything."""
+OWN_DATA: dict[str, str] = {}
+"""The data_dir of each data set of own images, which hold digits."""
 OUT_OF_REACH = {("dataset", name): "files" for name in set(components("dataset")) - {"digits"}}
 """Values that cannot be tried, and what they need."""
 if not torch.cuda.is_available():
@@ -134,6 +139,18 @@ def folders(tmp_path_factory) -> list[str]:
         np.save(folder / "images.npy", np.roll(load_digits().images, shift, axis=2))
         made.append(str(folder))
     return made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_data(tmp_path_factory) -> None:
+    folder = tmp_path_factory.mktemp("own")
+    bunch = load_digits()
+    images, labels = (15 * bunch.images[:200]).astype(np.uint8), bunch.target[:200]
+    np.savez(folder / "digits.npz", X=images, y=labels)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (folder / "digits" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "digits" / str(label) / f"{number}.png")
+    OWN_DATA.update(arrays=str(folder / "digits.npz"), folder=str(folder / "digits"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,7 +272,11 @@ def bases(name: str) -> list[dict[str, Any]]:
     beside = TOGETHER.get(name, {})
     if name in trial_options():
         return [tiny(**beside)]
-    return [tiny(**{user.kind: user.name, **beside}) for user in users_of(name)]
+    made = []
+    for user in users_of(name):
+        data = {"data_dir": OWN_DATA[user.name]} if user.name in OWN_DATA else {}
+        made.append(tiny(**{user.kind: user.name, **data, **beside}))
+    return made
 
 
 def others(rule: Option, value: Any, folders: list[str]) -> list[Any]:

@@ -84,7 +84,8 @@ class Metric(Component, ABC):
 
 
 def _column_flaw(column: str) -> str | None:
-    numbers = [field.name for field in fields(EpochRecord) if field.type in (int, float)]
+    kinds = (int, float, float | None)
+    numbers = [field.name for field in fields(EpochRecord) if field.type in kinds]
     if column in numbers:
         return None
     return f"has the column {column!r}, which is no number of an epoch{suggestion(column, numbers)}"

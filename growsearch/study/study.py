@@ -199,7 +199,6 @@ class StoredStudy:
         """The network, what it is made of, and what else is known of it."""
         from growsearch.study.model_file import NetworkSpec, rebuilt
         from growsearch.study.saved_networks import saved_network
-        from growsearch.tasks.images.source import ImageSource
 
         record, config = self._epoch(trial, epoch), self.config(trial)
         name, number = record["trial_id"], int(record["epoch"])
@@ -215,14 +214,13 @@ class StoredStudy:
             )
         facts = config.task.facts() if saved.facts is None else saved.facts
         spec = NetworkSpec.of(config, architecture, facts)
-        names = config.dataset.class_names if isinstance(config.dataset, ImageSource) else ()
         # the folder of the data is a matter of this machine
         options = {n: v for n, v in config.to_flat().items() if v is not None and n != "data_dir"}
         about = {
             "growsearch": __version__,
             "task": config.task.name,
             "dataset": config.dataset.name if config.dataset is not None else None,
-            "class_names": list(names) or None,
+            "class_names": facts.get("class_names"),
             "padded": config.values().get("image_size") is not None,
             "trial": name,
             "config": options,

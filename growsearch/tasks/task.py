@@ -152,6 +152,26 @@ class Task(Component, ABC):
         """What LipGrow's theory says of a growth; None if the task cannot tell."""
         return None
 
+    def named(self, loaded: Any) -> "TrialConfig":
+        """The trial's configuration, if need be completed to say what the data `loaded` are."""
+        return self.trial
+
+    def description(self) -> dict[str, Any]:
+        """What is saved of the data beside a trial's state, in JSON's types: their digest."""
+        return {"digest": self.data_digest()}
+
+    def own_data(self) -> dict[str, Any] | None:
+        """What a study keeps of data that their user may change: their digest; None without."""
+        return None
+
+    def check_unchanged(self, known: Mapping[str, Any] | None) -> None:
+        """InputError if the data are not those of the description `known`."""
+        if known is not None and known["digest"] != self.data_digest():
+            raise InputError(
+                f"the data of task {self.name!r} have changed since the trial began (data_dir "
+                f"{self.trial.data_dir!r}); restore them, or start a new trial"
+            )
+
     def facts(self) -> dict[str, Any]:
         """What `rebuilt` must know of the data, in JSON's types; it is saved beside weights."""
         return {}
@@ -218,7 +238,7 @@ class Task(Component, ABC):
         """What `load` returns, from memory if it was called with the same before."""
         return _read(replace(self), self.trial.data_dir, self.load_key())
 
-    def load_key(self) -> Hashable:
+    def load_key(self) -> tuple[Hashable, ...]:
         """Equal keys load the same data. Options must be strings, numbers or None."""
         values = tuple(sorted(self.values().items()))
         return (self.name, self.plugin, self.trial.data_dir, values)

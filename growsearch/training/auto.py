@@ -15,9 +15,10 @@ def resolved(config: TrialConfig, loaded: Any = None) -> Task:
     """The trial's task on its device. No option of its `trial` is "auto" but for the device.
 
     Decides where the trial trains, in which precision, and whether steps are compiled. `loaded` is
-    the task's data, if it is loaded already. All processes of a trial decide alike. Raises
-    InputError if data or device are not there.
+    the task's data, if it is loaded already; the configuration then says what it is. All processes
+    of a trial decide alike. Raises InputError if data or device are not there.
     """
+    config = config.task.named(loaded)
     group, device = ranks(), device_of(config.device)
     if config.precision == "auto":
         config = config.replaced(precision=group.same(auto_precision(device)))

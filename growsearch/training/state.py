@@ -49,11 +49,15 @@ class TrainState:
         network = new_network(task, architecture)
         return cls(network, new_optimizer(task, network), architecture)
 
-    def save(self, path: Path, config: TrialConfig, root: str) -> None:
-        """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key."""
+    def save(self, path: Path, task: Task, root: str) -> None:
+        """Writes the state to `path`, whole or not at all; `root` is the last epoch's root key.
+
+        What describes the task's data is written too.
+        """
         contents = self.contents() | {
             "root": root,
-            "config": config.to_flat(),
+            "data": task.description(),
+            "config": task.trial.to_flat(),
             "history": [record.to_dict() for record in self.history],
         }
         unfinished = path.with_name(path.name + ".unfinished")

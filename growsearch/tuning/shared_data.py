@@ -7,10 +7,11 @@ padded images, and copies on GPUs. Data sets that are mapped or read from files 
 shared through their files instead.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 Datasets = dict[Hashable, Any]
 """What tasks have loaded, by `Task.load_key`."""
@@ -20,3 +21,24 @@ def shared_datasets(configs: Iterable[TrialConfig]) -> Datasets:
     """The data sets of `configs` that are held in memory, each loaded once."""
     every = {config.task.load_key(): config.task for config in configs}
     return {key: task.loaded for key, task in every.items() if task.is_shared}
+
+
+def own_data(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
+    """What a study keeps of the users' own data: `key`, digest and normalization of each set."""
+    different = {config.task.load_key(): config.task for config in configs}
+    found = []
+    for key, task in different.items():
+        if (description := task.own_data()) is not None:
+            found.append({"key": list(key), "data_dir": task.trial.data_dir, **description})
+    return found
+
+
+def check_own_data(known: Sequence[dict[str, Any]], configs: Iterable[TrialConfig]) -> None:
+    """InputError if own data of `configs` are not those that `known`, from `own_data`, is of."""
+    digests = {tuple(one["key"]): one["digest"] for one in known}
+    for one in own_data(configs):
+        if digests.get(tuple(one["key"]), one["digest"]) != one["digest"]:
+            raise InputError(
+                f"the images or labels of data_dir {one['data_dir']!r} have changed since the "
+                "search began; restore them, or start a new search"
+            )

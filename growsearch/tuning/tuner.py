@@ -33,6 +33,7 @@ from growsearch.tuning.search_space import (
     searched_fields,
     space_plugins,
 )
+from growsearch.tuning.shared_data import check_own_data, own_data, shared_datasets
 
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
@@ -99,6 +100,7 @@ def run_search(
         resources_per_trial=resources,
         settings=options.to_flat(),
         plugins=describe(loaded),
+        data=own_data(checked),
     ).resolve()
     keep_plugins(folder, loaded)
     (folder / SPACE_FILE).write_text(text)
@@ -134,7 +136,9 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
                     f"extend={extend} adds no trial: the space is a grid, whose points are all in "
                     "this search; start another one over a finer grid, with --store to share epochs"
                 )
-        resources = _check([*(t.config for t in ledger.trials.values()), *new], options)
+        every = [*(trial.config for trial in ledger.trials.values()), *new]
+        resources = _check(every, options)
+        check_own_data(info.get("data", []), every)
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
         for config in new:
@@ -203,7 +207,6 @@ def _run(
 ) -> SearchEnd:  # fmt: skip
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
-    from growsearch.tuning.shared_data import shared_datasets
     from growsearch.tuning.trainable import GrowingTrial
     from growsearch.tuning.trial_log import TrialLog
     from growsearch.tuning.trial_queue import TrialQueue

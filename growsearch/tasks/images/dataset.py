@@ -1,8 +1,9 @@
 """The splits of a data set, and normalized batches of their images."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from growsearch.machine.batches import ALL, Share
 from growsearch.machine.randomness import generator
+from growsearch.tasks.images.arrays import parts_of
 from growsearch.tasks.images.divisions import balanced, draw_by_class
 from growsearch.tasks.images.images import Images, Split
 from growsearch.tasks.images.mapped import placed
+from growsearch.tasks.images.own import OwnImages
 from growsearch.tasks.images.spec import DataSpec
+from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import Value
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,36 @@ class Dataset:
     val: Split
     test: Split
     spec: DataSpec
+    arrays: Mapping[str, Value] | None = field(default_factory=dict, compare=False)
+    """Options of the data set "arrays" that made it of arrays in Python; None if it was loaded."""
+
+    @classmethod
+    def from_arrays(
+        cls, X: Any, y: Any, val: Any = 0.1, test: Any = 0.1, class_names: Any = None,
+        augmentation: str = "none",
+    ) -> "Dataset":  # fmt: skip
+        """A data set of your own images, for `Trainer(config, dataset=...)`.
+
+        `X` has the images, uint8 or floats (kept as float32), as (N, H, W), (N, H, W, C) or (N, C,
+        H, W); `y`, (N,), their classes: integers or text. `val` and `test` are shares of each
+        class's images, the same ones for every trial, or pairs like (X, y). `class_names` are
+        those of the labels 0, 1, ...; without them the sorted labels are the classes. Training
+        images may be varied: `augmentation` is "none", "flip", "crop" or "flip-crop". Images are
+        normalized by mean and deviation of those to train on. Raises InputError if an array is not
+        right, or a class has too few images.
+        """
+        pairs = {name: v for name, v in (("val", val), ("test", test)) if isinstance(v, tuple)}
+        options = {"augmentation": augmentation} if augmentation != "none" else {}
+        options |= {
+            f"{name}_fraction": share
+            for name, share in (("val", val), ("test", test))
+            if name not in pairs
+        }
+        source = component("dataset", "arrays")(**options)
+        assert isinstance(source, OwnImages)
+        parts = parts_of(source, X, y, **pairs, class_names=class_names)
+        given = {name: value for name, value in source.values().items() if value is not None}
+        return cls(*parts, arrays=given)
 
     @property
     def classes(self) -> int:
@@ -44,6 +79,11 @@ class Dataset:
         """A hash of splits, augmentation and normalization; the same on every host."""
         parts = [split.digest for split in (self.train, self.val, self.test)]
         return hashlib.sha256(f"{parts} {self.spec}".encode()).hexdigest()
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Digest and normalization, in JSON's types."""
+        return {"digest": self.digest, **self.spec.normalization}
 
     def to(self, device: torch.device) -> "Dataset":
         """The data set for training on `device`; `placed` says where its images are kept."""

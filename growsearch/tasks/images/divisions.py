@@ -45,8 +45,16 @@ def held_out(images: Split, classes: int, per_class: int) -> tuple[Split, Split]
             f"{per_class} of each class are held out of training; get the data set's files again, "
             "or choose another split"
         )
+    return divided(images, [per_class] * classes)
+
+
+def divided(images: Split, wanted: list[int]) -> tuple[Split, Split]:
+    """`images` divided in two: the rest, and `wanted[label]` images of each class.
+
+    The division is the same for every trial, whatever its seed.
+    """
     draw = generator(0, 0, "held-out split")
-    chosen = draw_by_class(images.labels, [per_class] * classes, draw)
+    chosen = draw_by_class(images.labels, wanted, draw)
     rest = torch.ones(len(images), dtype=torch.bool)
     rest[chosen] = False
     return images[rest.nonzero().flatten()], images[chosen]

@@ -54,13 +54,27 @@ def open_file(path: str) -> "Image":
     return read_picture(path, "get the file again or remove it")
 
 
-def read_picture(path: str | Path, remedy: str) -> "Image":
-    """The RGB picture in a file. Raises InputError, ending in `remedy`, if it cannot be read."""
+def read_picture(path: str | Path, remedy: str, mode: str = "RGB") -> "Image":
+    """The picture in a file, in Pillow's `mode`.
+
+    Raises InputError, ending in `remedy`, if it cannot be read.
+    """
     from PIL import Image
 
     try:
         # Pillow warns of damaged EXIF data, which some of ImageNet's pictures have
         with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
-            return file.convert("RGB")
+            return file.convert(mode)
     except Exception as error:  # Pillow raises many types for damaged files
         raise InputError(f"{path} cannot be read ({one_line(error)}); {remedy}") from error
+
+
+def picture_mode(path: str | Path) -> str | None:
+    """Pillow's mode of the picture in a file, like "L" for grey; None if it cannot be opened."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
+            return file.mode
+    except Exception:  # Pillow raises many types for damaged files
+        return None

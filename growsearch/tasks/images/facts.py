@@ -18,14 +18,17 @@ class ImageFacts:
     """For each channel, subtracted from pixels that are scaled to 0 to 1."""
     std: tuple[float, ...]
     """For each channel, what the difference is divided by."""
+    class_names: tuple[str, ...] | None = None
+    """By label; None if they are not known."""
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """Those of the data set that a trial trains on."""
         spec = dataset.spec
         return cls(
-            image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std
-        )
+            image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std,
+            class_names=spec.class_names,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,4 +42,5 @@ class ImageFacts:
             classes=int(values["classes"]),
             mean=tuple(map(float, values["mean"])),
             std=tuple(map(float, values["std"])),
+            class_names=tuple(names) if (names := values.get("class_names")) else None,
         )

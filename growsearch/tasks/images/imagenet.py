@@ -13,8 +13,8 @@ from growsearch.tasks.images.streamed import Pictures
 from growsearch.trial.errors import InputError
 
 SUFFIXES = (".jpeg", ".jpg", ".png")
-_FILES = "*.JPEG, *.jpg or *.png"
-LAYOUT = f"train/<class>/ and val/<class>/, and {_FILES} in each"
+FILES = "*.JPEG, *.jpg or *.png"
+LAYOUT = f"train/<class>/ and val/<class>/, and {FILES} in each"
 
 
 def read_imagenet(data_dir: str | None) -> tuple[Pictures, Pictures]:
@@ -38,13 +38,13 @@ def read_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
     for part in (train, val):
         if not part.is_dir():
             raise InputError(f"{part} is missing; give as data_dir a folder with {LAYOUT}")
-    classes = _classes(train)
+    classes = class_folders(train)
     if len(classes) < 2:
         raise InputError(
             f"{train} must have a folder for each of at least 2 classes, but has {len(classes)}; "
             f"give as data_dir a folder with {LAYOUT}"
         )
-    for name in sorted(set(classes) ^ set(_classes(val))):
+    for name in sorted(set(classes) ^ set(class_folders(val))):
         there, missing = (train, val) if name in classes else (val, train)
         raise InputError(
             f"{missing / name} is missing, but {there / name} is there; give train and val a "
@@ -53,7 +53,8 @@ def read_files(folder: Path) -> tuple[ImageFiles, ImageFiles]:
     return _files(train, classes), _files(val, classes)
 
 
-def _classes(part: Path) -> list[str]:
+def class_folders(part: Path) -> list[str]:
+    """The sorted names of the folders in `part`; hidden ones are left out."""
     with os.scandir(part) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
@@ -64,15 +65,20 @@ def _files(part: Path, classes: list[str]) -> ImageFiles:
     return ImageFiles(list(chain(*paths)), torch.arange(len(classes)).repeat_interleave(counts))
 
 
-def _pictures(folder: Path) -> list[str]:
-    paths = [
+def picture_files(folder: Path) -> list[str]:
+    """The sorted paths of the pictures in `folder`; hidden ones are left out."""
+    return [
         f"{folder}/{name}"
         for name in sorted(os.listdir(folder))
         if name.lower().endswith(SUFFIXES) and not name.startswith(".")
     ]
+
+
+def _pictures(folder: Path) -> list[str]:
+    paths = picture_files(folder)
     if not paths:
         raise InputError(
-            f"{folder} has no {_FILES}; put the images of the class there, or remove its folder "
+            f"{folder} has no {FILES}; put the images of the class there, or remove its folder "
             "from train and val"
         )
     return paths

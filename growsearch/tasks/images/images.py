@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ class Split(ABC):
 
     @abstractmethod
     def batches(self, batch_size: int) -> "Iterator[Images]":
-        """All images in their order, in batches: uint8 [n, channels, height, width]."""
+        """All images in their order, in batches: [n, channels, height, width], as they are kept."""
 
     @abstractmethod
     def augmented_batches(
@@ -101,9 +102,18 @@ class Pixels(Split):
             yield Images(images, batch.labels)
 
 
+class Parts(NamedTuple):
+    """The images of a data set, divided."""
+
+    train: Split
+    val: Split
+    test: Split
+    spec: DataSpec
+
+
 @dataclass(frozen=True)
 class Images(Pixels):
-    """Images, uint8 [n, channels, height, width], and labels, int64 [n]."""
+    """Images, uint8 or float32 [n, channels, height, width], and labels, int64 [n]."""
 
     images: Tensor
     labels: Tensor
@@ -151,9 +161,11 @@ class Images(Pixels):
 
 
 def digest_of(shape: tuple[int, ...], images: Iterable[Tensor], labels: Tensor) -> str:
-    """A hash of labels and of images, uint8 and of `shape` in all, which come in parts."""
-    digest = hashlib.sha256(f"{shape} {torch.uint8}".encode())
-    for part in (*images, labels):
+    """A hash of labels and of images, of `shape` in all, which come in parts."""
+    parts = iter(images)
+    first = next(parts, torch.empty(0, dtype=torch.uint8))
+    digest = hashlib.sha256(f"{shape} {first.dtype}".encode())
+    for part in chain([first], parts, [labels]):
         digest.update(part.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 

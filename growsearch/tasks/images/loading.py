@@ -4,6 +4,7 @@ import os
 from functools import lru_cache
 
 from growsearch.machine.processes import ranks
+from growsearch.tasks.images.arrays import MEMORY
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.divisions import halves, held_out
 from growsearch.tasks.images.images import Split
@@ -11,7 +12,9 @@ from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.tasks.images.task import ImageTask
 from growsearch.trial.components import component
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import as_text
 
 
 def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
@@ -19,7 +22,7 @@ def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
 
     `dataset` is the whole data set. Raises InputError if these numbers do not fit it.
     """
-    trial, size = task.trial, task.train_size
+    trial, size, source = task.trial, task.train_size, source_of(task)
     if task.train_fraction is not None:
         size = max(round(task.train_fraction * len(dataset.train)), 1)
     if size is not None:
@@ -30,17 +33,36 @@ def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
             "for the last batch, but batch normalization needs two; change batch_size or train_size"
         )
     ranks().check(trial.batch_size, len(dataset.train))
-    return dataset if task.image_size is None else dataset.padded(task.image_size)
+    if task.image_size is None or source.resizes:
+        return dataset
+    return dataset.padded(task.image_size)
 
 
 def image_shape(task: ImageTask, dataset: Dataset) -> tuple[int, int, int]:
     """Channels, height and width of the trial's images."""
     shape, size = dataset.image_shape, task.image_size
-    return shape if size is None else (shape[0], size, size)
+    return shape if size is None or source_of(task).resizes else (shape[0], size, size)
 
 
-def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -> Dataset:
-    """The data set `name` on the CPU; `split` names its division, the same for every trial.
+def whole_dataset(task: ImageTask) -> Dataset:
+    """The data set that a trial takes its part of. Files are read again if they have changed."""
+    source, trial = source_of(task), task.trial
+    _forget_changed(source, trial.data_dir)
+    return load_dataset(source, trial.data_dir, task.split, task.read_size)
+
+
+def source_of(task: ImageTask) -> ImageSource:
+    """Where the images come from."""
+    source = task.trial.dataset
+    assert isinstance(source, ImageSource)
+    return source
+
+
+def load_dataset(
+    source: str | ImageSource, data_dir: str | None = None, split: str = "clean",
+    image_size: int | None = None,
+) -> Dataset:  # fmt: skip
+    """The data set `source` on the CPU; `split` names its division, the same for every trial.
 
     - "clean" validates on training images, equally many of each class, which it does not train on.
       A data set without test images also has its test set held out of training.
@@ -49,35 +71,83 @@ def load_dataset(name: str, data_dir: str | None = None, split: str = "clean") -
     - "autogrow-paper" trains on all training images, and validates on all test images, so that
       `test` is `val` (AutoGrow's program).
 
+    A user's own images divide themselves, and those of a folder are resized to `image_size`.
     Raises InputError if files are missing or damaged.
     """
-    return _load(name, data_dir, split, os.getcwd())
+    if isinstance(source, str):
+        made = component("dataset", source)()
+        assert isinstance(made, ImageSource)
+        source = made
+    return _load(source, data_dir, split, image_size, os.getcwd())
 
 
-@lru_cache(maxsize=4)
-def _load(name: str, data_dir: str | None, split: str, working_folder: str) -> Dataset:
+@lru_cache(maxsize=8)
+def _load(
+    source: ImageSource, data_dir: str | None, split: str, image_size: int | None,
+    working_folder: str,
+) -> Dataset:  # fmt: skip
     """`working_folder` is part of the cache's key, because a relative `data_dir` starts there."""
-    source = component("dataset", name)()
-    assert isinstance(source, ImageSource)
+    parts = source.parts(data_dir, split, image_size)
+    if parts is not None:
+        return Dataset(*parts, arrays=None)
     train, test = source.read(data_dir)
-    return _DIVISIONS[split](name, source.spec_of(train), train, test)
+    return _DIVISIONS[split](source.name, source.spec_of(train), train, test)
+
+
+def named(task: ImageTask, dataset: Dataset | None) -> TrialConfig:
+    """The trial's configuration, which says that it trains on arrays and has their hash if `dataset` is of arrays.
+
+    Raises InputError if it was given other data.
+    """
+    config = task.trial
+    if dataset is None or dataset.arrays is None:
+        return config
+    own = {"dataset": "arrays", "data_dir": f"{MEMORY}{dataset.digest[:16]}", **dataset.arrays}
+    for name in ("dataset", "data_dir", *component("dataset", "arrays").options()):
+        given = config.given.get(name)
+        if given in (None, own.get(name)):
+            continue
+        if name == "data_dir" and str(given).startswith(MEMORY):
+            raise InputError(
+                f"the trial has the arrays {given!r}, but those that are given are "
+                f"{own[name]!r}; give the same images and labels, divided alike"
+            )
+        raise InputError(
+            f"{name}={as_text(given)} is given beside arrays, for which it is "
+            f"{as_text(own.get(name))}; leave {name} out, or dataset"
+        )
+    if task.split != "clean":
+        raise InputError(f"split={task.split!r} is given beside arrays; leave split out")
+    return config.replaced(**own)
+
+
+_STATES: dict[tuple[str, str | None, str], str] = {}
+"""The state of the files that are loaded: see `ImageSource.state`."""
+
+
+def _forget_changed(source: ImageSource, data_dir: str | None) -> None:
+    """Forget loaded data sets if files have changed since they were read."""
+    key, state = (source.name, data_dir, os.getcwd()), source.state(data_dir)
+    if _STATES.setdefault(key, state) != state:
+        _load.cache_clear()
+        _STATES[key] = state
 
 
 def _clean(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
     if test is None:
         train, test = held_out(train, spec.classes, spec.val_per_class)
     train, val = held_out(train, spec.classes, spec.val_per_class)
-    return Dataset(train, val, test, spec)
+    return Dataset(train, val, test, spec, arrays=None)
 
 
 def _paper(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
     val, test = halves(_published(name, "paper", test), shuffled=spec.test_shuffled)
-    return Dataset(train, val, test, spec)
+    return Dataset(train, val, test, spec, arrays=None)
 
 
 def _autogrow_paper(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
     test = _published(name, "autogrow-paper", test)
-    return Dataset(train, test, test, spec)
+    return Dataset(train, test, test, spec, arrays=None)
 
 
 def _published(name: str, split: str, test: Split | None) -> Split:

@@ -23,7 +23,7 @@ _LOG = logging.getLogger("growsearch")
 
 @dataclass(frozen=True)
 class HostImages(Pixels):
-    """The images of `pixels`, uint8 [N, channels, height, width], at `index`, int64 [n].
+    """The images of `pixels`, uint8 or float32 [N, channels, height, width], at `index`, int64 [n].
 
     `labels` are int64 [n]. Only labels are on the device: each batch is sent there when it is made.
     Batches are the same as those of Images. A mapped file takes no memory of the process, only
@@ -40,7 +40,7 @@ class HostImages(Pixels):
 
     @property
     def images(self) -> Tensor:
-        """uint8 [n, channels, height, width], copied into memory."""
+        """[n, channels, height, width], copied into memory."""
         return self.pixels[self.index]
 
     @property
@@ -55,7 +55,9 @@ class HostImages(Pixels):
         device, chosen = self.labels.device, self.index[index]
         if device.type != "cuda":
             return Images(self.pixels[chosen], self.labels[index])
-        pixels = torch.empty((len(chosen), *self.image_shape), dtype=torch.uint8, pin_memory=True)
+        pixels = torch.empty(
+            (len(chosen), *self.image_shape), dtype=self.pixels.dtype, pin_memory=True
+        )
         torch.index_select(self.pixels, 0, chosen, out=pixels)
         return Images(_sent(pixels, device), self.labels[_sent(index.pin_memory(), device)])
 
@@ -94,7 +96,9 @@ def placed(split: Split, device: torch.device) -> Split:
     """
     if device.type == "cuda" and isinstance(split, Images | HostImages):
         channels, height, width = split.image_shape
-        fits = len(split) * channels * height * width <= MEMORY_SHARE * _allowed(device)
+        stored = split.images if isinstance(split, Images) else split.pixels
+        size = len(split) * channels * height * width * stored.element_size()
+        fits = size <= MEMORY_SHARE * _allowed(device)
         if fits and isinstance(split, HostImages):
             split = Images(split.images, split.labels)
         elif not fits and isinstance(split, Images):

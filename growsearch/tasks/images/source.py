@@ -8,7 +8,7 @@ from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.kinds import DataSource
 
 if TYPE_CHECKING:
-    from growsearch.tasks.images.images import Split
+    from growsearch.tasks.images.images import Parts, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,13 @@ class ImageSource(DataSource):
     """Labelled images."""
 
     spec: ClassVar[DataSpec]
-    """What is known of the images before their files are read."""
-    class_names: ClassVar[tuple[str, ...]] = ()
-    """What the classes are called, in the order of their labels; empty if that is not known."""
+    """What is known of the images before their files are read. A source with `parts` of its own
+    needs none."""
+    resizes: ClassVar[bool] = False
+    """Whether `parts` gives images of the height and width image_size. Others are padded to it."""
+    own: ClassVar[bool] = False
+    """Whether the images are the user's own, which may change. A trial whose images have changed
+    since it began is then not resumed."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> "tuple[Split, Split | None]": ...
@@ -26,3 +30,14 @@ class ImageSource(DataSource):
     def spec_of(self, train: "Split") -> DataSpec:
         """What is known of the images once those to train on are read."""
         return self.spec
+
+    def parts(self, data_dir: str | None, split: str, image_size: int | None) -> "Parts | None":
+        """The images of a source that divides them itself; None: `split` divides what `read` gives.
+
+        Raises InputError if files are missing or damaged, or the images cannot be divided.
+        """
+        return None
+
+    def state(self, data_dir: str | None) -> str:
+        """A text that changes when the files change. Files are read again when it has changed."""
+        return ""

@@ -1,6 +1,7 @@
 """The properties of a data set that its files do not tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,3 +26,18 @@ class DataSpec:
     test_shuffled: bool = False
     """Whether split="paper" shuffles the test images before it halves them. Test images that are
     sorted by class need it, so that both halves have all classes."""
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
+    """The names of the classes, by label; None if they are not known. Digests of data sets hash
+    what `repr` shows: names change nothing that is trained."""
+
+    @property
+    def normalization(self) -> dict[str, Any]:
+        """How pixels become the network's input, and what its outputs mean, in JSON's types.
+
+        An input is (pixel / pixel_max - mean) / std, for each channel.
+        """
+        names = None if self.class_names is None else list(self.class_names)
+        return {
+            "pixel_max": self.pixel_max, "mean": list(self.mean), "std": list(self.std),
+            "class_names": names,
+        }  # fmt: skip

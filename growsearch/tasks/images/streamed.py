@@ -124,24 +124,23 @@ def _cut(picture: "Image", crop: np.ndarray | None) -> "Image":
     from PIL import Image
 
     if crop is None:
-        return _centre(resized(picture))
+        return centre(resized(picture))
     picture = picture.crop(random_box(*picture.size, crop))
     return picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
 
 
-def resized(picture: "Image") -> "Image":
-    """The picture with a shorter side of 256 pixels, like torchvision's Resize(256)."""
+def resized(picture: "Image", shorter: int = SHORTER) -> "Image":
+    """The picture with a shorter side of so many pixels, like torchvision's Resize(shorter)."""
     from PIL import Image
 
-    shorter = min(picture.size)
-    width, height = (SHORTER * side // shorter for side in picture.size)
+    width, height = (shorter * side // min(picture.size) for side in picture.size)
     return picture.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _centre(picture: "Image") -> "Image":
-    """The centre of the picture, like torchvision's CenterCrop(224)."""
-    left, top = (round((side - SIDE) / 2) for side in picture.size)
-    return picture.crop((left, top, left + SIDE, top + SIDE))
+def centre(picture: "Image", side: int = SIDE) -> "Image":
+    """The centre of the picture, like torchvision's CenterCrop(side)."""
+    left, top = (round((length - side) / 2) for length in picture.size)
+    return picture.crop((left, top, left + side, top + side))
 
 
 def random_box(width: int, height: int, random: np.ndarray) -> tuple[int, int, int, int]:

@@ -54,8 +54,9 @@ class ImageTask(Task):
         "divided by it (AutoGrow, section 3.3)", above=0, most=1, role=Role.DATA,
     )  # fmt: skip
     image_size: int | None = option(
-        None, "pad images with black to this height and width", least=1,
-        default_help="the images' own; AutoGrow: 32 for mnist and fashion-mnist", role=Role.DATA,
+        None, "pad images with black to this height and width; folder: resize and crop them to "
+        "it", least=1, role=Role.DATA,
+        default_help="the images' own; folder: 32; AutoGrow: 32 for mnist and fashion-mnist",
     )  # fmt: skip
 
     # what the trial's other components say
@@ -102,12 +103,40 @@ class ImageTask(Task):
     # data
 
     def read(self) -> "Dataset":
-        from growsearch.tasks.images.loading import load_dataset
+        from growsearch.tasks.images.loading import whole_dataset
 
-        return load_dataset(self.trial.dataset.name, self.trial.data_dir, self.split)
+        return whole_dataset(self)
 
-    def load_key(self) -> Hashable:
-        return self.trial.dataset.name, self.trial.data_dir, self.split
+    @property
+    def read_size(self) -> int | None:
+        """The height and width that pictures are resized to when they are read; None: they are
+        not.
+        """
+        return self.image_size if getattr(self.trial.dataset, "resizes", False) else None
+
+    def load_key(self) -> tuple[Hashable, ...]:
+        source = self.trial.dataset
+        options = source.values().values()
+        return source.name, self.trial.data_dir, self.split, self.read_size, *options
+
+    def named(self, loaded: "Dataset | None") -> "TrialConfig":
+        from growsearch.tasks.images.loading import named
+
+        return named(self, loaded)
+
+    def description(self) -> dict[str, Any]:
+        return self.dataset.description
+
+    def own_data(self) -> dict[str, Any] | None:
+        return self.loaded.description if getattr(self.trial.dataset, "own", False) else None
+
+    def check_unchanged(self, known: Mapping[str, Any] | None) -> None:
+        own = getattr(self.trial.dataset, "own", False)
+        if own and known is not None and known["digest"] != self.dataset.digest:
+            raise InputError(
+                f"the images or labels of data_dir {self.trial.data_dir!r} have changed since the "
+                "trial began; restore them, or start a new trial"
+            )
 
     @property
     def is_shared(self) -> bool:

@@ -19,12 +19,13 @@ class CIFAR10(ImageSource):
     spec = DataSpec(
         classes=10, val_per_class=500, crop=4, flip=True,
         mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010),
+        class_names=(
+            "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship",
+            "truck",
+        ),
     )  # fmt: skip
     """The deviations, LipGrow's too, are the mean of each image's own, which is less than that of
     all pixels."""
-    class_names = (
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    )  # fmt: skip
 
     def read(self, data_dir: str | None) -> "tuple[Split, Split]":
         from growsearch.tasks.images.torchvision_files import read_cifar

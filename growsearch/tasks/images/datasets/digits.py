@@ -21,9 +21,9 @@ class Digits(ImageSource):
     """
 
     spec = DataSpec(
-        classes=10, val_per_class=30, pixel_max=16, mean=(0.3049,), std=(0.3758,), crop=1
-    )
-    class_names = tuple("0123456789")
+        classes=10, val_per_class=30, pixel_max=16, mean=(0.3049,), std=(0.3758,), crop=1,
+        class_names=tuple("0123456789"),
+    )  # fmt: skip
 
     def read(self, data_dir: str | None) -> "tuple[Images, None]":
         import torch

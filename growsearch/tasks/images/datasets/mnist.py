@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class MNIST(ImageSource):
     """70,000 grey digits of 28x28 pixels."""
 
-    spec = DataSpec(classes=10, val_per_class=500, mean=(0.1307,), std=(0.3081,))
-    class_names = tuple("0123456789")
+    spec = DataSpec(
+        classes=10, val_per_class=500, mean=(0.1307,), std=(0.3081,),
+        class_names=tuple("0123456789"),
+    )  # fmt: skip
     baseline = Baseline(image_size=32)
 
     def read(self, data_dir: str | None) -> "tuple[Split, Split]":
@@ -32,10 +34,12 @@ class MNIST(ImageSource):
 class FashionMNIST(ImageSource):
     """70,000 grey pictures of clothes, 28x28 pixels."""
 
-    spec = DataSpec(classes=10, val_per_class=500, mean=(0.2860,), std=(0.3530,), flip=True)
-    class_names = (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
-        "Ankle boot",
+    spec = DataSpec(
+        classes=10, val_per_class=500, mean=(0.2860,), std=(0.3530,), flip=True,
+        class_names=(
+            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+            "Bag", "Ankle boot",
+        ),
     )  # fmt: skip
     baseline = Baseline(image_size=32)
 

@@ -19,8 +19,8 @@ class SVHN(ImageSource):
     spec = DataSpec(
         classes=10, val_per_class=500, crop=4,
         mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970),
+        class_names=tuple("0123456789"),
     )  # fmt: skip
-    class_names = tuple("0123456789")
 
     def read(self, data_dir: str | None) -> "tuple[Split, Split]":
         from growsearch.tasks.images.torchvision_files import read_svhn
