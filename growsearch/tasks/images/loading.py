@@ -95,7 +95,7 @@ def _load(
 
 
 def named(task: ImageTask, dataset: Dataset | None) -> TrialConfig:
-    """The trial's configuration, which says that it trains on arrays and has their hash if `dataset` is of arrays.
+    """The trial's configuration; if `dataset` is of arrays, it says so and has their hash.
 
     Raises InputError if it was given other data.
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ImageSource(DataSource):
     """Labelled images."""
 
-    spec: ClassVar[DataSpec]
+    spec: ClassVar[DataSpec | None] = None
     """What is known of the images before their files are read. A source with `parts` of its own
     needs none."""
     resizes: ClassVar[bool] = False
@@ -29,7 +29,13 @@ class ImageSource(DataSource):
 
     def spec_of(self, train: "Split") -> DataSpec:
         """What is known of the images once those to train on are read."""
+        assert self.spec is not None
         return self.spec
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        divides = cls.parts is not ImageSource.parts or cls.spec_of is not ImageSource.spec_of
+        return None if cls.spec is not None or divides else "must state spec"
 
     def parts(self, data_dir: str | None, split: str, image_size: int | None) -> "Parts | None":
         """The images of a source that divides them itself; None: `split` divides what `read` gives.
