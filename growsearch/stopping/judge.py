@@ -1,12 +1,12 @@
 """When a trial of a search stops or rests: the safe layer and the racing layer over its records."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.following import Following
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
@@ -31,9 +31,6 @@ class _Followed:
 
     bound: CostBound
     epochs: int = 0
-    best_accuracy: float = -inf
-    curve: list[tuple[float, float]] = field(default_factory=list)
-    """Progress and accuracy by epoch."""
 
 
 class ParetoStopping:
@@ -59,6 +56,7 @@ class ParetoStopping:
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
         """Of completed trials' first cost and accuracy; its scale has the first of them amid."""
+        self._curves = Following(self.safe)
         self._followed: dict[str, _Followed] = {}
         self._resting: dict[str, Standing] = {}
         """Of paused trials no more is kept: what goes on is followed anew."""
@@ -66,14 +64,14 @@ class ParetoStopping:
     def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
         """Whether and why the trial leaves after its last epoch; None if it goes on."""
         trial, last = self.follow(name, config, history), history[-1]
-        stop = self.safe.verdict(self._standing(name, trial))
+        costs = trial.bound.costs(self.costs)
+        stop = self._curves.verdict(name, costs)
         if stop is not None:
             del self._followed[name]
             return Leaving(Status.STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
         spent = trial.bound.spent(self.costs[0])
-        costs = trial.bound.costs(self.costs)
         raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
         if raced is None or not raced.pause:
             return None
@@ -89,8 +87,7 @@ class ParetoStopping:
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
         accuracy = self._accuracy(last) if last.status is Status.COMPLETED else None
-        stop = self.safe.unheeded(name)
-        self.safe.completed(name, costs, accuracy, trial.curve)
+        stop = self._curves.ended(name, costs, accuracy)
         del self._followed[name]
         if accuracy is not None:
             self._add_to_front(costs[0], accuracy)
@@ -123,10 +120,6 @@ class ParetoStopping:
         upper = self.safe.upper_accuracy(standing)
         return standing.costs[0], standing.best_accuracy if upper is None else upper
 
-    def _standing(self, name: str, trial: _Followed) -> Standing:
-        costs = trial.bound.costs(self.costs)
-        return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
-
     def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
         """Know the trial's epochs, without a verdict."""
         self._resting.pop(name, None)
@@ -135,15 +128,16 @@ class ParetoStopping:
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
-            trial.best_accuracy = max(trial.best_accuracy, self._accuracy(record))
             progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
-            trial.curve.append((progress, self._accuracy(record)))
+            self._curves.add(name, progress, self._accuracy(record))
             trial.epochs += 1
         return trial
 
     def rest(self, name: str) -> None:
         """The trial is paused."""
-        self._resting[name] = self._standing(name, self._followed.pop(name))
+        costs = self._followed.pop(name).bound.costs(self.costs)
+        self._resting[name] = self._curves.standing(name, costs)
+        self._curves.forget(name)
 
     def _accuracy(self, record: EpochRecord) -> float:
         return self._metric.value(getattr(record, self._metric.column))
