@@ -48,7 +48,7 @@ from growsearch.study.results import create_study, was_paid, write_trial
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget
-from growsearch.tuning.pareto_scheduler import ParetoScheduler
+from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 from growsearch.tuning.tuner import run_search
 
 EPOCHS, TRIALS = 20, 60
@@ -113,7 +113,7 @@ def hooks(folder: Path) -> None:
     draw = random.Random(0)
     ledger = Ledger(create_study(folder / "hooks", command="search"))
     budget = Budget(ledger, ("param_epochs", 1e30))
-    scheduler = ParetoScheduler(ledger, ParetoStopping(racing=3))
+    scheduler = ParetoOverLedger(ledger, ParetoStopping(racing=3))
     results, started = 0, time.perf_counter()
     for _ in range(500):
         config, history = made_up(draw)
