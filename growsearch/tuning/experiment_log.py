@@ -1,7 +1,7 @@
 """A file of events in the folder of an experiment of Tune, which survives with the experiment."""
 
 import json
-from typing import Any, TextIO
+from typing import Any
 
 from ray.tune.experiment import Trial
 
@@ -26,15 +26,16 @@ class ExperimentLog:
                 break
         header = {"writer": name}
         self.earlier = lines[1:] if lines[:1] == [header] else []
-        self._file: TextIO = stored.replace()
-        for line in (header, *self.earlier):
-            self._write(line)
-        self._file.flush()
+        self._path = stored.local
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text("".join(map(_line, [header, *self.earlier])), encoding="utf-8")
 
     def write(self, event: str, **values: Any) -> None:
         """Add an event, of plain values."""
-        self._write({"event": event, **values})
-        self._file.flush()
+        # Tune does not tell schedulers when to close a file
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line({"event": event, **values}))
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
+
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(values) + "\n"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.result import AUTO_RESULT_KEYS
@@ -115,7 +115,7 @@ class StoredFile:
     """A file in the folder of a trial's experiment.
 
     Tune copies its folder on the driver to the experiment's storage with each snapshot of its own
-    state. `read` reads the copy, and `replace` begins the file on the driver anew.
+    state. `read` reads the copy.
     """
 
     def __init__(self, trial: Trial, name: str) -> None:
@@ -132,11 +132,10 @@ class StoredFile:
         except FileNotFoundError:
             return ""
 
-    def replace(self) -> TextIO:
-        """The file on the driver, empty and open for writing."""
-        folder = Path(self.storage.experiment_driver_staging_path)
-        folder.mkdir(parents=True, exist_ok=True)
-        return (folder / self.name).open("w", encoding="utf-8")
+    @property
+    def local(self) -> Path:
+        """Where the file on the driver is."""
+        return Path(self.storage.experiment_driver_staging_path, self.name)
 
 
 def last_result(trial: Trial) -> dict[str, Any]:
