@@ -133,21 +133,20 @@ def tuner(folder, space, scheduler=None, callbacks=(), trainable=GrowingTrial, *
 
 
 def recorder():
-    """A callback that keeps each trial's records."""
+    """A callback, and what it keeps: each trial's configurations and records."""
     from ray import tune
 
-    class Recorder(tune.Callback):
-        def __init__(self):
-            self.records = {}
+    kept = {}  # Tune copies the callback, but not this
 
+    class Recorder(tune.Callback):
         def on_trial_result(self, trial, result, **info):
-            known = self.records.setdefault(trial.trial_id, [])
+            known = kept.setdefault(trial.trial_id, [])
             known.append((dict(trial.config), record_among(result)))
 
-    return Recorder()
+    return Recorder(), kept
 
 
-RATES = [0.1, 0.05, 0.02, 1e-4]
+RATES = [0.1, 0.05, 0.02, 1e-4, 1e-5, 1e-6]
 
 
 @pytest.mark.slow
@@ -155,7 +154,8 @@ def test_hyperband_pauses_trials_which_go_on_to_the_records_of_undisturbed_ones(
     from ray import tune
     from ray.tune.schedulers import HyperBandScheduler
 
-    paused, seen = [], recorder()
+    """The first three trials are a bracket without pauses, the others one that is halved."""
+    paused, (callback, seen) = [], recorder()
 
     class HyperBand(HyperBandScheduler):
         def on_trial_result(self, controller, trial, result):
@@ -164,10 +164,10 @@ def test_hyperband_pauses_trials_which_go_on_to_the_records_of_undisturbed_ones(
             return decision
 
     scheduler = HyperBand(max_t=4, reduction_factor=2)
-    results = tuner(tmp_path, {"lr": tune.grid_search(RATES)}, scheduler, [seen]).fit()
+    results = tuner(tmp_path, {"lr": tune.grid_search(RATES)}, scheduler, [callback]).fit()
     assert not results.errors
-    assert paused
-    for trained in seen.records.values():
+    assert paused and any(len(seen[name]) == 4 for name in paused)
+    for trained in seen.values():
         config = TrialConfig.from_flat(trained[0][0])
         assert [r for _, r in trained] == list(Trainer(config))[: len(trained)]
 
@@ -178,15 +178,15 @@ def test_a_population_goes_on_from_checkpoints_of_its_best(ray, tmp_path):
     from ray import tune
     from ray.tune.schedulers import PopulationBasedTraining
 
-    seen = recorder()
+    callback, seen = recorder()
     scheduler = PopulationBasedTraining(
         perturbation_interval=2, hyperparam_mutations={"lr": [0.3, 0.2]},
-        resample_probability=1.0, quantile_fraction=0.25,
+        resample_probability=1.0, quantile_fraction=0.25, synch=True,
     )  # fmt: skip
-    results = tuner(tmp_path, {"lr": tune.grid_search(RATES)}, scheduler, [seen]).fit()
+    results = tuner(tmp_path, {"lr": tune.grid_search(RATES[:4])}, scheduler, [callback]).fit()
     assert not results.errors
     exploits = 0
-    for trained in seen.records.values():
+    for trained in seen.values():
         for (before, one), (after, other) in pairwise(trained):
             assert other.epoch == one.epoch + 1
             exploits += after["lr"] != before["lr"]

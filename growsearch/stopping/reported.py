@@ -117,6 +117,10 @@ class ReportedStopping:
         known = self._trials[trial]
         return known.stop if known.last and time >= known.last.time else None
 
+    def is_stopped(self, trial: str) -> bool:
+        """Whether the trial was stopped."""
+        return self._trials[trial].stop is not None
+
     def ended(self, trial: str) -> bool:
         """The trial has come to its end by itself; False if it was stopped, or has no result."""
         known = self._trials[trial]

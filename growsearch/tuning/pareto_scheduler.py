@@ -156,7 +156,7 @@ class ParetoScheduler(FIFOScheduler):
         return self._stopping
 
     def _end(self, trial: str, result: Result) -> None:
-        if trial in self.stopping.stops or not own_keys(result):
+        if self.stopping.is_stopped(trial) or not own_keys(result):
             return
         if self.stopping.is_new(trial, self.reader.time(trial, result)):
             self._tell(self.reader.read(trial, result), final=True)
