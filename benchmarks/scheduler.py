@@ -3,6 +3,7 @@
     python benchmarks/scheduler.py              # decisions and hooks: two minutes
     python benchmarks/scheduler.py --driver     # also time outside training: five minutes
     python benchmarks/scheduler.py --seeds 5    # also searches: half an hour on two quiet cores
+    python benchmarks/scheduler.py --foreign    # ParetoScheduler in your own Tune code: seconds
 
 Decisions: the time of a decision and the memory of the scheduler, by the number of trials that have
 ended. Trials have 20 epochs and made-up curves; both layers are on; trials have one cost, then two.
@@ -11,6 +12,10 @@ Hooks: the time that growsearch's hooks add to Tune's time for a result, on the 
 
 Driver: the share of two workers' time that is spent outside epochs, from the difference of two
 searches of different length; and this time for each trial of a search of many short trials.
+
+Foreign: the time that ParetoScheduler adds to Tune's time for a result, its file included, by the
+number of trials so far. No cluster runs: a made-up trial reports the same curves, with one cost,
+then two.
 
 Searches: 60 trials of search_spaces/lipgrow.py on the digits, 20 epochs each, for each seed of
 trials and draws. Each seed runs one whole search, and one with the scheduler, a store, and a budget
@@ -36,6 +41,7 @@ from typing import Any
 
 import pandas as pd
 from heading import heading
+from pyarrow.fs import LocalFileSystem
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
@@ -48,6 +54,7 @@ from growsearch.study.results import create_study, was_paid, write_trial
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget
+from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
 from growsearch.tuning.tuner import run_search
 
@@ -113,7 +120,7 @@ def hooks(folder: Path) -> None:
     draw = random.Random(0)
     ledger = Ledger(create_study(folder / "hooks", command="search"))
     budget = Budget(ledger, ("param_epochs", 1e30))
-    scheduler = ParetoScheduler(ledger, ParetoStopping(racing=3))
+    scheduler = ParetoOverLedger(ledger, ParetoStopping(racing=3))
     results, started = 0, time.perf_counter()
     for _ in range(500):
         config, history = made_up(draw)
@@ -139,6 +146,45 @@ def hooks(folder: Path) -> None:
         f"results of 500 trials; a table of {EPOCHS} epochs takes {table * 1e3:.1f} ms, and each "
         "running trial's is written every third second at most"
     )
+
+
+def foreign(folder: Path, *costs: str) -> None:
+    storage = SimpleNamespace(
+        storage_filesystem=LocalFileSystem(),
+        experiment_fs_path=str(folder / "storage"),
+        experiment_driver_staging_path=str(folder / "-".join(costs)),
+    )
+    draw, seconds, stopped = random.Random(0), [], 0
+    scheduler = ParetoScheduler(
+        metric="val_accuracy", mode="max", cost=costs, max_t=EPOCHS, time_attr="epoch",
+        rate_never_falls=costs == ("param_epochs",), best_metric=200.0,
+    )  # fmt: skip
+    marks = {100, 1_000}
+    print(f"\nParetoScheduler by {' and '.join(costs)}")
+    print("trials before  a result, mean  median  99 %  stopped")
+    for number in range(max(marks) + 1):
+        if number in marks:
+            print(
+                f"{number:13,}  {statistics.mean(seconds) * 1e3:11.3f} ms"
+                f"  {statistics.median(seconds) * 1e3:.3f} ms"
+                f"  {sorted(seconds)[int(len(seconds) * 0.99)] * 1e3:.3f} ms  {stopped:7,}"
+            )
+            seconds.clear()
+        tunes: Any = SimpleNamespace(
+            trial_id=f"{number:05d}", storage=storage, status="PENDING", last_result={}
+        )
+        scheduler.on_trial_add(None, tunes)
+        for record in made_up(draw)[1]:
+            result = record.to_dict()
+            result["seconds"] *= record.epoch
+            started = time.perf_counter()
+            decision = scheduler.on_trial_result(None, tunes, result)
+            if decision == scheduler.STOP:
+                scheduler.on_trial_complete(None, tunes, result)
+            seconds.append(time.perf_counter() - started)
+            if decision == scheduler.STOP:
+                stopped += record.epoch < EPOCHS
+                break
 
 
 def driver(folder: Path) -> None:
@@ -240,10 +286,15 @@ def volume(trials: pd.DataFrame, scale: Bounds) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--driver", action="store_true")
+    parser.add_argument("--foreign", action="store_true")
     parser.add_argument("--seeds", type=int, default=0)
     parsed = parser.parse_args()
     print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
     with tempfile.TemporaryDirectory() as folder:
+        if parsed.foreign:
+            foreign(Path(folder), "param_epochs")
+            foreign(Path(folder), "param_epochs", "seconds")
+            return
         decisions("ppe")
         decisions("ppe", "seconds")
         hooks(Path(folder))

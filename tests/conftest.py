@@ -179,7 +179,7 @@ def actors():
         with suppress(OSError):  # the process just ended
             pid, command = int(path.parent.name), path.read_bytes()
             # The command line of a trial has one of these names.
-            is_trial = b"GrowingTrial" in command or b"ResourceTrainable" in command
+            is_trial = b"AssignedTrial" in command or b"ResourceTrainable" in command
             if is_trial and parent(raylet := parent(pid)) == os.getpid():
                 found[pid] = raylet
     return found

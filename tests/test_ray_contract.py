@@ -289,6 +289,41 @@ def test_mlflows_callback_keeps_its_runs_and_its_experiment_where_we_look_for_th
     assert "self.experiment_id = " in utility, CHANGED.format("_MLflowLoggerUtil.experiment_id")
 
 
+def test_a_file_in_an_experiments_folder_on_the_driver_is_in_its_storage_at_the_end(ray, tmp_path):
+    """It is written by a scheduler, which Tune itself does not save."""
+    from ray import tune
+    from ray.tune.schedulers import FIFOScheduler
+
+    class Nothing(tune.Trainable):
+        def step(self):
+            return {"loss": {"train": 1.0}, "done": True}
+
+    class Writes(FIFOScheduler):
+        def on_trial_add(self, controller, trial):
+            self.stored = ray_private.StoredFile(trial, "events.jsonl")
+            assert self.stored.read() == ""
+            self.stored.local.parent.mkdir(parents=True, exist_ok=True)
+            self.stored.local.write_text("added\n")
+
+        def on_trial_complete(self, controller, trial, result):
+            assert ray_private.own_keys(result) == ["loss/train"], CHANGED.format(
+                "AUTO_RESULT_KEYS, or the keys of results"
+            )
+            last = ray_private.last_result(trial)
+            assert last["loss/train"] == 1.0, CHANGED.format("Trial.last_result")
+            self.completed = True
+
+    scheduler = Writes()
+    tune.Tuner(
+        tune.with_resources(Nothing, {"cpu": 1}),
+        tune_config=tune.TuneConfig(scheduler=scheduler),
+        run_config=tune.RunConfig(name="stored", storage_path=str(tmp_path), verbose=0),
+    ).fit()
+    assert scheduler.completed, CHANGED.format("whether a Tuner copies its scheduler")
+    assert scheduler.stored.read() == "added\n", CHANGED.format("Trial.storage, or its syncing")
+    assert (tmp_path / "stored/events.jsonl").is_file()
+
+
 def test_optuna_search_has_its_study_where_we_look_for_it():
     import optuna
     from ray import tune

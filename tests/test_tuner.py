@@ -24,7 +24,7 @@ from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.tuning.search_space import draw_trials, load_spaces
-from growsearch.tuning.trainable import GrowingTrial
+from growsearch.tuning.trainable import AssignedTrial
 from growsearch.tuning.trial_queue import TrialQueue
 
 SPACE = """
@@ -341,7 +341,7 @@ def test_a_trial_goes_on_with_what_auto_came_to_when_it_began(tmp_path):
     ledger.enter(begun, Report(record=record(1, precision="bfloat16", compiled=True)))
     ledger.close()
     queue = TrialQueue(Ledger.read(tmp_path))
-    queue.add_configurations([Experiment("search", GrowingTrial)])
+    queue.add_configurations([Experiment("search", AssignedTrial)])
     sent = [Assignment.from_dict(queue.next_trial().config) for _ in range(2)]
     decided = {one.name: (one.trial.precision, one.trial.compile) for one in sent}
     assert decided == {new: ("auto", "auto"), begun: ("bfloat16", "on")}

@@ -1,12 +1,12 @@
 """Decides when a trial of a search stops or pauses, by its records: safe stopping and racing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.following import Following
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
@@ -31,9 +31,6 @@ class _Followed:
 
     bound: CostBound
     epochs: int = 0
-    best_accuracy: float = -inf
-    curve: list[tuple[float, float]] = field(default_factory=list)
-    """Progress and accuracy by epoch."""
 
 
 class ParetoStopping:
@@ -61,6 +58,7 @@ class ParetoStopping:
         self.hypervolume: HypervolumeHistory | None = None
         """The hypervolume of the completed trials, by first cost and accuracy. Its cost scale is
         centred on the first completed trial."""
+        self._curves = Following(self.safe)
         self._followed: dict[str, _Followed] = {}
         self._resting: dict[str, Standing] = {}
         """The paused trials. If one continues, all its epochs are followed again."""
@@ -68,14 +66,14 @@ class ParetoStopping:
     def verdict(self, name: str, config: TrialConfig, history: History) -> Leaving | None:
         """Whether the trial stops or pauses after its last epoch, and why; None if it continues."""
         trial, last = self.follow(name, config, history), history[-1]
-        stop = self.safe.verdict(self._standing(name, trial))
+        costs = trial.bound.costs(self.costs)
+        stop = self._curves.verdict(name, costs)
         if stop is not None:
             del self._followed[name]
             return Leaving(Status.STOPPED, str(stop), self._columns(stop))
         if self.racing is None or last.reused or self.safe.is_audited(name):
             return None
         spent = trial.bound.spent(self.costs[0])
-        costs = trial.bound.costs(self.costs)
         raced = self.racing.judge(name, last.epoch, spent, costs, self._accuracy(last))
         if raced is None or not raced.pause:
             return None
@@ -92,8 +90,7 @@ class ParetoStopping:
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
         accuracy = self._accuracy(last) if last.status is Status.COMPLETED else None
-        stop = self.safe.unheeded(name)
-        self.safe.completed(name, costs, accuracy, trial.curve)
+        stop = self._curves.ended(name, costs, accuracy)
         del self._followed[name]
         if accuracy is not None:
             self._add_to_front(costs[0], accuracy)
@@ -126,10 +123,6 @@ class ParetoStopping:
         upper = self.safe.upper_accuracy(standing)
         return standing.costs[0], standing.best_accuracy if upper is None else upper
 
-    def _standing(self, name: str, trial: _Followed) -> Standing:
-        costs = trial.bound.costs(self.costs)
-        return Standing(name, trial.curve[-1][0], trial.best_accuracy, costs)
-
     def follow(self, name: str, config: TrialConfig, history: History) -> _Followed:
         """Takes note of the trial's new epochs, without a verdict."""
         self._resting.pop(name, None)
@@ -138,15 +131,16 @@ class ParetoStopping:
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
-            trial.best_accuracy = max(trial.best_accuracy, self._accuracy(record))
             progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
-            trial.curve.append((progress, self._accuracy(record)))
+            self._curves.add(name, progress, self._accuracy(record))
             trial.epochs += 1
         return trial
 
     def rest(self, name: str) -> None:
         """Takes note that the trial is paused."""
-        self._resting[name] = self._standing(name, self._followed.pop(name))
+        costs = self._followed.pop(name).bound.costs(self.costs)
+        self._resting[name] = self._curves.standing(name, costs)
+        self._curves.forget(name)
 
     def _accuracy(self, record: EpochRecord) -> float:
         return self._metric.value(getattr(record, self._metric.column))

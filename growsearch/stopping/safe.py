@@ -57,6 +57,8 @@ class Standing:
     """Best accuracy so far, percent. After growth the last one is often tens of points lower."""
     costs: tuple[float, ...]
     """Lower bounds of the final costs; -inf for an unknown bound."""
+    upper: float = math.inf
+    """An upper bound of the final accuracy that is known without calibration; inf: none is."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +142,20 @@ class Calibration:
     other trials has a score, its largest (gain - g) / s over all its epochs. With q the
     ceil((n + 1) (1 - alpha))-th smallest score, `bound` is g + q s. `bound` is None while there are
     too few trials. g and s are constant within a cell, so each trial's largest gain in each cell
-    gives its exact score under any later g and s. `most` is the largest possible accuracy. Raises
-    InputError if alpha is not between 0 and 1.
+    gives its exact score under any later g and s. `most` is the largest possible accuracy.
+    `least_scale` is the lower limit of s; None stands for a tenth of the largest s of all cells,
+    where the unit of the accuracy is not known. Raises InputError if alpha is not between 0 and 1.
     """
 
-    def __init__(self, alpha: float, most: float = 100.0) -> None:
+    def __init__(
+        self, alpha: float, most: float = 100.0, least_scale: float | None = LEAST_SCALE
+    ) -> None:
         if not 0 < alpha < 1:
             raise InputError(
                 f"alpha={alpha} must be a probability between 0 and 1; give 0.1 if one bound in "
                 "ten may be wrong"
             )
-        self.alpha, self.most = alpha, most
+        self.alpha, self.most, self.least_scale = alpha, most, least_scale
         self.bound: AccuracyBound | None = None
         self._gains = np.empty((0, CELLS))
 
@@ -173,7 +178,10 @@ class Calibration:
         if nth > n or not fits.any():
             return None
         centre = self._gains[fits].mean(axis=0)
-        scale = np.maximum(self._gains[fits].std(axis=0), LEAST_SCALE)
+        scale = self._gains[fits].std(axis=0)
+        # any positive limit keeps the guarantee; 1 where all deviations are 0
+        least = self.least_scale or scale.max() / 10 or 1.0
+        scale = np.maximum(scale, least)
         scores = ((self._gains[~fits] - centre) / scale).max(axis=1)
         quantile = np.partition(scores, nth - 1)[nth - 1]
         return AccuracyBound(tuple((centre + quantile * scale).tolist()), self.most)
@@ -187,7 +195,8 @@ class SafeStopping:
     """Decides which trials to stop; the same calls in the same order give the same decisions.
 
     A share `audit` of the trials, drawn by name and seed, always runs to its end, to calibrate the
-    bound and to check it. `upper`, if given, replaces the calibrated bound. `accuracy` is the name
+    bound and to check it. `upper`, if given, replaces the calibrated bound. With an `alpha` of None
+    nothing is calibrated: only bounds that are known otherwise stop a trial. `accuracy` is the name
     of the accuracy in messages. `most` is its maximum: 100 for percent, 0 for a negated loss.
     Raises InputError if alpha is not between 0 and 1, delta is negative or infinite, or audit is
     not from 0 to 1.
@@ -196,13 +205,14 @@ class SafeStopping:
     def __init__(
         self,
         *,
-        alpha: float = 0.1,
+        alpha: float | None = 0.1,
         delta: float = 0.0,
         audit: float = 0.1,
         seed: int = 0,
         accuracy: str = "accuracy",
         most: float = 100.0,
         upper: Callable[[Standing], float] | None = None,
+        least_scale: float | None = LEAST_SCALE,
     ) -> None:
         if not 0 <= delta < math.inf:
             raise InputError(
@@ -213,7 +223,7 @@ class SafeStopping:
         self.delta, self.audit, self.seed, self.upper = delta, audit, seed, upper
         self.front = Front()
         self.accuracy = accuracy
-        self.calibration = Calibration(alpha, most)
+        self.calibration = Calibration(alpha, most, least_scale) if alpha is not None else None
         self.judged = 0
         """Number of audited trials that have ended and would have been stopped."""
         self.false_stops = 0
@@ -247,15 +257,18 @@ class SafeStopping:
         return self._unheeded.get(trial)
 
     def upper_accuracy(self, standing: Standing) -> float | None:
-        """The upper bound of the trial's final accuracy; None while too few trials calibrate it."""
+        """The upper bound of the trial's final accuracy; None while there is none."""
         if self.upper is not None:
             return self.upper(standing)
-        if self.calibration.bound is None:
-            return None
+        known = standing.upper if standing.upper < math.inf else None
+        if self.calibration is None or self.calibration.bound is None:
+            return known
+        if standing.best_accuracy == -math.inf:  # not one accuracy was a number
+            return known
         # A trial keeps its first bound, wrong with probability alpha; of several bounds one would
         # be wrong more often.
         bound = self._bounds.setdefault(standing.trial, self.calibration.bound)
-        return bound.upper(standing.progress, standing.best_accuracy)
+        return min(bound.upper(standing.progress, standing.best_accuracy), standing.upper)
 
     def completed(
         self,
@@ -277,6 +290,7 @@ class SafeStopping:
             self.false_stops += accuracy > stop.dominated_by.accuracy + stop.delta
         if math.isnan(accuracy):
             return
-        if self.calibration.bound is None or self.is_audited(trial):
-            self.calibration.learn(curve, accuracy)
+        calibration = self.calibration
+        if calibration and (calibration.bound is None or self.is_audited(trial)):
+            calibration.learn(curve, accuracy)
         self.front.add(Completed(trial, costs, accuracy))

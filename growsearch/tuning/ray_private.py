@@ -5,12 +5,14 @@ pyproject.toml admits the versions for which it has run.
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from ray.tune.experiment import Experiment, Trial
+from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
@@ -26,6 +28,7 @@ from ray.tune.search.sample import (
     Uniform,
 )
 from ray.tune.search.variant_generator import generate_variants
+from ray.tune.utils import flatten_dict
 
 if TYPE_CHECKING:
     import optuna
@@ -43,13 +46,16 @@ __all__ = [
     "Population",
     "Quantized",
     "ScheduledTrial",
+    "StoredFile",
     "Uniform",
     "controller_without_trials",
     "error_text",
     "generate_variants",
+    "last_result",
     "mlflow_experiment_id",
     "mlflow_run_id",
     "optuna_study",
+    "own_keys",
 ]
 
 
@@ -103,6 +109,48 @@ def error_text(trial: Trial) -> str | None:
     if trial.run_metadata.error_filename is None:
         return None
     return Path(trial.error_file).read_text()
+
+
+class StoredFile:
+    """A file in the folder of a trial's experiment.
+
+    Tune copies its folder on the driver to the experiment's storage with each snapshot of its own
+    state. `read` reads the copy.
+    """
+
+    def __init__(self, trial: Trial, name: str) -> None:
+        assert trial.storage, "an experiment that runs has a storage"
+        self.storage, self.name = trial.storage, name
+
+    def read(self) -> str:
+        """The text of the copy; empty if there is none."""
+        files = self.storage.storage_filesystem
+        path = Path(self.storage.experiment_fs_path, self.name).as_posix()
+        try:
+            with files.open_input_stream(path) as stream:
+                return bytes(stream.readall()).decode()
+        except FileNotFoundError:
+            return ""
+
+    @property
+    def local(self) -> Path:
+        """Where the file on the driver is."""
+        return Path(self.storage.experiment_driver_staging_path, self.name)
+
+
+def last_result(trial: Trial) -> dict[str, Any]:
+    """The trial's last result as schedulers read results; empty if there was none."""
+    return dict(flatten_dict(trial.last_result or {}))
+
+
+_TUNES_KEYS = {*AUTO_RESULT_KEYS, "done", "trial_id", "experiment_tag", "should_checkpoint"}
+
+
+def own_keys(result: Mapping[str, Any]) -> list[str]:
+    """The keys of a result that its trainable has put there, not Tune."""
+    return [
+        key for key in result if key not in _TUNES_KEYS and not key.startswith(("config/", "__"))
+    ]
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def _run(
 ) -> SearchEnd:  # fmt: skip
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
-    from growsearch.tuning.trainable import GrowingTrial
+    from growsearch.tuning.trainable import AssignedTrial
     from growsearch.tuning.trial_log import TrialLog
     from growsearch.tuning.trial_queue import TrialQueue
 
@@ -242,7 +242,7 @@ def _run(
     notes = dict.fromkeys(note for t in ledger.trials.values() for note in t.config.notes)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(GrowingTrial, datasets=shared_datasets(expected)), resources
+            tune.with_parameters(AssignedTrial, datasets=shared_datasets(expected)), resources
         ),
         tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(

@@ -82,7 +82,7 @@ def _sent(pinned: Tensor, device: torch.device) -> Tensor:
 
 
 def _allowed(device: torch.device) -> int:
-    """Bytes of the GPU's memory that this process may still take; GrowingTrial sets its share."""
+    """Bytes of the GPU's memory that this process may still take; Ray's trials set their share."""
     free, total = torch.cuda.mem_get_info(device)
     share = torch.cuda.get_per_process_memory_fraction()  # takes no device without a number
     return min(free, int(share * total))

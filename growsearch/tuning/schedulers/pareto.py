@@ -55,10 +55,10 @@ class Pareto(StoppingScheduler):
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
     ) -> "TrialScheduler":
-        from growsearch.tuning.pareto_scheduler import ParetoScheduler
+        from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 
         assert judge is not None
-        return ParetoScheduler(queue.ledger, judge)
+        return ParetoOverLedger(queue.ledger, judge)
 
     def resume(self, judge: "ParetoStopping | None") -> Resume | None:
         return judge.next_to_resume if judge is not None and judge.racing else None

@@ -12,7 +12,7 @@ from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.results import create_study
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
-from growsearch.tuning.pareto_scheduler import ParetoScheduler
+from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 
 WORKERS = 3
 
@@ -28,7 +28,7 @@ def decisions(trials, folder, kill_after=()):
     ledger = Ledger(folder)
     for config, _ in trials:
         ledger.add(config)
-    scheduler = ParetoScheduler(ledger, ParetoStopping(alpha=0.2, audit=0.3, racing=2))
+    scheduler = ParetoOverLedger(ledger, ParetoStopping(alpha=0.2, audit=0.3, racing=2))
     waiting, running, left, results = list(ledger.trials), [], [], 0
     while True:
         while len(running) < WORKERS:
@@ -46,7 +46,7 @@ def decisions(trials, folder, kill_after=()):
                     file.write('{"trial": "0')  # an incomplete line
                 ledger = Ledger.read(folder)
                 judge = ParetoStopping(alpha=0.2, audit=0.3, racing=2)
-                scheduler = ParetoScheduler(ledger, judge)
+                scheduler = ParetoOverLedger(ledger, judge)
                 assert {t.name for t in ledger.with_status(Status.RUNNING, Status.WAITING)} <= {
                     *running,
                     *waiting,

@@ -1,0 +1,35 @@
+"""The examples of growsearch in a user's own Tune code, as programs of their own."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+EXAMPLES = sorted((ROOT / "examples").glob("tune_*.py"))
+
+
+def test_each_is_short():
+    assert EXAMPLES
+    assert all(len(path.read_text().splitlines()) < 40 for path in EXAMPLES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("tune_growing", r"rtol 1\.\d+: 4 epochs, [\d.]+ %, [\d,]+ PPE"),
+        ("tune_foreign", r"trial \w+: accuracy 0\.\d+ for [\d,]+"),
+    ],
+)
+def test_it_runs_and_prints_what_it_found(name, line, tmp_path):
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | home
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / f"examples/{name}.py")], env=environment, cwd=tmp_path,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert re.search(line, ran.stdout), ran.stdout[-2000:]
