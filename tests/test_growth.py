@@ -21,7 +21,7 @@ def trainer(small):
 
 
 def grown(trainer, architecture="4-4-4"):
-    return grow(trainer.state, Architecture(architecture), trainer.config, trainer.dataset, epoch=1)
+    return grow(trainer.state, Architecture(architecture), trainer.task, epoch=1)
 
 
 def test_every_parameter_of_the_grown_network_is_in_the_optimizer_once(trainer):
