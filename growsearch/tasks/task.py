@@ -249,6 +249,13 @@ class Task(Component, ABC):
         """Reads the data; InputError if they are not there or do not fit the trial."""
         _ = self.loaded
 
+    def check(self) -> None:
+        """InputError for what cannot work, as far as a first look at the task tells."""
+        from growsearch.tasks.first_look import first_look
+
+        self.prepare()
+        first_look(self)
+
     def score(self, model: "nn.Module", batch: Any) -> "tuple[Tensor, Tensor | None]":
         """The mean loss, and how many examples are right, where accuracy means something."""
         from growsearch.tasks.scores import classified

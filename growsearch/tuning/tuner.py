@@ -177,6 +177,8 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
         log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
+    for config in drawn:
+        config.check_reads(metric_of(options.metric))
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -190,7 +192,7 @@ def _check_data(drawn: list[TrialConfig]) -> None:
         for config in drawn
     }
     for config in different.values():
-        config.task.prepare()
+        config.task.check()
 
 
 def _run(
