@@ -18,7 +18,8 @@ from growsearch.trial.errors import InputError
 
 def initialize(old, grown, config, epoch):
     sources = inherit.block_sources(old.architecture, grown.architecture, config)
-    inherit.initialize(old, grown, sources, old.architecture, config, epoch)
+    names = inherit.OldNames(sources, config.task.stacks, old, grown)
+    inherit.initialize(old, grown, sources, names, old.architecture, config, epoch)
 
 
 def test_doubling_puts_a_clone_beside_every_block_but_the_first(paper):
