@@ -231,6 +231,15 @@ class Task(Component, ABC):
         """What errors call the model."""
         return f"task {self.name!r}"
 
+    def check_stacks(self) -> None:
+        """InputError unless `stacks` are names."""
+        if isinstance(self.stacks, str) or not self.stacks:
+            given = (self.stacks,) if self.stacks else ("transformer.h",)
+            raise InputError(
+                f"stacks of {self.label} are {self.stacks!r}; name at least one list of blocks in "
+                f"a tuple, like stacks = {given!r}"
+            )
+
     def checked(self, name: str, given: str) -> Architecture:
         """The architecture `given` as option `name`; InputError if it has other stacks."""
         architecture, stacks = Architecture(given), len(self.stacks)

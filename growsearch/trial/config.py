@@ -127,6 +127,7 @@ class TrialConfig(TrialOptions):
         for kind in ("dataset", "network"):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
+        self.task.check_stacks()
         suggested = self.task.proposed().get("policy")
         self._set("policy", _made("policy", known("policy") or suggested, merged))
         self.check_reads(self.policy)
