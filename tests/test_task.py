@@ -55,7 +55,7 @@ class Residual(nn.Module):
         self.norm.weight.zero_()
         self.norm.bias.zero_()
 
-    def scale_residual(self, step: float, statistics: bool = True) -> None:
+    def scale_residual(self, step: float) -> None:
         self.norm.weight.mul_(step)
         self.norm.bias.mul_(step)
 
@@ -773,6 +773,21 @@ def test_a_mistake_in_a_task_is_told_in_a_line(fault):
     faulty(**members)
     with told(InputError, *parts):
         list(Trainer(trial("faulty")))
+
+
+@pytest.mark.parametrize(
+    ("initializer", "method"),
+    [("zero", "silence_residual"), ("clone", "scale_residual"), ("uniform", "last_normalization")],
+)
+def test_blocks_without_what_an_initializer_of_residuals_calls_are_told(initializer, method):
+    class Plain(MLP):
+        def __init__(self, depth):
+            super().__init__(depth, 0.0)
+            self.blocks = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(depth))
+
+    faulty(build=lambda self, architecture: Plain(architecture.blocks[0]))
+    with told(InputError, f"'{initializer}' needs {method}", "Linear in 'blocks'", "'default'"):
+        Trainer(trial("faulty", initializer=initializer))
 
 
 def test_a_task_that_lacks_what_it_must_define_is_not_registered():
