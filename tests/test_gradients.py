@@ -223,7 +223,7 @@ def test_the_check_changes_nothing_and_a_fault_is_told_once(network, batch, faul
             assert torch.equal(a, b)
     (warning,) = caplog.messages
     assert re.search(told, warning)
-    assert warning.startswith("a training step of 8 images ") and warning.endswith(WITHOUT)
+    assert warning.startswith("a training step of 8 examples ") and warning.endswith(WITHOUT)
 
 
 def test_an_honest_replay_passes_the_check_on_a_network_that_has_diverged(network, batch, caplog):
