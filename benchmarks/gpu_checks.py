@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from growsearch.machine.compiling import can_compile
 from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.task import Task
 from growsearch.trainer import Trainer
 from growsearch.training.auto_precision import auto_precision
 from growsearch.training.gradients import (
@@ -69,9 +70,9 @@ def graphs(bench: Bench) -> None:
 class _Repeated(ReplayedGradients):
     """Computes anew into the tensors that were written when it was recorded, as a graph does."""
 
-    def __call__(self, network: nn.Module, batch: Any, precision: str) -> Results:
+    def __call__(self, task: Task, network: nn.Module, batch: Any) -> Results:
         self.record = _repeating(network)
-        return super().__call__(network, batch, precision)
+        return super().__call__(task, network, batch)
 
 
 def _repeating(network: nn.Module) -> Record:
@@ -96,10 +97,11 @@ def _steps(config: TrialConfig, dataset: Dataset, gradients: Gradients) -> dict[
     trainer = Trainer(config, dataset=dataset)
     network, found = trainer.state.network.train(), {}
     for epoch in (1, 2):
-        batches = trainer.dataset.training_batches(config.batch_size, config.seed, epoch)
+        batches = trainer.task.dataset.training_batches(config.batch_size, config.seed, epoch)
         for k, batch in enumerate(batches):
-            loss, logits = gradients(network, batch, config.precision)
-            found |= {f"loss {epoch}.{k}": loss.clone(), f"logits {epoch}.{k}": logits.clone()}
+            loss, correct = gradients(trainer.task, network, batch)
+            assert correct is not None
+            found |= {f"loss {epoch}.{k}": loss.clone(), f"correct {epoch}.{k}": correct.clone()}
             trainer.state.optimizer.step()
     return found | network.state_dict()
 

@@ -28,8 +28,8 @@ def streamed(bench: Bench) -> None:
             dataset = images_of(bench, channels, crop=2)
             host = OnHost(dataset.train, dataset.val, dataset.test, dataset.spec)
             resident, sent = (Trainer(trial(bench), dataset=d) for d in (dataset, host))
-            assert isinstance(sent.dataset.train, HostImages)
-            assert sent.dataset.train.home.type == "cpu"
+            assert isinstance(sent.task.dataset.train, HostImages)
+            assert sent.task.dataset.train.home.type == "cpu"
             same_records("records", list(sent), list(resident))
             bench.tell(what, "equal records")
     if not bench.on_gpu:

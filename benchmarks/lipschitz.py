@@ -14,9 +14,9 @@ import time
 from statistics import median
 
 import torch
-from growsearch.growth.lipschitz import lipschitz_constants
 from heading import heading
 
+from growsearch.tasks.images.lipschitz import lipschitz_constants
 from growsearch.tasks.images.networks import GrowableNetwork, build_network
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture

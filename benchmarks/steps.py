@@ -34,7 +34,7 @@ def own_epoch(config: TrialConfig, dataset: Dataset | None = None) -> tuple[Run,
     trainer, steps = Trainer(config, dataset=dataset), Rates(LR, config.weight_decay)
 
     def run() -> None:
-        train_epoch(trainer.state, steps, trainer.config, trainer.dataset)
+        train_epoch(trainer.state, steps, trainer.task)
 
     return run, trainer
 
@@ -42,12 +42,12 @@ def own_epoch(config: TrialConfig, dataset: Dataset | None = None) -> tuple[Run,
 def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Run:
     """As many steps of the trainer's network on one batch that lies ready."""
     network = copy.deepcopy(trainer.state.network).train()
-    optimizer = new_optimizer(trainer.config, network)
-    batch = next(trainer.dataset.training_batches(trainer.config.batch_size, seed=0, epoch=1))
+    optimizer = new_optimizer(trainer.task, network)
+    batch = next(trainer.task.dataset.training_batches(trainer.config.batch_size, seed=0, epoch=1))
     images = batch.images.contiguous(memory_format=torch.channels_last)
 
     def step() -> tuple[Tensor, Tensor]:
-        with autocast(trainer.config.precision, trainer.device):
+        with autocast(trainer.config.precision, trainer.task.device):
             logits = network(images)
         loss = F.cross_entropy(logits, batch.labels)
         optimizer.zero_grad()
@@ -56,7 +56,7 @@ def bare_steps(trainer: Trainer, batches: int, deterministic: bool = True) -> Ru
         return loss.detach(), logits.detach()
 
     loss, launch, held = torch.zeros(()), step, step
-    if trainer.device.type == "cuda":
+    if trainer.task.device.type == "cuda":
         torch.backends.cudnn.deterministic = deterministic
         torch.backends.cudnn.benchmark = not deterministic
         try:
@@ -165,4 +165,4 @@ def _rate(
         run()
         epochs, took = epochs + 1, time.perf_counter() - started
     torch.set_num_threads(threads)
-    return epochs * len(trainer.dataset.train) / took
+    return epochs * len(trainer.task.dataset.train) / took

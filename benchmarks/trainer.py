@@ -78,7 +78,7 @@ class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
 
 def usual_loop(trainer: Trainer) -> Run:
     """A function that trains an epoch on the same images with the loop of common tutorials."""
-    dataset, device = trainer.dataset, trainer.device
+    dataset, device = trainer.task.dataset, trainer.task.device
     transform = transforms.Compose([
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),

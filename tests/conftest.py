@@ -88,6 +88,11 @@ def small() -> dict:
     }  # fmt: skip
 
 
+def task_of(config: TrialConfig):
+    """The trial's task on the processor."""
+    return config.task.on(torch.device("cpu"))
+
+
 def record(epoch: int = 1, **changes: object) -> EpochRecord:
     values = {
         "epoch": epoch, "phase": "training", "architecture": "2-2-2", "parameters": 100,

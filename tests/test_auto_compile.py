@@ -6,9 +6,8 @@ import sys
 from dataclasses import replace
 
 import pytest
-import torch
+from conftest import task_of
 
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.trainer import Trainer
 from growsearch.training import auto_compile
 from growsearch.trial.config import TrialConfig
@@ -35,8 +34,7 @@ def config():
 
 
 def decided(config: TrialConfig) -> str:
-    dataset = load_trial_dataset(config)
-    return auto_compile.auto_compile(config, dataset, torch.device("cpu"))
+    return auto_compile.auto_compile(task_of(config))
 
 
 def remembered(cache, what):

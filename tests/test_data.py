@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 import scipy.ndimage
 import torch
+from conftest import task_of
 from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_datasets
@@ -27,7 +28,7 @@ from growsearch.tasks.images import mnist as idx
 from growsearch.tasks.images.augmentation import rotated
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.images import Images
-from growsearch.tasks.images.loading import load_dataset, load_trial_dataset
+from growsearch.tasks.images.loading import load_dataset
 from growsearch.tasks.images.mnist import has_idx_files, read_idx
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.components import component, components
@@ -525,17 +526,17 @@ def test_padding_puts_images_in_the_middle_of_black_ones():
     """MNIST's 28x28 pixels become AutoGrow's 32x32; an odd pixel of padding is right or below."""
     digits = load_dataset("digits")
     for size, top in ((12, 2), (13, 2)):
-        padded = load_trial_dataset(TrialConfig(image_size=size))
+        padded = task_of(TrialConfig(image_size=size)).dataset
         assert padded.image_shape == (1, size, size)
         for one, two in ((digits.train, padded.train), (digits.test, padded.test)):
             assert torch.equal(two.images[:, :, top : top + 8, top : top + 8], one.images)
             assert two.images.sum() == one.images.sum()
     with pytest.raises(InputError, match="image_size=7 is less than the images' 8x8"):
-        load_trial_dataset(TrialConfig(image_size=7))
+        task_of(TrialConfig(image_size=7)).prepare()
 
 
 def test_a_share_of_the_images_is_a_class_balanced_subset():
-    quarter = load_trial_dataset(TrialConfig(train_fraction=0.25))
+    quarter = task_of(TrialConfig(train_fraction=0.25)).dataset
     assert len(quarter.train) == round(0.25 * 1197)
     counts = quarter.train.labels.bincount()
     assert counts.max() - counts.min() <= 1
@@ -556,7 +557,7 @@ def test_a_split_is_the_same_whatever_was_drawn_before(written, split):
 def test_a_trial_and_a_search_take_the_split_that_is_asked_for(tmp_path, monkeypatch):
     _, test = write_mnist(tmp_path / "data", monkeypatch)
     config = TrialConfig(dataset="mnist", data_dir=str(tmp_path / "data"), split="paper")
-    assert torch.equal(Trainer(config).dataset.val.images.cpu(), test.images[:10])
+    assert torch.equal(Trainer(config).task.dataset.val.images.cpu(), test.images[:10])
     with pytest.raises(
         InputError, match=r"'paper' validates on .* digits has none; choose split 'clean'"
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import RECORD, plain, run
+from conftest import RECORD, plain, run, task_of
 from image_folders import dataset_of, epoch_of, evaluated, use_workers, write
 from PIL import Image
 from torchvision.transforms import CenterCrop, Resize
@@ -18,7 +18,6 @@ from torchvision.transforms import CenterCrop, Resize
 from growsearch import Trainer, TrialConfig
 from growsearch.tasks.images import decode as decoding
 from growsearch.tasks.images.decode import Decoding
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
 
@@ -177,7 +176,7 @@ def test_they_are_not_padded(of_256):
         network="basic4resnet-imagenet",
     )  # fmt: skip
     with pytest.raises(InputError, match=r"image_size=256 pads small .* leave it out$"):
-        load_trial_dataset(config)
+        task_of(config).prepare()
 
 
 def cut(path: Path, size: int = -1) -> None:

@@ -9,7 +9,7 @@ import re
 
 import pytest
 import torch
-from conftest import first_quick
+from conftest import first_quick, task_of
 
 from growsearch.tasks.images.images import Images
 from growsearch.tasks.images.networks import build_network
@@ -20,6 +20,7 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 
+TASK = task_of(TrialConfig(precision="float32"))
 WITHOUT = "training goes on without graphs"
 
 
@@ -36,7 +37,7 @@ def stand_in(network, others):
         def replay():
             for tensors in others:
                 for tensor in tensors:
-                    tensor.fill_(torch.nan)
+                    tensor.fill_(torch.nan if tensor.is_floating_point() else -1)
             for mine, new in zip(results, work(), strict=True):
                 mine.copy_(new)
             for parameter, mine in zip(network.parameters(), written, strict=True):
@@ -55,9 +56,9 @@ class StandIn(ReplayedGradients):
         super().__init__()
         self.memory, self.fault = [], fault
 
-    def __call__(self, network, batch, precision):
+    def __call__(self, task, network, batch):
         self.record = self.fault(network, stand_in(network, self.memory))
-        return super().__call__(network, batch, precision)
+        return super().__call__(task, network, batch)
 
 
 def also(change):
@@ -136,8 +137,8 @@ FAULTS = {
     "a statistic": (also(lambda n, _: next_float(n.stem[1].running_mean)), "stem.1.running_mean"),
     "a count": (also(lambda n, _: n.stem[1].num_batches_tracked.add_(1)), "tracked the .* by 1\\)"),
     "the loss": (also(lambda _, results: next_float(results[0])), "loss the most"),
-    "a logit": (also(lambda _, results: next_float(results[1])), "logits the most"),
-    "not a number": (also(lambda _, results: results[1].fill_(math.nan)), "logits .* by inf"),
+    "the score": (also(lambda _, results: results[1].add_(1)), "correct the most, by 1\\)"),
+    "not a number": (also(lambda _, results: results[0].fill_(math.nan)), "loss .* by inf"),
     "stale": (stale, "tensors differ"),
     "deaf": (deaf, "tensors differ"),
     "refused": (
@@ -158,17 +159,17 @@ ON_GPU = pytest.param(
 @pytest.mark.parametrize("device", ["cpu", ON_GPU])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_replayed_steps_train_like_those_computed_as_they_come(small, device, precision):
-    """Compares weights, statistics, losses and logits; batches have 128 and 72 images."""
+    """Compares weights, statistics, losses and scores; batches have 128 and 72 images."""
     states, results = [], []
     for gradients in (eager_gradients, StandIn() if device == "cpu" else ReplayedGradients()):
         trainer = Trainer(TrialConfig(**small, device=device, precision=precision))
         state, seen = trainer.state, []
         state.network.train()
         for epoch in (1, 2, 3):
-            for batch in trainer.dataset.training_batches(128, seed=0, epoch=epoch):
-                loss, logits = gradients(state.network, batch, precision)
+            for batch in trainer.task.dataset.training_batches(128, seed=0, epoch=epoch):
+                loss, correct = gradients(trainer.task, state.network, batch)
                 state.optimizer.step()
-                seen += [loss.clone(), logits.clone()]
+                seen += [loss.clone(), correct.clone()]
         states.append(state)
         results.append(seen)
     assert len(results[0]) == 3 * 2 * 2
@@ -195,7 +196,7 @@ def test_a_trial_whose_steps_are_replayed_has_the_same_records(small, initialize
 
 def step_of(network, batch, gradients):
     """Copies of all that a step has written, and of the weights."""
-    results = gradients(network, batch, "float32")
+    results = gradients(TASK, network, batch)
     written = [*results, *network.parameters(), *network.buffers()]
     return [t.detach().clone() for t in written] + [p.grad.clone() for p in network.parameters()]
 
@@ -222,14 +223,14 @@ def test_the_check_changes_nothing_and_a_fault_is_told_once(network, batch, faul
             assert torch.equal(a, b)
     (warning,) = caplog.messages
     assert re.search(told, warning)
-    assert warning.startswith("a training step of 8 images ") and warning.endswith(WITHOUT)
+    assert warning.startswith("a training step of 8 examples ") and warning.endswith(WITHOUT)
 
 
 def test_an_honest_replay_passes_the_check_on_a_network_that_has_diverged(network, batch, caplog):
     with torch.no_grad():
         network.classifier.bias.fill_(math.nan)
     gradients = StandIn()
-    loss, _ = gradients(network, batch, "float32")
+    loss, _ = gradients(TASK, network, batch)
     assert loss.isnan()
     assert (gradients.refusal, caplog.messages) == (None, [])
 
@@ -258,7 +259,7 @@ def test_a_step_that_is_itself_beyond_memory_raises_and_nothing_is_recorded(batc
 
     gradients = ReplayedGradients(record)
     with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
-        gradients(TooLarge(), batch, "float32")
+        gradients(TASK, TooLarge(), batch)
     assert (gradients.refusal, caplog.messages) == (None, [])
 
 
@@ -272,7 +273,7 @@ def test_a_recorded_step_of_every_family_passes_the_check(family, device, caplog
     draw = torch.Generator().manual_seed(0)
     images, labels = torch.randn(8, 3, 16, 16, generator=draw), torch.arange(8)
     gradients = StandIn() if device == "cpu" else ReplayedGradients()
-    gradients(network, Images(images.to(device), labels.to(device)), "float32")
+    gradients(TASK, network, Images(images.to(device), labels.to(device)))
     assert caplog.messages == []
 
 

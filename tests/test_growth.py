@@ -21,7 +21,7 @@ def trainer(small):
 
 
 def grown(trainer, architecture="4-4-4"):
-    return grow(trainer.state, Architecture(architecture), trainer.config, trainer.dataset, epoch=1)
+    return grow(trainer.state, Architecture(architecture), trainer.task, epoch=1)
 
 
 def test_every_parameter_of_the_grown_network_is_in_the_optimizer_once(trainer):
@@ -70,7 +70,7 @@ def test_the_old_network_is_freed_when_a_trial_has_grown(small):
 
 def test_a_seed_of_one_block_cannot_be_cloned(small):
     trainer = Trainer(TrialConfig(policy="fixed", growth_epochs=1, epochs=2, train_size=100))
-    trainer.state.network.architecture = Architecture("1-1-1")
+    trainer.state.architecture = Architecture("1-1-1")
     with pytest.raises(InputError, match="start from at least 2 blocks"):
         grown(trainer, "2-2-2")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import task_of
 from image_folders import colour, dataset_of, epoch_of, evaluated, use_workers, write
 from PIL import Image
 from scipy.stats import ks_2samp
@@ -19,7 +20,7 @@ from growsearch.tasks.images import loading
 from growsearch.tasks.images import streamed as pictures
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.encoded import ImageFiles
-from growsearch.tasks.images.loading import load_dataset, load_trial_dataset
+from growsearch.tasks.images.loading import load_dataset
 from growsearch.tasks.images.streamed import ATTEMPTS, random_box
 from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
@@ -264,14 +265,14 @@ def test_a_worker_has_work_and_one_core_is_left(monkeypatch):
 
 def test_a_part_of_the_images_is_balanced_and_drawn_from_the_seed(folder):
     options = {"dataset": "imagenet", "data_dir": str(folder), "network": "basic4resnet-imagenet"}
-    half = load_trial_dataset(TrialConfig(**options, train_fraction=0.5, policy="none"))
+    half = task_of(TrialConfig(**options, train_fraction=0.5, policy="none")).dataset
     assert half.train.labels.tolist() == [0, 0, 1, 1]
     five = [dataset_of(folder, "clean").subset(5, seed).train for seed in (0, 0, 1, 2, 3)]
     assert files(five[0]) == files(five[1])
     assert len({tuple(files(split)) for split in five}) > 1
     assert set(files(five[0])) <= set(files(dataset_of(folder, "clean").train))
     with pytest.raises(InputError, match=r"image_size=256 pads small .* leave it out$"):
-        load_trial_dataset(TrialConfig(**options, image_size=256, policy="none"))
+        task_of(TrialConfig(**options, image_size=256, policy="none")).prepare()
 
 
 def test_a_data_dir_is_needed_and_must_be_a_folder(tmp_path):

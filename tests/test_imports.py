@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 PACKAGES = [
-    "trial", "schedules", "policies", "machine", "tasks", "growth", "training", "epochs",
+    "trial", "schedules", "policies", "machine", "growth", "tasks", "training", "epochs",
     "stopping", "trainer", "study", "search", "tuning", "cli", "__main__",
 ]  # fmt: skip
 """The packages; each imports only those listed before it."""

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch.growth.inherit import initialize
+from growsearch.growth import inherit
 from growsearch.growth.initializers.clone import clone_sources
 from growsearch.growth.new_blocks import kept_sources
 from growsearch.tasks.images.blocks import BasicBlock, StepSize
@@ -14,6 +14,12 @@ from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+
+
+def initialize(old, grown, config, epoch):
+    sources = inherit.block_sources(old.architecture, grown.architecture, config)
+    names = inherit.OldNames(sources, config.task.stacks, old, grown)
+    inherit.initialize(old, grown, sources, names, old.architecture, config, epoch)
 
 
 def test_doubling_puts_a_clone_beside_every_block_but_the_first(paper):
@@ -49,7 +55,7 @@ def trained(request):
     )  # fmt: skip
     trainer = Trainer(config)
     list(trainer)
-    images = next(trainer.dataset.evaluation_batches(trainer.dataset.val, 300)).images
+    images = next(trainer.task.dataset.evaluation_batches(trainer.task.dataset.val, 300)).images
     return trainer.state.network, images
 
 

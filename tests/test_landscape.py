@@ -78,7 +78,7 @@ def flat(direction: dict[str, torch.Tensor]) -> np.ndarray:
 def by_hand(state: Path, images: int, moves=lambda name: 0) -> float:
     """The training loss of one batch, computed with the network changed in place."""
     trainer = Trainer.load(state)
-    network, dataset = trainer.state.network.train(), trainer.dataset.subset(images, seed=0)
+    network, dataset = trainer.state.network.train(), trainer.task.dataset.subset(images, seed=0)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter += moves(name)

@@ -5,7 +5,6 @@ from statistics import fmean
 import numpy as np
 import pytest
 import torch
-from growsearch.growth.lipschitz import lipschitz_constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, svds
@@ -13,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from growsearch.tasks.images.blocks import Block, PlainBlock, StepSize
+from growsearch.tasks.images.lipschitz import lipschitz_constants
 from growsearch.tasks.images.networks import GrowableNetwork, build_network
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
@@ -332,9 +332,7 @@ def test_convolutions_on_larger_images_agree_with_an_independent_solver_after_gr
 
     trainer = Trainer(TrialConfig(policy="fixed", growth_epochs=1, epochs=2, train_size=200))
     next(trainer)
-    state = grow(
-        trainer.state, Architecture("8-8-8"), trainer.config, trainer.dataset, epoch=1
-    )  # fmt: skip
+    state = grow(trainer.state, Architecture("8-8-8"), trainer.task, epoch=1)
     size, vectors = 28, {}
     ours = lipschitz_constants(state.network, (size, size), vectors).by_layer
     for i, j in ((0, 0), (0, 7), (1, 0), (2, 5)):

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from growsearch.tasks.images.costs import count_macs, count_parameters
+from growsearch.tasks.images.costs import count_macs
 from growsearch.tasks.images.networks import build_network
+from growsearch.tasks.scores import count_parameters
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 

@@ -3,11 +3,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from growsearch.growth.lipschitz import lipschitz_constants
 from torch.nn import functional as F
 
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.precision import check_precision
+from growsearch.tasks.images.lipschitz import lipschitz_constants
 from growsearch.trainer import Trainer
 from growsearch.training.auto_precision import VARIABLE, auto_precision, bfloat16_speedup
 from growsearch.trial.config import TrialConfig
@@ -51,7 +51,7 @@ def test_a_bfloat16_epoch_is_torchs_autocast_over_float32_weights():
     reference = copy.deepcopy(trainer.state.network).train()
     next(trainer)
     sgd = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
-    for batch in trainer.dataset.training_batches(128, seed=0, epoch=1):
+    for batch in trainer.task.dataset.training_batches(128, seed=0, epoch=1):
         with torch.autocast("cpu", torch.bfloat16):
             features = reference.features(batch.images)
         assert features.dtype == torch.bfloat16
@@ -79,7 +79,7 @@ def test_what_is_kept_of_a_bfloat16_trial_is_float32(in_bfloat16):
 
 def test_logits_are_float32_so_that_no_two_tie(in_bfloat16):
     trainer = Trainer(in_bfloat16[0])
-    images = next(trainer.dataset.evaluation_batches(trainer.dataset.val, 100)).images
+    images = next(trainer.task.dataset.evaluation_batches(trainer.task.dataset.val, 100)).images
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         assert trainer.state.network.eval()(images).dtype == torch.float32
 

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from growsearch.study.results import read_study
 from growsearch.trainer import Trainer
-from growsearch.training.epoch import evaluate
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord
 
@@ -96,7 +95,7 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
         for network in networks
     ]
     losses = []
-    for batch in trainer.dataset.training_batches(128, seed=0, epoch=1):
+    for batch in trainer.task.dataset.training_batches(128, seed=0, epoch=1):
         for rank, network in enumerate(networks):
             network.zero_grad()
             logits, labels = network(batch.images[rank::2]), batch.labels[rank::2]
@@ -111,9 +110,10 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
     for name, tensor in networks[0].state_dict().items():
         torch.testing.assert_close(states[0][name], tensor, rtol=1e-4, atol=1e-6)
     assert records[0]["train_loss"] == pytest.approx(sum(losses) / 205, rel=1e-5)
-    val_loss, accuracy = evaluate(networks[0], trainer.dataset, trainer.dataset.val, "float32")
-    assert records[0]["val_loss"] == pytest.approx(val_loss, rel=1e-5)
-    assert records[0]["val_accuracy"] == pytest.approx(accuracy, abs=0.34)
+    with torch.no_grad():
+        found = trainer.task.evaluate(networks[0].eval(), "val")
+    assert records[0]["val_loss"] == pytest.approx(found["loss"], rel=1e-5)
+    assert records[0]["val_accuracy"] == pytest.approx(found["accuracy"], abs=0.34)
 
 
 @pytest.mark.slow

@@ -190,8 +190,8 @@ class Trained:
 def trained(config: TrialConfig) -> Trained:
     trainer = Trainer(config)
     history = tuple(trainer)
-    machine = arithmetic(trainer.config, trainer.device) | {"compile": trainer.config.compile}
-    return Trained(config, trainer.dataset.digest, machine, history)
+    machine = arithmetic(trainer.config, trainer.task.device) | {"compile": trainer.config.compile}
+    return Trained(config, trainer.task.dataset.digest, machine, history)
 
 
 def bits(record: EpochRecord, names: set[str]) -> dict[str, str]:

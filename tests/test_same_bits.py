@@ -98,6 +98,13 @@ def test_a_field_that_only_one_revision_has_is_a_difference(compare):
     assert paths(compare, {"a": 1, "b": None}, {"a": 1}) == ["b"]
 
 
+def test_what_only_newer_revisions_have_is_no_difference_where_the_old_one_lacks_it(compare):
+    new = {"metrics": {"val_perplexity": 2.0}, "metric/val_perplexity": 2.0, "config/task": "x"}
+    assert not paths(compare, {}, new)
+    assert paths(compare, new, {}) == list(new)
+    assert paths(compare, {"metrics": {}}, {"metrics": {"a": 1.0}}) == ["metrics a"]
+
+
 def test_a_refusal_is_equal_to_a_refusal_alone(compare):
     refused, trained = {"refused": True}, {"trials": [{"epochs": {"1": {"loss": 1.0}}}]}
     assert not paths(compare, refused, refused)

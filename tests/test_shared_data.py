@@ -18,7 +18,7 @@ from growsearch.study.results import config_of, read_study
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
-from growsearch.tuning.shared_data import data_key, shared_datasets
+from growsearch.tuning.shared_data import shared_datasets
 
 OPTIONS = {"dataset": "mnist", "policy": "none", "architecture": "1-1-1", "epochs": 1, "lr": 0.1}
 
@@ -47,7 +47,7 @@ class Holder:
     """A process that trains a trial."""
 
     def __init__(self, config: TrialConfig, datasets) -> None:
-        self.dataset = datasets[data_key(config)]
+        self.dataset = datasets[config.task.load_key()]
         self.trainer = Trainer(config, dataset=self.dataset)
 
     def train(self):
@@ -55,7 +55,7 @@ class Holder:
 
     def places(self):
         """(device, inode, offset, whether shared) of each tensor that the trial trains on."""
-        trained = self.trainer.dataset
+        trained = self.trainer.task.dataset
         splits = (trained.train, trained.val, trained.test)
         tensors = [tensor for split in splits for tensor in (split.images, split.labels)]
         return [_place(tensor.data_ptr()) for tensor in tensors]

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from growsearch.growth.lipschitz import lipschitz_constants
-from growsearch.growth.measures import measure_growth
 
+from growsearch.tasks.images.lipschitz import lipschitz_constants
+from growsearch.tasks.images.measures import measure_growth
 from growsearch.trainer import Trainer
 from growsearch.training.epoch import evaluate
 from growsearch.training.growth import grow
@@ -21,8 +21,8 @@ def measured(initializer="clone", network="basic3resnet", architecture="2-2-2"):
     trainer = Trainer(config)
     next(trainer)
     old = trainer.state
-    grown = grow(old, Architecture(architecture).doubled(), config, trainer.dataset, epoch=1)
-    images = next(trainer.dataset.evaluation_batches(trainer.dataset.val, 300)).images
+    grown = grow(old, Architecture(architecture).doubled(), trainer.task, epoch=1)
+    images = next(trainer.task.dataset.evaluation_batches(trainer.task.dataset.val, 300)).images
     constants = lipschitz_constants(old.network, (8, 8), old.lipschitz_vectors)
     measures = measure_growth(old.network, grown.network, constants, images)
     return old.network, grown.network, images, measures
@@ -71,8 +71,8 @@ def test_a_trial_records_its_growths_just_before_and_just_after():
     trainer = Trainer(config)
     next(trainer)
     grew = next(trainer)
-    just_after = evaluate(trainer.state.network, trainer.dataset, trainer.dataset.val, "float32")
-    assert (grew.grown_val_loss, grew.grown_val_accuracy) == just_after
+    just_after = evaluate(trainer.state, trainer.task, "val", epoch=2)
+    assert just_after == {"loss": grew.grown_val_loss, "accuracy": grew.grown_val_accuracy}
     assert grew.grown_val_loss != grew.val_loss
     assert len(grew.temporal_error) == len(grew.temporal_bound) == 3
     after = next(trainer)

@@ -274,7 +274,7 @@ def test_adam_init_is_torchs_adam_on_that_normalization_alone():
     """The reference trains a copy of the network for an epoch with torch's Adam."""
     trainer = Trainer(autogrow_trial(initializer="adam"))
     next(trainer), next(trainer)
-    reference, dataset = copy.deepcopy(trainer.state.network), trainer.dataset
+    reference, dataset = copy.deepcopy(trainer.state.network), trainer.task.dataset
     next(trainer)
     last = reference.blocks[0][1].bn2
     adam = torch.optim.Adam(last.parameters(), lr=1e-3)
@@ -354,9 +354,9 @@ def test_the_test_set_steers_nothing():
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1.0001, window=1, reserve=1)
     records = list(Trainer(config))
     trainer = Trainer(config)
-    test = trainer.dataset.test
+    test = trainer.task.dataset.test
     shuffled = replace(test, labels=test.labels.roll(1))
-    trainer.dataset = replace(trainer.dataset, test=shuffled)
+    vars(trainer.task)["dataset"] = replace(trainer.task.dataset, test=shuffled)
     others = list(trainer)
     assert any(record.grew for record in records)
     assert [replace(r, test_accuracy=0.0) for r in others] == [
@@ -375,7 +375,7 @@ def test_a_network_learns_the_digits():
 def test_losses_and_accuracies_are_those_of_the_whole_split():
     trainer = Trainer(TrialConfig(policy="none", epochs=1, train_size=200))
     record = next(trainer)
-    dataset, network = trainer.dataset, trainer.state.network.eval()
+    dataset, network = trainer.task.dataset, trainer.state.network.eval()
     with torch.no_grad():
         images = (dataset.val.images.double() / 16 - 0.3049) / 0.3758
         logits = network.double()(images)

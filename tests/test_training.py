@@ -2,16 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import task_of
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.tasks.images.mapped import HostImages
 from growsearch.training.epoch import train_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.rates import Rates
-
-CPU = torch.device("cpu")
 
 
 class Waits(TorchDispatchMode):
@@ -43,14 +41,16 @@ def test_waiting_is_found():
 def test_within_an_epoch_a_gpu_is_never_waited_for(on_host, precision):
     """The epoch has all augmentation, later optimizer steps, and two batch sizes."""
     config = TrialConfig(train_size=300, policy="none", precision=precision, compile="off")
-    dataset = load_trial_dataset(config)
+    task = task_of(config)
+    dataset = task.dataset
     if on_host:
         train = dataset.train
         train = HostImages(train.images, torch.arange(len(train)), train.labels)
         dataset = replace(dataset, train=train)
     dataset = replace(dataset, spec=replace(dataset.spec, flip=True, rotation=20))
-    state = TrainState.initial(config, dataset, CPU)
+    vars(task)["dataset"] = dataset
+    state = TrainState.initial(task)
     with Waits() as waits:
         for _ in range(2):
-            train_epoch(state, Rates(0.1, 2e-4), config, dataset)
+            train_epoch(state, Rates(0.1, 2e-4), task)
     assert not waits.found

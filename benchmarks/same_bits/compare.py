@@ -14,6 +14,8 @@ ENDINGS = ("crashed", "refused")
 """How a case may end without a result. An error that is no InputError, even if both revisions have
 it, counts as a difference: it compares nothing."""
 ABSENT = "absent"
+NEWER = ("metrics", "best_val_loss")
+"""Fields of records and columns of tables that only newer revisions have."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ class Difference:
         return self.field in KEY_FIELDS or self.field.startswith("names of ")
 
     @property
-    def is_new_option(self) -> bool:
+    def is_new(self) -> bool:
+        """Whether it is an option, a field or a column that only the new revision has."""
         inside = {"config", "flat"} & set(self.path[:-1])
-        is_option = bool(inside) or self.field.startswith("config/")
-        return self.old == ABSENT and is_option
+        is_column = self.field.startswith(("config/", "metric/"))
+        return self.old == ABSENT and (bool(inside) or is_column or self.field in NEWER)
 
     def __str__(self) -> str:
         place = " ".join(self.path)
@@ -61,11 +64,11 @@ def _shown(value: Any) -> str:
 def differences(case: str, old: Tree, new: Tree, with_keys: bool) -> Iterator[Difference]:
     """Every value that is not the same; without keys, neither they nor what stores hold.
 
-    An option that only the new revision has is no difference: what it does to records, states and
-    keys is compared.
+    An option that only the new revision has is no difference, nor is one of NEWER: what they do to
+    the rest of records, states and keys is compared.
     """
     for difference in _differences(case, (), old, new):
-        if not difference.is_new_option and (with_keys or not _depends_on_keys(difference)):
+        if not difference.is_new and (with_keys or not _depends_on_keys(difference)):
             yield difference
 
 

@@ -51,7 +51,9 @@ class Task(Component, ABC):
     """Whether any block of a stack can take the weights of any other."""
     residual: ClassVar[bool] = False
     """Whether blocks add a residual to their input, and have the methods that initializers of
-    residuals call: `silence_residual()`, `scale_residual(step)`, `last_normalization`."""
+    residuals call: `silence_residual()` for zero, `scale_residual(step)` for clone (with
+    statistics=False as well for scaling paper-literal),
+    `last_normalization` for the others."""
     plain_blocks: ClassVar[bool] = False
     """Whether initializers of residuals leave blocks without one as they were built, instead of
     being refused."""
@@ -268,6 +270,15 @@ class Task(Component, ABC):
     def label(self) -> str:
         """What errors call the model."""
         return f"task {self.name!r}"
+
+    def check_stacks(self) -> None:
+        """InputError unless `stacks` are names."""
+        if isinstance(self.stacks, str) or not self.stacks:
+            given = (self.stacks,) if self.stacks else ("transformer.h",)
+            raise InputError(
+                f"stacks of {self.label} are {self.stacks!r}; name at least one list of blocks in "
+                f"a tuple, like stacks = {given!r}"
+            )
 
     def checked(self, name: str, given: str) -> Architecture:
         """The architecture `given` as option `name`; InputError if it has other stacks."""

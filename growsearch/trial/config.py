@@ -128,6 +128,7 @@ class TrialConfig(TrialOptions):
         for kind in ("dataset", "network"):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
+        self.task.check_stacks()
         usual = {**self.task.proposals, **merged}
         wanted = {**self.task.proposed(), **merged}
         self._set("policy", _made("policy", wanted.get("policy"), usual))
