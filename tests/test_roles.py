@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import first_quick
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -38,7 +39,9 @@ from growsearch.trial.optimizer_changes import parse_change
 from growsearch.trial.options import Option, Role, option
 from growsearch.trial.rates import rates
 
-OPTIONS = sorted(every_option())
+ONE_OF_EACH = sorted({rule.role: name for name, rule in every_option().items()}.values())
+"""An option of each role, which are tried in the quick lane."""
+OTHERS = sorted(every_option().keys() - set(ONE_OF_EACH))
 
 TINY = {
     "dataset": "made", "train_size": 60, "image_size": 9, "network": "basic3resnet",
@@ -345,7 +348,7 @@ def check_option(name: str, folders: list[str]) -> None:
     assert early or role is Role.MACHINE, f"in {tried} pairs, no bits part where {name} is to"
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", first_quick([*ONE_OF_EACH, *OTHERS], len(ONE_OF_EACH)))
 def test_an_option_changes_what_its_role_says_and_keys_know(name, folders):
     check_option(name, folders)
 
@@ -422,7 +425,7 @@ RIGHT = {"initializer": {Role.GROWTH}, "optimizer": {Role.EPOCH, Role.NETWORK}}
 
 
 @pytest.mark.parametrize("kind", sorted(PLANTED))
-@pytest.mark.parametrize("role", sorted(Role))
+@pytest.mark.parametrize("role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1))
 def test_an_option_of_a_wrong_role_is_found(kind, role, folders):
     with registered(kind, f"planted as {role}", PLANTED[kind](role)):
         if role in RIGHT[kind]:

@@ -109,17 +109,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     resume = commands.add_parser(
-        "resume", help="go on with a search, or a trial, that was interrupted"
+        "resume", help="continue a search, or a trial, that was interrupted"
     )
     resume.add_argument("study", help="the folder that --out named")
     resume.add_argument(
-        "--extend", type=int, metavar="N", help="add so many trials, drawn from the same space"
+        "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )
     _add_search_options(resume)
 
-    plan = commands.add_parser(
-        "plan", help="how many epochs a search with --store trains, before it does"
-    )
+    plan = commands.add_parser("plan", help="how many distinct epochs a search would train")
     plan.add_argument("space", help="a built-in search space, like lipgrow, or a file")
     _add_plugin_option(plan)
     plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
@@ -129,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     store = commands.add_parser("store", help="look after an epoch store")
     actions = store.add_subparsers(dest="action", required=True, metavar="action")
     for action, text in (
-        ("ls", "how many epochs it remembers, and what they take"),
+        ("ls", "how many epochs it has, and their size"),
         ("verify", "read every file and name those that are damaged"),
         ("gc", "remove states, those of the earliest epochs first; records stay"),
     ):
@@ -138,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         if action == "gc":
             parser_of_action.add_argument(
                 "--state-megabytes", type=float, required=True, metavar="X",
-                help="what the states that stay may take",
+                help="the size of the states that stay",
             )  # fmt: skip
 
     decode = commands.add_parser(
@@ -163,12 +161,12 @@ def _parser() -> argparse.ArgumentParser:
 
 _SEARCH_OPTIONS = (
     ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
-    ("--gpus-per-trial", float, "X", "a share of one, or more (default: 1 where there are any)"),
-    ("--max-concurrent", int, "N", "trials at one time (default: as many as fit)"),
-    ("--max-failures", int, "N", "how often a trial goes on after its process died (default: 2)"),
-    ("--epoch-timeout", float, "SECONDS", "an epoch that takes longer hangs, and has failed"),
-    ("--budget", str, "UNIT=X", "end when so many param_epochs, flops or seconds are paid, or "
-     "trials have begun, like param_epochs=5e7"),
+    ("--gpus-per-trial", float, "X", "GPUs, or a share of one (default: 1 if there are any)"),
+    ("--max-concurrent", int, "N", "trials that run at a time (default: as many as fit)"),
+    ("--max-failures", int, "N", "how often a trial continues after its process died (default: 2)"),
+    ("--epoch-timeout", float, "SECONDS", "end a trial's process if an epoch takes longer"),
+    ("--budget", str, "UNIT=X", "end the search after X trained param_epochs, flops or seconds, or "
+     "X begun trials, like param_epochs=5e7"),
 )  # fmt: skip
 
 
@@ -189,7 +187,7 @@ def _add_search_options(parser: _Parser) -> None:
         )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
-        help="add a trial from scratch for each network that a trial has grown to",
+        help="for each network found by growing, add a trial that trains it from scratch",
     )  # fmt: skip
     rules = search_options()
     for kind in CHOSEN:
@@ -199,17 +197,18 @@ def _add_search_options(parser: _Parser) -> None:
 def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--store", metavar="PLACE", default=argparse.SUPPRESS,
-        help="remember epochs in this folder or at this address (s3://...), where others share "
-        f"them: each is trained once (default: {default})",
+        help="store epochs in this folder or at this address (s3://...). Searches that share it "
+        f"train each distinct epoch once (default: {default})",
     )  # fmt: skip
     parser.add_argument(
         "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,
-        help="which states of the network stay in the store: all, those where trials part and the "
-        "last, or the last (default: forks)",
+        help="which states of the network stay in the store: all, those before growths and the "
+        "last, or only the last (default: forks)",
     )  # fmt: skip
     parser.add_argument(
         "--state-megabytes", type=float, metavar="X", default=argparse.SUPPRESS,
-        help="what they may take there; those of the earliest epochs go first (default: no limit)",
+        help="the largest size of the stored states; those of the earliest epochs are removed "
+        "first (default: no limit)",
     )  # fmt: skip
 
 

@@ -111,38 +111,39 @@ class Queue(Protocol):
 
 
 Resume = Callable[[list[str]], str | None]
-"""Which of the paused trials goes on next, by name; None: none of them."""
+"""Chooses the paused trial that continues next, by name; None: no trial continues."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scheduler(Component, ABC):
     """Decides which trials of a search stop or pause before their end.
 
-    A scheduler that says nothing more counts as one that pauses trials, has Tune start them, draws
-    trials itself, and is blind to cost.
+    The defaults are the safe ones: the scheduler may pause trials, Tune starts them, it may draw
+    trials itself, and it does not see their cost. StoppingScheduler has the answers of a scheduler
+    that only stops trials.
     """
 
     kind = "scheduler"
     role = Role.RECORD
     tune_starts: ClassVar[bool] = True
-    """Whether Tune has all trials from the beginning and starts them, as its own schedulers that
-    pause trials need it. False: the queue starts a trial when there is room; paused trials continue
-    in the order of `resume`."""
+    """Whether Tune gets all trials at the beginning and starts them; its own schedulers that pause
+    trials need this. False: the queue starts a trial when a place is free, and paused trials
+    continue in the order of `resume`."""
     draws: ClassVar[bool] = True
-    """Whether it may draw trials itself, beside which there is no sampler."""
+    """Whether it may draw trials itself. If so, there can be no sampler."""
     varies: ClassVar[tuple[str, ...]] = ()
-    """Options of trials that it changes itself."""
+    """Options of trials that it changes."""
 
     judges: ClassVar[bool] = False
     """Whether `judge` returns a judge, whose audit the report shows."""
 
     @property
     def pauses(self) -> str | None:
-        """The setting by which it pauses trials, which go on from a store; None: it pauses none."""
+        """The setting by which it pauses trials, which then need a store; None: it pauses none."""
         return f"scheduler {self.name!r}"
 
     def judge(self, costs: Sequence[str], metric: "Metric", seed: int) -> "ParetoStopping | None":
-        """The judge whose front and audit are shown; InputError for options that cannot be."""
+        """The judge whose front and audit are shown; InputError for options that do not fit."""
         return None
 
     @abstractmethod
@@ -152,13 +153,13 @@ class Scheduler(Component, ABC):
         """Tune's scheduler. `judge` is what `judge` has returned."""
 
     def resume(self, judge: "ParetoStopping | None") -> Resume | None:
-        """The order in which paused trials go on; None: none pauses, or Tune lets them go on."""
+        """The order in which paused trials continue; None: no trial pauses, or Tune decides."""
         if self.pauses is None or self.tune_starts:
             return None
         return lambda paused: paused[0] if paused else None
 
     def notes(self, metric: "Metric") -> list[str]:
-        """Lines that a search shows first: what the scheduler does not see."""
+        """Lines that a search shows first, about what the scheduler does not see."""
         return [
             f"scheduler {self.name!r} compares {metric.name} at equal epochs: it is blind to cost, "
             "and to what a network gains when it has grown"

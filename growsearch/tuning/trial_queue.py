@@ -1,4 +1,4 @@
-"""Which trial of a search starts next: what was drawn, what follows from it, what goes on."""
+"""Decides which trial of a search starts next: a new one, or one that continues."""
 
 import math
 import re
@@ -44,12 +44,13 @@ class TrialQueue(OneTrialGenerator):
     Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
     until the `budget` is spent.
 
-    With `max_concurrent` infinite, Tune has them all, for a scheduler of its own that pauses them.
+    If `max_concurrent` is infinite, Tune gets all trials at once, as its own schedulers that pause
+    trials need.
 
-    With a store in `options`, a trial waits, without an actor, while a running one trains epochs
-    that it would train as well; it takes over if that one dies. A trial whose next epoch another
-    search trains waits as well, and others may wait for it. But no trial waits for one that itself
-    waits for a trial of this search, so something always runs, here or there.
+    With a store in `options`, a trial waits, without an actor, while a running trial trains epochs
+    that it needs too; if the running trial dies, the waiting one starts. A trial also waits while
+    another search trains its next epoch, and other trials may wait for it. But no trial waits for
+    one that itself waits for a trial of this search, so some trial always runs.
     """
 
     def __init__(
@@ -152,7 +153,7 @@ class TrialQueue(OneTrialGenerator):
         return None if self._must_wait(joins) else joins
 
     def _look_around(self) -> None:
-        """See what other searches have trained meanwhile, at most twice a second."""
+        """Reads what other searches have trained since, at most twice a second."""
         if self.store is None or time.monotonic() < self._next_look:
             return
         for name, awaited in list(self.awaited.items()):
@@ -213,7 +214,7 @@ class TrialQueue(OneTrialGenerator):
             self.waiting.insert(0, trial.name)
 
     def _tell(self, trial: SearchTrial) -> None:
-        """The sampler how the trial has ended, if it has."""
+        """Tells the sampler how the trial has ended, if it has."""
         if self.sampler is None or not trial.status.ended or trial.name not in self.sampler.configs:
             return
         result: dict[str, Any] = {}
@@ -223,7 +224,7 @@ class TrialQueue(OneTrialGenerator):
         self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:
-        """What a completed trial has grown to, from scratch."""
+        """Adds the trial that trains a completed trial's final network from scratch."""
         if trial.status is not Status.COMPLETED or not self.from_scratch:
             return
         if not trial.config.policy.grows:
