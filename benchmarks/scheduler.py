@@ -45,8 +45,8 @@ from pyarrow.fs import LocalFileSystem
 from rich.progress import track
 
 from growsearch import TrialConfig, read_study, summarize
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import Report
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.epoch_tree import count_epochs

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from growsearch.growth.new_blocks import NewBlocks as NewBlocks
     from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
     from growsearch.machine.randomness import generator as generator
-    from growsearch.search.kinds import Log as Log
-    from growsearch.search.kinds import LogWriter as LogWriter
-    from growsearch.search.kinds import Queue as Queue
-    from growsearch.search.kinds import Sampler as Sampler
-    from growsearch.search.kinds import Scheduler as Scheduler
-    from growsearch.search.kinds import StoppingScheduler as StoppingScheduler
-    from growsearch.search.ledger import SearchTrial as SearchTrial
+    from growsearch.searches.kinds import Log as Log
+    from growsearch.searches.kinds import LogWriter as LogWriter
+    from growsearch.searches.kinds import Queue as Queue
+    from growsearch.searches.kinds import Sampler as Sampler
+    from growsearch.searches.kinds import Scheduler as Scheduler
+    from growsearch.searches.kinds import StoppingScheduler as StoppingScheduler
+    from growsearch.searches.ledger import SearchTrial as SearchTrial
     from growsearch.stopping.cost import Cost as Cost
     from growsearch.stopping.cost import EpochWork as EpochWork
     from growsearch.stopping.cost import Metric as Metric

@@ -15,7 +15,7 @@ import pytest
 from conftest import RECORD, actors, driver, plain
 
 from growsearch.cli import main
-from growsearch.search.ledger import Ledger
+from growsearch.searches.ledger import Ledger
 from growsearch.study.results import config_of, read_study, summarize
 from growsearch.trainer import Trainer
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 PACKAGES = [
     "trial", "schedules", "policies", "machine", "growth", "tasks", "training", "epochs",
-    "stopping", "trainer", "study", "search", "tuning", "cli", "__main__",
+    "stopping", "trainer", "study", "searches", "tuning", "cli", "__main__",
 ]  # fmt: skip
 """The packages; each imports only those listed before it."""
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")

@@ -1,7 +1,7 @@
 from conftest import record
 
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import AwaitedEpoch, Report
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import AwaitedEpoch, Report
 from growsearch.trial.config import TrialConfig
 
 

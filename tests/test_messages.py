@@ -7,7 +7,7 @@ import pytest
 from conftest import record
 from ray.tune.utils import flatten_dict
 
-from growsearch.search.messages import (
+from growsearch.searches.messages import (
     ActorOptions,
     Assignment,
     AwaitedEpoch,

@@ -10,7 +10,7 @@ import pytest
 
 from growsearch import Trainer
 from growsearch.cli import main
-from growsearch.search.ledger import Ledger, only_writer
+from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.outcomes import Audit, audit
 from growsearch.study.results import read_study, summarize

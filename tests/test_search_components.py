@@ -10,8 +10,8 @@ from ray import tune
 
 import growsearch
 from growsearch.cli import main
-from growsearch.search.kinds import Scheduler
-from growsearch.search.settings import SearchSettings
+from growsearch.searches.kinds import Scheduler
+from growsearch.searches.settings import SearchSettings
 from growsearch.study.outcomes import Audit, audit
 from growsearch.study.report import write_report
 from growsearch.study.results import create_study, read_info, read_study, summarize, write_trial

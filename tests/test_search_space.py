@@ -4,7 +4,7 @@ from conftest import ROOT
 from ray import tune
 from ray.tune.search.sample import Domain
 
-from growsearch.search.spaces import find_space
+from growsearch.searches.spaces import find_space
 from growsearch.trial.errors import InputError
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
 

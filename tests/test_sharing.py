@@ -7,8 +7,8 @@ from conftest import record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from growsearch.search.plan import plan_search
-from growsearch.search.sharing import Follower
+from growsearch.searches.plan import plan_search
+from growsearch.searches.sharing import Follower
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from conftest import record
 
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import Report
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
 from growsearch.stopping.cost import metric_of
 from growsearch.study.results import create_study
 from growsearch.trial.components import component

@@ -15,8 +15,8 @@ from ray.tune.experiment import Experiment, Trial
 
 from growsearch.cli import main
 from growsearch.epochs.store import RECORDS, EpochStore
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import ActorOptions, Assignment, Report, StoreAccess
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import ActorOptions, Assignment, Report, StoreAccess
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.results import config_of, read_info, read_study, summarize

@@ -93,7 +93,7 @@ def _resume_trial(parsed: argparse.Namespace) -> int:
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     """The search's settings that were given."""
-    from growsearch.search.settings import SearchSettings, search_options
+    from growsearch.searches.settings import SearchSettings, search_options
 
     given = vars(parsed)
     names = [*(f.name for f in fields(SearchSettings)), *search_options()]
@@ -116,7 +116,7 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
 
 
 def plan(parsed: argparse.Namespace) -> int:
-    from growsearch.search.plan import plan_search
+    from growsearch.searches.plan import plan_search
     from growsearch.tuning.search_space import draw_trials, load_spaces
 
     spaces = load_spaces(parsed.space, trial_options(parsed))

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.cli import take_out
-from growsearch.search.settings import CHOSEN, KEPT, search_options
+from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import every_option, flat, trial_options
 from growsearch.trial.errors import InputError

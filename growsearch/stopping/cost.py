@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar, cast
 
 from growsearch.tasks.flops import FLOPS_PER_MAC
 from growsearch.trial.components import Component, component, components
-from growsearch.trial.history import EpochRecord
+from growsearch.trial.history import NUMBERS, EpochRecord
 from growsearch.trial.options import Role, suggestion
 
 
@@ -84,11 +84,9 @@ class Metric(Component, ABC):
 
 
 def _column_flaw(column: str) -> str | None:
-    kinds = (int, float, float | None)
-    numbers = [field.name for field in fields(EpochRecord) if field.type in kinds]
-    if column in numbers:
+    if column in NUMBERS:
         return None
-    return f"has the column {column!r}, which is no number of an epoch{suggestion(column, numbers)}"
+    return f"has the column {column!r}, which is no number of an epoch{suggestion(column, NUMBERS)}"
 
 
 def cost_of(name: str) -> Cost:

@@ -106,6 +106,8 @@ class EpochRecord:
 
 
 RECORD_FIELDS = tuple(f.name for f in fields(EpochRecord))
+NUMBERS = tuple(f.name for f in fields(EpochRecord) if f.type in (int, float, float | None))
+"""Fields of records that are numbers."""
 
 
 def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:

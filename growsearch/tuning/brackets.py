@@ -5,8 +5,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import HyperBandScheduler, TrialScheduler
 
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import trial_name
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import trial_name
 from growsearch.trial.status import Status
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import Report, trial_name
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report, trial_name
 from growsearch.stopping.cost import summed_costs
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion

@@ -4,11 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from growsearch.search.kinds import LogWriter
+from growsearch.searches.kinds import LogWriter
 from growsearch.trial.history import EpochRecord
 
 if TYPE_CHECKING:
-    from growsearch.search.ledger import SearchTrial
+    from growsearch.searches.ledger import SearchTrial
     from growsearch.tuning.ray_private import LoggedTrial
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from growsearch.search.ledger import Ledger
+    from growsearch.searches.ledger import Ledger
     from growsearch.stopping.cost import Metric
 
 

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +15,12 @@ from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from growsearch.search.kinds import Sampler
+from growsearch.searches.kinds import Sampler
 from growsearch.stopping.cost import costs, metric_of
 from growsearch.trial.components import component
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import EpochRecord
+from growsearch.trial.history import NUMBERS
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 from growsearch.tuning.ray_private import (
@@ -308,11 +308,7 @@ def _whole_ends(name: str, values: Integer, q: Any) -> tuple[int, int]:
 
 def _check(objectives: list[str], seed: int, startup_trials: int) -> None:
     # Test metrics are recorded but must not steer a search.
-    known = [
-        f.name
-        for f in fields(EpochRecord)
-        if f.type in (int, float) and not f.name.startswith("test_")
-    ]
+    known = [name for name in NUMBERS if not name.startswith("test_")]
     known += [cost.result() for cost in costs().values() if cost.result() not in known]
     for name in objectives:
         if name not in known:

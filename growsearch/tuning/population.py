@@ -6,8 +6,8 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from growsearch.search.kinds import Queue
-from growsearch.search.messages import Assignment, trial_name
+from growsearch.searches.kinds import Queue
+from growsearch.searches.messages import Assignment, trial_name
 from growsearch.trial.optimizer_changes import CHANGEABLE, Change, parse_change, value_after
 from growsearch.trial.status import Status
 from growsearch.tuning.ray_private import Population

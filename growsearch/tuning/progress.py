@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from growsearch.search.ledger import Ledger, SearchTrial
-from growsearch.search.messages import trial_name
+from growsearch.searches.ledger import Ledger, SearchTrial
+from growsearch.searches.messages import trial_name
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes, validated
 from growsearch.trial.status import Status

@@ -1,6 +1,5 @@
 """A search from Python: the command line's, for a script or a notebook."""
 
-import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,16 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from growsearch.search.settings import SearchSettings, search_options
+from growsearch.searches.settings import SearchSettings, search_options
 from growsearch.trial.components import Component, is_loading
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import session_plugins
 from growsearch.tuning.by_value import pickled
 from growsearch.tuning.space_text import space_text
 from growsearch.tuning.study import Study
-from growsearch.tuning.tuner import SearchEnd, run_search
-
-_LOG = logging.getLogger("growsearch")
+from growsearch.tuning.tuner import run_search, show_end
 
 
 def search(
@@ -77,17 +74,6 @@ def search(
         )
     show_end(place, end)
     return Study(place)
-
-
-def show_end(folder: Path, end: SearchEnd) -> None:
-    """Log what did not come to its end."""
-    for failure in end.failures:
-        _LOG.warning("%s", failure)
-    if end.unfinished:
-        _LOG.warning(
-            "interrupted: %d trials did not end; go on with Study(%r).resume()",
-            end.unfinished, str(folder),
-        )  # fmt: skip
 
 
 def _named(name: str, value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from growsearch.search.spaces import find_space
+from growsearch.searches.spaces import find_space
 from growsearch.trial.components import EVERY_KIND, components, registering
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line

@@ -20,8 +20,7 @@ class Study(StoredStudy):
         `changes` are settings that are new. Raises InputError if it is no search, or what it needs
         is gone.
         """
-        from growsearch.tuning.search import show_end
-        from growsearch.tuning.tuner import resume_search
+        from growsearch.tuning.tuner import resume_search, show_end
 
         show_end(self.folder, resume_search(self.folder, extend, **changes))
         return type(self)(self.folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
+from growsearch.searches.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
 from growsearch.trainer import Trainer
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord

@@ -7,9 +7,9 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from growsearch.search.kinds import Log
-from growsearch.search.ledger import Ledger
-from growsearch.search.messages import trial_name
+from growsearch.searches.kinds import Log
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import trial_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
 from growsearch.trial.status import Status

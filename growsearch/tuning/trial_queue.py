@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Trial
 
 from growsearch.epochs.store import EpochStore
-from growsearch.search.ledger import Ledger, SearchTrial
-from growsearch.search.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
-from growsearch.search.sharing import Follower, growth_order
-from growsearch.search.waiting import Awaited
+from growsearch.searches.ledger import Ledger, SearchTrial
+from growsearch.searches.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
+from growsearch.searches.sharing import Follower, growth_order
+from growsearch.searches.waiting import Awaited
 from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -1,5 +1,6 @@
 """A search: check it, run its trials on Ray Tune, leave a study."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +11,10 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
-from growsearch.search.ledger import Ledger, only_writer
-from growsearch.search.messages import ActorOptions, StoreAccess
-from growsearch.search.settings import SearchSettings
-from growsearch.search.spaces import find_space
+from growsearch.searches.ledger import Ledger, only_writer
+from growsearch.searches.messages import ActorOptions, StoreAccess
+from growsearch.searches.settings import SearchSettings
+from growsearch.searches.spaces import find_space
 from growsearch.stopping.cost import cost_of, metric_of
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import NETWORKS_FOLDER, STORE_FOLDER, create_study, read_info
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 SPACE_FILE, OPTUNA_FILE = "space.py", "optuna.db"
+_LOG = logging.getLogger("growsearch")
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,17 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
         for config in new:
             ledger.add(config)
         return _run(ledger, options, resources, plugins, extend)
+
+
+def show_end(folder: Path, end: SearchEnd) -> None:
+    """Log what did not come to its end."""
+    for failure in end.failures:
+        _LOG.warning("%s", failure)
+    if end.unfinished:
+        _LOG.warning(
+            "interrupted: %d trials did not end; go on with Study(%r).resume()",
+            end.unfinished, str(folder),
+        )  # fmt: skip
 
 
 def _drawn(

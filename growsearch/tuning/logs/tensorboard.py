@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Log, LogWriter
+from growsearch.searches.kinds import Log, LogWriter
 from growsearch.trial.components import register
 from growsearch.tuning.log_writer import CallbackWriter, logged
 
 if TYPE_CHECKING:
-    from growsearch.search.ledger import SearchTrial
+    from growsearch.searches.ledger import SearchTrial
     from growsearch.tuning.ray_private import LoggedTrial
 
 

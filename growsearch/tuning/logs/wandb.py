@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Log, LogWriter
+from growsearch.searches.kinds import Log, LogWriter
 from growsearch.trial.components import register
 from growsearch.tuning.log_writer import CallbackWriter
 

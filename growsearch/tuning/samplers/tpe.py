@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Sampler
+from growsearch.searches.kinds import Sampler
 from growsearch.trial.components import register
 
 if TYPE_CHECKING:

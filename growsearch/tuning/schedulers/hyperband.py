@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Scheduler
+from growsearch.searches.kinds import Queue, Scheduler
 from growsearch.trial.components import register
 from growsearch.tuning.one_metric import by_epoch, longest
 

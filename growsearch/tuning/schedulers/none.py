@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, StoppingScheduler
+from growsearch.searches.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from growsearch.search.kinds import Queue, Resume, StoppingScheduler
+from growsearch.searches.kinds import Queue, Resume, StoppingScheduler
 from growsearch.trial.components import register
 from growsearch.trial.options import option
 

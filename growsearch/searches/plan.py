@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from growsearch.search.sharing import root_of
+from growsearch.searches.sharing import root_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING
 from growsearch.trial.path import TrialPath

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from growsearch.search.messages import Report
+from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig

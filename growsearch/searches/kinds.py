@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from ray.tune.schedulers import TrialScheduler
 
-    from growsearch.search.ledger import Ledger, SearchTrial
+    from growsearch.searches.ledger import Ledger, SearchTrial
     from growsearch.stopping.cost import Metric
     from growsearch.stopping.judge import ParetoStopping
     from growsearch.trial.config import TrialConfig

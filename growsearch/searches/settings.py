@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from growsearch.search.kinds import Log, Sampler, Scheduler
+from growsearch.searches.kinds import Log, Sampler, Scheduler
 from growsearch.trial.components import SEARCH_KINDS, Component, component, components
 from growsearch.trial.config import is_option
 from growsearch.trial.errors import InputError
