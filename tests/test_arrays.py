@@ -10,7 +10,7 @@ from conftest import ROOT, run
 from growsearch import Dataset, DataSpec, Images, InputError, Trainer, TrialConfig
 from growsearch.epochs.store import EpochStore
 from growsearch.study.results import read_study
-from growsearch.tasks.images.loading import load_dataset, load_trial_dataset
+from growsearch.tasks.images.loading import load_dataset
 from growsearch.tuning.tuner import resume_search, run_search
 
 TINY = {
@@ -30,7 +30,7 @@ def saved(path: Path, **arrays: object) -> Path:
 
 
 def dataset_of(path: Path, **options: object) -> Dataset:
-    return load_trial_dataset(TrialConfig(**TINY, dataset="arrays", data_dir=str(path), **options))
+    return TrialConfig(**TINY, dataset="arrays", data_dir=str(path), **options).task.dataset
 
 
 def whole(split) -> list[bytes]:
@@ -305,7 +305,7 @@ def test_a_file_that_cannot_be_is_refused_in_one_line(tmp_path):
     ):
         assert message in error_of(dataset_of, path)
     assert "arrays has no download; give as data_dir an .npz file" in error_of(
-        load_trial_dataset, TrialConfig(**TINY, dataset="arrays")
+        dataset_of, None
     )
 
 

@@ -16,7 +16,6 @@ from growsearch import InputError, Trainer, TrialConfig
 from growsearch.machine.cache import cache_folder
 from growsearch.study.results import read_study
 from growsearch.tasks.images import class_folders, loading
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.tasks.images.mapped import HostImages
 from growsearch.tuning.tuner import resume_search, run_search
 
@@ -52,7 +51,7 @@ def config_of(folder: Path, **options: object) -> TrialConfig:
 
 
 def dataset_of(folder: Path, **options: object):
-    return load_trial_dataset(config_of(folder, **options))
+    return config_of(folder, **options).task.dataset
 
 
 def by_pillow(path: Path, size: int, mode: str = "RGB") -> np.ndarray:

@@ -19,7 +19,6 @@ from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore
 from growsearch.study.model_file import METADATA, read_model
 from growsearch.study.prediction import predict
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.tasks.images.networks import build_network
 from growsearch.training.state import read_state
 
@@ -64,7 +63,7 @@ def model(study, tmp_path):
 
 def accuracies(network, config) -> list[float]:
     """On validation and test images, in percent, in plain torch."""
-    dataset = load_trial_dataset(config)
+    dataset = config.task.dataset
     found = []
     for split in (dataset.val, dataset.test):
         pixels = split.images.float() / dataset.spec.pixel_max
@@ -210,7 +209,7 @@ assert not [name for name in sys.modules if name.startswith("growsearch")]
 @pytest.mark.slow
 def test_a_script_without_growsearch_has_the_recorded_test_accuracy(study, tmp_path):
     program = study.export(tmp_path / "model.pt2", format="torch-export")
-    dataset = load_trial_dataset(study.config())
+    dataset = study.config().task.dataset
     batch = next(dataset.evaluation_batches(dataset.test, len(dataset.test)))
     torch.save((batch.images, batch.labels), tmp_path / "test.pt")
     command = [sys.executable, "-c", PLAIN, str(program), str(tmp_path / "test.pt")]
@@ -253,7 +252,7 @@ def test_a_file_that_exists_is_not_replaced(study, tmp_path):
 
 def pictures(study, folder: Path) -> tuple[list[Path], list[int]]:
     """Test images of the digits as files; pixels from 0 to 16 become 0 to 240."""
-    test = load_trial_dataset(study.config()).test
+    test = study.config().task.dataset.test
     files = []
     for n in range(20):
         files.append(folder / f"{n:02}.png")
@@ -296,7 +295,7 @@ def test_images_that_were_padded_in_training_are_padded(tmp_path):
     begin(config, tmp_path / "one", {})
     study = Study(tmp_path / "one")
     model = read_model(study.export(tmp_path / "m.safetensors"))
-    test = load_trial_dataset(config).test  # padded
+    test = config.task.dataset.test  # padded
     Image.fromarray((15 * test.images[0, 0, 2:10, 2:10]).numpy()).save(tmp_path / "a.png")
     (found,) = predict(model, [tmp_path / "a.png"])
     with torch.no_grad():

@@ -14,7 +14,6 @@ from conftest import ROOT, run
 from growsearch import InputError, Study, TrialConfig, load_network, read_study, summarize
 from growsearch.cli.train import begin
 from growsearch.study.results import create_study
-from growsearch.tasks.images.loading import load_trial_dataset
 from growsearch.training.epoch import evaluate
 
 SMALL = {
@@ -37,7 +36,7 @@ def recorded():
 
 
 def is_as_recorded(network, config, record) -> None:
-    dataset = load_trial_dataset(config)
+    dataset = config.task.dataset
     assert evaluate(network, dataset, dataset.val, "float32")[1] == record["val_accuracy"]
     assert evaluate(network, dataset, dataset.test, "float32")[1] == record["test_accuracy"]
 
