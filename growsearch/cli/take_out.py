@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from growsearch.study.choices import BEST, EPOCHS, FORMATS
+
 if TYPE_CHECKING:
     from growsearch.study.study import Best
 
 # --help must answer at once: nothing heavy is imported here.
-
-_FORMATS = ("safetensors", "torch-export", "onnx")
 
 
 def add_commands(
@@ -40,16 +40,16 @@ def add_commands(
 
     export = commands.add_parser("export", help="write the network of a trial to a file")
     export.add_argument("study", help="the folder that --out named")
-    export.add_argument("trial", nargs="?", default="best", help="its name (default: best)")
+    export.add_argument("trial", nargs="?", default=BEST, help="its name (default: best)")
     export.add_argument("--out", required=True, help="the new file, like model.safetensors")
     export.add_argument(
-        "--epoch", choices=("last", "best"), default="last",
+        "--epoch", choices=EPOCHS, default=EPOCHS[0],
         help="the last epoch, or the one of the best validation accuracy (default: last)",
     )  # fmt: skip
     export.add_argument(
-        "--format", choices=_FORMATS, default=_FORMATS[0],
+        "--format", choices=FORMATS, default=FORMATS[0],
         help="weights for growsearch.load_network; or a program that needs no growsearch "
-        f"(default: {_FORMATS[0]})",
+        f"(default: {FORMATS[0]})",
     )  # fmt: skip
     add_plugin_option(export)
 

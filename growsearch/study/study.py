@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
 from growsearch.study.best import Choice, choose, cost_column, metric_column, study_metric
+from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.study.results import config_of, read_info, read_study, summarize
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
     from growsearch.study.model_file import NetworkSpec
     from growsearch.study.programs import Inputs
-
-FORMATS = ("safetensors", "torch-export", "onnx")
-EPOCHS = ("last", "best")
-"""Of which epoch a network is: the last one, or the one of the best validation accuracy."""
-BEST = "best"
-"""Stands for the name of the best trial."""
 
 
 @dataclass(frozen=True)
