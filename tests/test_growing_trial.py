@@ -141,7 +141,7 @@ def recorder():
     class Recorder(tune.Callback):
         def on_trial_result(self, trial, result, **info):
             known = kept.setdefault(trial.trial_id, [])
-            known.append((dict(trial.config), record_among(result)))
+            known.append((dict(result["config"]), record_among(result)))
 
     return Recorder(), kept
 
@@ -180,8 +180,8 @@ def test_a_population_goes_on_from_checkpoints_of_its_best(ray, tmp_path):
 
     callback, seen = recorder()
     scheduler = PopulationBasedTraining(
-        perturbation_interval=2, hyperparam_mutations={"lr": [0.3, 0.2]},
-        resample_probability=1.0, quantile_fraction=0.25, synch=True,
+        time_attr="training_iteration", perturbation_interval=2, quantile_fraction=0.25,
+        hyperparam_mutations={"lr": [0.3, 0.2]}, resample_probability=1.0, synch=True,
     )  # fmt: skip
     results = tuner(tmp_path, {"lr": tune.grid_search(RATES[:4])}, scheduler, [callback]).fit()
     assert not results.errors
