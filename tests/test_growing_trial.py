@@ -141,7 +141,7 @@ def recorder():
     class Recorder(tune.Callback):
         def on_trial_result(self, trial, result, **info):
             known = kept.setdefault(trial.trial_id, [])
-            known.append((dict(trial.config), record_among(result)))
+            known.append((dict(result["config"]), record_among(result)))
 
     return Recorder(), kept
 
@@ -174,25 +174,44 @@ def test_hyperband_pauses_trials_which_go_on_to_the_records_of_undisturbed_ones(
 
 @pytest.mark.slow
 def test_a_population_goes_on_from_checkpoints_of_its_best(ray, tmp_path):
-    """An exploit goes on from the other's newest records, with a learning rate of its own."""
+    """The same as one alone of the other's configuration that changes its learning rate."""
     from ray import tune
     from ray.tune.schedulers import PopulationBasedTraining
 
     callback, seen = recorder()
     scheduler = PopulationBasedTraining(
-        perturbation_interval=2, hyperparam_mutations={"lr": [0.3, 0.2]},
-        resample_probability=1.0, quantile_fraction=0.25, synch=True,
+        time_attr="training_iteration", perturbation_interval=2, quantile_fraction=0.25,
+        hyperparam_mutations={"lr": [0.3, 0.2]}, resample_probability=1.0, synch=True,
     )  # fmt: skip
     results = tuner(tmp_path, {"lr": tune.grid_search(RATES[:4])}, scheduler, [callback]).fit()
     assert not results.errors
     exploits = 0
     for trained in seen.values():
         for (before, one), (after, other) in pairwise(trained):
-            assert other.epoch == one.epoch + 1
-            exploits += after["lr"] != before["lr"]
-            assert after["lr"] in ([0.3, 0.2] if after["lr"] != before["lr"] else [before["lr"]])
+            if after["lr"] == before["lr"]:
+                assert other.epoch == one.epoch + 1
+                continue
+            assert after["lr"] in (0.3, 0.2)
+            exploits += 1
+            epoch = other.epoch - 1
+            alone = [next_loss(config, epoch, after["lr"]) for config in donors(seen, epoch)]
+            assert other.val_loss in alone
     assert exploits
     assert all(result.metrics["epoch"] == 4 for result in results)
+
+
+def donors(seen, epoch):
+    """Configurations of the trials that have trained so many epochs, and nothing but their own."""
+    for trained in seen.values():
+        own = trained[:epoch]
+        if [r.epoch for _, r in own] == [*range(1, epoch + 1)] and own[-1][0] == own[0][0]:
+            yield own[0][0]
+
+
+def next_loss(config, epoch, lr):
+    """Of the epoch after `epoch` epochs, if the learning rate is `lr` from there on."""
+    changed = TrialConfig.from_flat(config | {"optimizer_changes": [f"{epoch}:lr={lr}"]})
+    return list(Trainer(changed))[epoch].val_loss
 
 
 @pytest.mark.slow
