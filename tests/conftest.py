@@ -170,7 +170,8 @@ def plain(value):
     return " ".join(float(item).hex() for item in value) if is_list else value
 
 
-RECORD = [f.name for f in fields(EpochRecord) if f.compare]
+RECORD = [f.name for f in fields(EpochRecord) if f.compare and f.name != "metrics"]
+"""Fields of records that are equal where training was, and columns of tables."""
 
 
 def parent(pid: int) -> int:

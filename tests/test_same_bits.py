@@ -101,6 +101,8 @@ def test_a_field_that_only_one_revision_has_is_a_difference(compare):
 def test_what_only_newer_revisions_have_is_no_difference_where_the_old_one_lacks_it(compare):
     new = {"metrics": {"val_perplexity": 2.0}, "metric/val_perplexity": 2.0, "config/task": "x"}
     assert not paths(compare, {}, new)
+    assert not paths(compare, {"state": {}}, {"state": {"data": {"digest": "a"}}})
+    assert paths(compare, {"state": {}}, {"state": {"weights": {}}}) == ["state weights"]
     assert paths(compare, new, {}) == list(new)
     assert paths(compare, {"metrics": {}}, {"metrics": {"a": 1.0}}) == ["metrics a"]
 

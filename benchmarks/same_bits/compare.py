@@ -14,8 +14,8 @@ ENDINGS = ("crashed", "refused")
 """How a case may end without a result. An error that is no InputError, even if both revisions have
 it, counts as a difference: it compares nothing."""
 ABSENT = "absent"
-NEWER = ("metrics", "best_val_loss")
-"""Fields of records and columns of tables that only newer revisions have."""
+NEWER = ("metrics", "best_val_loss", "data")
+"""Fields of records, parts of states and columns of tables that only newer revisions have."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Difference:
         """Whether it is an option, a field or a column that only the new revision has."""
         inside = {"config", "flat"} & set(self.path[:-1])
         is_column = self.field.startswith(("config/", "metric/"))
-        return self.old == ABSENT and (bool(inside) or is_column or self.field in NEWER)
+        return self.old == ABSENT and (bool(inside) or is_column or self.path[-1] in NEWER)
 
     def __str__(self) -> str:
         place = " ".join(self.path)

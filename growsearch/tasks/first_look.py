@@ -1,6 +1,6 @@
 """What can be wrong with a task, found before its first trial starts."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -8,12 +8,14 @@ from torch import Tensor
 from growsearch.machine.batches import moved, tensors
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.seed_models import built
-from growsearch.tasks.task import Task
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 
+if TYPE_CHECKING:
+    from growsearch.tasks.task import Task
 
-def first_look(task: Task) -> None:
+
+def first_look(task: "Task") -> None:
     """Builds the task's models at two depths, and takes the loss of its first batches.
 
     Raises InputError, one line, for what cannot work: see also `growsearch check-task`.
@@ -41,7 +43,7 @@ def first_look(task: Task) -> None:
     check_loss(task, loss)
 
 
-def check_loss(task: Task, loss: Any) -> None:
+def check_loss(task: "Task", loss: Any) -> None:
     """Raises InputError unless the loss is a scalar that depends on parameters."""
     if not isinstance(loss, Tensor) or loss.dim():
         given = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -55,7 +57,7 @@ def check_loss(task: Task, loss: Any) -> None:
         )
 
 
-def _first(task: Task, split: str) -> Any:
+def _first(task: "Task", split: str) -> Any:
     with seeded(0):
         for batch in task.batches(split, task.trial.seed, 1):
             return batch

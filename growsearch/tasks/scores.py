@@ -4,7 +4,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,10 @@ from growsearch.machine.batches import moved, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
-from growsearch.tasks.task import Task
 from growsearch.trial.errors import InputError
+
+if TYPE_CHECKING:
+    from growsearch.tasks.task import Task
 
 HASHED_BATCHES = 4
 """Batches of each split that are part of the hash of a task's data."""
@@ -46,7 +48,7 @@ def classified(model: nn.Module, batch: Any) -> Classified:
 
 @uncompiled()
 @torch.no_grad()
-def mean_scores(task: Task, model: nn.Module, split: str) -> Mapping[str, float]:
+def mean_scores(task: "Task", model: nn.Module, split: str) -> Mapping[str, float]:
     """Mean loss, and accuracy in percent if the task has one, over the examples of `split`."""
     processes = ranks()
     total = torch.zeros(3, dtype=torch.float64, device=task.device)
@@ -74,7 +76,7 @@ def count_parameters(network: nn.Module) -> int:
 
 @uncompiled()
 @torch.no_grad()
-def counted_macs(task: Task, model: nn.Module) -> int:
+def counted_macs(task: "Task", model: nn.Module) -> int:
     """Multiply-accumulates of the forward pass for one example of a validation batch.
 
     Counts what torch counts: matrix products, convolutions and attention.
@@ -91,7 +93,7 @@ def counted_macs(task: Task, model: nn.Module) -> int:
     return round(counter.get_total_flops() / 2 / size(batch))
 
 
-def first_batches_digest(task: Task) -> str:
+def first_batches_digest(task: "Task") -> str:
     """A hash of `data_dir` and of the first batches of each split."""
     digest = hashlib.sha256()
     if task.trial.data_dir is not None:

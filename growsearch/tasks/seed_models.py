@@ -1,14 +1,18 @@
 """Models as a task builds them, checked and from a seed."""
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from growsearch.machine.randomness import seeded
-from growsearch.tasks.task import Task
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 
+if TYPE_CHECKING:
+    from growsearch.tasks.task import Task
 
-def built(task: Task, architecture: Architecture, seed: int) -> nn.Module:
+
+def built(task: "Task", architecture: Architecture, seed: int) -> nn.Module:
     """The task's model of `architecture` on the CPU. Its weights depend on `seed` alone.
 
     Raises InputError if `build` returns no module, or one whose stacks are not what the task says.
@@ -19,7 +23,7 @@ def built(task: Task, architecture: Architecture, seed: int) -> nn.Module:
     return model
 
 
-def check(task: Task, model: object, architecture: Architecture) -> None:
+def check(task: "Task", model: object, architecture: Architecture) -> None:
     """Raises InputError unless the model's stacks are lists of as many blocks."""
     if not isinstance(model, nn.Module):
         raise InputError(
@@ -51,7 +55,7 @@ def check(task: Task, model: object, architecture: Architecture) -> None:
         _check_residuals(task, stack, blocks)
 
 
-def _check_residuals(task: Task, stack: str, blocks: nn.Module) -> None:
+def _check_residuals(task: "Task", stack: str, blocks: nn.Module) -> None:
     """Raises InputError if blocks lack what the trial's initializer needs of residuals."""
     initializer = task.trial.initializer
     if initializer is None or not task.residual:

@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from growsearch.machine.processes import ranks
 from growsearch.tasks.images.arrays import MEMORY
@@ -10,14 +11,16 @@ from growsearch.tasks.images.divisions import halves, held_out
 from growsearch.tasks.images.images import Split
 from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
-from growsearch.tasks.images.task import ImageTask
 from growsearch.trial.components import component
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import as_text
 
+if TYPE_CHECKING:
+    from growsearch.tasks.images.task import ImageTask
 
-def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
+
+def trial_dataset(task: "ImageTask", dataset: Dataset) -> Dataset:
     """The data of a trial, with its number of training images and its image size.
 
     `dataset` is the whole data set. Raises InputError if these numbers do not fit it.
@@ -38,20 +41,20 @@ def trial_dataset(task: ImageTask, dataset: Dataset) -> Dataset:
     return dataset.padded(task.image_size)
 
 
-def image_shape(task: ImageTask, dataset: Dataset) -> tuple[int, int, int]:
+def image_shape(task: "ImageTask", dataset: Dataset) -> tuple[int, int, int]:
     """Channels, height and width of the trial's images."""
     shape, size = dataset.image_shape, task.image_size
     return shape if size is None or source_of(task).resizes else (shape[0], size, size)
 
 
-def whole_dataset(task: ImageTask) -> Dataset:
+def whole_dataset(task: "ImageTask") -> Dataset:
     """The data set that a trial takes its part of. Files are read again if they have changed."""
     source, trial = source_of(task), task.trial
     _forget_changed(source, trial.data_dir)
     return load_dataset(source, trial.data_dir, task.split, task.read_size)
 
 
-def source_of(task: ImageTask) -> ImageSource:
+def source_of(task: "ImageTask") -> ImageSource:
     """Where the images come from."""
     source = task.trial.dataset
     assert isinstance(source, ImageSource)
@@ -94,7 +97,7 @@ def _load(
     return _DIVISIONS[split](source.name, source.spec_of(train), train, test)
 
 
-def named(task: ImageTask, dataset: Dataset | None) -> TrialConfig:
+def named(task: "ImageTask", dataset: Dataset | None) -> TrialConfig:
     """The trial's configuration; if `dataset` is of arrays, it says so and has their hash.
 
     Raises InputError if it was given other data.
