@@ -13,7 +13,7 @@ from typing import Any
 from growsearch.machine.arithmetic import arithmetic
 from growsearch.tasks.task import Task
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.config import TrialConfig, every_option
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, RECORD_FIELDS
 from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
@@ -49,7 +49,7 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
     at its default: it is newer than stores that are still read, and their keys do not have it. A
     component from a plugin adds the hash of its source.
     """
-    rules = every_option()
+    rules = config.rules()
     values = config.values(*roles)
     plugins = {
         f"{chosen.kind}.plugin": chosen.plugin

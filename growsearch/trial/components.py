@@ -167,7 +167,8 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
     """Makes the decorated class known as the component `name` of `kind`.
 
     Raises InputError for a kind that does not exist, a name that is taken, a class that is no
-    component of that kind, or an option that another component or a trial has with another rule.
+    component of that kind, or an option that a component of another kind or a trial has, or one of
+    the same kind with another type or role.
     """
 
     def registered(cls: C) -> C:
@@ -251,15 +252,15 @@ def _check_options(cls: type[Component]) -> None:
                 if not _is_same(cls, other) and not _share(name, cls, other):
                     raise InputError(
                         f"option {name!r} of {cls.kind} {cls.name!r} is also one of {kind} "
-                        f"{other.name!r}, with another rule; rename it, or inherit it from the "
-                        "same class"
+                        f"{other.name!r}, of another kind, type or role; rename it"
                     )
 
 
 def _share(name: str, one: type[Component], other: type[Component]) -> bool:
-    """Whether both have the option, by the same rule, for the same kind."""
-    rules = (replace(cls.options()[name], plugin=False) for cls in (one, other))
-    return one.kind == other.kind and next(rules) == next(rules)
+    """Whether both may have the option: a trial has one component of a kind, whose rule holds."""
+    mine, others = (cls.options()[name] for cls in (one, other))
+    same = (mine.kind, mine.many, mine.role) == (others.kind, others.many, others.role)
+    return one.kind == other.kind and same
 
 
 def _check_kind(kind: str) -> None:

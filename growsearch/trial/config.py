@@ -234,8 +234,13 @@ class TrialConfig(TrialOptions):
         chosen: dict[str, Value] = {c.kind: c.name for c in self.components()}
         own: dict[str, Value] = {name: getattr(self, name) for name in trial_options()}
         every = {**chosen, **own, **self._component_values()}
-        rules = every_option()
+        rules = self.rules()
         return {name: v for name, v in every.items() if not roles or rules[name].role in roles}
+
+    def rules(self) -> dict[str, Option]:
+        """All options by name, those of the trial's own components by their rules."""
+        own = (type(chosen).options() for chosen in self.components())
+        return every_option() | {name: rule for rules in own for name, rule in rules.items()}
 
     def to_flat(self) -> dict[str, str | int | float | None]:
         """Every option as a string, number or None; a tuple of epochs becomes "60 110".
@@ -244,7 +249,7 @@ class TrialConfig(TrialOptions):
         trial uses them.
         """
         values = self.values()
-        names = [n for n, rule in every_option().items() if n in values or not rule.plugin]
+        names = [n for n, rule in self.rules().items() if n in values or not rule.plugin]
         return {name: flat(values.get(name)) for name in names}
 
     @classmethod
@@ -255,7 +260,7 @@ class TrialConfig(TrialOptions):
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits that name this configuration, in any process on any host."""
-        rules = every_option()
+        rules = self.rules()
         named = {
             name: value
             for name, value in self.to_flat().items()
@@ -334,7 +339,17 @@ def check_field(name: str, value: Any) -> Value:
     Raises InputError if it breaks the rule, or if there is no such option.
     """
     check_name(name)
-    return every_option()[name].check(value)
+    takers = users_of(name)
+    if len(takers) < 2:
+        return every_option()[name].check(value)
+    # which of them the trial has is not known here; its own rule is checked when it is made
+    refusals = []
+    for taker in takers:
+        try:
+            return taker.options()[name].check(value)
+        except InputError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
