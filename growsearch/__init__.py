@@ -1,8 +1,8 @@
 """growsearch: how should a network grow while it trains, and what does that buy?
 
     for record in Trainer(TrialConfig(dataset="digits", rtol=1.2, epochs=30)): ...
-    study = read_study("runs/lipgrow")      # pandas: a row an epoch
-    front = pareto_front(summarize(study))  # pandas: a row a trial
+    study = search("lipgrow", trials=12, dataset="digits", out="runs/lipgrow")
+    study.front(cost="ppe")  # pandas: a row a trial
 
 A name is imported when it is first used: this import is quick, and loads neither torch nor Ray.
 """
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from growsearch.trial.kinds import Schedule as Schedule
     from growsearch.trial.options import Role as Role
     from growsearch.trial.options import option as option
+    from growsearch.tuning.search import search as search
 
 __version__ = "0.1.0"
 

@@ -8,8 +8,8 @@ from torch import nn
 from growsearch.checks.outcome import Fault, Found
 from growsearch.checks.subject import Subject
 from growsearch.machine.randomness import seeded
+from growsearch.tasks.first_look import check_loss
 from growsearch.tasks.seed_models import built
-from growsearch.training.gradients import check_loss
 from growsearch.training.state import new_optimizer
 from growsearch.trial.architecture import Architecture
 

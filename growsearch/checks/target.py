@@ -42,20 +42,20 @@ def name_in(plugin: Plugin, name: str | None) -> str:
     """The name of the task in a plugin that is loaded; see find_target."""
     from growsearch.tasks.task import Task
 
-    module = sys.modules[plugin.module_name]
+    module = sys.modules.get(plugin.module_name)
     own = {c.name: c for c in components("task").values() if c.plugin == plugin.digest}
-    found = getattr(module, name, None) if name else None
-    if isinstance(found, type) and issubclass(found, Task):
-        return register_of(plugin.module_name, found.__name__)
-    if name in own:
-        return str(name)
     classes = {
         cls.__name__: cls
-        for cls in vars(module).values()
-        if isinstance(cls, type) and issubclass(cls, Task) and cls.__module__ == module.__name__
+        for cls in (vars(module).values() if module else own.values())
+        if isinstance(cls, type) and issubclass(cls, Task) and cls.__module__ != Task.__module__
     }
     if name is None and len(classes) == 1:
-        return register_of(plugin.module_name, next(iter(classes)))
+        (name,) = classes
+    if name in classes:
+        cls: Any = classes[name]
+        return str(cls.name) if "name" in vars(cls) else register_of(plugin.module_name, name)
+    if name in own:
+        return str(name)
     listed = ", ".join(classes) or "none; derive a class from growsearch.Task"
     what = (
         "several tasks" if name is None and classes else "no task" + (f" {name!r}" if name else "")

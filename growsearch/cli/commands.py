@@ -208,7 +208,7 @@ def _show_report(study: str) -> None:
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
     if len(made.front):
-        console.print(front_table(made.front, made.searched))
+        console.print(front_table(made.front, made.searched, made.metric.column))
     else:
         console.print("no trial has completed, so there is no front")
     if len(made.found):

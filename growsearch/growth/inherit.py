@@ -1,6 +1,6 @@
 """How a grown network gets its weights: what it inherits, and what its initializer changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,28 +16,12 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the weights of a grown network come from, by its blocks."""
+    """Which old blocks the blocks of a grown network come from."""
 
-    stacks: tuple[str, ...]
-    """Names of the lists of blocks."""
     kept: Mapping[Place, int | None]
     """The old block of the same stack that a block continues; None for a new block."""
     copied: Mapping[Place, int]
     """The old block whose weights a new block copies, if it copies any."""
-
-    def name(self, name: str, *, copies: bool = False) -> str | None:
-        """What the tensor `name` of the grown network was called in the old one.
-
-        None if it is new. With `copies`, tensors of new blocks that copy have a name as well.
-        """
-        for i, stack in enumerate(self.stacks):
-            if name.startswith(f"{stack}."):
-                j, _, rest = name.removeprefix(f"{stack}.").partition(".")
-                source = self.kept[i, int(j)]
-                if source is None and copies:
-                    source = self.copied.get((i, int(j)))
-                return None if source is None else f"{stack}.{source}.{rest}"
-        return name
 
 
 def block_sources(old: Architecture, grown: Architecture, config: TrialConfig) -> Sources:
@@ -50,12 +34,50 @@ def block_sources(old: Architecture, grown: Architecture, config: TrialConfig) -
         kept |= {(i, j): found.get(j) for j in range(n_grown)}
         copies = config.initializer.copies(n, n_grown, config.task.blocks_alike)
         copied |= {(i, j): source for j, source in copies.items()}
-    return Sources(config.task.stacks, kept, copied)
+    return Sources(kept, copied)
+
+
+class OldNames:
+    """What tensors of the network `grown` were called in the network `old`."""
+
+    def __init__(
+        self, sources: Sources, stacks: Iterable[str], old: nn.Module, grown: nn.Module
+    ) -> None:
+        self.kept: dict[str, str | None] = {}
+        """For each block of `grown` by its name, the old block that it continues."""
+        self.copied: dict[str, str] = {}
+        for i, stack in enumerate(stacks):
+            before = _children(old, stack)
+            for j, block in enumerate(_children(grown, stack)):
+                source = sources.kept[i, j]
+                self.kept[block] = None if source is None else before[source]
+                if (i, j) in sources.copied:
+                    self.copied[block] = before[sources.copied[i, j]]
+        self._stacks = tuple(f"{stack}." for stack in stacks)
+
+    def __call__(self, name: str, *, copies: bool = False) -> str | None:
+        """The old name of the tensor or module `name`; None if it is new.
+
+        With `copies`, those of new blocks that copy an old one have its name.
+        """
+        for stack in self._stacks:
+            if name.startswith(stack):
+                child, dot, rest = name.removeprefix(stack).partition(".")
+                block = stack + child
+                source = self.kept[block]
+                if source is None and copies:
+                    source = self.copied.get(block)
+                return None if source is None else source + dot + rest
+        return name
+
+
+def _children(network: nn.Module, stack: str) -> list[str]:
+    return [f"{stack}.{name}" for name, _ in network.get_submodule(stack).named_children()]
 
 
 @torch.no_grad()
 def initialize(
-    old: nn.Module, grown: nn.Module, sources: Sources, before: Architecture,
+    old: nn.Module, grown: nn.Module, sources: Sources, names: OldNames, before: Architecture,
     config: TrialConfig, epoch: int,
 ) -> None:  # fmt: skip
     """Give `grown`, as it was built after `epoch` epochs, its weights.
@@ -67,7 +89,7 @@ def initialize(
     assert config.initializer is not None
     weights = old.state_dict()
     for name, tensor in grown.state_dict().items():
-        inherited = sources.name(name, copies=True)
+        inherited = names(name, copies=True)
         if inherited is not None:
             tensor.copy_(weights[inherited])
     draw = torch.Generator().manual_seed(derived_seed(config.seed, epoch, "new normalizations"))

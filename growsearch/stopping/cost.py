@@ -62,6 +62,8 @@ class Metric(Component, ABC):
     highest: ClassVar[float]
     """The range in which hypervolumes are measured, of `value`."""
     minimized: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
+    """What it reads that not every task has; see Policy.reads."""
 
     def value(self, number: float) -> float:
         """The metric as a number of which more is better: a loss is negated."""
@@ -76,6 +78,12 @@ def cost_of(name: str) -> Cost:
 def metric_of(name: str) -> Metric:
     """The metric of this name; InputError if there is none."""
     return cast(Metric, component("metric", name)())
+
+
+def lower_is_better(column: str) -> bool:
+    """Whether less is better in a column of results: of a metric that says so, or of a loss."""
+    known = {metric.column: metric for metric in map(metric_of, components("metric"))}
+    return known[column].minimized if column in known else column.endswith("loss")
 
 
 def costs() -> dict[str, Cost]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from growsearch.stopping.cost import lower_is_better
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.history import in_words
 from growsearch.trial.status import Status
@@ -34,6 +35,8 @@ LABELS = {
     "val_accuracy": "validation accuracy (%)",
     "test_accuracy": "test accuracy (%)",
     "best_val_accuracy": "best validation accuracy (%)",
+    "val_loss": "validation loss",
+    "best_val_loss": "best validation loss",
 }
 
 
@@ -67,7 +70,8 @@ def front_figure(
     paused = trials[[cost, accuracy]]
     _scatter_uncompleted(
         axes, stopped[trials["status"] == Status.STOPPED], label="stopped, at its bounds",
-        marker=_CORNER, color="#b45309",
+        marker=[(x, -y) for x, y in _CORNER] if lower_is_better(accuracy) else _CORNER,
+        color="#b45309",
     )  # fmt: skip
     _scatter_uncompleted(
         axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"

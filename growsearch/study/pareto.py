@@ -3,6 +3,7 @@
 import moocore
 import pandas as pd
 
+from growsearch.stopping.cost import lower_is_better
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
@@ -13,9 +14,9 @@ def is_pareto_optimal(
     """For each row of `summarize`'s table, whether the trial is on the front.
 
     A trial is dominated if another trial costs no more, is no less accurate, and is better in at
-    least one of the two. Equal trials are all on the front. Only completed trials are compared,
-    because a trial that ended early did not pay its full cost. Raises InputError if the table lacks
-    a column.
+    least one of the two. `accuracy` may be a loss, of which less is better. Equal trials are all on
+    the front. Only completed trials are compared, because a trial that ended early did not pay its
+    full cost. Raises InputError if the table lacks a column.
     """
     for column in (cost, accuracy):
         if column not in trials:
@@ -26,7 +27,9 @@ def is_pareto_optimal(
     completed = trials.loc[trials["status"] == Status.COMPLETED, [cost, accuracy]].dropna()
     if len(completed):
         optimal[completed.index] = moocore.is_nondominated(
-            completed.to_numpy(dtype=float), maximise=[False, True], keep_weakly=True
+            completed.to_numpy(dtype=float),
+            maximise=[False, not lower_is_better(accuracy)],
+            keep_weakly=True,
         )
     return optimal
 

@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.trial.errors import InputError
-from growsearch.trial.plugins import Plugin
+from growsearch.trial.plugins import Plugin, session_plugins
 
 PLUGINS_FOLDER = "plugins"
 
 
 def describe(plugins: Iterable[Plugin]) -> list[dict[str, str]]:
     """The plugins as study.json lists them."""
-    return [{"name": p.name, "file": p.file_name, "sha256": p.digest} for p in plugins]
+    return [
+        {"name": p.name, "file": "" if p.pickled else p.file_name, "sha256": p.digest}
+        for p in plugins
+    ]
 
 
 def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
-    """Copy the plugins into the study."""
+    """Copy the plugins into the study, but for those of notebooks and packages."""
     for plugin in plugins:
+        if plugin.pickled:
+            continue  # no file that runs alone
         (folder / PLUGINS_FOLDER).mkdir(exist_ok=True)
         (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
 
@@ -25,10 +30,21 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
 def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
     """Load the study's plugins from its copies.
 
-    Raises InputError for a copy that is missing or changed, or whose original has changed.
+    Raises InputError for a copy that is missing or changed, or whose original has changed, and for
+    components of a notebook that are not defined.
     """
     plugins = []
+    own = {plugin.digest: (plugin, classes) for plugin, classes in session_plugins()}
     for listed in info.get("plugins", []):
+        if not listed["file"]:
+            if listed["sha256"] not in own:
+                raise InputError(
+                    f"the study's components come from {listed['name']!r}, which is no file that "
+                    "runs alone; import it, or run its cells, unchanged and resume in Python with "
+                    "growsearch.Study(...).resume()"
+                )
+            plugins.append(own[listed["sha256"]][0])
+            continue
         path = folder / PLUGINS_FOLDER / Path(listed["file"]).name
         if not path.is_file():
             raise InputError(f"the study's plugin {str(path)!r} is missing; restore it from a copy")

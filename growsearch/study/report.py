@@ -10,14 +10,19 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from growsearch.stopping.cost import Metric, metric_of
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
-from growsearch.study.figures import front_figure
+from growsearch.study.figures import LABELS, front_figure
 from growsearch.study.outcomes import audit, count_outcomes
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.results import read_info, read_study, schema, summarize
+from growsearch.trial.components import components
 
-_CURVES = ("architecture", "phase", "val_accuracy", "test_accuracy", "lipschitz", "lr")
+_CURVES = (
+    "epoch", "architecture", "phase", "val_accuracy", "test_accuracy", "val_loss", "train_loss",
+    "lipschitz", "lr",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Report:
     epochs: EpochCounts
     searched: list[str]
     """The trial fields that the search space varies."""
+    metric: Metric
+    """What the study takes for accuracy."""
 
 
 def write_report(folder: str | Path) -> Report:
@@ -43,22 +50,30 @@ def write_report(folder: str | Path) -> Report:
     folder = Path(folder)
     info, study = read_info(folder), read_study(folder)
     trials = summarize(study)
-    front, searched = pareto_front(trials), list(info["searched"])
+    metric = study_metric(info, trials)
+    front = pareto_front(trials, accuracy=metric.column)
+    searched = list(info["searched"])
     found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
         folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
-        count_epochs(study), searched,
+        count_epochs(study), searched, metric,
     )  # fmt: skip
     front.to_csv(report.table, index=False)
-    front_figure(trials, title=_title(folder, trials)).savefig(report.picture, dpi=150)
+    figure = front_figure(trials, accuracy=metric.column, title=_title(folder, trials))
+    figure.savefig(report.picture, dpi=150)
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
-    report.page.write_text(_page(folder, info, study, trials, searched), encoding="utf-8")
+    report.page.write_text(_page(folder, info, study, trials, searched, metric), encoding="utf-8")
     return report
 
 
 def _title(folder: Path, trials: pd.DataFrame) -> str:
-    networks = ", ".join(sorted(trials["config/network"].unique()))
-    datasets = ", ".join(sorted(trials["config/dataset"].unique()))
+    name = folder.resolve().name
+    tasks, networks, datasets = (
+        ", ".join(sorted(trials[f"config/{kind}"].dropna().unique()))
+        for kind in ("task", "network", "dataset")
+    )
+    if not networks:
+        return f"{name}: {tasks}"
     # The paper's split validates on test images, so the title must name it.
     split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
@@ -66,7 +81,7 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
 
 def _page(
     folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame,
-    searched: list[str],
+    searched: list[str], metric: Metric,
 ) -> str:  # fmt: skip
     from plotly.offline import get_plotlyjs
 
@@ -77,7 +92,14 @@ def _page(
         "searched": searched,
         "epochs": len(study),
         "seconds": study["seconds"].sum(),
-        "trials": _trials(study, trials),
+        "trials": _trials(study, trials, metric),
+        "metric": {
+            "column": metric.column,
+            "minimized": metric.minimized,
+            "percent": "accuracy" in metric.reads,
+            "label": LABELS.get(metric.column, metric.column),
+            "name": metric.name.replace("_", " "),
+        },
         "counts": asdict(count_epochs(study)),
         "outcomes": count_outcomes(trials),
         "audit": asdict(audit(trials)) if _was_audited(info) else None,
@@ -97,8 +119,16 @@ def _was_audited(info: dict[str, Any]) -> bool:
     return info.get("settings", {}).get("scheduler") == "pareto"
 
 
-def _trials(study: pd.DataFrame, trials: pd.DataFrame) -> list[dict[Any, Any]]:
-    optimal = is_pareto_optimal(trials)
+def study_metric(info: dict[str, Any], trials: pd.DataFrame) -> Metric:
+    """What the study takes for accuracy: its search's metric, or what its trials have."""
+    chosen = info.get("settings", {}).get("metric")
+    if chosen in components("metric"):
+        return metric_of(chosen)
+    return metric_of("val_accuracy" if trials["val_accuracy"].notna().any() else "val_loss")
+
+
+def _trials(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> list[dict[Any, Any]]:
+    optimal = is_pareto_optimal(trials, accuracy=metric.column)
     curves = dict(iter(study.groupby("trial_id")))
     scalars = trials.drop(columns=[f.name for f in schema() if pa.types.is_list(f.type)])
     return [

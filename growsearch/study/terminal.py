@@ -178,11 +178,12 @@ def found_table(found: "pd.DataFrame") -> Table:
     return table
 
 
-def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
-    """The Pareto front, a row a trial, cheapest first."""
+def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy") -> Table:
+    """The Pareto front by PPE and `metric`, a row a trial, cheapest first."""
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
     table.add_column("trial", no_wrap=True)
-    for column in ("PPE", "val. %", "test %"):
+    by_accuracy = metric == "val_accuracy"
+    for column in ("PPE", *(("val. %", "test %") if by_accuracy else (metric.replace("_", " "),))):
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("depth", "grew after"):
         table.add_column(column, no_wrap=True)
@@ -193,8 +194,11 @@ def front_table(front: "pd.DataFrame", searched: list[str]) -> Table:
         table.add_row(
             trial["trial_id"],
             megas(trial["ppe"]),
-            percent(trial["val_accuracy"]),
-            percent(trial["test_accuracy"]),
+            *(
+                (percent(trial["val_accuracy"]), percent(trial["test_accuracy"]))
+                if by_accuracy
+                else (f"{trial[metric]:.4f}",)
+            ),
             trial["architecture"],
             in_words(trial["growth_epochs"].split()),
             *map(short, values),

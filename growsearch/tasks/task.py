@@ -42,7 +42,8 @@ class Task(Component, ABC):
     splits: ClassVar[tuple[str, ...]] = ("train", "val")
     """The splits that `batches` knows. Add "test" if there is test data, which is recorded only."""
     proposals: ClassVar[Proposals] = {}
-    """Defaults that the task has for options of the trial, like {"policy": "fixed", "lr": 0.1}."""
+    """Defaults that the task has for options of the trial and of its other components, like
+    {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component that only this task uses."""
     blocks_alike: ClassVar[bool] = True
@@ -248,6 +249,13 @@ class Task(Component, ABC):
     def prepare(self) -> None:
         """Reads the data; InputError if they are not there or do not fit the trial."""
         _ = self.loaded
+
+    def check(self) -> None:
+        """InputError for what cannot work, as far as a first look at the task tells."""
+        from growsearch.tasks.first_look import first_look
+
+        self.prepare()
+        first_look(self)
 
     def score(self, model: "nn.Module", batch: Any) -> "tuple[Tensor, Tensor | None]":
         """The mean loss, and how many examples are right, where accuracy means something."""

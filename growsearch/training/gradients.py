@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from growsearch.machine.batches import mapped, size, tensors
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
+from growsearch.tasks.first_look import check_loss
 from growsearch.tasks.task import Task
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import one_line
 
 WARM_UPS = 3
 """Before recording, so that libraries have made their choices."""
@@ -45,20 +46,6 @@ def eager_gradients(task: Task, network: nn.Module, batch: Any) -> Results:
     check_loss(task, loss)
     loss.backward()
     return loss.detach(), correct
-
-
-def check_loss(task: Task, loss: Any) -> None:
-    """Raises InputError unless the loss is a scalar that depends on parameters."""
-    if not isinstance(loss, Tensor) or loss.dim():
-        given = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
-        raise InputError(
-            f"loss of task {task.name!r} has {given}; return a scalar, the mean over the batch"
-        )
-    if not loss.requires_grad:
-        raise InputError(
-            f"loss of task {task.name!r} has no gradient; compute it from the model's output "
-            "without detach, item or no_grad"
-        )
 
 
 class CudaGraphs:

@@ -4,7 +4,7 @@ import copy
 
 from torch import Tensor
 
-from growsearch.growth.inherit import Sources, block_sources, initialize
+from growsearch.growth.inherit import OldNames, block_sources, initialize
 from growsearch.tasks.task import Task
 from growsearch.training.state import TrainState, new_network, new_optimizer
 from growsearch.trial.architecture import Architecture
@@ -26,10 +26,11 @@ def grow(state: TrainState, architecture: Architecture, task: Task, epoch: int) 
     config = task.trial
     network = new_network(task, architecture, epoch)
     sources = block_sources(state.architecture, architecture, config)
-    initialize(state.network, network, sources, state.architecture, config, epoch)
+    names = OldNames(sources, task.stacks, state.network, network)
+    initialize(state.network, network, sources, names, state.architecture, config, epoch)
     vectors = {}
     for name, _ in network.named_modules():
-        known = state.lipschitz_vectors.get(sources.name(name) or "")
+        known = state.lipschitz_vectors.get(names(name) or "")
         if known is not None:
             vectors[name] = known.clone()
     grown = TrainState(
@@ -38,7 +39,7 @@ def grow(state: TrainState, architecture: Architecture, task: Task, epoch: int) 
     )  # fmt: skip
     if config.initializer is not None and config.initializer.momentum_on_growth == "carry":
         treated = getattr(config.initializer, "state_of_copies", "reset")
-        _carry_optimizer_state(state, grown, sources, treated)
+        _carry_optimizer_state(state, grown, names, treated)
     return grown
 
 
@@ -57,7 +58,7 @@ def prepare_epoch(
 
 
 def _carry_optimizer_state(
-    old: TrainState, grown: TrainState, sources: Sources, treated: str
+    old: TrainState, grown: TrainState, names: OldNames, treated: str
 ) -> None:
     """Copies the optimizer's state of inherited parameters by their names.
 
@@ -70,9 +71,8 @@ def _carry_optimizer_state(
         if parameter in old.optimizer.state
     }
     for name, parameter in grown.network.named_parameters():
-        source = sources.name(name)
-        is_copy = source is None and treated != "reset"
-        inherited = known.get(sources.name(name, copies=is_copy) or "")
+        is_copy = names(name) is None and treated != "reset"
+        inherited = known.get(names(name, copies=is_copy) or "")
         if inherited is not None:
             state = copy.deepcopy(inherited)
             if is_copy and treated == "halve":

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option, Role, Value, rule_of, suggestion
+from growsearch.trial.sources import source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class Component:
     source: ClassVar[str] = ""
     """Where it is published: paper, section."""
     plugin: ClassVar[str | None] = None
-    """A hash of the user's file that the component comes from; None for growsearch's own."""
+    """A hash of the user's source that the component comes from; None for growsearch's own."""
 
     def __post_init__(self) -> None:
         for name, rule in type(self).options().items():
@@ -195,7 +196,7 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
             raise InputError(
                 f"{kind} {name!r} is taken by {other}; register {where} under another name"
             )
-        cls.name, cls.source, cls.plugin = name, source, _SOURCE.get()
+        cls.name, cls.source, cls.plugin = name, source, _SOURCE.get() or _own_source(cls)
         if abstract := sorted(getattr(cls, "__abstractmethods__", ())):
             raise InputError(f"{kind} {name!r} ({where}) must define {', '.join(abstract)}")
         _check_options(cls)
@@ -205,9 +206,14 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
     return registered
 
 
+def _own_source(cls: type[Component]) -> str | None:
+    found = source_of(cls)
+    return found and found.digest
+
+
 def _is_same(one: type[Component], other: type[Component]) -> bool:
     """Whether a module that is loaded again registers its own component again."""
-    if one.plugin and one.plugin == _SOURCE.get():
+    if one.plugin and one.plugin == (_SOURCE.get() or _own_source(other)):
         return one.__qualname__ == other.__qualname__
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
@@ -273,6 +279,17 @@ def component(kind: str, name: object) -> type[Component]:
     if name not in known:
         raise InputError(f"unknown {kind} {str(name)[:100]!r}{suggestion(name, tuple(known))}")
     return known[str(name)]
+
+
+def registered() -> Iterator[type[Component]]:
+    """All components that are known, of every kind."""
+    for kind in EVERY_KIND:
+        yield from components(kind).values()
+
+
+def is_loading() -> bool:
+    """Whether a plugin is being loaded."""
+    return _SOURCE.get() is not None
 
 
 def users_of(option: str) -> list[type[Component]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import KINDS, Component, component, components, users_of
@@ -24,6 +24,14 @@ READABLE = {"accuracy": "validation accuracy", "lipschitz": "Lipschitz constants
 """What a policy may read besides losses, in words."""
 _NEWER_KINDS = ("task", "optimizer")
 """Kinds that are newer than stores that are still read: see Option.keyed_at_default."""
+
+
+class Reader(Protocol):
+    """A component that reads what is measured of epochs."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
 
 
 class TrialOptions:
@@ -119,21 +127,21 @@ class TrialConfig(TrialOptions):
         for kind in ("dataset", "network"):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
-        suggested = self.task.proposed().get("policy")
-        self._set("policy", _made("policy", known("policy") or suggested, merged))
-        self._check_readable(self.policy)
-        proposed = {**self.policy.proposals(self), **self.task.proposed()}
-        values = {**proposed, **merged}
+        usual = {**self.task.proposals, **merged}
+        wanted = {**self.task.proposed(), **merged}
+        self._set("policy", _made("policy", wanted.get("policy"), usual))
+        self.check_reads(self.policy)
+        values = {**self.policy.proposals(self), **wanted}
         for name, rule in trial_options().items():
             self._set(name, rule.check(values.get(name, rule.default)))
         self.task.checked("architecture", self.architecture)
         self._set("initializer", None)
         if self.policy.grows:
-            chosen = _made("initializer", values.get("initializer"), merged)
-            self._check_readable(cast(Initializer, chosen))
+            chosen = _made("initializer", values.get("initializer"), usual)
+            self.check_reads(cast(Initializer, chosen))
             self._set("initializer", chosen)
-        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), merged))
-        self._set("optimizer", _made("optimizer", known("optimizer"), merged))
+        self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), usual))
+        self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
         self._check_unused()
         self._set("task", self.task.completed(self).of(self))
         self._set("policy", self.policy.completed(self))
@@ -154,8 +162,8 @@ class TrialConfig(TrialOptions):
                 raise AttributeError(f"a trial has no option {name!r}")
             return self._component_values().get(name)
 
-    def _check_readable(self, chosen: Policy | Initializer) -> None:
-        """InputError if a component reads numbers that the task does not have."""
+    def check_reads(self, chosen: "Reader") -> None:
+        """InputError if a component reads numbers that the trial's task does not have."""
         has = {"accuracy": self.task.has_accuracy, "lipschitz": self.task.has_lipschitz}
         for number in chosen.reads:
             if not has[number]:

@@ -8,6 +8,7 @@ installed can register components by the entry-point group "growsearch".
 
 import hashlib
 import linecache
+import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from growsearch.trial.components import registering
+from growsearch.trial.components import Component, register, registered, registering
 from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.sources import source_of
 
 GROUP = "growsearch"
 
@@ -29,6 +31,9 @@ class Plugin:
     name: str
     """The path or the module's name, as it was given."""
     source: str
+    pickled: str = ""
+    """The classes, pickled by value or by reference, as hexadecimal digits, where the source is no
+    file that runs alone: of a notebook, or of a module in a package."""
 
     @property
     def digest(self) -> str:
@@ -52,7 +57,10 @@ class Plugin:
         Raises InputError for a source that does not run.
         """
         module_name = self.module_name
-        if module_name in sys.modules:
+        if module_name in sys.modules or any(c.plugin == self.digest for c in registered()):
+            return
+        if self.pickled:
+            self._unpickle()
             return
         module = ModuleType(module_name)
         # a file name of its own: tracebacks then show its lines, and inspect finds its source
@@ -71,6 +79,27 @@ class Plugin:
                 f"plugin {self.name!r} does not run{_line_of(error, module.__file__)}: "
                 f"{type(error).__name__}: {one_line(error)}"
             ) from error
+
+    def _unpickle(self) -> None:
+        with registering(self.digest):
+            for cls in pickle.loads(bytes.fromhex(self.pickled)):
+                register(cls.kind, cls.name, source=cls.source)(cls)
+
+
+def session_plugins() -> list[tuple[Plugin, list[type[Component]]]]:
+    """The sources of components that scripts, modules or notebooks have registered themselves.
+
+    Each comes with its components if its source is no file that runs alone, and they have to be
+    pickled; otherwise without.
+    """
+    found: dict[str, tuple[Plugin, list[type[Component]]]] = {}
+    for cls in registered():
+        source = source_of(cls) if cls.plugin else None
+        if source is not None and source.digest == cls.plugin:
+            known = found.setdefault(source.digest, (Plugin(source.name, source.text), []))
+            if not source.is_file:
+                known[1].append(cls)
+    return list(found.values())
 
 
 def find_plugin(name: str) -> Plugin:

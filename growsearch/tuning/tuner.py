@@ -24,6 +24,7 @@ from growsearch.trial.options import Role
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
+from growsearch.tuning.by_value import pickled
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.search_space import (
     Space,
@@ -56,7 +57,7 @@ def run_search(
     overrides: dict[str, Any] | None = None,
     trials: int | None = None,
     search_seed: int = 0,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str | Plugin] = (),
     **settings: Any,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
@@ -68,7 +69,8 @@ def run_search(
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
-    loaded = load_plugins(plugins)
+    loaded = load_plugins(plugin for plugin in plugins if isinstance(plugin, str))
+    loaded += (plugin for plugin in plugins if isinstance(plugin, Plugin))
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
     options = SearchSettings.from_flat(settings)
@@ -118,7 +120,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
     if "settings" not in info:
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
-    plugins = load_kept(folder, info)
+    plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
@@ -177,6 +179,8 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
         log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
+    for config in drawn:
+        config.check_reads(metric_of(options.metric))
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -190,7 +194,7 @@ def _check_data(drawn: list[TrialConfig]) -> None:
         for config in drawn
     }
     for config in different.values():
-        config.task.prepare()
+        config.task.check()
 
 
 def _run(

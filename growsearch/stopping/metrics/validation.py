@@ -12,6 +12,7 @@ class ValidationAccuracy(Metric):
     """Validation accuracy in percent."""
 
     column = "val_accuracy"
+    reads = ("accuracy",)
     lowest, highest = 0.0, 100.0
 
 

@@ -127,6 +127,9 @@ class ImageTask(Task):
 
         trial_dataset(self, self.loaded)
 
+    def check(self) -> None:
+        self.prepare()
+
     def data_digest(self) -> str:
         return self.dataset.digest
 

@@ -1,0 +1,119 @@
+"""A search from Python: the command line's, for a script or a notebook."""
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from growsearch.search.settings import SearchSettings, search_options
+from growsearch.trial.components import Component, is_loading
+from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import session_plugins
+from growsearch.tuning.by_value import pickled
+from growsearch.tuning.space_text import space_text
+from growsearch.tuning.tuner import SearchEnd, resume_search, run_search
+
+if TYPE_CHECKING:
+    from growsearch.study.study import Study
+
+_LOG = logging.getLogger("growsearch")
+
+
+def search(
+    space: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path,
+    *,
+    trials: int | None = None,
+    out: str | Path | None = None,
+    search_seed: int = 0,
+    plugins: Sequence[str] = (),
+    **options: Any,
+) -> "Study":
+    """Run a search, show it as it goes, and return its study.
+
+    >>> space = {"rtol": tune.uniform(1.0, 1.5), "epochs": 30}
+    >>> study = growsearch.search(space, trials=12, dataset="digits", scheduler="pareto")
+
+    `space` is a Tune `param_space` of trial options, a list of them, the path of a search-space
+    file, or the name of a built-in one. `trials` counts all trials, grid points included;
+    `search_seed` draws them. `out` is a new folder; by default one in runs/. `plugins` are files or
+    modules with components; those that the calling script or notebook has registered are known.
+
+    Other `options` are those of the command line with underscores: settings of the search
+    (`scheduler="pareto"`, `sampler="tpe"`, `store=...`, see SearchSettings), and trial options that
+    hold whatever the space says (`task="my-task"`, `dataset="digits"`, `epochs=30`). A component
+    may be given by its name, its class or itself.
+
+    In a script, call it under `if __name__ == "__main__":`, because the processes of trials run the
+    script's file to find its components. An interrupted search is gone on with by
+    `Study(out).resume()`. Raises InputError before the first trial starts if anything in it cannot
+    work.
+    """
+    if is_loading():
+        raise InputError(
+            "growsearch.search was called while the processes of trials load this file; put the "
+            'call under if __name__ == "__main__":'
+        )
+    settings = {f.name for f in fields(SearchSettings)} | set(search_options())
+    named: dict[str, Any] = {}
+    for name, value in options.items():
+        named |= _named(name, value)
+    with tempfile.TemporaryDirectory() as folder:
+        file: str | Path = Path(folder, "space.py")
+        if isinstance(space, str | Path):
+            file = space
+        else:
+            Path(file).write_text(space_text(space))
+        place = Path(out or f"runs/search-{datetime.now():%Y%m%d-%H%M%S}")
+        own = [plugin for plugin, _ in session_plugins()]
+        end = run_search(
+            file,
+            place,
+            overrides={name: value for name, value in named.items() if name not in settings},
+            trials=trials,
+            search_seed=search_seed,
+            plugins=[*plugins, *pickled(own)],
+            **{name: value for name, value in named.items() if name in settings},
+        )
+    return _study(place, end)
+
+
+def resume(folder: str | Path, extend: int | None = None, **changes: Any) -> "Study":
+    """Go on with the search in `folder`; see Study.resume."""
+    return _study(Path(folder), resume_search(folder, extend, **changes))
+
+
+def _study(folder: Path, end: SearchEnd) -> "Study":
+    from growsearch.study.study import Study
+
+    for failure in end.failures:
+        _LOG.warning("%s", failure)
+    if end.unfinished:
+        _LOG.warning(
+            "interrupted: %d trials did not end; go on with Study(%r).resume()",
+            end.unfinished, str(folder),
+        )  # fmt: skip
+    return Study(folder)
+
+
+def _named(name: str, value: Any) -> dict[str, Any]:
+    """An option by names and plain values: a component becomes its name and its options."""
+    if isinstance(value, type) and issubclass(value, Component):
+        if "name" not in vars(value):
+            raise InputError(
+                f"{name}={value.__name__} is not registered; decorate it with "
+                f'@growsearch.register("{value.kind}", "a-name")'
+            )
+        return {name: value.name}
+    if isinstance(value, Component):
+        rules = type(value).options()
+        given = {n: v for n, v in value.values().items() if v != rules[n].default}
+        return {**_named(name, type(value)), **given}
+    if isinstance(value, tuple | list) and any(isinstance(v, Component | type) for v in value):
+        parts = [_named(name, item) for item in value]
+        return {k: v for part in parts for k, v in part.items()} | {
+            name: [part[name] for part in parts]
+        }
+    return {name: value}

@@ -1,0 +1,69 @@
+"""A search space in Python, written as the file that `growsearch search` would take."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from growsearch.trial.errors import InputError
+from growsearch.tuning.ray_private import (
+    Categorical,
+    Domain,
+    Float,
+    Integer,
+    LogUniform,
+    Quantized,
+    Uniform,
+)
+
+
+def space_text(space: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """The text of a search-space file whose `param_space` is `space`: one space, or several.
+
+    Raises InputError for a value that has no such text, like tune.sample_from.
+    """
+    spaces = [space] if isinstance(space, Mapping) else list(space)
+    written = ",\n".join(_space(one) for one in spaces)
+    if not isinstance(space, Mapping):
+        written = f"[\n{written},\n]"
+    return f"from ray import tune\n\nparam_space = {written}\n"
+
+
+def _space(space: Mapping[str, Any]) -> str:
+    rows = "".join(f"    {name!r}: {_value(name, value)},\n" for name, value in space.items())
+    return f"{{\n{rows}}}"
+
+
+def _value(name: str, value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"grid_search"}:
+        return f"tune.grid_search({_value(name, list(value['grid_search']))})"
+    if isinstance(value, list | tuple):
+        items = ", ".join(_value(name, item) for item in value)
+        return f"[{items}]" if isinstance(value, list) else f"({items},)"
+    if isinstance(value, Categorical):
+        return f"tune.choice({_value(name, list(value.categories))})"
+    if isinstance(value, Domain) and (drawn := _number(value)):
+        return drawn
+    if value is None or isinstance(value, str | int | float):
+        return repr(value)
+    raise InputError(
+        f"{name}={value!r} cannot be written down, so the search could not be resumed; use "
+        "numbers, text, tune.choice, grid_search, uniform, loguniform, randint or their quantized "
+        "forms, or give a search-space file"
+    )
+
+
+def _number(domain: Domain) -> str | None:
+    """A range of numbers as Tune's function that makes it; None if there is none."""
+    if not isinstance(domain, Float | Integer):
+        return None
+    sampler: Any = domain.get_sampler()
+    step = None
+    if isinstance(sampler, Quantized):
+        sampler, step = sampler.sampler, sampler.q
+    if not isinstance(sampler, Uniform | LogUniform):
+        return None
+    kind = ("randint", "lograndint") if isinstance(domain, Integer) else ("uniform", "loguniform")
+    function = kind[isinstance(sampler, LogUniform)]
+    ends = f"{domain.lower!r}, {domain.upper!r}"
+    if step is None:
+        return f"tune.{function}({ends})"
+    return f"tune.q{function}({ends}, {step!r})"
