@@ -38,11 +38,11 @@ def check_inheritance(subject: Subject) -> Found:
                 "at a growth and a resume; register it with persistent=True",
                 "build",
             )
-    sources = subject.sources(task)
     grown = subject.grow(task).network
+    old_name = subject.old_names(task, grown)
     inherited = 0
     for name, tensor in grown.state_dict().items():
-        source = sources.name(name)
+        source = old_name(name)
         if source is None:
             continue
         if source not in before and source not in saved:
@@ -118,9 +118,9 @@ def _check_constant_tensors(subject: Subject, grown: nn.Module) -> None:
     constants = _constants(subject, subject.seed)
     still = {n for n, tensor in constants.items() if equal(trained[n].cpu(), tensor)}
     right = _constants(subject, subject.grown)
-    sources, found = subject.sources(task), parameters_and_buffers(grown)
+    old_name, found = subject.old_names(task, grown), parameters_and_buffers(grown)
     for name, tensor in right.items():
-        source = sources.name(name)
+        source = old_name(name)
         if source in still and not equal(found[name].cpu(), tensor):
             raise Fault(
                 f"tensor {name!r} of the grown network is {_shown(found[name])}, inherited from "

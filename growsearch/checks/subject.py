@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from torch import nn
+
 from growsearch.checks.source import line_of
-from growsearch.growth.inherit import Sources, block_sources
+from growsearch.growth.inherit import OldNames, block_sources
 from growsearch.tasks.task import Task
 from growsearch.training.epoch import train_epoch
 from growsearch.training.growth import grow
@@ -86,6 +88,7 @@ class Subject:
         """The trained state, grown as the trial of `task` does."""
         return grow(self.trained, self.grown, task, 1)
 
-    def sources(self, task: Task) -> Sources:
-        """Where the weights of the grown network come from."""
-        return block_sources(self.seed, self.grown, task.trial)
+    def old_names(self, task: Task, grown: nn.Module) -> OldNames:
+        """What tensors of the grown network were called in the trained one."""
+        sources = block_sources(self.seed, self.grown, task.trial)
+        return OldNames(sources, task.stacks, self.trained.network, grown)
