@@ -48,3 +48,21 @@ def check(task: Task, model: object, architecture: Architecture) -> None:
                 f"stack {stack!r} of task {task.name!r} has one block at several places; make a "
                 "block for each place"
             )
+        _check_residuals(task, stack, blocks)
+
+
+def _check_residuals(task: Task, stack: str, blocks: nn.Module) -> None:
+    """Raises InputError if blocks lack what the trial's initializer needs of residuals."""
+    initializer = task.trial.initializer
+    if initializer is None or not task.residual:
+        return
+    if task.plain_blocks and not initializer.needs_residual:
+        return
+    for name in initializer.block_methods:
+        for block in blocks.children():
+            if not hasattr(block, name):
+                raise InputError(
+                    f"initializer {initializer.name!r} needs {name} of a block with a residual, "
+                    f"and {type(block).__name__} in {stack!r} of task {task.name!r} has none; "
+                    "define it there, or choose initializer 'default'"
+                )

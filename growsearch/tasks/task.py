@@ -50,7 +50,9 @@ class Task(Component, ABC):
     """Whether any block of a stack can take the weights of any other."""
     residual: ClassVar[bool] = False
     """Whether blocks add a residual to their input, and have the methods that initializers of
-    residuals call: `silence_residual()`, `scale_residual(step)`, `last_normalization`."""
+    residuals call: `silence_residual()` for zero, `scale_residual(step)` for clone (with
+    statistics=False as well for scaling paper-literal),
+    `last_normalization` for the others."""
     plain_blocks: ClassVar[bool] = False
     """Whether initializers of residuals leave blocks without one as they were built, instead of
     being refused."""

@@ -69,9 +69,11 @@ class Clone(Initializer):
         return dict(enumerate(clone_sources(blocks, grown_blocks)))
 
     def initialize(self, block: "nn.Module", *, new: bool, step: float, draw: Any) -> None:
-        if self.scaling != "step-size":
-            residual: Any = block
-            residual.scale_residual(step, statistics=self.scaling == "paper")
+        residual: Any = block
+        if self.scaling == "paper":
+            residual.scale_residual(step)
+        elif self.scaling == "paper-literal":
+            residual.scale_residual(step, statistics=False)
 
     def step_sizes(self, step: float) -> tuple[float, float]:
         implicit = step if self.scaling == "paper" else 1.0
