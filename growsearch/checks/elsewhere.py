@@ -1,9 +1,11 @@
 """Checks that a task does the same in another process, and inside a search."""
 
+import io
 import os
 import pickle
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +101,11 @@ def check_alone(subject: Subject) -> Found:
 
 def check_search(subject: Subject, folder: Path) -> Found:
     """Two trials of a search on Ray; the one with this configuration has its records."""
-    from growsearch.study.results import read_study
-    from growsearch.trial.history import record_among
+    from growsearch.study.results import read_histories
     from growsearch.tuning.tuner import run_search
 
     space = folder / "space.py"
-    given = dict(subject.config.given) | {"growth_epochs": f"{GROWTH}"}
-    given.pop("growth_epochs")
+    given = {n: v for n, v in subject.config.given.items() if n != "growth_epochs"}
     space.write_text(
         "from ray import tune\n"
         f"param_space = {given!r} | {{'growth_epochs': tune.grid_search(['{GROWTH}', '1'])}}\n"
@@ -117,12 +117,12 @@ def check_search(subject: Subject, folder: Path) -> Found:
             file = folder / f"plugin{i}.py"
             file.write_text(plugin.source)
         files.append(str(file))
-    end = run_search(space, folder / "study", plugins=files)
+    with redirect_stdout(io.StringIO()):
+        end = run_search(space, folder / "study", plugins=files)
     if end.failures:
         raise Fault(f"a trial of a search failed: {end.failures[0]}", "build")
-    study = read_study(folder / "study")
-    rows = study[study["config/growth_epochs"] == f"{GROWTH}"]
-    records = [record_among({str(n): v for n, v in row.items()}) for row in rows.to_dict("records")]
     straight: Straight = subject.learned["straight"]
+    found = read_histories(folder / "study").values()
+    (records,) = [h for h in found if h.growth_epochs == straight.history.growth_epochs]
     check_same_records(straight.history, records, "alone, and inside a search")
     return Found(f"two trials of {EPOCHS} epochs on Ray; the records alone are the same")

@@ -16,6 +16,7 @@ from growsearch.checks.tensors import (
     simple_attributes,
 )
 from growsearch.machine.randomness import seeded
+from growsearch.tasks.seed_models import built
 from growsearch.training.epoch import evaluate
 from growsearch.training.state import TrainState
 
@@ -23,8 +24,10 @@ from growsearch.training.state import TrainState
 def check_evaluation(subject: Subject) -> Found:
     """Evaluation leaves the model as it was, and gives the same once more."""
     task = subject.task
-    state = TrainState.initial(task)
-    model = state.network
+    model = built(task, subject.seed, seed=0).to(task.device)
+    # evaluation has no use for an optimizer, and the task's has a check of its own
+    unused = torch.optim.SGD(model.parameters(), lr=0.0)
+    state = TrainState(model, unused, subject.seed)
     said = []
     for split in task.splits:
         if split == "train":

@@ -52,8 +52,7 @@ def name_in(plugin: Plugin, name: str | None) -> str:
     if name is None and len(classes) == 1:
         (name,) = classes
     if name in classes:
-        cls: Any = classes[name]
-        return str(cls.name) if "name" in vars(cls) else register_of(plugin.module_name, name)
+        return register_of(plugin.module_name, name) if module else str(classes[name].name)
     if name in own:
         return str(name)
     listed = ", ".join(classes) or "none; derive a class from growsearch.Task"
@@ -73,7 +72,7 @@ def register_of(module: str, name: str) -> str:
     """
     digest = module.rpartition("_")[2]
     cls: Any = getattr(sys.modules[module], name)
-    if "name" not in vars(cls):
+    if cls not in components("task").values():
         with registering(digest):
             register("task", cls.__name__.lower())(cls)
     return str(cls.name)

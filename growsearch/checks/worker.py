@@ -50,12 +50,12 @@ def _fill(found: dict[str, Any], request: Request) -> None:
     from growsearch.checks.trials import tensors_of
     from growsearch.tasks.seed_models import built
     from growsearch.trainer import Trainer
+    from growsearch.training.auto import resolved
     from growsearch.trial.architecture import Architecture
 
     torch.set_num_threads(request.threads)
     found |= {"config": config.to_flat(), "stage": "build"}
-    trainer = Trainer(config)
-    task = trainer.task
+    task = resolved(config)
     grown = Architecture(config.architecture).doubled()
     found["constants"] = simple_attributes(built(task, grown, seed=0))
     found["stage"] = "read batches"
@@ -64,6 +64,7 @@ def _fill(found: dict[str, Any], request: Request) -> None:
         for split in task.splits
     }
     found["stage"] = "train"
+    trainer = Trainer(config)
     for _ in trainer:
         pass
     found["records"] = [record.to_dict() for record in trainer.history]
