@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, run
 
 from growsearch.checks.outcome import Status
 from growsearch.checks.run import check_task
 from growsearch.checks.target import find_target
-from growsearch.trial.components import forgetting
+from growsearch.trial.components import components, forgetting
+from growsearch.trial.errors import InputError
 
 TASK = '''
 import random
@@ -190,7 +192,7 @@ QUICK = {
     "an optimizer of another model": (
         optimizer("KEPT[model] = list(model.parameters())\n"
                   "        return torch.optim.SGD(sum(KEPT.values(), []), lr=0.1)"),
-        "optimizer", "that is no parameter of the model of architecture 2", "def optimizer",
+        "optimizer", "that is no parameter of the model of architecture 4", "def optimizer",
     ),
 }  # fmt: skip
 """Faults that are found before anything is trained: edits of the task, the check that fails, what
@@ -210,25 +212,25 @@ SLOW = {
     ),
     "a shape that depends on the depth": (
         [("nn.Linear(3, width)", "nn.Linear(3, width, bias=depth < 3)")],
-        "inherits", "'first.bias'", "def build",
+        "inherits", "nothing in the grown network inherits tensor 'first.bias'", "def build",
     ),
     "a buffer that is not saved": (
         [("        self.dropout =", "        self.register_buffer('sum', torch.zeros(1), "
           "persistent=False)\n        self.dropout ="),
-         ("    def forward(self, x):\n        return x +",
-          "    def forward(self, x):\n        self.sum += x.mean().detach()\n        return x +")],
+         ("        return x +",
+          "        self.sum += x.mean().detach() * self.training\n        return x +")],
         "inherits", "training changes buffer 'blocks.0.sum', which is not in the state dict",
         "def build",
     ),
     "state in the task": (
-        loss("self.__dict__.setdefault('calls', []).append(1)\n"
-             f"        return {CROSS_ENTROPY} * (1 + len(self.calls) / 100)"),
+        loss("self.__dict__.setdefault('calls', [1]).extend([1] * model.training)\n"
+             f"        return {CROSS_ENTROPY} * (1 + len(self.calls) * model.training / 9)"),
         "resumes", "of epoch 2 is", "def batches",
     ),
     "state in a module": (
         [("        self.dropout =", "        self.calls = 0\n        self.dropout ="),
-         ("    def forward(self, x):\n        return x +",
-          "    def forward(self, x):\n        self.calls += 1\n        return self.calls % 7 * x +")],
+         ("        return x +",
+          "        self.calls += self.training\n        return self.calls % 7 * x +")],
         "resumes", "straight through, and continued after epoch 1", "def batches",
     ),
     "an order of strings": (
@@ -284,3 +286,121 @@ def test_a_fault_is_found_and_its_line_named(tmp_path, fault):
 @pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
 def test_a_fault_of_training_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
+
+
+@pytest.mark.slow
+def test_a_task_without_faults_passes_each_check_and_names_what_it_found(tmp_path, capsys):
+    code, out, err = run(capsys, "check-task", f"{written(tmp_path)}:Mine", "--units", 6)
+    assert (code, err) == (0, "")
+    assert out.startswith("Task mine: a trial of 3 epochs that grows after epoch 2, with at most 8")
+    assert "all 14 checks hold" in out
+    assert "3 training batches in each epoch" in out
+    sizes = [3 * 6 + 6 + n * (6 * 6 + 6 + 12) + 6 * 4 + 4 for n in (2, 3, 4)]
+    assert f"depths 2, 3, 4: {sizes[0]}, {sizes[1]}, {sizes[2]} parameters" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["examples/mlp.py:Rings"],
+        ["--plugin", "examples/mlp.py", "--task", "rings"],
+        ["image-classification", "--train-size", "100"],
+        ["examples/own_script.py"],
+        ["examples/vit.py"],
+        ["examples/gpt.py", "--data-dir", "README.md"],
+    ],
+    ids=" ".join,
+)
+def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
+    monkeypatch.chdir(ROOT)
+    code, out, err = run(capsys, "check-task", *arguments)
+    assert (code, err) == (0, "")
+    assert "all 14 checks hold" in out
+
+
+@pytest.mark.slow
+def test_a_trial_inside_a_search_on_ray_has_the_records_that_it_has_alone(tmp_path, capsys, ray):
+    code, out, _ = run(capsys, "check-task", written(tmp_path), "--search")
+    assert code == 0
+    assert "two trials of 3 epochs on Ray; the records alone are the same" in " ".join(out.split())
+
+
+def test_the_command_ends_with_1_and_shows_what_failed_and_what_could_not_be_checked(
+    tmp_path, capsys
+):
+    fault = QUICK["a build that ignores the depth"]
+    code, out, err = run(capsys, "check-task", written(tmp_path, fault[0]))
+    assert (code, err) == (1, "")
+    assert "made 2 blocks in 'blocks' for architecture '3'" in " ".join(out.split())
+    (resumes,) = [line.split() for line in out.splitlines() if line.startswith("resumes")]
+    assert resumes == ["resumes", "not", "checked", "needs", "builds"]
+
+
+def test_a_source_that_workers_do_not_have_is_named(tmp_path, monkeypatch):
+    (tmp_path / "beside_my_task.py").write_text("UNITS = 8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    target = written(tmp_path, [("import random\n", "import random\nimport beside_my_task\n")])
+    name, plugin = find_target(target)
+    rows = {row.name: row for row in check_task(name, (plugin,))}
+    said = rows["importable"].said
+    assert rows["importable"].status is Status.FAILED
+    assert "does not run in line 3: ModuleNotFoundError: No module named 'beside_my_task'" in said
+    assert rows["alone"].status is Status.UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("edits", "check", "said"),
+    [
+        (
+            [("self.last = nn.Linear(width, 4)", "self.last = nn.Linear(width, 4)\n"
+              "        self.idle = nn.Linear(width, 4)")],
+            "loss", "no gradient comes to 'idle.bias', 'idle.weight'",
+        ),
+        (
+            evaluate("return {'loss': torch.rand(())}"),
+            "evaluation", "draws from the global generator of torch",
+        ),
+    ],
+)  # fmt: skip
+def test_what_may_be_a_mistake_is_a_warning(tmp_path, edits, check, said):
+    row = row_of(written(tmp_path, edits), check)
+    assert row.status is Status.WARNING
+    assert said in row.said
+
+
+def test_what_cannot_be_asked_for_is_one_line(tmp_path, capsys):
+    target = written(tmp_path)
+    for arguments, said in (
+        (
+            [f"{target}:Yours"],
+            "has no task 'Yours'; give mine.py:CLASS with one of its tasks (Mine)",
+        ),
+        ([target, "--epochs", "9"], "epochs=9 is chosen by check-task"),
+        ([], "no task was given; give my_task.py:MyTask"),
+        (["nothing"], "unknown task 'nothing'"),
+        (["nowhere.py:Mine"], "plugin 'nowhere.py' cannot be read"),
+        ([target, "--units", "0"], "units must be at least 1, but got 0"),
+        ([target, "--task", "image-classification"], "is task 'mine', and --task says"),
+    ):
+        code, out, err = run(capsys, "check-task", *arguments)
+        assert (code, out) == (2, "")
+        assert said in err and err.count("\n") == 1
+
+
+def test_checking_a_task_leaves_none_with_few_batches_behind(tmp_path):
+    before = dict(components("task"))
+    name, plugin = find_target(written(tmp_path))
+    next(rows := check_task(name, (plugin,)))
+    rows.close()
+    assert set(components("task")) == {*before, "mine"}
+
+
+def test_a_class_is_registered_once_and_several_must_be_named(tmp_path):
+    assert find_target(written(tmp_path))[0] == "mine"
+    assert find_target(written(tmp_path) + ":Mine")[0] == "mine"
+    assert find_target(written(tmp_path) + ":mine")[0] == "mine"
+    two = f"{TASK}\n\n@dataclass(frozen=True, kw_only=True)\nclass Other(Mine):\n    pass\n"
+    (tmp_path / "two.py").write_text(two)
+    with pytest.raises(InputError, match=r"has several tasks; give two.py:CLASS .*\(Mine, Other\)"):
+        find_target(str(tmp_path / "two.py"))

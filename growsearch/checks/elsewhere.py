@@ -48,7 +48,7 @@ def check_importable(subject: Subject, folder: Path, worker: "subprocess.Popen[b
             f"exit code {worker.returncode}"
         ]
         raise Fault(f"a new process with the task ended: {last[0]}", "build")
-    found: dict[str, Any] = torch.load(folder / "answer", weights_only=False)
+    found: dict[str, Any] = torch.load(folder / "answer", weights_only=True)
     subject.learned |= {"worker": found, "constants": found.get("constants")}
     if "config" not in found:
         raise Fault(

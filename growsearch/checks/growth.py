@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from growsearch.checks.outcome import Fault, Found, Inapplicable
 from growsearch.checks.subject import Subject
 from growsearch.checks.tensors import (
-    Simple,
     copied,
     equal,
     parameters_and_buffers,
@@ -38,28 +37,42 @@ def check_inheritance(subject: Subject) -> Found:
                 "at a growth and a resume; register it with persistent=True",
                 "build",
             )
-    grown = subject.grow(task).network
-    old_name = subject.old_names(task, grown)
-    inherited = 0
-    for name, tensor in grown.state_dict().items():
-        source = old_name(name)
+    weights = old.state_dict()
+    fresh_grown = built(task, subject.grown, seed=0)
+    old_name = subject.old_names(task, fresh_grown)
+    names = {name: old_name(name) for name in fresh_grown.state_dict()}
+    _check_shapes(fresh_grown.state_dict(), weights, names)
+    grown = subject.grow(task).network.state_dict()
+    inherited = {name: source for name, source in names.items() if source is not None}
+    for name, source in inherited.items():
+        if not equal(grown[name], weights[source]):
+            raise Fault(f"tensor {name!r} of the grown network is not {source!r} before", "build")
+    new = len(grown) - len(inherited)
+    return Found(
+        f"{subject.seed} to {subject.grown}: {len(inherited)} tensors inherited, {new} new"
+    )
+
+
+def _check_shapes(
+    grown: Mapping[str, Tensor], old: Mapping[str, Tensor], names: Mapping[str, str | None]
+) -> None:
+    """What is inherited is there, in both networks, in one shape."""
+    rule = "only the number of blocks may depend on the depth"
+    for name, source in names.items():
         if source is None:
             continue
-        if source not in before and source not in saved:
-            raise Fault(f"tensor {name!r} of the grown network has no {source!r} before", "build")
-        known = before[source] if source in before else old.state_dict()[source]
-        if known.shape != tensor.shape:
+        if source not in old:
+            raise Fault(f"tensor {name!r} of the grown network has no {source!r} before; {rule}",
+                        "build")  # fmt: skip
+        if grown[name].shape != old[source].shape:
             raise Fault(
-                f"tensor {name!r} of the grown network has shape {list(tensor.shape)}, and "
-                f"{source!r} before {list(known.shape)}; only the number of blocks may depend on "
-                "the depth",
+                f"tensor {name!r} of the grown network has shape {list(grown[name].shape)}, and "
+                f"{source!r} before {list(old[source].shape)}; {rule}",
                 "build",
             )
-        if not equal(known, tensor):
-            raise Fault(f"tensor {name!r} of the grown network is not {source!r} before", "build")
-        inherited += 1
-    new = len(grown.state_dict()) - inherited
-    return Found(f"{subject.seed} to {subject.grown}: {inherited} tensors inherited, {new} new")
+    for source in old:
+        if source not in names.values():
+            raise Fault(f"nothing in the grown network inherits tensor {source!r}; {rule}", "build")
 
 
 def _weights_seed(subject: Subject, epoch: int = 0) -> int:
@@ -80,7 +93,7 @@ def check_constants(subject: Subject) -> Found:
     fresh = built(task, subject.grown, seed=0)
     _check_attributes(simple_attributes(grown), simple_attributes(fresh), "a new one")
     _check_constant_tensors(subject, grown)
-    elsewhere: Mapping[str, Simple] | None = subject.learned.get("constants")
+    elsewhere: dict[str, str] | None = subject.learned.get("constants")
     if elsewhere is not None:
         _check_attributes(simple_attributes(grown), elsewhere, "one in a new process")
     n = len(simple_attributes(grown))
@@ -95,18 +108,18 @@ def check_constants(subject: Subject) -> Found:
     return Found(f"{n} numbers and strings of modules are those of a new network")
 
 
-def _different(one: Mapping[str, Simple], other: Mapping[str, Simple]) -> str | None:
+def _different(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
     for name in {**one, **other}:
-        if name not in one or name not in other or repr(one[name]) != repr(other[name]):
+        if name not in one or name not in other or one[name] != other[name]:
             return name
     return None
 
 
-def _check_attributes(grown: Mapping[str, Simple], right: Mapping[str, Simple], which: str) -> None:
+def _check_attributes(grown: Mapping[str, str], right: Mapping[str, str], which: str) -> None:
     if name := _different(grown, right):
         raise Fault(
-            f"attribute {name!r} of the grown network is {grown.get(name)!r}, and of {which} of "
-            f"its depth {right.get(name)!r}: a stale constant; build each module anew",
+            f"attribute {name!r} of the grown network is {grown.get(name, 'missing')}, and of "
+            f"{which} of its depth {right.get(name, 'missing')}: a stale constant; build each module anew",
             "build",
         )
 

@@ -65,19 +65,16 @@ def digest(tensors: Named) -> str:
     return made.hexdigest()
 
 
-Simple = int | float | str | bool | None | tuple[Any, ...]
+def simple_attributes(model: nn.Module) -> dict[str, str]:
+    """The numbers, strings, None and tuples of them that modules hold, as Python writes them.
 
-
-def simple_attributes(model: nn.Module) -> dict[str, Simple]:
-    """The numbers, strings, None and tuples of them that modules hold, like "blocks.2.index".
-
-    Without `training`, which the trainer sets.
+    Names are like "blocks.2.index". Without `training`, which the trainer sets.
     """
-    found: dict[str, Simple] = {}
+    found = {}
     for name, module in model.named_modules():
         for attribute, value in vars(module).items():
             if attribute != "training" and _is_simple(value):
-                found[f"{name}.{attribute}" if name else attribute] = value
+                found[f"{name}.{attribute}" if name else attribute] = repr(value)
     return found
 
 

@@ -34,8 +34,11 @@ def show_checks(
     if not console.is_terminal:
         console.width = 120
     options = {n: v for n, v in options.items() if n != "task"}
-    with console.status(f"checking task {name!r}"):
-        rows = list(check_task(name, tuple(plugins), options, searched=searched))
+    rows = []
+    with console.status(f"checking task {name}") as status:
+        for row in check_task(name, tuple(plugins), options, searched=searched):
+            rows.append(row)
+            status.update(f"checking task {name}: {row.name} {row.status}")
     console.print(checks_table(name, rows), highlight=False)
     failed = sum(row.status is Status.FAILED for row in rows)
     console.print(
