@@ -37,7 +37,7 @@ class Rings(Task):
         return MLP(architecture.blocks[0], self.width)
 
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, f"rings {split}")
+        draw = generator(seed, epoch, "rings") if split == "train" else generator(0, 0, split)
         for _ in range(20):
             rings = torch.randint(3, (64,), generator=draw)
             angle, noise = torch.rand(2, 64, generator=draw)

@@ -115,6 +115,12 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
     return 1 if end.failures else 0
 
 
+def check_task(parsed: argparse.Namespace) -> int:
+    from growsearch.cli.check_task import show_checks
+
+    return show_checks(parsed.target, parsed.plugins, trial_options(parsed), parsed.search)
+
+
 def plan(parsed: argparse.Namespace) -> int:
     from growsearch.searches.plan import plan_search
     from growsearch.tuning.search_space import draw_trials, load_spaces

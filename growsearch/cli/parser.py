@@ -1,4 +1,4 @@
-"""The command line: growsearch train | search | resume | plan | list | store | report ..."""
+"""The command line: growsearch train | search | check-task | report ..."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from growsearch import __version__
+from growsearch.checks.target import find_target, targets_in
 from growsearch.cli import take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
@@ -36,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         # a plugin's options are the command line's, so it is loaded before the parser is made
-        plugins = load_plugins(_plugin_names(sys.argv[1:] if arguments is None else arguments))
+        given = sys.argv[1:] if arguments is None else arguments
+        plugins = load_plugins(_plugin_names(given))
+        if given[:1] == ["check-task"]:
+            for target in targets_in(given[1:]):
+                find_target(target)
         parser = _parser()
     except InputError as error:
         print(f"growsearch: error: {error}", file=sys.stderr)
@@ -46,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         from growsearch.cli import commands
 
-        command: Callable[[argparse.Namespace], int] = getattr(commands, parsed.command)
+        name = parsed.command.replace("-", "_")
+        command: Callable[[argparse.Namespace], int] = getattr(commands, name)
         return command(parsed)
     except InputError as error:
         print(f"growsearch {parsed.command}: error: {error}", file=sys.stderr)
@@ -116,6 +122,19 @@ def _parser() -> argparse.ArgumentParser:
         "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )
     _add_search_options(resume)
+
+    check = commands.add_parser(
+        "check-task", help="check a task of your own: model, batches, loss, growth, resuming"
+    )
+    check.add_argument(
+        "target", nargs="?", metavar="FILE:CLASS",
+        help="my_task.py:MyTask, a file with one task, or a name",
+    )  # fmt: skip
+    check.add_argument(
+        "--search", action="store_true", help="also compare with a trial inside a search on Ray"
+    )
+    _add_plugin_option(check)
+    _add_trial_options(check, "trial options")
 
     plan = commands.add_parser("plan", help="how many distinct epochs a search would train")
     plan.add_argument("space", help="a built-in search space, like lipgrow, or a file")

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from growsearch.machine.randomness import derived_seed
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 
 Place = tuple[int, int]
 """(i, j): block j of stack i."""
@@ -91,12 +92,26 @@ def initialize(
     for name, tensor in grown.state_dict().items():
         inherited = names(name, copies=True)
         if inherited is not None:
+            _check_alike(name, tensor, inherited, weights.get(inherited), config)
             tensor.copy_(weights[inherited])
     draw = torch.Generator().manual_seed(derived_seed(config.seed, epoch, "new normalizations"))
     blocks = config.task.blocks(grown)
     for (i, j), source in sources.kept.items():
         step = before.blocks[i] / len(blocks[i])
         config.initializer.initialize(blocks[i][j], new=source is None, step=step, draw=draw)
+
+
+def _check_alike(
+    name: str, tensor: Tensor, source: str, old: Tensor | None, config: TrialConfig
+) -> None:
+    """Raises InputError unless the tensor `source` of the old network has the shape of `name`."""
+    if old is None or old.shape != tensor.shape:
+        has = "is not there" if old is None else f"has shape {list(old.shape)}"
+        raise InputError(
+            f"tensor {name!r} of {config.task.label} has shape {list(tensor.shape)} after a "
+            f"growth, and {source!r}, which it inherits, {has}; let only the number of blocks "
+            "depend on the architecture"
+        )
 
 
 def new_blocks(

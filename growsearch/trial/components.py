@@ -114,6 +114,19 @@ def registering(source: str) -> Iterator[None]:
         _SOURCE.reset(token)
 
 
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Components that are registered within it are forgotten afterwards."""
+    for kind in EVERY_KIND:
+        _load(kind)
+    before = {kind: dict(known) for kind, known in _REGISTRY.items()}
+    try:
+        yield
+    finally:
+        _REGISTRY.clear()
+        _REGISTRY.update(before)
+
+
 class Kind(typing.NamedTuple):
     """A kind of component."""
 

@@ -46,12 +46,17 @@ class Plugin:
         stem = Path(self.name).stem if self.name.endswith(".py") else self.name
         return f"{stem}-{self.digest}.py"
 
+    @property
+    def module_name(self) -> str:
+        """What its module is called in `sys.modules`, once it is loaded."""
+        return f"growsearch_plugin_{self.digest}"
+
     def load(self) -> None:
         """Run the source, once in a process, which registers its components.
 
         Raises InputError for a source that does not run.
         """
-        module_name = f"growsearch_plugin_{self.digest}"
+        module_name = self.module_name
         if module_name in sys.modules or any(c.plugin == self.digest for c in registered()):
             return
         if self.pickled:

@@ -1,0 +1,82 @@
+"""The command `growsearch check-task`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from growsearch.checks.outcome import Row, Status
+from growsearch.checks.run import BATCHES, check_task
+from growsearch.checks.subject import EPOCHS, GROWTH
+from growsearch.checks.target import find_target
+from growsearch.trial.components import component
+from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import Plugin
+
+_STYLES = {
+    Status.OK: "green",
+    Status.WARNING: "yellow",
+    Status.FAILED: "red",
+    Status.INAPPLICABLE: "dim",
+    Status.UNCHECKED: "dim",
+}
+
+
+def show_checks(
+    target: str | None, plugins: list[Plugin], options: dict[str, Any], searched: bool
+) -> int:
+    """Check a task and print what holds; returns 0 if all of it does, or else 1."""
+    name, own = _chosen(target, options)
+    if own is not None and own not in plugins:
+        plugins = [*plugins, own]
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    options = {n: v for n, v in options.items() if n != "task"}
+    rows = []
+    with console.status(f"checking task {name}") as status:
+        for row in check_task(name, tuple(plugins), options, searched=searched):
+            rows.append(row)
+            status.update(f"checking task {name}: {row.name} {row.status}")
+    console.print(checks_table(name, rows), highlight=False)
+    failed = sum(row.status is Status.FAILED for row in rows)
+    console.print(
+        f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks hold",
+        highlight=False,
+    )
+    return int(bool(failed))
+
+
+def _chosen(target: str | None, options: dict[str, Any]) -> tuple[str, Plugin | None]:
+    named = options.get("task")
+    if target is None:
+        if named is None:
+            raise InputError("no task was given; give my_task.py:MyTask, or a name with --task")
+        return component("task", named).name, None
+    name, plugin = find_target(target)
+    if named not in (None, name):
+        raise InputError(f"{target!r} is task {name!r}, and --task says {named!r}; leave one out")
+    return name, plugin
+
+
+def checks_table(name: str, rows: Iterable[Row]) -> Table:
+    """The checks, a row each."""
+    table = Table(
+        title=f"Task {name}: a trial of {EPOCHS} epochs that grows after epoch {GROWTH}, with at "
+        f"most {BATCHES} batches of each split and epoch",
+        title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0),
+    )  # fmt: skip
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("what was found")
+    for row in rows:
+        style = _STYLES[row.status]
+        table.add_row(row.name, f"[{style}]{row.status}[/{style}]", _plain(row.said))
+    return table
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
