@@ -26,6 +26,7 @@ from growsearch.tasks.images.images import Images
 from growsearch.tasks.images.loading import _load
 from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
+from growsearch.tasks.images.task import ImageTask
 from growsearch.trainer import Trainer
 from growsearch.training.optimizers.sgd import SGD
 from growsearch.trial import components as registry
@@ -62,6 +63,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "growth_architectures": {"architecture": "2-2-2"},
     "patience": {"max_architecture": "4-2-2"},
     "reserve": {"rtol": 9},
+    "state_of_copies": {"momentum_on_growth": "carry"},
     "tau": {"max_architecture": "4-2-2"},
     "test_fraction": {"test_fraction": 0.2},
     "train_fraction": {"train_size": None, "train_fraction": 0.2},
@@ -117,6 +119,15 @@ class Heavy(SGD):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Halved(ImageTask):
+    """A second task of the same kinds: the choice of the only one cannot be varied."""
+
+    def score(self, model: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, correct = super().score(model, batch)
+        return loss / 2, correct
+
+
 @contextmanager
 def registered(kind: str, name: str, cls: type) -> Iterator[None]:
     register(kind, name)(cls)
@@ -129,7 +140,11 @@ def registered(kind: str, name: str, cls: type) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _made() -> Iterator[None]:
-    with registered("dataset", "made", Made), registered("optimizer", "made", Heavy):
+    with (
+        registered("dataset", "made", Made),
+        registered("optimizer", "made", Heavy),
+        registered("task", "made", Halved),
+    ):
         yield
 
 
