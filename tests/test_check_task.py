@@ -225,13 +225,13 @@ SLOW = {
     "state in the task": (
         loss("self.__dict__.setdefault('calls', [1]).extend([1] * model.training)\n"
              f"        return {CROSS_ENTROPY} * (1 + len(self.calls) * model.training / 9)"),
-        "resumes", "of epoch 2 is", "def batches",
+        "resumes", "as the task keeps 'calls'", "@dataclass(",
     ),
     "state in a module": (
         [("        self.dropout =", "        self.calls = 0\n        self.dropout ="),
          ("        return x +",
           "        self.calls += self.training\n        return self.calls % 7 * x +")],
-        "resumes", "straight through, and continued after epoch 1", "def batches",
+        "resumes", "straight through, and continued after epoch 1", "@dataclass(",
     ),
     "an order of strings": (
         [("for i in range(3):", "for i, name in enumerate({'a', 'b', 'c', 'd', 'e', 'f'}):"),

@@ -124,5 +124,5 @@ def check_search(subject: Subject, folder: Path) -> Found:
     straight: Straight = subject.learned["straight"]
     found = read_histories(folder / "study").values()
     (records,) = [h for h in found if h.growth_epochs == straight.history.growth_epochs]
-    check_same_records(straight.history, records, "alone, and inside a search")
+    check_same_records(straight, records, "alone, and inside a search")
     return Found(f"two trials of {EPOCHS} epochs on Ray; the records alone are the same")

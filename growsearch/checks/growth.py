@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from growsearch.checks.outcome import Fault, Found, Inapplicable
-from growsearch.checks.subject import Subject
+from growsearch.checks.subject import PLAIN, Subject
 from growsearch.checks.tensors import (
     copied,
     equal,
@@ -18,9 +18,6 @@ from growsearch.training.epoch import evaluate
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
-
-PLAIN = "default"
-"""The initializer that changes nothing that is inherited."""
 
 
 def check_inheritance(subject: Subject) -> Found:
@@ -119,7 +116,8 @@ def _check_attributes(grown: Mapping[str, str], right: Mapping[str, str], which:
     if name := _different(grown, right):
         raise Fault(
             f"attribute {name!r} of the grown network is {grown.get(name, 'missing')}, and of "
-            f"{which} of its depth {right.get(name, 'missing')}: a stale constant; build each module anew",
+            f"{which} of its depth {right.get(name, 'missing')}: a stale constant; build each "
+            "module anew",
             "build",
         )
 

@@ -26,6 +26,10 @@ class Row:
     """One line."""
 
 
+CLASS = ""
+"""The method of faults that no method alone can be blamed for: the line is the class's."""
+
+
 class Fault(Exception):
     """Something that must hold does not. The message names the tensor or the value.
 

@@ -13,6 +13,7 @@ from growsearch.training.epoch import train_epoch
 from growsearch.training.growth import grow
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.path import TrialPath
@@ -22,6 +23,10 @@ EPOCHS, GROWTH = 3, 2
 """Epochs of the trial, and after which of them it grows, to twice the depth."""
 OWN = ("policy", "epochs", "growth_epochs", "growth_architectures", "compile")
 """Options that a check chooses."""
+
+
+PLAIN = "default"
+"""The initializer that changes nothing that is inherited."""
 
 
 def checked_config(task: str, options: dict[str, Any]) -> TrialConfig:
@@ -37,6 +42,14 @@ def checked_config(task: str, options: dict[str, Any]) -> TrialConfig:
         "compile": "off", "precision": "float32", "device": "cpu",
     }  # fmt: skip
     return TrialConfig(**{**chosen, **options})
+
+
+def with_initializer(config: TrialConfig, name: str) -> TrialConfig:
+    """The trial with this initializer, without the options that only others have."""
+    others = {option for cls in components("initializer").values() for option in cls.options()}
+    left_out = others - set(component("initializer", name).options())
+    kept = {option: value for option, value in config.given.items() if option not in left_out}
+    return TrialConfig(given={**kept, "initializer": name})
 
 
 @dataclass
@@ -81,7 +94,7 @@ class Subject:
 
     def with_initializer(self, name: str) -> Task:
         """The task of a trial with this initializer; InputError if it does not take it."""
-        config = self.config.replaced(initializer=name)
+        config = with_initializer(self.config, name)
         return config.task.on(self.task.device, self.task.loaded)
 
     def grow(self, task: Task) -> TrainState:

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from growsearch.checks.outcome import Fault, Found
+from growsearch.checks.outcome import CLASS, Fault, Found
 from growsearch.checks.subject import EPOCHS, Subject
 from growsearch.checks.tensors import first_difference
 from growsearch.epochs.store import EpochStore
+from growsearch.tasks.task import Task
 from growsearch.trainer import Trainer
 from growsearch.training.state import TrainState
 from growsearch.trial.history import EpochRecord
@@ -42,10 +43,7 @@ def check_resuming(subject: Subject, folder: Path) -> Found:
             subject.learned["straight"], continued.history, tensors_of(continued.state),
             f"straight through, and continued after epoch {epoch}",
         )  # fmt: skip
-    grown = ", ".join(map(str, trainer.history.growth_epochs))
-    return Found(
-        f"saved after epochs 1 and 2, it continues to the same bits across the growth after {grown}"
-    )
+    return Found("saved before and after the growth, it continues to the same bits")
 
 
 class Straight:
@@ -54,6 +52,20 @@ class Straight:
     def __init__(self, trainer: Trainer) -> None:
         self.history = trainer.history
         self.tensors = tensors_of(trainer.state)
+        kept = ", ".join(map(repr, _kept(trainer.task)))
+        self.remedy = (
+            "let each draw come from (seed, epoch), and keep nothing between epochs outside of the "
+            "model's parameters and buffers" + (f", as the task keeps {kept}" if kept else "")
+        )
+
+
+def _kept(task: Task) -> list[str]:
+    """The attributes that the task object has got besides its options and cached properties."""
+    return [
+        name
+        for name in vars(task)
+        if not name.startswith("_") and name not in task.values() and not hasattr(type(task), name)
+    ]
 
 
 def tensors_of(state: TrainState) -> dict[str, Tensor]:
@@ -76,29 +88,26 @@ def check_same_trial(
     straight: Straight, records: Sequence[EpochRecord], tensors: Mapping[str, Tensor], ways: str
 ) -> None:
     """Raises a Fault that names the first number or tensor that differs between two `ways`."""
-    check_same_records(straight.history, records, ways)
+    check_same_records(straight, records, ways)
     if name := first_difference(straight.tensors, tensors):
         raise Fault(
-            f"tensor {name!r} differs after the last epoch: {ways}; let each draw come from (seed, "
-            "epoch), and keep nothing between epochs outside of the model",
-            "batches",
+            f"tensor {name!r} differs after the last epoch: {ways}; {straight.remedy}", CLASS
         )
 
 
-def check_same_records(one: Sequence[EpochRecord], other: Sequence[EpochRecord], ways: str) -> None:
+def check_same_records(straight: Straight, records: Sequence[EpochRecord], ways: str) -> None:
     """Raises a Fault that names the first field that differs."""
-    for a, b in zip(one, other, strict=False):
+    for a, b in zip(straight.history, records, strict=False):
         mine, others = a.to_dict(), b.to_dict()
         for name in mine:
             if name not in _UNCOMPARED and repr(mine[name]) != repr(others[name]):
                 raise Fault(
-                    f"{name} of epoch {a.epoch} is {mine[name]} and {others[name]}: {ways}; let "
-                    "each draw come from (seed, epoch), and keep nothing between epochs outside "
-                    "of the model",
-                    "batches",
+                    f"{name} of epoch {a.epoch} is {mine[name]} and {others[name]}: {ways}; "
+                    f"{straight.remedy}",
+                    CLASS,
                 )
-    if len(one) != len(other):
-        raise Fault(f"{len(one)} and {len(other)} epochs: {ways}", "batches")
+    if len(straight.history) != len(records):
+        raise Fault(f"{len(straight.history)} and {len(records)} epochs: {ways}", CLASS)
 
 
 def check_store(subject: Subject, folder: Path) -> Found:

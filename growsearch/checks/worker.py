@@ -46,6 +46,7 @@ def _fill(found: dict[str, Any], request: Request) -> None:
     import torch
 
     from growsearch.checks.data import batches_digest, batches_of
+    from growsearch.checks.subject import PLAIN, with_initializer
     from growsearch.checks.tensors import simple_attributes
     from growsearch.checks.trials import tensors_of
     from growsearch.tasks.seed_models import built
@@ -56,8 +57,9 @@ def _fill(found: dict[str, Any], request: Request) -> None:
     torch.set_num_threads(request.threads)
     found |= {"config": config.to_flat(), "stage": "build"}
     task = resolved(config)
+    plain = with_initializer(config, PLAIN).task.on(task.device, task.loaded)
     grown = Architecture(config.architecture).doubled()
-    found["constants"] = simple_attributes(built(task, grown, seed=0))
+    found["constants"] = simple_attributes(built(plain, grown, seed=0))
     found["stage"] = "read batches"
     found["batches"] = {
         split: batches_digest(batches_of(task, split, config.seed, 1, drawn=2))

@@ -1,5 +1,6 @@
 """The command `growsearch check-task`."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,12 +41,11 @@ def show_checks(
             rows.append(row)
             status.update(f"checking task {name}: {row.name} {row.status}")
     console.print(checks_table(name, rows), highlight=False)
-    failed = sum(row.status is Status.FAILED for row in rows)
-    console.print(
-        f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks hold",
-        highlight=False,
-    )
-    return int(bool(failed))
+    count = Counter(row.status for row in rows)
+    failed, warned = count[Status.FAILED], count[Status.WARNING]
+    said = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks hold"
+    console.print(f"{said}, {warned} with a warning" if warned else said, highlight=False)
+    return int(failed > 0)
 
 
 def _chosen(target: str | None, options: dict[str, Any]) -> tuple[str, Plugin | None]:
