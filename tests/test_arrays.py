@@ -304,7 +304,9 @@ def test_a_file_that_cannot_be_is_refused_in_one_line(tmp_path):
         ("memory:0", "data_dir 'memory:0' is arrays that were given in Python"),
     ):
         assert message in error_of(dataset_of, path)
-    assert "arrays has no download; give as data_dir an .npz file" in error_of(dataset_of, None)
+    assert "arrays has no download; give as data_dir an .npz file" in error_of(
+        lambda: TrialConfig(**TINY, dataset="arrays").task.dataset
+    )
 
 
 @pytest.mark.parametrize("example", ["own_images.py", "own_arrays.py"])

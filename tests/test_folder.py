@@ -222,7 +222,7 @@ def test_a_trial_is_resumed_bit_for_bit_unless_a_picture_has_changed(tmp_path, c
     trainer.save(out / "state.pt")
     data = torch.load(out / "state.pt", weights_only=True)["data"]
     assert data["class_names"] == ["ant", "bee"] and data["pixel_max"] == 255
-    assert tuple(data["mean"]) == trainer.dataset.spec.mean
+    assert tuple(data["mean"]) == trainer.task.dataset.spec.mean
     assert list(Trainer.load(out / "state.pt")) == alone[1:]
     repaint(folder)
     code, _, errors = run(capsys, "resume", out)

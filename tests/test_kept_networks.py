@@ -32,9 +32,9 @@ def is_found(trainer, networks, epoch) -> bool:
     if found is None:
         return False
     assert found["architecture"] == one.architecture
-    spec = NetworkSpec.of(trainer.config, one.architecture, ImageFacts.from_dict(found["facts"]))
+    spec = NetworkSpec.of(trainer.config, one.architecture, found["facts"])
     network = rebuilt(spec, found["network"])
-    dataset = trainer.dataset
+    dataset = trainer.task.dataset
     assert evaluate(network, dataset, dataset.val, "float32") == (one.val_loss, one.val_accuracy)
     return True
 
@@ -46,7 +46,7 @@ def best_epoch(history) -> int:
 
 def test_the_last_the_best_and_the_best_before_each_decision_stay(tmp_path):
     facts = ImageFacts(image_shape=(1, 8, 8), classes=10, mean=(0.0,), std=(1.0,))
-    kept = KeptNetworks(tmp_path / "one", facts)
+    kept = KeptNetworks(tmp_path / "one", facts.to_dict())
     accuracies = [10, 30, 20, 20, 40, 40, 35, 50, 45]
     stay = [{1}, {2}, {2, 3}, {2, 4}, {2, 5}, {2, 5, 6}, {2, 5, 7}, {2, 8}, {2, 8, 9}]
     history = History()

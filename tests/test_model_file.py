@@ -111,7 +111,7 @@ def test_the_file_says_what_the_network_is(model, study):
         about = json.loads(file.metadata()[METADATA])
     row = study.trials.iloc[0]
     assert about["architecture"] == row["architecture"] == "8-8-8"
-    assert about["network"] == "basic3resnet"
+    assert about["options"]["network"] == "basic3resnet"
     assert about["dataset"] == "digits"
     assert about["class_names"] == list("0123456789")
     assert about["facts"]["image_shape"] == [1, 8, 8]
@@ -164,9 +164,10 @@ def test_states_of_an_older_growsearch_load(study):
         ({"steps": [[1, 1]] * 3}, "step sizes"),
         ({"architecture": "4-4-4"}, "are not those of a basic3resnet 4-4-4"),
         ({"architecture": "x"}, "architecture"),
-        ({"network": "nothing"}, "is not known here"),
-        ({"options": {"width": 3}}, "no such options"),
-        ({"plugin": "0123"}, "another version of its plugin"),
+        ({"options": {"network": "nothing"}}, "cannot be made here .unknown network 'nothing'"),
+        ({"options": {"width": 3}}, "a trial has no field 'width'"),
+        ({"options": {"network": "nothing"}, "plugins": {"network": "01"}}, "is not known here"),
+        ({"plugins": {"network": "0123"}}, "of another version here; load the plugin"),
         ({"constants": {}}, "computes with"),
         ({"facts": {}}, "damaged metadata"),
         ({"steps": None}, "damaged metadata"),
@@ -238,7 +239,10 @@ def test_a_program_that_computes_something_else_is_not_kept(study, tmp_path):
 
     network = study.network()
     with pytest.raises(InputError, match="was not kept: its logits differ"):
-        check_program(network, lambda x: network(x) + 1e-3, (1, 8, 8), tmp_path / "model.pt2")
+        check_program(
+            network, lambda x: network(x) + 1e-3, lambda n: torch.randn(n, 1, 8, 8),
+            tmp_path / "model.pt2",
+        )  # fmt: skip
 
 
 def test_a_file_that_exists_is_not_replaced(study, tmp_path):
@@ -348,6 +352,10 @@ def test_nothing_that_is_read_runs_code(study, tmp_path, caplog):
     assert not ran.exists()
 
 
+PICKLED_BY_THE_PARENT = ("worker.py", "plugins.py")
+"""Modules that read what their own parent process has pickled, never files of a study."""
+
+
 def test_each_load_reads_tensors_only():
     for path in (ROOT / "growsearch").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -356,5 +364,7 @@ def test_each_load_reads_tensors_only():
                 options = {k.arg: ast.unparse(k.value) for k in node.keywords}
                 if called == "torch.load":
                     assert options.get("weights_only") == "True", path
-                assert called not in ("pickle.load", "pickle.loads", "cloudpickle.loads"), path
+                if path.name not in PICKLED_BY_THE_PARENT:
+                    assert called not in ("pickle.load", "pickle.loads"), path
+                assert called != "cloudpickle.loads", path
                 assert options.get("allow_pickle", "False") == "False", path

@@ -113,9 +113,16 @@ def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":
     not known here, or the weights are not those of such a network.
     """
     task = spec.trial.task
-    network = task.rebuilt(
-        Architecture(spec.architecture), spec.facts, [StepSize(*step) for step in spec.steps]
-    )
+    steps = [StepSize(*step) for step in spec.steps]
+    try:
+        network = task.rebuilt(Architecture(spec.architecture), spec.facts, steps)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"the network cannot be made of damaged metadata ({type(error).__name__}: "
+            f"{one_line(error)[:200]}); export the network again"
+        ) from error
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
