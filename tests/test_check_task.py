@@ -159,7 +159,7 @@ QUICK = {
         loss(f"return {CROSS_ENTROPY}.detach()"), "loss", "has no gradient", "def loss",
     ),
     "an error in the loss": (
-        loss("return model(batch['x'])"), "values", "TypeError", "batch['x']",
+        loss("return model(batch['x'])"), "loss", "TypeError", "batch['x']",
     ),
     "evaluation in training mode": (
         evaluate("model.train()\n        return {'loss': 1.0}"),
@@ -386,6 +386,15 @@ def test_what_cannot_be_asked_for_is_one_line(tmp_path, capsys):
         code, out, err = run(capsys, "check-task", *arguments)
         assert (code, out) == (2, "")
         assert said in err and err.count("\n") == 1
+
+
+def test_data_that_cannot_be_loaded_are_one_line(tmp_path, capsys):
+    load = (END, f"{END}\n    def load(self, data_dir):\n        return open(data_dir).read()\n")
+    target = written(tmp_path, [load])
+    code, _, err = run(capsys, "check-task", target, "--data-dir", "nowhere.txt")
+    line = 1 + Path(target).read_text().splitlines().index("        return open(data_dir).read()")
+    assert code == 2
+    assert "FileNotFoundError" in err and f"({target}:{line})" in err and err.count("\n") == 1
 
 
 def test_checking_a_task_leaves_none_with_few_batches_behind(tmp_path):
