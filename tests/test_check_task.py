@@ -227,6 +227,16 @@ SLOW = {
              f"        return {CROSS_ENTROPY} * (1 + len(self.calls) * model.training / 9)"),
         "resumes", "as the task keeps 'calls'", "@dataclass(",
     ),
+    "state in a global": (
+        loss("KEPT[0] = KEPT.get(0, 0) + model.training\n"
+             f"        return {CROSS_ENTROPY} * (1 + KEPT[0] * model.training / 9)"),
+        "resumes", "keep nothing between epochs outside of the model's", "@dataclass(",
+    ),
+    "a digest of the time": (
+        [(END, f"{END}\n    def data_digest(self):\n        return str(time.time_ns())\n")],
+        "resumes", "it cannot be continued after epoch 1: the data of task 'mine' have changed",
+        "def data_digest",
+    ),
     "state in a module": (
         [("        self.dropout =", "        self.calls = 0\n        self.dropout ="),
          ("        return x +",

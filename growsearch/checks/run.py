@@ -43,14 +43,14 @@ class Check(NamedTuple):
     """Checks without which this one says nothing."""
 
 
-BUILDS, VALUES, LOSS, RESUMES = "builds", "values", "loss", "resumes"
+BUILDS, BATCHED, VALUES, LOSS, RESUMES = "builds", "batches", "values", "loss", "resumes"
 
 
 def _checks(subject: Subject, folder: Path, worker: Any) -> list[Check]:
     basis = (BUILDS, VALUES, LOSS)
     checks = [
         Check(BUILDS, lambda: check_building(subject), "build"),
-        Check("batches", lambda: check_batches(subject), "batches"),
+        Check(BATCHED, lambda: check_batches(subject), "batches"),
         Check("steps", lambda: check_steps(subject), "batches"),
         Check(VALUES, lambda: check_values(subject), "batches", (BUILDS,)),
         Check(LOSS, lambda: check_loss_and_gradients(subject), "loss", (BUILDS, VALUES)),
@@ -61,7 +61,7 @@ def _checks(subject: Subject, folder: Path, worker: Any) -> list[Check]:
         Check("constants", lambda: check_constants(subject), "build", (*basis, "optimizer")),
         Check(
             RESUMES, lambda: check_resuming(subject, folder), "build",
-            (*basis, "optimizer", "evaluation"),
+            (*basis, BATCHED, "optimizer", "evaluation"),
         ),
         Check("store", lambda: check_store(subject, folder), "build", (RESUMES,)),
         Check("alone", lambda: check_alone(subject), "build", (RESUMES, "importable")),
