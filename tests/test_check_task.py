@@ -159,7 +159,7 @@ QUICK = {
         loss(f"return {CROSS_ENTROPY}.detach()"), "loss", "has no gradient", "def loss",
     ),
     "an error in the loss": (
-        loss("return model(batch['x'])"), "values", "TypeError", "batch['x']",
+        loss("return model(batch['x'])"), "loss", "TypeError", "batch['x']",
     ),
     "evaluation in training mode": (
         evaluate("model.train()\n        return {'loss': 1.0}"),
@@ -226,6 +226,16 @@ SLOW = {
         loss("self.__dict__.setdefault('calls', [1]).extend([1] * model.training)\n"
              f"        return {CROSS_ENTROPY} * (1 + len(self.calls) * model.training / 9)"),
         "resumes", "as the task keeps 'calls'", "@dataclass(",
+    ),
+    "state in a global": (
+        loss("KEPT[0] = KEPT.get(0, 0) + model.training\n"
+             f"        return {CROSS_ENTROPY} * (1 + KEPT[0] * model.training / 9)"),
+        "resumes", "keep nothing between epochs outside of the model's", "@dataclass(",
+    ),
+    "a digest of the time": (
+        [(END, f"{END}\n    def data_digest(self):\n        return str(time.time_ns())\n")],
+        "resumes", "it cannot be continued after epoch 1: the data of task 'mine' have changed",
+        "def data_digest",
     ),
     "state in a module": (
         [("        self.dropout =", "        self.calls = 0\n        self.dropout ="),
@@ -386,6 +396,15 @@ def test_what_cannot_be_asked_for_is_one_line(tmp_path, capsys):
         code, out, err = run(capsys, "check-task", *arguments)
         assert (code, out) == (2, "")
         assert said in err and err.count("\n") == 1
+
+
+def test_data_that_cannot_be_loaded_are_one_line(tmp_path, capsys):
+    load = (END, f"{END}\n    def load(self, data_dir):\n        return open(data_dir).read()\n")
+    target = written(tmp_path, [load])
+    code, _, err = run(capsys, "check-task", target, "--data-dir", "nowhere.txt")
+    line = 1 + Path(target).read_text().splitlines().index("        return open(data_dir).read()")
+    assert code == 2
+    assert "FileNotFoundError" in err and f"({target}:{line})" in err and err.count("\n") == 1
 
 
 def test_checking_a_task_leaves_none_with_few_batches_behind(tmp_path):

@@ -189,6 +189,7 @@ def test_the_hash_of_an_initializers_source_is_in_the_keys_of_growths_alone():
         (policy(option='spare: int = option(0, "x", least=1)'), "spare must be at least 1"),
         (policy().replace("def decide", "def decides"), "'never' (growsearch_plugin_"),
         (policy().replace("Never(Policy)", "Never"), "is no component; derive it"),
+        (policy().replace("@dataclass(frozen=True, kw_only=True)\n", ""), "decorate it with @data"),
         (policy().replace('"policy"', '"polcy"'), "unknown kind 'polcy'; did you mean 'policy'"),
         (policy().replace('"policy"', '"optimizer"'), "registered as a optimizer, but its base"),
         ("import nothing_like_it", "in line 1: ModuleNotFoundError"),

@@ -22,6 +22,7 @@ from growsearch.checks.source import line_of_error
 from growsearch.checks.steps import check_loss_and_gradients, check_optimizer
 from growsearch.checks.subject import Subject, checked_config
 from growsearch.checks.trials import check_resuming, check_store
+from growsearch.tasks.task import Task
 from growsearch.training.auto import resolved
 from growsearch.trial.components import forgetting, registering
 from growsearch.trial.errors import InputError, one_line
@@ -42,14 +43,14 @@ class Check(NamedTuple):
     """Checks without which this one says nothing."""
 
 
-BUILDS, VALUES, LOSS, RESUMES = "builds", "values", "loss", "resumes"
+BUILDS, BATCHED, VALUES, LOSS, RESUMES = "builds", "batches", "values", "loss", "resumes"
 
 
 def _checks(subject: Subject, folder: Path, worker: Any) -> list[Check]:
     basis = (BUILDS, VALUES, LOSS)
     checks = [
         Check(BUILDS, lambda: check_building(subject), "build"),
-        Check("batches", lambda: check_batches(subject), "batches"),
+        Check(BATCHED, lambda: check_batches(subject), "batches"),
         Check("steps", lambda: check_steps(subject), "batches"),
         Check(VALUES, lambda: check_values(subject), "batches", (BUILDS,)),
         Check(LOSS, lambda: check_loss_and_gradients(subject), "loss", (BUILDS, VALUES)),
@@ -60,7 +61,7 @@ def _checks(subject: Subject, folder: Path, worker: Any) -> list[Check]:
         Check("constants", lambda: check_constants(subject), "build", (*basis, "optimizer")),
         Check(
             RESUMES, lambda: check_resuming(subject, folder), "build",
-            (*basis, "optimizer", "evaluation"),
+            (*basis, BATCHED, "optimizer", "evaluation"),
         ),
         Check("store", lambda: check_store(subject, folder), "build", (RESUMES,)),
         Check("alone", lambda: check_alone(subject), "build", (RESUMES, "importable")),
@@ -94,15 +95,32 @@ def check_task(
     check's row once it is done. Raises InputError if there is no such trial or no data.
     """
     with few_batches(name) as limiting, TemporaryDirectory(prefix="growsearch-check-") as folder:
-        config = checked_config(limited_name(name), options or {})
-        task = resolved(config)
-        subject = Subject(name, task, (*plugins, limiting), searched)
+        subject = Subject(name, _task(name, options or {}), (*plugins, limiting), searched)
         worker = start_worker(subject, Path(folder))
         try:
             yield from _rows(subject, _checks(subject, Path(folder), worker))
         finally:
             worker.kill()
             worker.wait()
+
+
+def _task(name: str, options: dict[str, Any]) -> Task:
+    try:
+        return resolved(checked_config(limited_name(name), options))
+    except InputError as error:
+        raise InputError(_named(name, str(error))) from error
+    except Exception as error:  # load() may raise anything
+        line = line_of_error(error)
+        at = f" ({line})" if line else ""
+        raise InputError(
+            f"the data of task {name!r} cannot be loaded: {type(error).__name__}: "
+            f"{one_line(error)}{at}; check load and --data-dir"
+        ) from error
+
+
+def _named(name: str, said: str) -> str:
+    """`said` of the task with few batches, by the name that the user knows."""
+    return said.replace(repr(limited_name(name)), repr(name))
 
 
 def _rows(subject: Subject, checks: list[Check]) -> Iterator[Row]:
@@ -135,5 +153,5 @@ def _row(subject: Subject, check: Check) -> Row:
 
 
 def _failed(subject: Subject, check: Check, said: str, line: str | None) -> Row:
-    said = said.replace(repr(limited_name(subject.name)), repr(subject.name))
+    said = _named(subject.name, said)
     return Row(check.name, Status.FAILED, f"{said} ({line})" if line else said)

@@ -13,6 +13,7 @@ from growsearch.epochs.store import EpochStore
 from growsearch.tasks.task import Task
 from growsearch.trainer import Trainer
 from growsearch.training.state import TrainState
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
 
 _UNCOMPARED = tuple(name for name, f in EpochRecord.__dataclass_fields__.items() if not f.compare)
@@ -36,7 +37,11 @@ def check_resuming(subject: Subject, folder: Path) -> Found:
         )
     subject.learned["straight"] = Straight(trainer)
     for epoch in range(1, EPOCHS):
-        continued = Trainer.load(folder / f"{epoch}.pt")
+        try:
+            continued = Trainer.load(folder / f"{epoch}.pt")
+        except InputError as error:
+            said = f"it cannot be continued after epoch {epoch}: {error}"
+            raise Fault(said, "data_digest") from None
         for _ in continued:
             pass
         check_same_trial(
@@ -100,12 +105,19 @@ def check_same_records(straight: Straight, records: Sequence[EpochRecord], ways:
     for a, b in zip(straight.history, records, strict=False):
         mine, others = a.to_dict(), b.to_dict()
         for name in mine:
-            if name not in _UNCOMPARED and repr(mine[name]) != repr(others[name]):
+            if name in _UNCOMPARED or repr(mine[name]) == repr(others[name]):
+                continue
+            if name == "key":
                 raise Fault(
-                    f"{name} of epoch {a.epoch} is {mine[name]} and {others[name]}: {ways}; "
-                    f"{straight.remedy}",
-                    CLASS,
+                    f"the store key of epoch {a.epoch} differs: {ways}; let data_digest() depend "
+                    "on the data alone",
+                    "data_digest",
                 )
+            raise Fault(
+                f"{name} of epoch {a.epoch} is {mine[name]} and {others[name]}: {ways}; "
+                f"{straight.remedy}",
+                CLASS,
+            )
     if len(straight.history) != len(records):
         raise Fault(f"{len(straight.history)} and {len(records)} epochs: {ways}", CLASS)
 

@@ -20,7 +20,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar
@@ -187,7 +187,8 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
     def registered(cls: C) -> C:
         _check_kind(kind)
         where = f"{cls.__module__}.{cls.__qualname__}"
-        if not (isinstance(cls, type) and issubclass(cls, Component) and is_dataclass(cls)):
+        is_component = isinstance(cls, type) and issubclass(cls, Component) and is_dataclass(cls)
+        if not is_component or any(isinstance(value, Field) for value in vars(cls).values()):
             raise InputError(
                 f"{kind} {name!r} ({where}) is no component; derive it from growsearch's base "
                 "class for the kind and decorate it with @dataclass(frozen=True, kw_only=True)"
