@@ -11,7 +11,6 @@ from growsearch.epochs.store import EpochStore, collect
 from growsearch.study.model_file import NetworkSpec, rebuilt
 from growsearch.tasks.images.facts import ImageFacts
 from growsearch.trainer import Trainer
-from growsearch.training.epoch import evaluate
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
 
@@ -34,8 +33,9 @@ def is_found(trainer, networks, epoch) -> bool:
     assert found["architecture"] == one.architecture
     spec = NetworkSpec.of(trainer.config, one.architecture, found["facts"])
     network = rebuilt(spec, found["network"])
-    dataset = trainer.task.dataset
-    assert evaluate(network, dataset, dataset.val, "float32") == (one.val_loss, one.val_accuracy)
+    with torch.no_grad():
+        found = trainer.task.evaluate(network, "val")
+    assert found == {"loss": one.val_loss, "accuracy": one.val_accuracy}
     return True
 
 
