@@ -30,6 +30,7 @@ from growsearch.trial import components as registry
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.history import History
+from growsearch.trial.options import Role
 
 WIDTH, CLASSES, LENGTH = 6, 3, 5
 SIZES = {"train": (16, 16, 9), "val": (16, 3), "test": (7,)}
@@ -596,6 +597,29 @@ def test_other_options_of_a_task_and_other_states_of_copies_are_other_epochs():
 
 
 # numbers of epochs
+
+
+@pytest.mark.parametrize("given", [{"many_batches": 6}, {"data_dir": "hub/other"}])
+def test_data_that_differ_after_the_first_batches_have_keys_of_their_own(given):
+    """By an option of role data, or by a `data_dir` that is no path but a name."""
+
+    class Many(Blobs):
+        many_batches: int = option(5, "batches of an epoch", least=1, role=Role.DATA)
+
+        def batches(self, split, seed, epoch):
+            draw = generator(seed, epoch if split == "train" else 0, split)
+            for i in range(self.many_batches):
+                shift = 0 if i < 4 or self.trial.data_dir == "hub/one" else 1
+                labels = torch.randint(CLASSES, (8,), generator=draw)
+                yield torch.randn(8, 4, generator=draw) + shift, labels
+
+    register("task", "many")(dataclass(frozen=True, kw_only=True)(Many))
+    one, other = (
+        Trainer(trial("many", **{"data_dir": "hub/one", "policy": "none", **options}))
+        for options in ({}, given)
+    )
+    assert one.next_key != other.next_key
+    assert next(one).train_loss != next(other).train_loss
 
 
 def test_a_task_with_a_loss_of_its_own_has_losses_and_no_accuracy(tmp_path):

@@ -123,8 +123,9 @@ class Task(Component, ABC):
     def data_digest(self) -> str:
         """A hash of the data, by which epochs are stored and shared.
 
-        By default of `data_dir`, files by content and folders by names, sizes and times, and of the
-        first batches of each split. Define it if data can change without changing these.
+        By default of `data_dir`, files by content and folders by names, sizes and times, of the
+        task's options of role data, and of the first batches of each split. Define it if data can
+        change without changing these.
         """
         from growsearch.tasks.scores import first_batches_digest
 
