@@ -1,6 +1,6 @@
 """Batches as nested tuples, lists and dicts of tensors, each tensor with one row an example."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -41,6 +41,19 @@ def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
         values = {f.name: mapped(getattr(batch, f.name), change) for f in fields(batch)}
         return type(batch)(**values)
     return batch
+
+
+def form(batch: Any) -> Hashable:
+    """Equal of batches that differ in the values of tensors alone."""
+    if isinstance(batch, Tensor):
+        return batch.shape, batch.dtype
+    if isinstance(batch, Mapping):
+        return type(batch), tuple((name, form(value)) for name, value in batch.items())
+    if isinstance(batch, tuple | list):
+        return type(batch), tuple(map(form, batch))
+    if is_dataclass(batch):
+        return type(batch), tuple(form(getattr(batch, f.name)) for f in fields(batch))
+    return batch if batch.__hash__ else repr(batch)
 
 
 def size(batch: Any) -> int:
