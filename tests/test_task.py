@@ -1,6 +1,7 @@
 """Tasks of a user's own: training and growth equal plain torch, and mistakes are told in a line."""
 
 import copy
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -400,6 +401,45 @@ def test_growth_carries_parameters_and_buffers_by_name(initializer, placement):
     if initializer == "zero":
         ((inputs, _),) = list(trainer.task.batches("val", 0, 0))[:1]
         assert torch.equal(grown.network.eval()(inputs), state.network.eval()(inputs))
+
+
+class Scaled(nn.ModuleList):
+    """A list with a parameter and a buffer of its own."""
+
+    def __init__(self, blocks) -> None:
+        super().__init__(blocks)
+        self.scale = nn.Parameter(torch.rand(2))
+        self.register_buffer("seen", torch.rand(2))
+
+
+def test_tensors_of_the_list_itself_are_carried():
+    def build(self, architecture):
+        model = MLP(architecture.blocks[0], 0.0)
+        model.blocks = Scaled(model.blocks)
+        return model
+
+    faulty(build=build)
+    _, state, grown = grown_by("copy", task="faulty")
+    before, after = state.network.state_dict(), grown.network.state_dict()
+    for name in ("blocks.scale", "blocks.seen", "first.weight"):
+        assert torch.equal(after[name], before[name])
+
+
+@pytest.mark.parametrize("initializer", ["gaussian", "adam"])
+def test_a_last_normalization_may_have_no_bias(initializer):
+    class Scale(Residual):
+        def __init__(self, index: int, dropout: float) -> None:
+            super().__init__(index, dropout)
+            self.norm = nn.LayerNorm(WIDTH, bias=False)
+
+    def build(self, architecture):
+        model = MLP(architecture.blocks[0], 0.0)
+        model.blocks = nn.ModuleList(Scale(i, 0.0) for i in range(len(model.blocks)))
+        return model
+
+    faulty(build=build)
+    records = list(Trainer(trial("faulty", initializer=initializer)))
+    assert records[-1].architecture == "5" and math.isfinite(records[-1].val_loss)
 
 
 def test_clones_have_scaled_residuals_and_the_state_of_what_they_clone():

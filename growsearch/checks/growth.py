@@ -119,7 +119,8 @@ def _check_attributes(grown: Mapping[str, str], right: Mapping[str, str], which:
     if name := _different(grown, right):
         raise Fault(
             f"attribute {name!r} of the grown network is {grown.get(name, 'missing')}, and of "
-            f"{which} of its depth {right.get(name, 'missing')}: a stale constant; build each module anew",
+            f"{which} of its depth {right.get(name, 'missing')}: a stale constant; build each "
+            "module anew",
             "build",
         )
 
