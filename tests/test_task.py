@@ -181,6 +181,16 @@ class Regression(Blobs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured(Regression):
+    """A loss of its own, and an accuracy that only evaluation gives."""
+
+    has_accuracy = True
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0, "accuracy": 50.0}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluated(Blobs):
     """The blobs, with an evaluation of its own."""
 
@@ -201,7 +211,7 @@ class Evaluated(Blobs):
         return {"loss": loss, "accuracy": accuracy, "wrong": wrong, "perplexity": loss.exp()}
 
 
-TASKS = (Blobs, Adam, Tokens, Regression, Evaluated)
+TASKS = (Blobs, Adam, Tokens, Regression, Measured, Evaluated)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -732,7 +742,8 @@ def told(error: type[BaseException], *parts: str):
         ("blobs", {"policy": "lipschitz-subnetworks"}, ["reads Lipschitz", "choose another"]),
         ("regression", {"policy": "periodic"}, ["reads validation accuracy", "'regression'"]),
         ("regression", {"policy": "convergent"}, ["reads validation accuracy", "none"]),
-        ("regression", {"initializer": "adam"}, ["initializer 'adam' reads validation accuracy"]),
+        ("regression", {"initializer": "adam"}, ["initializer 'adam' reads training accuracy"]),
+        ("measured", {"initializer": "adam"}, ["'adam' reads training accuracy", "'measured'"]),
         ("tokens", {"initializer": "zero"}, ["initializer 'zero' changes the residual", "tokens"]),
         ("tokens", {"initializer": "clone"}, ["'clone' changes the residual", "choose 'default'"]),
         ("blobs", {"initializer": "clone", "scaling": "step-size"}, ["scaling 'paper'"]),
@@ -819,6 +830,10 @@ FAULTS = {
     "no accuracy": (
         {"evaluate": lambda self, m, s: {"loss": 1.0}, "has_accuracy": True},
         ["no 'accuracy'", "has_accuracy = False"],
+    ),
+    "accuracy unsaid": (
+        {"evaluate": lambda self, m, s: {"loss": 1.0, "accuracy": 50.0}},
+        ["returned 'accuracy'", "set has_accuracy = True"],
     ),
     "parameters missed": ({"optimizer": some_parameters}, ["parameter 'first.weight' in no group"]),
     "parameters twice": ({"optimizer": twice}, ["'first.weight' in two groups", "once"]),

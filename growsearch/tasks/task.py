@@ -136,6 +136,11 @@ class Task(Component, ABC):
         """Whether `evaluate` gives an accuracy. Set it to True if your own does."""
         return type(self).loss is Task.loss and type(self).evaluate is Task.evaluate
 
+    @property
+    def has_train_accuracy(self) -> bool:
+        """Whether training gives an accuracy: only the default loss tells what is right."""
+        return type(self).loss is Task.loss
+
     has_lipschitz: ClassVar[bool] = False
     """Whether `lipschitz_constants` gives them."""
 

@@ -167,6 +167,11 @@ def evaluate(state: TrainState, task: Task, split: str, epoch: int) -> dict[str,
             f"evaluate of task {task.name!r} returned no 'accuracy', but the task says "
             "has_accuracy; return it in percent, or set has_accuracy = False"
         )
+    if not task.has_accuracy and "accuracy" in found:
+        raise InputError(
+            f"evaluate of task {task.name!r} returned 'accuracy', but the task does not say "
+            "has_accuracy; set has_accuracy = True, or give it another name"
+        )
     try:
         return {str(name): float(value) for name, value in found.items()}
     except (TypeError, ValueError) as error:

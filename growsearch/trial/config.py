@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from growsearch.tasks.task import Task
 
 Given = Value | Component
-READABLE = {"accuracy": "validation accuracy", "lipschitz": "Lipschitz constants"}
-"""What a policy may read besides losses, in words."""
+READABLE = {
+    "accuracy": "validation accuracy",
+    "train_accuracy": "training accuracy",
+    "lipschitz": "Lipschitz constants",
+}
+"""What a component may read besides losses, in words; tasks say by has_... whether they have it."""
 _NEWER_KINDS = ("task", "optimizer")
 """Kinds that are newer than stores that are still read: see Option.keyed_at_default."""
 
@@ -166,9 +170,8 @@ class TrialConfig(TrialOptions):
 
     def check_reads(self, chosen: "Reader") -> None:
         """InputError if a component reads numbers that the trial's task does not have."""
-        has = {"accuracy": self.task.has_accuracy, "lipschitz": self.task.has_lipschitz}
         for number in chosen.reads:
-            if not has[number]:
+            if not getattr(self.task, f"has_{number}"):
                 raise InputError(
                     f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
                     f"{self.task.name!r} has none; choose another {chosen.kind}"
