@@ -760,6 +760,12 @@ def test_options_that_do_not_fit_the_task_are_refused_in_a_line(task, options, p
         trial(task, **options)
 
 
+def test_a_proposal_that_is_no_option_is_told():
+    faulty(proposals={"polcy": "fixed"})
+    with told(InputError, "proposals of task 'faulty' have 'polcy'", "did you mean 'policy'"):
+        trial("faulty")
+
+
 def test_a_data_set_beside_a_task_is_refused_by_the_command_line(capsys):
     code, _, err = run(capsys, "train", "--task", "blobs", "--dataset", "digits", "--epochs", 1)
     assert code == 2

@@ -133,6 +133,12 @@ class TrialConfig(TrialOptions):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
         self.task.check_stacks()
+        for name in self.task.proposals:
+            if not is_option(name):
+                raise InputError(
+                    f"proposals of {self.task.label} have {name!r}, which is no option of a "
+                    f"trial{suggestion(name, tuple(every_option()))}"
+                )
         usual = {**self.task.proposals, **merged}
         wanted = {**self.task.proposed(), **merged}
         self._set("policy", _made("policy", wanted.get("policy"), usual))
