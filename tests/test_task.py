@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from growsearch import InputError, Task, Trainer, TrialConfig, generator, option, register
 from growsearch.epochs.store import EpochStore
+from growsearch.machine.batches import shared
 from growsearch.machine.randomness import derived_seed
 from growsearch.study.results import (
     create_study,
@@ -297,6 +298,29 @@ def test_an_epoch_is_a_bare_loop_of_pytorch_bit_for_bit(task):
         assert same(trainer.state.network.state_dict(), network.state_dict())
         assert record.train_loss == pytest.approx(loss, rel=1e-6)
         assert record.train_accuracy == pytest.approx(accuracy, abs=1e-4)
+
+
+def test_a_mean_over_batches_of_losses_in_bfloat16_is_not_rounded_to_it():
+    """A loss of squares stays in bfloat16, where 255 examples times 1.0078125 are 256."""
+
+    def loss(self, model, batch):
+        (inputs, _) = batch
+        return (model(inputs) * 0).sum().bfloat16() + torch.tensor(1.0078125).bfloat16()
+
+    def batches(self, split, seed, epoch):
+        yield torch.ones(255, 4), torch.zeros(255, dtype=torch.long)
+
+    faulty(loss=loss, batches=batches)
+    record = next(Trainer(trial("faulty", policy="none", epochs=1, precision="bfloat16")))
+    assert (record.train_loss, record.val_loss) == (1.0078125, 1.0078125)
+
+
+def test_a_batch_of_fewer_examples_than_processes_is_told():
+    batch = {"x": torch.arange(3), "scale": torch.tensor(2.0)}
+    shares = [shared(batch, (i, 3)) for i in range(3)]
+    assert [share["x"].tolist() for share in shares] == [[0], [1], [2]]
+    with told(InputError, "batch of 3 examples", "among 4 processes"):
+        shared(batch, (0, 4))
 
 
 def test_the_cost_counts_parameters_once_and_multiplications_by_hand():

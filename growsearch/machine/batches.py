@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from growsearch.trial.errors import InputError
+
 Share = tuple[int, int]
 """(i, n): every n-th example of a batch, from the i-th; for a trial on n processes."""
 ALL: Share = (0, 1)
@@ -43,6 +45,14 @@ def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return batch
 
 
+def in_sum(loss: Tensor, examples: int) -> Tensor:
+    """The mean loss times the number of examples, in float32 at least.
+
+    Where autocast leaves a loss in bfloat16, the product would have 8 bits.
+    """
+    return loss.to(torch.promote_types(loss.dtype, torch.float32)) * examples
+
+
 def form(batch: Any) -> Hashable:
     """Equal of batches that differ in the values of tensors alone."""
     if isinstance(batch, Tensor):
@@ -68,7 +78,13 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 
 def shared(batch: Any, share: Share) -> Any:
-    """Those examples of the batch that are of one share."""
+    """Those examples of the batch that are of one share; InputError if a share would be empty."""
     if share == ALL:
         return batch
+    rows = min((len(tensor) for tensor in tensors(batch) if tensor.dim()), default=None)
+    if rows is not None and rows < share[1]:
+        raise InputError(
+            f"a batch of {rows} examples cannot be divided among {share[1]} processes; yield "
+            "larger batches, or train in fewer processes"
+        )
     return mapped(batch, lambda tensor: tensor[share[0] :: share[1]] if tensor.dim() else tensor)

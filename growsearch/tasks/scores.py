@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.machine.batches import moved, size, tensors
+from growsearch.machine.batches import in_sum, moved, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
@@ -57,7 +57,7 @@ def mean_scores(task: "Task", model: nn.Module, split: str) -> Mapping[str, floa
     for batch in itertools.islice(batches, processes.rank, None, processes.count):
         n = size(batch)
         loss, correct = task.score(model, moved(batch, task.device))
-        total[0] += loss * n
+        total[0] += in_sum(loss, n)
         total[1] += correct if correct is not None else 0
         total[2] += n
     loss_sum, right, count = processes.total(total).tolist()

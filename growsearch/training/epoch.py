@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from growsearch.growth.constants import LipschitzConstants
-from growsearch.machine.batches import size
+from growsearch.machine.batches import in_sum, size
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
@@ -218,7 +218,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
             loss, correct = gradients(task, trained, batch)
             optimizer.step()
             n = size(batch)
-            total[0] += loss * n
+            total[0] += in_sum(loss, n)
             total[2] += n
             if correct is None:
                 scored = False
