@@ -17,6 +17,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, RECORD_FIELDS
 from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
+from growsearch.trial.sources import imported_digest
 
 NUMERICS = 3
 """Raise this number with every change of the program that changes the results of an epoch."""
@@ -47,7 +48,7 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
 
     An option that the trial does not use is None. An option with keyed_at_default=False is left out
     at its default: it is newer than stores that are still read, and their keys do not have it. A
-    component from a plugin adds the hash of its source.
+    component from a plugin adds the hash of its source, and of the user's modules that it imports.
     """
     rules = config.rules()
     values = config.values(*roles)
@@ -55,6 +56,11 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
         f"{chosen.kind}.plugin": chosen.plugin
         for chosen in config.components()
         if chosen.plugin is not None and chosen.role in roles
+    }
+    plugins |= {
+        f"{chosen.kind}.imports": imported
+        for chosen in config.components()
+        if f"{chosen.kind}.plugin" in plugins and (imported := imported_digest(type(chosen)))
     }
     return plugins | {
         name: values.get(name)
