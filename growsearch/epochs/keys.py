@@ -57,11 +57,11 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
         for chosen in config.components()
         if chosen.plugin is not None and chosen.role in roles
     }
-    plugins |= {
-        f"{chosen.kind}.imports": imported
-        for chosen in config.components()
-        if f"{chosen.kind}.plugin" in plugins and (imported := imported_digest(type(chosen)))
-    }
+    for chosen in config.components():
+        if f"{chosen.kind}.plugin" in plugins:
+            imported = imported_digest(type(chosen))  # type: ignore[arg-type]  # as in components.py
+            if imported is not None:
+                plugins[f"{chosen.kind}.imports"] = imported
     return plugins | {
         name: values.get(name)
         for name, rule in rules.items()

@@ -53,7 +53,7 @@ def source_of(cls: type) -> Source | None:
 
 
 @cache
-def imported_digest(cls: Any) -> str | None:
+def imported_digest(cls: type) -> str | None:
     """A hash of the user's own modules that the source of `cls` imports; None if there are none.
 
     Modules that these import count too, and those of base classes. Installed packages do not, nor
