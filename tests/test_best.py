@@ -219,6 +219,17 @@ def test_what_cannot_be_asked_is_one_line(capsys, seeds, arguments, message):
     assert message in err and err.count("\n") == 1
 
 
+def test_a_study_without_accuracy_has_no_best_by_it(capsys, tmp_path):
+    fields = {"val_accuracy": None, "test_accuracy": None, "val_loss": 0.5}
+    study = study_of(tmp_path / "study", {"a": ({}, fields)})
+    assert study.best().mean["val_loss"] == 0.5
+    code, out, err = run(capsys, "best", study.folder, "--metric", "val_accuracy")
+    assert (code, out) == (2, "")
+    assert "the study has no metric 'val_accuracy'" in err and err.count("\n") == 1
+    with pytest.raises(InputError, match="no metric 'val_accuracy'"):
+        study.front(metric="val_accuracy")
+
+
 def test_a_study_in_which_nothing_has_completed(capsys, tmp_path):
     trials = {n: ({"seed": i}, {"status": "stopped"}) for i, n in enumerate("ab")}
     study_of(tmp_path / "study", trials)

@@ -11,8 +11,10 @@ import pytest
 import torch
 from conftest import first_quick, task_of
 
+from growsearch.machine.randomness import seeded
 from growsearch.tasks.images.images import Images
 from growsearch.tasks.images.networks import build_network
+from growsearch.tasks.images.task import ImageTask
 from growsearch.trainer import Trainer
 from growsearch.training import state as train_state
 from growsearch.training.gradients import CudaGraphs, ReplayedGradients, eager_gradients
@@ -261,6 +263,49 @@ def test_a_step_that_is_itself_beyond_memory_raises_and_nothing_is_recorded(batc
     with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         gradients(TASK, TooLarge(), batch)
     assert (gradients.refusal, caplog.messages) == (None, [])
+
+
+@pytest.mark.parametrize("device", ["cpu", ON_GPU])
+def test_random_numbers_of_a_step_are_those_of_eager_steps(network, batch, device, caplog):
+    """On a GPU they are replayed. Those drawn on the CPU would be the recorded ones for ever."""
+    network = torch.nn.Sequential(network, torch.nn.Dropout(0.5)).to(device)
+    batch = Images(batch.images.to(device), batch.labels.to(device))
+    twin, seen = copy.deepcopy(network), []
+    gradients = StandIn() if device == "cpu" else ReplayedGradients()
+    for one, way in ((twin, eager_gradients), (network, gradients)):
+        with seeded(0):
+            seen.append([t for _ in range(3) for t in step_of(one, batch, way)])
+            seen[-1].append(torch.rand(1, device=device))
+    assert all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
+    told = "a training step of 8 examples draws random numbers on the CPU; " + WITHOUT
+    assert caplog.messages == ([told] if device == "cpu" else [])
+
+
+class Tempered(ImageTask):
+    """Its batches also have a number."""
+
+    def score(self, model, batch):
+        images, temperature = batch
+        return super().score(torch.nn.Sequential(model, Divided(temperature)), images)
+
+
+class Divided(torch.nn.Module):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, logits):
+        return logits / self.by
+
+
+def test_numbers_of_a_batch_that_are_no_tensors_are_not_those_of_another(network, batch):
+    task = Tempered(**TASK.values()).of(TASK.trial)
+    twin, gradients = copy.deepcopy(network), StandIn()
+    for temperature in (1.0, 2.0, 1.0):
+        given = batch, temperature
+        found = gradients(task, network, given)[0]
+        assert torch.equal(found, eager_gradients(task, twin, given)[0])
+    assert gradients.refusal is None
 
 
 @pytest.mark.parametrize("family", components("network"))

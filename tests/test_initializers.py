@@ -47,6 +47,14 @@ def test_a_lone_block_is_an_error_that_names_the_smallest_seed():
         clone_sources(1, 2)
 
 
+def test_copies_of_a_lone_block_are_refused_before_the_trial():
+    """The first block of a sub-network of images may change the shape; those of tasks are alike."""
+    for options in ({"policy": "periodic"}, {"policy": "hand-tuned", "architecture": "2-1-2"}):
+        with pytest.raises(InputError, match=r"1 block .* by copies.* at least 2"):
+            TrialConfig(**options, initializer="copy")
+    assert TrialConfig(architecture="2-2-2", policy="periodic", initializer="copy").policy.grows
+
+
 @pytest.fixture(scope="module", params=["basic3resnet", "preact3resnet"])
 def trained(request):
     """A trained network with its running statistics, and images of its data set."""

@@ -179,6 +179,53 @@ def test_the_hash_of_an_initializers_source_is_in_the_keys_of_growths_alone():
     assert not [name for name in keyed(trial, Role.NETWORK, Role.EPOCH) if "plugin" in name]
 
 
+def test_modules_that_a_plugin_imports_are_in_its_keys(tmp_path, monkeypatch):
+    """Directly, through another one, and as the home of a base class; not what is installed."""
+    from growsearch.epochs.keys import keyed
+    from growsearch.trial.options import Role
+    from growsearch.trial.sources import imported_digest
+
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text in {
+        "own_deep": "WIDTH = 4\n",
+        "own_model": "import own_deep\n\ndef made(depth):\n    return own_deep.WIDTH * depth\n",
+        "own_base": "from growsearch.growth.new_blocks import NewBlocks\n\n"
+        "class Base(NewBlocks):\n    pass\n",
+    }.items():
+        written(tmp_path / f"{name}.py", text)
+    text = """
+from dataclasses import dataclass
+import torch
+from growsearch import register
+from own_base import Base
+from own_model import made
+
+@register("initializer", "importing")
+@dataclass(frozen=True, kw_only=True)
+class Importing(Base):
+    def initialize(self, block, *, new, step, draw):
+        made(1)
+"""
+    load_plugins([written(tmp_path / "importing.py", text), str(ROOT / "examples/scaled_down.py")])
+
+    def keys():
+        return keyed(TrialConfig(initializer="importing"), Role.GROWTH)
+
+    before = keys()
+    assert keys() == before
+    for name in ("own_deep", "own_model", "own_base"):
+        path = tmp_path / f"{name}.py"
+        was = path.read_text()
+        path.write_text(was + "# changed\n")
+        imported_digest.cache_clear()
+        assert {n for n in before if keys()[n] != before[n]} == {"initializer.imports"}, name
+        path.write_text(was)
+    imported_digest.cache_clear()
+    assert keys() == before
+    alone = keyed(TrialConfig(initializer="scaled-down"), Role.GROWTH)
+    assert "initializer.plugin" in alone and "initializer.imports" not in alone
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

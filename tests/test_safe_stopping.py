@@ -301,6 +301,17 @@ def test_nothing_is_stopped_before_enough_trials_have_calibrated(alpha, enough):
     assert stopping.verdict(Standing("new", 0.9, 50.0, (1.0,)))
 
 
+def test_losses_below_zero_have_no_certain_bound():
+    """A task's loss may be negative: 0 is then not the best, and does not stop what goes below."""
+    safe = SafeStopping(audit=0.0, most=0.0)
+    for i in range(40):
+        curve = [(e / 10, 1 + (4 + i / 100) * e / 10) for e in range(1, 11)]
+        safe.completed(f"{i:02d}", (1.0,), curve[-1][1], curve)
+    front = max(member.accuracy for member in safe.front.members)
+    assert safe.verdict(Standing("better", 0.9, front + 1, (2.0,))) is None
+    assert safe.verdict(Standing("worse", 0.9, 1.0, (2.0,))) is not None
+
+
 def test_only_trials_that_could_not_have_been_stopped_calibrate():
     rng, stopping = np.random.default_rng(2), SafeStopping(audit=0.5)
     calibration = Calibration(0.1)

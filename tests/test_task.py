@@ -1,6 +1,7 @@
 """Tasks of a user's own: training and growth equal plain torch, and mistakes are told in a line."""
 
 import copy
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from growsearch import InputError, Task, Trainer, TrialConfig, generator, option, register
 from growsearch.epochs.store import EpochStore
+from growsearch.machine.batches import shared
 from growsearch.machine.randomness import derived_seed
 from growsearch.study.results import (
     create_study,
@@ -30,6 +32,7 @@ from growsearch.trial import components as registry
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.history import History
+from growsearch.trial.options import Role
 
 WIDTH, CLASSES, LENGTH = 6, 3, 5
 SIZES = {"train": (16, 16, 9), "val": (16, 3), "test": (7,)}
@@ -179,6 +182,16 @@ class Regression(Blobs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured(Regression):
+    """A loss of its own, and an accuracy that only evaluation gives."""
+
+    has_accuracy = True
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0, "accuracy": 50.0}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluated(Blobs):
     """The blobs, with an evaluation of its own."""
 
@@ -199,7 +212,7 @@ class Evaluated(Blobs):
         return {"loss": loss, "accuracy": accuracy, "wrong": wrong, "perplexity": loss.exp()}
 
 
-TASKS = (Blobs, Adam, Tokens, Regression, Evaluated)
+TASKS = (Blobs, Adam, Tokens, Regression, Measured, Evaluated)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -285,6 +298,29 @@ def test_an_epoch_is_a_bare_loop_of_pytorch_bit_for_bit(task):
         assert same(trainer.state.network.state_dict(), network.state_dict())
         assert record.train_loss == pytest.approx(loss, rel=1e-6)
         assert record.train_accuracy == pytest.approx(accuracy, abs=1e-4)
+
+
+def test_a_mean_over_batches_of_losses_in_bfloat16_is_not_rounded_to_it():
+    """A loss of squares stays in bfloat16, where 255 examples times 1.0078125 are 256."""
+
+    def loss(self, model, batch):
+        (inputs, _) = batch
+        return (model(inputs) * 0).sum().bfloat16() + torch.tensor(1.0078125).bfloat16()
+
+    def batches(self, split, seed, epoch):
+        yield torch.ones(255, 4), torch.zeros(255, dtype=torch.long)
+
+    faulty(loss=loss, batches=batches)
+    record = next(Trainer(trial("faulty", policy="none", epochs=1, precision="bfloat16")))
+    assert (record.train_loss, record.val_loss) == (1.0078125, 1.0078125)
+
+
+def test_a_batch_of_fewer_examples_than_processes_is_told():
+    batch = {"x": torch.arange(3), "scale": torch.tensor(2.0)}
+    shares = [shared(batch, (i, 3)) for i in range(3)]
+    assert [share["x"].tolist() for share in shares] == [[0], [1], [2]]
+    with told(InputError, "batch of 3 examples", "among 4 processes"):
+        shared(batch, (0, 4))
 
 
 def test_the_cost_counts_parameters_once_and_multiplications_by_hand():
@@ -399,6 +435,45 @@ def test_growth_carries_parameters_and_buffers_by_name(initializer, placement):
     if initializer == "zero":
         ((inputs, _),) = list(trainer.task.batches("val", 0, 0))[:1]
         assert torch.equal(grown.network.eval()(inputs), state.network.eval()(inputs))
+
+
+class Scaled(nn.ModuleList):
+    """A list with a parameter and a buffer of its own."""
+
+    def __init__(self, blocks) -> None:
+        super().__init__(blocks)
+        self.scale = nn.Parameter(torch.rand(2))
+        self.register_buffer("seen", torch.rand(2))
+
+
+def test_tensors_of_the_list_itself_are_carried():
+    def build(self, architecture):
+        model = MLP(architecture.blocks[0], 0.0)
+        model.blocks = Scaled(model.blocks)
+        return model
+
+    faulty(build=build)
+    _, state, grown = grown_by("copy", task="faulty")
+    before, after = state.network.state_dict(), grown.network.state_dict()
+    for name in ("blocks.scale", "blocks.seen", "first.weight"):
+        assert torch.equal(after[name], before[name])
+
+
+@pytest.mark.parametrize("initializer", ["gaussian", "adam"])
+def test_a_last_normalization_may_have_no_bias(initializer):
+    class Scale(Residual):
+        def __init__(self, index: int, dropout: float) -> None:
+            super().__init__(index, dropout)
+            self.norm = nn.LayerNorm(WIDTH, bias=False)
+
+    def build(self, architecture):
+        model = MLP(architecture.blocks[0], 0.0)
+        model.blocks = nn.ModuleList(Scale(i, 0.0) for i in range(len(model.blocks)))
+        return model
+
+    faulty(build=build)
+    records = list(Trainer(trial("faulty", initializer=initializer)))
+    assert records[-1].architecture == "5" and math.isfinite(records[-1].val_loss)
 
 
 def test_clones_have_scaled_residuals_and_the_state_of_what_they_clone():
@@ -598,6 +673,29 @@ def test_other_options_of_a_task_and_other_states_of_copies_are_other_epochs():
 # numbers of epochs
 
 
+@pytest.mark.parametrize("given", [{"many_batches": 6}, {"data_dir": "hub/other"}])
+def test_data_that_differ_after_the_first_batches_have_keys_of_their_own(given):
+    """By an option of role data, or by a `data_dir` that is no path but a name."""
+
+    class Many(Blobs):
+        many_batches: int = option(5, "batches of an epoch", least=1, role=Role.DATA)
+
+        def batches(self, split, seed, epoch):
+            draw = generator(seed, epoch if split == "train" else 0, split)
+            for i in range(self.many_batches):
+                shift = 0 if i < 4 or self.trial.data_dir == "hub/one" else 1
+                labels = torch.randint(CLASSES, (8,), generator=draw)
+                yield torch.randn(8, 4, generator=draw) + shift, labels
+
+    register("task", "many")(dataclass(frozen=True, kw_only=True)(Many))
+    one, other = (
+        Trainer(trial("many", **{"data_dir": "hub/one", "policy": "none", **options}))
+        for options in ({}, given)
+    )
+    assert one.next_key != other.next_key
+    assert next(one).train_loss != next(other).train_loss
+
+
 def test_a_task_with_a_loss_of_its_own_has_losses_and_no_accuracy(tmp_path):
     config = trial("regression", lr=0.01)
     trainer = Trainer(config)
@@ -668,7 +766,8 @@ def told(error: type[BaseException], *parts: str):
         ("blobs", {"policy": "lipschitz-subnetworks"}, ["reads Lipschitz", "choose another"]),
         ("regression", {"policy": "periodic"}, ["reads validation accuracy", "'regression'"]),
         ("regression", {"policy": "convergent"}, ["reads validation accuracy", "none"]),
-        ("regression", {"initializer": "adam"}, ["initializer 'adam' reads validation accuracy"]),
+        ("regression", {"initializer": "adam"}, ["initializer 'adam' reads training accuracy"]),
+        ("measured", {"initializer": "adam"}, ["'adam' reads training accuracy", "'measured'"]),
         ("tokens", {"initializer": "zero"}, ["initializer 'zero' changes the residual", "tokens"]),
         ("tokens", {"initializer": "clone"}, ["'clone' changes the residual", "choose 'default'"]),
         ("blobs", {"initializer": "clone", "scaling": "step-size"}, ["scaling 'paper'"]),
@@ -683,6 +782,12 @@ def told(error: type[BaseException], *parts: str):
 def test_options_that_do_not_fit_the_task_are_refused_in_a_line(task, options, parts):
     with told(InputError, *parts):
         trial(task, **options)
+
+
+def test_a_proposal_that_is_no_option_is_told():
+    faulty(proposals={"polcy": "fixed"})
+    with told(InputError, "proposals of task 'faulty' have 'polcy'", "did you mean 'policy'"):
+        trial("faulty")
 
 
 def test_a_data_set_beside_a_task_is_refused_by_the_command_line(capsys):
@@ -755,6 +860,10 @@ FAULTS = {
     "no accuracy": (
         {"evaluate": lambda self, m, s: {"loss": 1.0}, "has_accuracy": True},
         ["no 'accuracy'", "has_accuracy = False"],
+    ),
+    "accuracy unsaid": (
+        {"evaluate": lambda self, m, s: {"loss": 1.0, "accuracy": 50.0}},
+        ["returned 'accuracy'", "set has_accuracy = True"],
     ),
     "parameters missed": ({"optimizer": some_parameters}, ["parameter 'first.weight' in no group"]),
     "parameters twice": ({"optimizer": twice}, ["'first.weight' in two groups", "once"]),

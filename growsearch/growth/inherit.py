@@ -65,6 +65,8 @@ class OldNames:
             if name.startswith(stack):
                 child, dot, rest = name.removeprefix(stack).partition(".")
                 block = stack + child
+                if block not in self.kept:  # the list's own tensor
+                    continue
                 source = self.kept[block]
                 if source is None and copies:
                     source = self.copied.get(block)

@@ -62,7 +62,10 @@ class LastNormalization(NewBlocks):
 
 
 def scale_and_shift(block: "nn.Module") -> "Iterator[Tensor]":
-    """Those of the last batch normalization of the block's residual; none if it has no residual."""
+    """Those of the last normalization of the block's residual, as far as it has them; none if it
+    has no residual.
+    """
     normalization: Any = getattr(block, "last_normalization", None)
-    if normalization is not None:
-        yield from (normalization.weight, normalization.bias)
+    for name in ("weight", "bias"):
+        if (tensor := getattr(normalization, name, None)) is not None:
+            yield tensor

@@ -1,11 +1,13 @@
 """Batches as nested tuples, lists and dicts of tensors, each tensor with one row an example."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from growsearch.trial.errors import InputError
 
 Share = tuple[int, int]
 """(i, n): every n-th example of a batch, from the i-th; for a trial on n processes."""
@@ -43,6 +45,27 @@ def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     return batch
 
 
+def in_sum(loss: Tensor, examples: int) -> Tensor:
+    """The mean loss times the number of examples, in float32 at least.
+
+    Where autocast leaves a loss in bfloat16, the product would have 8 bits.
+    """
+    return loss.to(torch.promote_types(loss.dtype, torch.float32)) * examples
+
+
+def form(batch: Any) -> Hashable:
+    """Equal of batches that differ in the values of tensors alone."""
+    if isinstance(batch, Tensor):
+        return batch.shape, batch.dtype
+    if isinstance(batch, Mapping):
+        return type(batch), tuple((name, form(value)) for name, value in batch.items())
+    if isinstance(batch, tuple | list):
+        return type(batch), tuple(map(form, batch))
+    if is_dataclass(batch):
+        return type(batch), tuple(form(getattr(batch, f.name)) for f in fields(batch))
+    return batch if batch.__hash__ else repr(batch)
+
+
 def size(batch: Any) -> int:
     """How many examples a batch has: the rows of its first tensor, or 1 if it has no rows."""
     first = next(tensors(batch), None)
@@ -55,7 +78,13 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 
 def shared(batch: Any, share: Share) -> Any:
-    """Those examples of the batch that are of one share."""
+    """Those examples of the batch that are of one share; InputError if a share would be empty."""
     if share == ALL:
         return batch
+    rows = min((len(tensor) for tensor in tensors(batch) if tensor.dim()), default=None)
+    if rows is not None and rows < share[1]:
+        raise InputError(
+            f"a batch of {rows} examples cannot be divided among {share[1]} processes; yield "
+            "larger batches, or train in fewer processes"
+        )
     return mapped(batch, lambda tensor: tensor[share[0] :: share[1]] if tensor.dim() else tensor)

@@ -4,9 +4,12 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def derived_seed(seed: int, epoch: int, purpose: str) -> int:
@@ -18,6 +21,34 @@ def derived_seed(seed: int, epoch: int, purpose: str) -> int:
 def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
     """A generator on the CPU, so that draws are the same whatever device a trial trains on."""
     return torch.Generator().manual_seed(derived_seed(seed, epoch, purpose))
+
+
+@dataclass(frozen=True)
+class GlobalStates:
+    """The states of the global generators of Python, NumPy and torch."""
+
+    processor: tuple[Any, ...]
+    """Of those on the CPU: Python's, NumPy's, torch's."""
+    gpu: Tensor | None
+    """Of the present GPU's; None where no GPU is used."""
+
+    @classmethod
+    def now(cls) -> "GlobalStates":
+        numpy = np.random.get_state()
+        processor = random.getstate(), tuple(map(_plain, numpy)), _plain(torch.get_rng_state())
+        return cls(processor, torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None)
+
+    def restore_gpu(self) -> None:
+        """Puts the GPU's generator back; the others stay."""
+        if self.gpu is not None:
+            torch.cuda.set_rng_state(self.gpu)
+
+
+def _plain(part: Any) -> Any:
+    """A part of a state, such that it can be compared."""
+    if isinstance(part, Tensor):
+        part = part.numpy()
+    return part.tobytes() if isinstance(part, np.ndarray) else part
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import hashlib
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import numpy as np
@@ -291,6 +291,17 @@ class SafeStopping:
         if math.isnan(accuracy):
             return
         calibration = self.calibration
+        if calibration and accuracy > calibration.most:
+            self._without_most(calibration)
         if calibration and (calibration.bound is None or self.is_audited(trial)):
             calibration.learn(curve, accuracy)
         self.front.add(Completed(trial, costs, accuracy))
+
+    def _without_most(self, calibration: "Calibration") -> None:
+        """A completed trial is above the largest possible accuracy, as where losses are negative:
+        from now on there is none.
+        """
+        calibration.most = math.inf
+        if calibration.bound is not None:
+            calibration.bound = replace(calibration.bound, most=math.inf)
+        self._bounds = {n: replace(bound, most=math.inf) for n, bound in self._bounds.items()}

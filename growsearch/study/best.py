@@ -128,7 +128,7 @@ def metric_column(trials: pd.DataFrame, name: str) -> tuple[str, int]:
     Raises InputError if the study does not have it.
     """
     metric = metric_of(name)
-    if metric.column not in trials:
+    if metric.column not in trials or trials[metric.column].isna().all():
         raise InputError(f"the study has no metric {name!r}; choose another")
     return metric.column, -1 if metric.minimized else 1
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
+from growsearch.stopping.cost import metric_of
 from growsearch.study.best import Choice, choose, cost_column, metric_column, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
@@ -246,8 +247,7 @@ class StoredStudy:
         """The study's metric against PPE, with the front: `front_figure`."""
         from growsearch.study.figures import front_figure
 
-        column, _ = metric_column(self.trials, self.metric)
-        return front_figure(self.trials, accuracy=column)
+        return front_figure(self.trials, accuracy=metric_of(self.metric).column)
 
     def report(self) -> Path:
         """Writes the report into the study, and returns the path of its page."""

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.machine.batches import moved, size, tensors
+from growsearch.machine.batches import in_sum, moved, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import Role
 
 if TYPE_CHECKING:
     from growsearch.tasks.task import Task
@@ -56,7 +57,7 @@ def mean_scores(task: "Task", model: nn.Module, split: str) -> Mapping[str, floa
     for batch in itertools.islice(batches, processes.rank, None, processes.count):
         n = size(batch)
         loss, correct = task.score(model, moved(batch, task.device))
-        total[0] += loss * n
+        total[0] += in_sum(loss, n)
         total[1] += correct if correct is not None else 0
         total[2] += n
     loss_sum, right, count = processes.total(total).tolist()
@@ -94,10 +95,17 @@ def counted_macs(task: "Task", model: nn.Module) -> int:
 
 
 def first_batches_digest(task: "Task") -> str:
-    """A hash of `data_dir` and of the first batches of each split."""
+    """A hash of `data_dir`, of the task's options of role data, and of the first batches."""
     digest = hashlib.sha256()
-    if task.trial.data_dir is not None:
-        _add_path(digest, Path(task.trial.data_dir))
+    if (place := task.trial.data_dir) is not None:
+        if Path(place).exists():
+            _add_path(digest, Path(place))
+        else:  # the name of something that `load` finds elsewhere
+            digest.update(place.encode())
+    rules = type(task).options()
+    # keys have no values of these, and later batches may depend on them
+    if of_data := {n: v for n, v in task.values().items() if rules[n].role is Role.DATA}:
+        digest.update(repr(sorted(of_data.items())).encode())
     for split in task.splits:
         with seeded(0):
             for batch in itertools.islice(task.batches(split, 0, 1), HASHED_BATCHES):

@@ -123,8 +123,9 @@ class Task(Component, ABC):
     def data_digest(self) -> str:
         """A hash of the data, by which epochs are stored and shared.
 
-        By default of `data_dir`, files by content and folders by names, sizes and times, and of the
-        first batches of each split. Define it if data can change without changing these.
+        By default of `data_dir`, files by content and folders by names, sizes and times, of the
+        task's options of role data, and of the first batches of each split. Define it if data can
+        change without changing these.
         """
         from growsearch.tasks.scores import first_batches_digest
 
@@ -134,6 +135,11 @@ class Task(Component, ABC):
     def has_accuracy(self) -> bool:
         """Whether `evaluate` gives an accuracy. Set it to True if your own does."""
         return type(self).loss is Task.loss and type(self).evaluate is Task.evaluate
+
+    @property
+    def has_train_accuracy(self) -> bool:
+        """Whether training gives an accuracy: only the default loss tells what is right."""
+        return type(self).loss is Task.loss
 
     has_lipschitz: ClassVar[bool] = False
     """Whether `lipschitz_constants` gives them."""

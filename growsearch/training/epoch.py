@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from growsearch.growth.constants import LipschitzConstants
-from growsearch.machine.batches import size
+from growsearch.machine.batches import in_sum, size
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.devices import Stopwatch
 from growsearch.machine.precision import autocast
@@ -167,6 +167,11 @@ def evaluate(state: TrainState, task: Task, split: str, epoch: int) -> dict[str,
             f"evaluate of task {task.name!r} returned no 'accuracy', but the task says "
             "has_accuracy; return it in percent, or set has_accuracy = False"
         )
+    if not task.has_accuracy and "accuracy" in found:
+        raise InputError(
+            f"evaluate of task {task.name!r} returned 'accuracy', but the task does not say "
+            "has_accuracy; set has_accuracy = True, or give it another name"
+        )
     try:
         return {str(name): float(value) for name, value in found.items()}
     except (TypeError, ValueError) as error:
@@ -213,7 +218,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
             loss, correct = gradients(task, trained, batch)
             optimizer.step()
             n = size(batch)
-            total[0] += loss * n
+            total[0] += in_sum(loss, n)
             total[2] += n
             if correct is None:
                 scored = False

@@ -5,16 +5,17 @@ A kernel of a small network takes less time than its launch. A graph launches al
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from growsearch.machine.batches import mapped, size, tensors
+from growsearch.machine.batches import form, mapped, size, tensors
 from growsearch.machine.precision import autocast
 from growsearch.machine.processes import ranks
+from growsearch.machine.randomness import GlobalStates
 from growsearch.tasks.first_look import check_loss
 from growsearch.tasks.task import Task
 from growsearch.trial.errors import one_line
@@ -97,55 +98,67 @@ class _Recorded(NamedTuple):
 
 
 class ReplayedGradients:
-    """Gradients of one network, all of which is trained; recorded once for each shape of a batch.
+    """Gradients of one network, all of which is trained; recorded once for each form of a batch.
 
-    The first batch of a shape is computed eagerly. Its step is then recorded, and replayed on the
+    The first batch of a form is computed eagerly. Its step is then recorded, and replayed on the
     same batch as a check. If that raises, or differs in one bit of loss, score, gradients or
-    buffers, one warning says so, and this network's gradients are eager from then on. The check
-    leaves parameters, buffers and gradients as the eager step left them.
+    buffers, one warning says so, and this network's gradients are eager from then on. So they are
+    if a step draws random numbers on the CPU, because a replay would have the recorded ones. The
+    check leaves parameters, buffers, gradients and the GPU's generator as the eager step left them:
+    a trial that resumes records again, and must draw what it would have drawn.
     """
 
     def __init__(self, record: Record | None = None) -> None:
         self.record = record or CudaGraphs()
         self.refusal: str | None = None
         """Why the gradients are eager, if they are."""
-        self._by_shape: dict[tuple[torch.Size, ...], _Recorded] = {}
+        self._by_form: dict[Hashable, _Recorded] = {}
 
     def __call__(self, task: Task, network: nn.Module, batch: Any) -> Results:
         """See Gradients."""
         if self.refusal is not None:
             return eager_gradients(task, network, batch)
-        shape = tuple(tensor.shape for tensor in tensors(batch))
-        if shape not in self._by_shape:
+        recorded = self._by_form.get(form(batch))
+        if recorded is None:
             return self._first(task, network, batch)
-        return self._by_shape[shape].replayed(network, batch)
+        return recorded.replayed(network, batch)
 
     def _first(self, task: Task, network: nn.Module, batch: Any) -> Results:
-        """The gradients of the first batch of a shape."""
+        """The gradients of the first batch of a form."""
+        drawn = GlobalStates.now()
         before = {name: buffer.clone() for name, buffer in network.named_buffers()}
         # eager first: if memory is too small for a step, this raises the usual error; if it is too
         # small for the graph alone, training goes on without the graph
         results = eager_gradients(task, network, batch)
-        expected = _step(network, results)
+        expected, after = _step(network, results), GlobalStates.now()
+        if after.processor != drawn.processor:
+            self.refusal = "draws random numbers on the CPU"
+            self._refuse(batch)
+            return results
         try:
             recorded = self._recorded(task, network, batch)
             _put(network.named_buffers(), before)
+            drawn.restore_gpu()
             found = _step(network, recorded.replayed(network, batch))
             self.refusal = _difference(expected, found)
-            self._by_shape[tuple(tensor.shape for tensor in tensors(batch))] = recorded
+            self._by_form[form(batch)] = recorded
         except Exception as error:  # drivers and libraries raise many types
             self.refusal = f"cannot be recorded ({one_line(error)[:200]})"
         finally:
             _put(network.named_buffers(), expected)
             for name, parameter in network.named_parameters():
                 parameter.grad = expected.get(_gradient(name))
+            after.restore_gpu()
         if self.refusal is not None:
-            self._by_shape.clear()  # their memory is free again
-            _LOG.warning(
-                "a training step of %d examples %s; training goes on without graphs",
-                size(batch), self.refusal,
-            )  # fmt: skip
+            self._refuse(batch)
         return results
+
+    def _refuse(self, batch: Any) -> None:
+        self._by_form.clear()  # their memory is free again
+        _LOG.warning(
+            "a training step of %d examples %s; training goes on without graphs",
+            size(batch), self.refusal,
+        )  # fmt: skip
 
     def _recorded(self, task: Task, network: nn.Module, batch: Any) -> _Recorded:
         """Records with zero weights and a zero batch, so that the check finds a graph that does not

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from growsearch.tasks.task import Task
 
 Given = Value | Component
-READABLE = {"accuracy": "validation accuracy", "lipschitz": "Lipschitz constants"}
-"""What a policy may read besides losses, in words."""
+READABLE = {
+    "accuracy": "validation accuracy",
+    "train_accuracy": "training accuracy",
+    "lipschitz": "Lipschitz constants",
+}
+"""What a component may read besides losses, in words; tasks say by has_... whether they have it."""
 _NEWER_KINDS = ("task", "optimizer")
 """Kinds that are newer than stores that are still read: see Option.keyed_at_default."""
 
@@ -129,6 +133,12 @@ class TrialConfig(TrialOptions):
             used = kind in task.kinds
             self._set(kind, _made(kind, known(kind), merged) if used else None)
         self.task.check_stacks()
+        for name in self.task.proposals:
+            if not is_option(name):
+                raise InputError(
+                    f"proposals of {self.task.label} have {name!r}, which is no option of a "
+                    f"trial{suggestion(name, tuple(every_option()))}"
+                )
         usual = {**self.task.proposals, **merged}
         wanted = {**self.task.proposed(), **merged}
         self._set("policy", _made("policy", wanted.get("policy"), usual))
@@ -166,9 +176,8 @@ class TrialConfig(TrialOptions):
 
     def check_reads(self, chosen: "Reader") -> None:
         """InputError if a component reads numbers that the trial's task does not have."""
-        has = {"accuracy": self.task.has_accuracy, "lipschitz": self.task.has_lipschitz}
         for number in chosen.reads:
-            if not has[number]:
+            if not getattr(self.task, f"has_{number}"):
                 raise InputError(
                     f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
                     f"{self.task.name!r} has none; choose another {chosen.kind}"

@@ -136,7 +136,7 @@ class Policy(Component, ABC):
     label: ClassVar[str] = ""
     """What figures and tables call it; by default its name."""
     reads: ClassVar[tuple[str, ...]] = ()
-    """What it reads that not every task has: "accuracy", "lipschitz"."""
+    """What it reads that not every task has: "accuracy", "train_accuracy", "lipschitz"."""
     finetune_epochs: int | None = field(default=None, init=False)
     """Epochs of fine-tuning, which are a trial's last; None if there are none."""
 

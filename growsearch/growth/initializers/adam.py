@@ -33,7 +33,7 @@ class AdamInit(LastNormalization):
     lack the normalization: there it is the default initialization.
     """
 
-    reads = ("accuracy",)
+    reads = ("train_accuracy",)
     apart_lr = ADAM_LR
     freezes_statistics = True
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from growsearch.growth.new_blocks import NewBlocks
+from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import register
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import option
 
@@ -19,6 +22,12 @@ class Copy(NewBlocks):
         "that of the block that they copy, or that with its first moments halved",
         choices=("reset", "copy", "halve"), keyed_at_default=False,
     )  # fmt: skip
+
+    def completed(self, trial: TrialConfig) -> Self:
+        filled = super().completed(trial)
+        for blocks in Architecture(trial.architecture).blocks:  # each may grow
+            filled.copies(blocks, blocks + 1, trial.task.blocks_alike)
+        return filled
 
     def copies(self, blocks: int, grown_blocks: int, alike: bool) -> Mapping[int, int]:
         kept = self.sources(blocks, grown_blocks)

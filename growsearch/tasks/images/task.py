@@ -37,6 +37,7 @@ class ImageTask(Task):
     plain_blocks: ClassVar[bool] = True
     explicit_steps: ClassVar[bool] = True
     has_accuracy: ClassVar[bool] = True
+    has_train_accuracy: ClassVar[bool] = True
     has_lipschitz: ClassVar[bool] = True
 
     split: str = option(
