@@ -175,3 +175,20 @@ def test_draws_follow_the_seed_and_the_ranges():
     assert trials != draw_trials(spaces, 200, seed=2)
     assert {trial.window for trial in trials} == {1, 2, 3}
     assert np.mean([trial.rtol for trial in trials]) == pytest.approx(1.2, abs=0.02)
+
+
+def test_a_search_is_extended_by_configurations_that_it_does_not_have():
+    """Of four values three are known: draws go on until the fourth is found, and then there is
+    none.
+    """
+    from growsearch import TrialConfig
+    from growsearch.searches.settings import SearchSettings
+    from growsearch.tuning.tuner import _new
+
+    space = [{"window": tune.choice([1, 2, 3, 4]), "epochs": 100}]
+    options = SearchSettings.from_flat({})
+    known = {TrialConfig(window=window, epochs=100) for window in (1, 2, 4)}
+    for seed in range(5):
+        assert _new(space, 1, seed, options, known) == [TrialConfig(window=3, epochs=100)]
+    with pytest.raises(InputError, match="extend=1 adds no trial"):
+        _new(space, 1, 0, options, known | {TrialConfig(window=3, epochs=100)})

@@ -1,6 +1,8 @@
 """The command line: growsearch train | search | check-task | report ..."""
 
 import argparse
+import difflib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -21,6 +23,18 @@ from growsearch.trial.plugins import load_plugins
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments, allow_abbrev=False)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, but an argument that its command does not take gets the nearest name."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if not unknown:
+            return parsed
+        (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+        command = commands.choices[parsed.command]
+        known = [o for action in command._actions for o in action.option_strings]
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1, cutoff=0.7)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        return command.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -57,6 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"growsearch {parsed.command}: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what read the output, like head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"growsearch {parsed.command}: interrupted", file=sys.stderr)
         return 130

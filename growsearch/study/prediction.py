@@ -30,14 +30,14 @@ class Prediction:
 
 
 def image_files(paths: Iterable[str | Path]) -> list[Path]:
-    """The files among `paths`, and the PNG and JPEG files of the folders, in order of their names.
+    """The files among `paths`, and the PNG and JPEG files in folders, in order of their names.
 
     Raises InputError if one of them does not exist, or if there is no file in the end.
     """
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
         elif path.is_file():
             files.append(path)
         else:

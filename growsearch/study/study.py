@@ -115,6 +115,12 @@ class StoredStudy:
         try:
             return config_of(row)
         except InputError as error:
+            sessions = [p["name"] for p in self.info.get("plugins", []) if not p["file"]]
+            if sessions:
+                raise InputError(
+                    f"trial {row['trial_id']} needs components from {', '.join(sessions)} "
+                    f"({error}); run its cells in Python, and use growsearch.Study there"
+                ) from error
             if not (plugins := self.plugins):
                 raise
             given = " ".join(f"--plugin {plugin}" for plugin in plugins)
@@ -126,8 +132,8 @@ class StoredStudy:
     @property
     def plugins(self) -> list[str]:
         """Paths of the study's copies of its plugins."""
-        listed = self.info.get("plugins", [])
-        return [str(self.folder / PLUGINS_FOLDER / Path(p["file"]).name) for p in listed]
+        listed = [Path(p["file"]).name for p in self.info.get("plugins", []) if p["file"]]
+        return [str(self.folder / PLUGINS_FOLDER / name) for name in listed]
 
     def command(self, trial: str = BEST) -> str:
         """`growsearch train` that trains the trial again, in the arithmetic that it had."""

@@ -42,6 +42,14 @@ def classified(model: nn.Module, batch: Any) -> Classified:
         )
     inputs, targets = batch
     logits = model(inputs)
+    shapes = getattr(logits, "shape", ()), targets.shape
+    if shapes[0][:-1] != shapes[1] or targets.is_floating_point():
+        what = f"{tuple(shapes[0])}" if shapes[0] else f"no tensor but a {type(logits).__name__}"
+        raise InputError(
+            f"model(inputs) gives {what} for targets {tuple(shapes[1])} of {targets.dtype}, and "
+            "the default loss needs logits (*targets.shape, classes) and integer targets; define "
+            "loss(self, model, batch)"
+        )
     loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
     right = (logits.detach().argmax(dim=-1) == targets).float()
     return Classified(loss, right.flatten(1).mean(dim=1).sum() if right.dim() > 1 else right.sum())

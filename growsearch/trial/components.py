@@ -91,6 +91,7 @@ def _options(cls: Any) -> dict[str, Option]:
 
 C = TypeVar("C", bound=type[Component])
 _REGISTRY: dict[str, dict[str, type[Component]]] = {}
+_ITSELF: set[type[Component]] = set()
 _SOURCE: ContextVar[str | None] = ContextVar("source of the components", default=None)
 
 
@@ -205,6 +206,8 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
                 f"{kind} {name!r} is taken by {other}; register {where} under another name"
             )
         cls.name, cls.source, cls.plugin = name, source, _SOURCE.get() or _own_source(cls)
+        if cls.plugin is not None and _SOURCE.get() is None:
+            _ITSELF.add(cls)
         if abstract := sorted(getattr(cls, "__abstractmethods__", ())):
             raise InputError(f"{kind} {name!r} ({where}) must define {', '.join(abstract)}")
         if unstated := _unstated(cls):
@@ -321,6 +324,11 @@ def registered() -> Iterator[type[Component]]:
     """All components that are known, of every kind."""
     for kind in EVERY_KIND:
         yield from components(kind).values()
+
+
+def registers_itself(cls: type[Component]) -> bool:
+    """Whether a script, module or notebook has registered the class, not a plugin."""
+    return cls in _ITSELF
 
 
 def is_loading() -> bool:

@@ -17,7 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-from growsearch.trial.components import Component, register, registered, registering
+from growsearch.trial.components import (
+    Component,
+    register,
+    registered,
+    registering,
+    registers_itself,
+)
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.sources import source_of
 
@@ -90,15 +96,23 @@ def session_plugins() -> list[tuple[Plugin, list[type[Component]]]]:
     """The sources of components that scripts, modules or notebooks have registered themselves.
 
     Each comes with its components if its source is no file that runs alone, and they have to be
-    pickled; otherwise without.
+    pickled; otherwise without. A component of a notebook whose cells have changed gets the hash of
+    the present ones. Raises InputError if a file has changed since it was imported.
     """
     found: dict[str, tuple[Plugin, list[type[Component]]]] = {}
     for cls in registered():
-        source = source_of(cls) if cls.plugin else None
-        if source is not None and source.digest == cls.plugin:
-            known = found.setdefault(source.digest, (Plugin(source.name, source.text), []))
-            if not source.is_file:
-                known[1].append(cls)
+        source = source_of(cls) if registers_itself(cls) else None
+        if source is None:
+            continue
+        if source.digest != cls.plugin and source.is_file:
+            raise InputError(
+                f"{source.name!r} was changed since {cls.kind} {cls.name!r} was imported from it; "
+                "start Python again"
+            )
+        cls.plugin = source.digest
+        known = found.setdefault(source.digest, (Plugin(source.name, source.text), []))
+        if not source.is_file:
+            known[1].append(cls)
     return list(found.values())
 
 

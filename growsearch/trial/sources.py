@@ -34,9 +34,9 @@ class Source(NamedTuple):
 def source_of(cls: type) -> Source | None:
     """The source of `cls`; None if it is growsearch's own.
 
-    Of a class from a file it is the whole file, of one from a notebook all cells that define
-    functions or classes. What has no source, like a class of an interactive session, never equals
-    another: its text is random.
+    Of a class from a file it is the whole file, of one from a notebook the cells that define it and
+    what it uses of the notebook. What has no source, like a class of an interactive session, never
+    equals another: its text is random.
     """
     module = sys.modules.get(cls.__module__)
     if cls.__module__.partition(".")[0] == _OURS:
@@ -45,11 +45,50 @@ def source_of(cls: type) -> Source | None:
     if file and Path(file).is_file():
         alone = not getattr(module, "__package__", None)
         return Source(str(file), Path(file).read_text(encoding="utf-8"), alone)
-    defined = [cls, *(v for v in list(vars(module or cls).values()) if _is_of(v, cls.__module__))]
-    files = dict.fromkeys(code.co_filename for value in defined for code in _codes(value))
-    cells = ["".join(linecache.getlines(name)) for name in files]
-    text = "\n".join(cells) if cells and all(cells) else uuid.uuid4().hex
+    text = _cells(cls) or uuid.uuid4().hex
     return Source(f"the session that defines {cls.__qualname__}", text, is_file=False)
+
+
+def _cells(cls: type) -> str:
+    """The cells of a notebook that define `cls` and what its code names in the notebook.
+
+    Of constants that it names, the values. Empty if a cell is not known.
+    """
+    files: dict[str, None] = {}
+    constants: dict[str, str] = {}
+    seen: dict[int, Any] = {}
+    left: list[Any] = [base for base in cls.__mro__ if base.__module__ == cls.__module__]
+    while left:
+        value = left.pop(0)
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
+        for function in _functions(value):
+            for code in _nested(function.__code__):
+                if code.co_filename != _GENERATED:
+                    files.setdefault(code.co_filename)
+                for name in code.co_names:
+                    named = function.__globals__.get(name)
+                    if isinstance(named, type | FunctionType) and _is_of(named, cls.__module__):
+                        left.append(named)
+                    elif isinstance(named, str | int | float | tuple):
+                        constants[name] = repr(named)
+    cells = ["".join(linecache.getlines(name)) for name in files]
+    if not cells or not all(cells):
+        return ""
+    return "\n".join([*cells, *(f"{name} = {v}" for name, v in sorted(constants.items()))])
+
+
+_GENERATED = "<string>"
+"""The file of methods that dataclasses write."""
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    """The code, and that of functions within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _nested(constant)
 
 
 @cache
@@ -103,11 +142,6 @@ def _is_users(module: Any) -> bool:
 
 def _is_of(value: Any, module: str) -> bool:
     return getattr(value, "__module__", None) == module
-
-
-def _codes(value: Any) -> Iterator[CodeType]:
-    """The code of a function, or of a class's methods."""
-    return (function.__code__ for function in _functions(value))
 
 
 def _functions(value: Any) -> Iterator[FunctionType]:

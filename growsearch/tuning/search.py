@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.searches.settings import SearchSettings, search_options
+from growsearch.study.results import TRIALS_FOLDER
 from growsearch.trial.components import Component, is_loading
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import session_plugins
@@ -72,6 +73,8 @@ def search(
             plugins=[*plugins, *pickled(own)],
             **{name: value for name, value in named.items() if name in settings},
         )
+    if end.failures and not any((place / TRIALS_FOLDER).glob("*.parquet")):
+        raise InputError(f"no trial has begun: {end.failures[0]}")
     show_end(place, end)
     return Study(place)
 

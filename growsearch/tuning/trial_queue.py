@@ -189,7 +189,7 @@ class TrialQueue(OneTrialGenerator):
             return
         self._lead_no_more(trial.name)
         if error and not trial.status.ended:
-            self._fail(trial, _reason(tunes))
+            self._fail(trial, *_reason(tunes))
         if awaits := awaited_epoch(result):
             before = History(trial.history[: awaits.before])
             self.awaited[trial.name] = Awaited(trial.config, before, awaits.key)
@@ -203,12 +203,13 @@ class TrialQueue(OneTrialGenerator):
         self._follow_up(trial)
         self.ledger.forget(trial.name)
 
-    def _fail(self, trial: SearchTrial, reason: str) -> None:
+    def _fail(self, trial: SearchTrial, reason: str, refused: bool) -> None:
         if ELSEWHERE in reason:  # nothing is lost: it goes on when the search is resumed there
             self.ledger.leave(trial.name, Status.WAITING, ELSEWHERE)
             return
         trial.failures += 1
-        again = trial.failures <= self.max_failures
+        # what an InputError says is the same the next time
+        again = trial.failures <= self.max_failures and not refused
         self.ledger.leave(trial.name, Status.WAITING if again else Status.FAILED, reason)
         if again:
             self.waiting.insert(0, trial.name)
@@ -235,8 +236,9 @@ class TrialQueue(OneTrialGenerator):
             self.waiting.append(self.ledger.add(scratch).name)
 
 
-def _reason(trial: Trial) -> str:
-    """Why the actor failed: what it raised, if anything."""
+def _reason(trial: Trial) -> tuple[str, bool]:
+    """Why the actor failed: what it raised, if anything; and whether that was an InputError."""
     raised = _RAISED.findall(error_text(trial) or "")
-    last = raised[-1] if raised else _DIED
-    return str(last).removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
+    last = str(raised[-1] if raised else _DIED)
+    reason = last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
+    return reason, reason != last

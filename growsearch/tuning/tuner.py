@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 SPACE_FILE, OPTUNA_FILE = "space.py", "optuna.db"
 _LOG = logging.getLogger("growsearch")
+_DRAWS, _APART = 50, 1_000_000
+"""How often a search is extended by another draw, and how far apart their seeds are."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,7 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
             spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
             known = {trial.config for trial in ledger.trials.values()}
-            new = [c for c in _drawn(spaces, extend, seed, options) if c not in known]
-            if not new and options.sampler is None:
-                raise InputError(
-                    f"extend={extend} adds no trial: the space is a grid, whose points are all in "
-                    "this search; start another one over a finer grid, with --store to share epochs"
-                )
+            new = _new(spaces, extend, seed, options, known)
         every = [*(trial.config for trial in ledger.trials.values()), *new]
         resources = _check(every, options)
         check_own_data(info.get("data", []), every)
@@ -170,6 +167,34 @@ def _drawn(
             f"how many trials? sampler {options.sampler.name!r} draws any; give --trials"
         )
     return []
+
+
+def _new(
+    spaces: list[Space], extend: int, seed: int, options: SearchSettings, known: set[TrialConfig]
+) -> list[TrialConfig]:
+    """So many trials that are not `known`; fewer if a number of draws finds no more.
+
+    Raises InputError if none is found.
+    """
+    if options.sampler is not None:
+        return _drawn(spaces, extend, seed, options)
+    new: dict[TrialConfig, None] = {}
+    before: list[TrialConfig] = []
+    for k in range(_DRAWS):
+        drawn = _drawn(spaces, extend, seed + k * _APART, options)
+        for config in drawn:
+            if config not in known and len(new) < extend:
+                new.setdefault(config)
+        if len(new) == extend or drawn == before:  # a grid is the same each time
+            break
+        before = drawn
+    if not new:
+        raise InputError(
+            f"extend={extend} adds no trial: all configurations that the space has, or that "
+            f"{_DRAWS} draws of it found, are in this search; start another one over a larger or "
+            "finer space, with --store to share epochs"
+        )
+    return list(new)
 
 
 def _sampler(
