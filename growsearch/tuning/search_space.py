@@ -72,6 +72,11 @@ def _is_searched(values: list[Any]) -> bool:
     return varies or any(value != values[0] for value in values)
 
 
+def is_random(spaces: list[Space]) -> bool:
+    """Whether the spaces draw a field at random, besides grids."""
+    return any(isinstance(value, Domain) for space in spaces for value in space.values())
+
+
 def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[TrialConfig]:
     """The trials that a search of `spaces` runs, drawn by Tune's generator from `seed`.
 

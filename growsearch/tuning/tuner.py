@@ -30,6 +30,7 @@ from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_r
 from growsearch.tuning.search_space import (
     Space,
     draw_trials,
+    is_random,
     load_spaces,
     searched_fields,
     space_plugins,
@@ -179,15 +180,12 @@ def _new(
     if options.sampler is not None:
         return _drawn(spaces, extend, seed, options)
     new: dict[TrialConfig, None] = {}
-    before: list[TrialConfig] = []
-    for k in range(_DRAWS):
-        drawn = _drawn(spaces, extend, seed + k * _APART, options)
-        for config in drawn:
+    for k in range(_DRAWS if is_random(spaces) else 1):
+        for config in _drawn(spaces, extend, seed + k * _APART, options):
             if config not in known and len(new) < extend:
                 new.setdefault(config)
-        if len(new) == extend or drawn == before:  # a grid is the same each time
+        if len(new) == extend:
             break
-        before = drawn
     if not new:
         raise InputError(
             f"extend={extend} adds no trial: all configurations that the space has, or that "
