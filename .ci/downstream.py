@@ -4,7 +4,7 @@ from growsearch import EpochRecord, Trainer, TrialConfig
 
 
 def most_accurate(config: TrialConfig) -> EpochRecord:
-    return max(Trainer(config), key=lambda record: record.val_accuracy)
+    return max(Trainer(config), key=lambda record: record.quality)
 
 
 best = most_accurate(TrialConfig(dataset="digits", train_size=100, epochs=2, policy="none"))
