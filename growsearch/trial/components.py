@@ -71,6 +71,11 @@ class Component:
         """Its options' values, by name."""
         return {name: getattr(self, name) for name in type(self).options()}
 
+    def stated(self) -> dict[str, Value]:
+        """Its options that are not at their defaults, by name."""
+        rules = type(self).options()
+        return {name: v for name, v in self.values().items() if v != rules[name].default}
+
     def with_defaults(self, **values: Value) -> Self:
         """With `values` for those options that are None."""
         missing = {n: v for n, v in values.items() if getattr(self, n) is None}

@@ -366,9 +366,7 @@ def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in given.items():
         if isinstance(value, Component):
-            found[value.kind] = value.name
-            rules = type(value).options()
-            found |= {n: v for n, v in value.values().items() if v != rules[n].default}
+            found |= {value.kind: value.name, **value.stated()}
         elif value is not None:
             found[name] = check_field(name, value)
     return found

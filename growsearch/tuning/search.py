@@ -89,9 +89,7 @@ def _named(name: str, value: Any) -> dict[str, Any]:
             )
         return {name: value.name}
     if isinstance(value, Component):
-        rules = type(value).options()
-        given = {n: v for n, v in value.values().items() if v != rules[n].default}
-        return {**_named(name, type(value)), **given}
+        return {**_named(name, type(value)), **value.stated()}
     if isinstance(value, tuple | list) and any(isinstance(v, Component | type) for v in value):
         parts = [_named(name, item) for item in value]
         return {k: v for part in parts for k, v in part.items()} | {
