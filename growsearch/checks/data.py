@@ -12,8 +12,8 @@ from torch.overrides import TorchFunctionMode
 from growsearch.checks.limited import unlimited
 from growsearch.checks.outcome import Fault, Found, Inapplicable
 from growsearch.checks.subject import Subject
-from growsearch.checks.tensors import digest, named_tensors
-from growsearch.machine.batches import moved
+from growsearch.checks.tensors import digest
+from growsearch.machine.batches import moved, named_tensors
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.seed_models import built
 from growsearch.tasks.task import Task

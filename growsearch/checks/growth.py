@@ -6,12 +6,8 @@ from torch import Tensor, nn
 
 from growsearch.checks.outcome import Fault, Found, Inapplicable
 from growsearch.checks.subject import PLAIN, Subject
-from growsearch.checks.tensors import (
-    copied,
-    equal,
-    parameters_and_buffers,
-    simple_attributes,
-)
+from growsearch.checks.tensors import copied, parameters_and_buffers, simple_attributes
+from growsearch.machine.batches import equal
 from growsearch.machine.randomness import derived_seed
 from growsearch.tasks.seed_models import built
 from growsearch.training.epoch import evaluate

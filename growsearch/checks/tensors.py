@@ -1,45 +1,18 @@
-"""Tensors by name: those of a batch, and whether two sets are equal."""
+"""Tensors by name: whether two sets are equal, and what else modules hold."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
+from growsearch.machine.batches import add_tensor, equal
+
 Named = Mapping[str, Tensor]
-
-
-def named_tensors(batch: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a batch and what code calls them: batch[0], batch['labels'], batch.images."""
-    if isinstance(batch, Tensor):
-        yield name, batch
-    elif isinstance(batch, Mapping):
-        for key, value in batch.items():
-            yield from named_tensors(value, f"{name}[{key!r}]")
-    elif isinstance(batch, tuple | list):
-        for i, value in enumerate(batch):
-            yield from named_tensors(value, f"{name}[{i}]")
-    elif is_dataclass(batch):
-        for field in fields(batch):
-            yield from named_tensors(getattr(batch, field.name), f"{name}.{field.name}")
 
 
 def copied(tensors: Named) -> dict[str, Tensor]:
     """Copies, which do not change with what they are copied from."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
-def equal(one: Tensor, other: Tensor) -> bool:
-    """Whether both have the same type, shape and bits; NaN equals NaN."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if torch.equal(one, other):
-        return True
-    return one.is_floating_point() and torch.equal(one.isnan(), other.isnan()) and torch.equal(
-        one.nan_to_num(), other.nan_to_num()
-    )  # fmt: skip
 
 
 def first_difference(one: Named, other: Named) -> str | None:
@@ -59,9 +32,7 @@ def digest(tensors: Named) -> str:
     """A hash of names, types, shapes and bits."""
     made = hashlib.sha256()
     for name, tensor in tensors.items():
-        made.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        plain = tensor.detach().cpu().contiguous().reshape(-1)
-        made.update(plain.view(torch.uint8).numpy().data)
+        add_tensor(made, name, tensor)
     return made.hexdigest()
 
 

@@ -14,19 +14,42 @@ Share = tuple[int, int]
 ALL: Share = (0, 1)
 
 
-def tensors(batch: Any) -> Iterator[Tensor]:
-    """The tensors of a batch, in order."""
+def named_tensors(batch: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a batch and what code calls them: batch[0], batch['labels'], batch.images."""
     if isinstance(batch, Tensor):
-        yield batch
+        yield name, batch
     elif isinstance(batch, Mapping):
-        for value in batch.values():
-            yield from tensors(value)
+        for key, value in batch.items():
+            yield from named_tensors(value, f"{name}[{key!r}]")
     elif isinstance(batch, tuple | list):
-        for value in batch:
-            yield from tensors(value)
+        for i, value in enumerate(batch):
+            yield from named_tensors(value, f"{name}[{i}]")
     elif is_dataclass(batch):
         for field in fields(batch):
-            yield from tensors(getattr(batch, field.name))
+            yield from named_tensors(getattr(batch, field.name), f"{name}.{field.name}")
+
+
+def tensors(batch: Any) -> Iterator[Tensor]:
+    """The tensors of a batch, in order."""
+    return (tensor for _, tensor in named_tensors(batch))
+
+
+def equal(one: Tensor, other: Tensor) -> bool:
+    """Whether both have the same type, shape and bits; NaN equals NaN."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if torch.equal(one, other):
+        return True
+    return one.is_floating_point() and torch.equal(one.isnan(), other.isnan()) and torch.equal(
+        one.nan_to_num(), other.nan_to_num()
+    )  # fmt: skip
+
+
+def add_tensor(digest: Any, name: str, tensor: Tensor) -> None:
+    """Adds name, type, shape and bits of the tensor to a hash."""
+    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+    plain = tensor.detach().cpu().contiguous().reshape(-1)
+    digest.update(plain.view(torch.uint8).numpy().data)
 
 
 def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from growsearch.machine.batches import moved, tensors
+from growsearch.machine.batches import equal, moved, tensors
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.seed_models import built
 from growsearch.trial.architecture import Architecture
@@ -68,7 +68,4 @@ def _first(task: "Task", split: str) -> Any:
 
 def _equal(one: Any, other: Any) -> bool:
     mine, others = list(tensors(one)), list(tensors(other))
-    return len(mine) == len(others) and all(
-        a.shape == b.shape and a.dtype == b.dtype and torch.equal(a.nan_to_num(), b.nan_to_num())
-        for a, b in zip(mine, others, strict=True)
-    )
+    return len(mine) == len(others) and all(map(equal, mine, others))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.machine.batches import in_sum, moved, size, tensors
+from growsearch.machine.batches import add_tensor, in_sum, moved, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
@@ -118,9 +118,7 @@ def first_batches_digest(task: "Task") -> str:
         with seeded(0):
             for batch in itertools.islice(task.batches(split, 0, 1), HASHED_BATCHES):
                 for tensor in tensors(batch):
-                    digest.update(f"{split} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                    plain = tensor.detach().cpu().contiguous().reshape(-1)
-                    digest.update(plain.view(torch.uint8).numpy().data)
+                    add_tensor(digest, split, tensor)
     return digest.hexdigest()
 
 
