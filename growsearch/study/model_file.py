@@ -116,9 +116,9 @@ def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":
     steps = [StepSize(*step) for step in spec.steps]
     try:
         network = task.rebuilt(Architecture(spec.architecture), spec.facts, steps)
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             f"the network cannot be made of damaged metadata ({type(error).__name__}: "
             f"{one_line(error)[:200]}); export the network again"

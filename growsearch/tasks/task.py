@@ -244,7 +244,7 @@ class Task(Component, ABC):
 
     def read(self) -> Any:
         """What `load` returns, from memory if it was called with the same before."""
-        return _read(replace(self), self.trial.data_dir, self.load_key())
+        return _read(replace(self), self.trial.data_dir)
 
     def load_key(self) -> tuple[Hashable, ...]:
         """Equal keys load the same data. Options must be strings, numbers or None."""
@@ -348,22 +348,6 @@ class Task(Component, ABC):
 
 
 @lru_cache(maxsize=4)
-def _read_once(key: "_Key") -> Any:
-    return key.task.load(key.data_dir)
-
-
-class _Key:
-    """A task by its load key."""
-
-    def __init__(self, task: Task, data_dir: str | None, key: Hashable) -> None:
-        self.task, self.data_dir, self.key = task, data_dir, (type(task), key)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.key == other.key
-
-
-def _read(task: Task, data_dir: str | None, key: Hashable) -> Any:
-    return _read_once(_Key(task, data_dir, key))
+def _read(task: Task, data_dir: str | None) -> Any:
+    """What `load` returns. Tasks are equal if class and options are."""
+    return task.load(data_dir)

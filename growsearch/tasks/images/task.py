@@ -154,12 +154,12 @@ class ImageTask(Task):
         return trial_dataset(self, self.loaded).to(self.device)
 
     def prepare(self) -> None:
-        from growsearch.tasks.images.loading import trial_dataset
-
-        trial_dataset(self, self.loaded)
+        _ = self.dataset
 
     def check(self) -> None:
-        self.prepare()
+        from growsearch.tasks.images.loading import trial_dataset
+
+        trial_dataset(self, self.loaded)  # not kept: the process that asks trains nothing
 
     def data_digest(self) -> str:
         return self.dataset.digest
