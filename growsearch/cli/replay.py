@@ -88,7 +88,15 @@ def replay(parsed: argparse.Namespace) -> int:
         f"those of the front {facts['front_percent']:.1f} %",
         highlight=False,
     )
-    console.print(_table(found, parsed.seeds), highlight=False)
+    for workers in parsed.workers:
+        console.print(_table(workers, [one for one in found if one.workers == workers]))
+    console.print(
+        "Paid: parameter-epochs, in percent of all trials without sharing, until the completed "
+        f"trials have that share of the whole front's hypervolume; medians over {parsed.seeds} "
+        "orders, and the range without a twentieth at each end. Lost: trials of the front that "
+        "were stopped, the mean over orders. None lost: in how many orders.",
+        style="dim", highlight=False,
+    )  # fmt: skip
     return 0
 
 
@@ -102,33 +110,28 @@ def _facts(recording: "Recording") -> dict[str, Any]:
     }
 
 
-def _table(found: "list[Compared]", seeds: int) -> "Table":
+def _table(workers: int, found: "list[Compared]") -> "Table":
     from rich.table import Table
 
     from growsearch.tuning.replays import SHARES
 
-    table = Table(
-        title="Parameter-epochs paid, in percent of all trials without sharing",
-        caption=f"medians over {seeds} orders, and the range without a twentieth at each end",
-    )
-    for name in ("scheduler", "at a time"):
-        table.add_column(name, justify="left" if name == "scheduler" else "right")
+    table = Table(title=f"{workers} at a time")
+    table.add_column("scheduler")
     for share in SHARES:
-        table.add_column(f"to {share:.0%} of the front", justify="right")
-    for name in ("to the end", "front lost", "lost nothing", "decision"):
+        table.add_column(f"paid to\n{share:.0%}", justify="right")
+    for name in ("paid to\nthe end", "lost", "none\nlost", "decision\nms"):
         table.add_column(name, justify="right")
     for one in found:
         table.add_row(
-            one.scheduler, str(one.workers), *map(_paid, one.paid_to), _paid(one.paid),
-            f"{one.front_lost:.1f} %", f"{one.lossless:.0f} %", f"{one.decision_ms:.2f} ms",
+            one.scheduler.replace(",", " "), *map(_paid, one.paid_to), _paid(one.paid),
+            f"{one.front_lost:.1f} %", f"{one.lossless:.0f} %", f"{one.decision_ms:.2f}",
         )  # fmt: skip
     return table
 
 
 def _paid(spread: "Spread") -> str:
-    if math.isinf(spread.median):
-        return f"never in {spread.never:.0%}"
-    return f"{spread.median:.1f} ({_number(spread.lowest)} to {_number(spread.highest)})"
+    numbers = map(_number, (spread.lowest, spread.highest))
+    return f"{_number(spread.median)}\n{' to '.join(numbers)}"
 
 
 def _number(value: float) -> str:
