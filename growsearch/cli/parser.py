@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import take_out
+from growsearch.cli import replay, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import every_option, flat, trial_options
@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("study", help="the folder that --out named")
 
     take_out.add_commands(commands, _add_plugin_option)
+    replay.add_command(commands)
     return parser
 
 

@@ -1,11 +1,11 @@
 """Decides when a trial of a search stops or pauses, by its records: safe stopping and racing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from growsearch.stopping.cost import cost_of, metric_of
-from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.cost_bounds import CostBound, Size, sizes_of
 from growsearch.stopping.following import Following
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
@@ -50,6 +50,8 @@ class ParetoStopping:
     ) -> None:  # fmt: skip
         self.costs, self.metric = tuple(costs), metric
         self._metric = metric_of(metric)
+        self.sizes: Callable[[TrialConfig], Size] = sizes_of
+        """The sizes of a trial's networks; by default, the networks are built to tell them."""
         self.safe = SafeStopping(
             alpha=alpha, delta=delta, audit=audit, seed=seed, most=self._metric.highest,
             accuracy=f"{'-' if self._metric.minimized else ''}{self._metric.label or metric}",
@@ -127,7 +129,7 @@ class ParetoStopping:
         """Takes note of the trial's new epochs, without a verdict."""
         self._resting.pop(name, None)
         if name not in self._followed:
-            self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
+            self._followed[name] = _Followed(CostBound(config, self.sizes(config)))
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
