@@ -5,12 +5,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from growsearch.study.results import summarize
 from growsearch.trial.errors import InputError
-
-T_95 = (math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Student's t for a two-sided interval of 95 %, by degrees of freedom; 1.96 beyond."""
 
 
 def late_growth(study: pd.DataFrame) -> pd.DataFrame:
@@ -104,5 +102,5 @@ def _half_width(values: Iterable[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return math.nan
-    t = T_95[len(known) - 1] if len(known) <= len(T_95) else 1.96
-    return t * float(np.std(known, ddof=1)) / math.sqrt(len(known))
+    t = student.ppf(0.975, len(known) - 1)
+    return float(t * np.std(known, ddof=1) / math.sqrt(len(known)))
