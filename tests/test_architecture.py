@@ -16,7 +16,7 @@ def test_text_and_blocks_are_two_spellings_of_one_value(blocks):
     assert hash(Architecture(text)) == hash(Architecture(blocks))
 
 
-@pytest.mark.parametrize("text", ["", "3-x-3", "0-1-1", "3--3", "-1-2", "2.0-2", "²-2-2", "3-3-"])
+@pytest.mark.parametrize("text", ["", "3-x-3", "3--3", "-1-2", "2.0-2", "²-2-2", "3-3-"])
 def test_anything_else_is_refused_with_the_text_and_an_example(text):
     with pytest.raises(InputError, match="write it like 2-2-2") as caught:
         Architecture(text)

@@ -47,6 +47,12 @@ class Task(Component, ABC):
     {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component that only this task uses."""
+    learns: ClassVar[str] = "images"
+    """What its data sets hold, where "dataset" is one of its `kinds`; see DataSource.holds."""
+    least_depth: ClassVar[int] = 1
+    """The fewest blocks that a stack may have: 0 if the model also works without any."""
+    example_tokens: ClassVar[int] = 1
+    """Tokens of an example, which the cost "tokens" counts."""
     blocks_alike: ClassVar[bool] = True
     """Whether any block of a stack can take the weights of any other."""
     residual: ClassVar[bool] = False
@@ -294,6 +300,7 @@ class Task(Component, ABC):
                 f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.label} "
                 f"has {stacks}; write it like {'-'.join(['2'] * stacks)}"
             )
+        architecture.check_least(name, self.least_depth, self.label)
         return architecture
 
     def blocks(self, model: "nn.Module") -> "list[list[nn.Module]]":

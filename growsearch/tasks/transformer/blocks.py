@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.trial.errors import InputError
+from growsearch.tasks.transformer.heads import check_heads as check_heads
 
 STD = 0.02
 """Deviation of new weights (Radford et al. 2019, GPT-2)."""
@@ -18,20 +18,6 @@ ROTARY_BASE = 10_000.0
 """Base of the angles' geometric series (Su et al. 2021, RoPE, section 3.4.3)."""
 MLPS = ("gelu", "swiglu")
 """The kinds of MLP; see `TransformerBlock`."""
-
-
-def check_heads(width: int, heads: int, rotary: bool = False) -> None:
-    """InputError unless heads have equal whole sizes, even ones if positions are rotary."""
-    if width % heads:
-        raise InputError(
-            f"heads={heads} does not divide width={width}; choose a multiple of {heads} for "
-            "width, or other heads"
-        )
-    if rotary and width // heads % 2:
-        raise InputError(
-            f"rotary positions turn pairs of numbers, but width={width} with heads={heads} gives "
-            f"heads of {width // heads}; choose a width of a multiple of {2 * heads}"
-        )
 
 
 class TransformerBlock(nn.Module):
