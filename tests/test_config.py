@@ -92,7 +92,7 @@ def test_the_reserve_keeps_the_papers_proportion_in_shorter_runs():
         ({"dataset": "digit"}, ["'digit'", "did you mean 'digits'"]),
         (
             {"dataset": "imagewoof"},
-            ["'imagewoof'", "choose from arrays, cifar10, cifar100, digits"],
+            ["'imagewoof'", "choose from arrays, bible, cifar10, cifar100, digits"],
         ),
         ({"network": "resnet"}, ["network 'resnet'"]),
         ({"policy": "lip"}, ["policy 'lip'"]),

@@ -60,6 +60,9 @@ class Task(Component, ABC):
     residuals call: `silence_residual()` for zero, `scale_residual(step)` for clone (with
     statistics=False as well for scaling paper-literal),
     `last_normalization` for the others."""
+    block_methods: ClassVar[tuple[str, ...] | None] = None
+    """Those of these methods that all blocks have, so that an initializer that needs another one is
+    refused at once; None: the blocks are asked when they are built."""
     plain_blocks: ClassVar[bool] = False
     """Whether initializers of residuals leave blocks without one as they were built, instead of
     being refused."""
@@ -310,6 +313,12 @@ class Task(Component, ABC):
     def prepare(self) -> None:
         """Reads the data; InputError if they are not there or do not fit the trial."""
         _ = self.loaded
+
+    def check_key(self) -> tuple[Hashable, ...]:
+        """What `check` depends on, in a search: it is called once for equal keys."""
+        # the batch size decides whether a last batch is too small
+        trial = self.trial
+        return (self.load_key(), *trial.values(Role.DATA).items(), trial.batch_size)
 
     def check(self) -> None:
         """InputError for what cannot work, as far as a first look at the task tells."""

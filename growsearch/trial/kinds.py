@@ -234,6 +234,13 @@ class Initializer(Component, ABC):
                 f"initializer {self.name!r} changes the residual of a block, and {task.label} has "
                 "none; choose 'default'"
             )
+        there = self.block_methods if task.block_methods is None else task.block_methods
+        for name in self.block_methods if task.residual else ():
+            if name not in there:
+                raise InputError(
+                    f"initializer {self.name!r} needs {name} of a block with a residual, and "
+                    f"blocks of {task.label} have none; choose 'default', 'zero' or 'copy'"
+                )
         proposed = trial.policy.proposals(trial)
         missing = [name for name, value in self.values().items() if value is None]
         return self.with_defaults(**{n: proposed[n] for n in missing if n in proposed})

@@ -1,4 +1,4 @@
-"""A GPT (Radford et al. 2019): tokens [batch, tokens] in, logits [batch, tokens, vocabulary] out."""
+"""A GPT (Radford et al. 2019), from tokens [n, tokens] to logits [n, tokens, vocabulary]."""
 
 from typing import Any
 

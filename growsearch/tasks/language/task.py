@@ -43,6 +43,7 @@ class LanguageTask(Task):
     kinds: ClassVar[tuple[str, ...]] = ("dataset",)
     learns = "text"
     residual = True
+    block_methods = ("silence_residual", "scale_residual")
     least_depth = 0
     proposals: ClassVar[Proposals] = {
         "dataset": "text", "epochs": 20, "batch_size": 12, "lr": 1e-3, "weight_decay": 0.1,
@@ -98,6 +99,9 @@ class LanguageTask(Task):
         source = self.trial.dataset
         options = source.values().values()
         return "text", source.name, source.plugin, self.trial.data_dir, self.tokens, *options
+
+    def check_key(self) -> tuple[Hashable, ...]:
+        return *super().check_key(), self.context
 
     @property
     def is_shared(self) -> bool:
@@ -217,10 +221,7 @@ class LanguageTask(Task):
     # until the optimizer component 'adamw' is there: then delete this method, model.adamw and
     # BETAS, and propose {"optimizer": "adamw"} with its betas instead
     def optimizer(self, model: "nn.Module") -> "torch.optim.Optimizer":
-        """AdamW as nanoGPT has it, unless another optimizer was chosen."""
+        """AdamW as nanoGPT has it, whatever the trial's optimizer is."""
         from growsearch.tasks.language.model import adamw
 
-        trial = self.trial
-        if "optimizer" in trial.given:
-            return super().optimizer(model)
-        return adamw(model, trial.lr, trial.weight_decay, BETAS)
+        return adamw(model, self.trial.lr, self.trial.weight_decay, BETAS)
