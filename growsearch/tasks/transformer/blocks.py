@@ -97,9 +97,9 @@ class TransformerBlock(nn.Module):
 
         The clone operator (LipGrow, section 4.1) makes a step of a discretized ODE smaller. A block
         is two such steps, one by attention a and one by the MLP m, as splitting integrates x' =
-        a(x) + m(x). Both get smaller: the block adds step * a(x) + step * m(x + step * a(x)), which
-        is step * (a(x) + m(x + a(x))) up to terms of order step * (1 - step) * a(x). Weights alone
-        cannot give exactly `step` times what the whole block added. There are no running
+        a(x) + m(x). Both get smaller: the block then adds step * a(x) + step * m(x + step * a(x)).
+        That is not `step` times what the whole block added, a(x) + m(x + a(x)), because the MLP
+        sees less of what attention adds; no scale of weights gives that. There are no running
         `statistics` to scale.
         """
         for layer in (self.proj, self.down):
