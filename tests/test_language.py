@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,12 @@ from torch.nn import functional as F
 
 from growsearch import Trainer, TrialConfig
 from growsearch.epochs.store import EpochStore
+from growsearch.tasks.language.task import LanguageTask
 from growsearch.tasks.language.text import windows
 from growsearch.training.growth import grow
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import register
 from growsearch.trial.errors import InputError
 
 SENTENCE = "Größer wächst das Netz, Zeile für Zeile, zehn € je Schicht. "
@@ -265,6 +267,21 @@ def test_growing_from_none_by_default_goes_to_one_block_and_then_doubles(text):
     assert trial.policy.growth_architectures == ("1", "2", "4")
 
 
+def test_blocks_that_are_not_there_yet_are_asked_before_the_trial(text, own_registry):
+    """A task that does not tell what its blocks have; its seed network has none to ask."""
+
+    @register("task", "untold")
+    @dataclass(frozen=True, kw_only=True)
+    class Untold(LanguageTask):
+        """Language, of blocks that nothing is known of."""
+
+        block_methods = None
+
+    trial = config(text, task="untold", architecture="0", initializer="uniform")
+    with pytest.raises(InputError, match="'uniform' needs last_normalization"):
+        Trainer(trial)
+
+
 # resuming, stores, other processes
 
 
@@ -314,6 +331,43 @@ def test_the_checks_of_a_task_hold(text, capsys):
     )  # fmt: skip
     assert code == 0, out + err
     assert "failed" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_a_search_takes_the_loss_and_trains_what_a_trial_alone_does(text, tmp_path):
+    from growsearch import Study
+    from growsearch.tuning.tuner import run_search
+
+    space = tmp_path / "space.py"
+    options = {**SMALL, "data_dir": text, "growth_epochs": [2], "policy": "fixed"}
+    space.write_text(
+        "from ray import tune\n"
+        f"param_space = {options!r} | {{'architecture': tune.grid_search(['0', '1'])}}\n"
+    )
+    assert not run_search(space, tmp_path / "study", costs=("flops", "tokens")).failures
+    study = Study(tmp_path / "study")
+    assert study.metric == "val_loss"
+    for trial in study.trials["trial_id"]:
+        alone = list(Trainer(study.config(trial)))
+        rows = study.epochs[study.epochs["trial_id"] == trial]
+        assert list(rows["val_loss"]) == [record.val_loss for record in alone]
+        assert list(rows["cost/tokens"]) == [4 * 12 * 8 * epoch for epoch in (1, 2, 3, 4)]
+        bits = [record.metrics["test_bits_per_byte"] for record in alone]
+        assert list(rows["metric/test_bits_per_byte"]) == bits
+
+
+def test_the_built_in_search_space_draws_trials_that_can_be(text):
+    from growsearch.tuning.search_space import draw_trials, load_spaces, usual_metric
+
+    spaces = load_spaces("gpt_growth", {"data_dir": text})
+    assert usual_metric(spaces) == "val_loss"
+    drawn = draw_trials(spaces, 24, seed=0)
+    grown = [trial for trial in drawn if trial.policy.grows]
+    assert len(grown) == 18
+    assert {trial.policy.growth_architectures for trial in grown} == {
+        ("4",), ("2", "4"), ("2", "3", "4"),
+    }  # fmt: skip
 
 
 def test_a_network_is_rebuilt_without_its_text(text):
