@@ -21,7 +21,7 @@ from growsearch.trial.sources import imported_digest
 
 NUMERICS = 3
 """Raise this number with every change of the program that changes the results of an epoch."""
-_NEWER_FIELDS = ("metrics",)
+_NEWER_FIELDS = ("metrics", "example_tokens")
 """Fields of records that are newer than stores that are still read, and may be missing there."""
 
 

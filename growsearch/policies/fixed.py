@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Self
 
 from growsearch.trial.architecture import Architecture
@@ -34,7 +35,7 @@ class Fixed(Policy):
     )  # fmt: skip
     growth_architectures: tuple[str, ...] | None = option(
         None, "what to grow to, one for each of the growth epochs", parse=Architecture,
-        default_help="twice the depth each time",
+        default_help="twice the depth each time; from none to one block",
     )  # fmt: skip
 
     def decide(self, trial: TrialConfig, history: History) -> Grow | None:
@@ -59,8 +60,9 @@ class Fixed(Policy):
         reason = "a network grows after an epoch and trains on"
         check_rising("growth_epochs", self._epochs, trial.epochs, reason)
         seed = Architecture(trial.architecture)
-        doubled = tuple(str(seed.doubled(k + 1)) for k in range(len(self._epochs)))
-        filled = replace(self, growth_architectures=self.growth_architectures or doubled)
+        deeper = accumulate(self._epochs, lambda last, _: last.deepened(), initial=seed)
+        usual = tuple(map(str, deeper))[1:]
+        filled = replace(self, growth_architectures=self.growth_architectures or usual)
         filled._check_architectures(trial)
         return filled
 

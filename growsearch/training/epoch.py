@@ -75,6 +75,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
         phase=state.phase,
         train_accuracy=trained.accuracy,
         macs=macs,
+        example_tokens=task.example_tokens,
         decision=None,
         key="",
         precision=config.precision,
@@ -237,8 +238,11 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
 
 
 def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
-    """The Lipschitz constants of the network; updates the state's singular vectors."""
+    """The Lipschitz constants of the network, None if it has no blocks; updates the state's
+    singular vectors."""
     history = state.history
+    if not any(state.architecture.blocks):
+        return None
     return task.lipschitz_constants(
         state.network, state.lipschitz_vectors, task.trial.seed,
         settled=bool(history) and not history[-1].grew,

@@ -49,6 +49,8 @@ class EpochRecord:
     """While training, on augmented images."""
     macs: int
     """Multiply-accumulates of the network for one example."""
+    example_tokens: int = 1
+    """Tokens of one example; 1 for a task without tokens."""
     decision: str | None = field(compare=False)
     """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
     key: str

@@ -65,17 +65,20 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource(Component, ABC):
-    """A data set: where its images come from, and what is known of them."""
+    """A data set: where its images, or its text, come from, and what is known of them."""
 
     kind = "dataset"
     role = Role.DATA
+    holds: ClassVar[str] = "images"
+    """What it has, in a word: a task takes data sets that hold what it `learns`."""
     baseline: ClassVar[Baseline] = Baseline()
     proposals: ClassVar[Proposals] = {}
     """Defaults that the data set has for options of the trial."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> Any:
-        """Training and test images, as two Splits; None for the test images if there are none.
+        """Training and test images, as two Splits; None for the test images if there are none. A
+        TextSource gives the text.
 
         Raises InputError if files are missing or damaged.
         """
@@ -91,6 +94,8 @@ class Family(Component, ABC):
     """How many sub-networks there are: the numbers in an architecture."""
     residual: ClassVar[bool]
     """Whether blocks add a residual to a shortcut, as some initializers need."""
+    least_depth: ClassVar[int] = 1
+    """The fewest blocks that a sub-network may have."""
     proposals: ClassVar[Proposals] = {}
     """Defaults that the family has for options of the trial."""
 
@@ -102,6 +107,7 @@ class Family(Component, ABC):
                 f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.name} "
                 f"has {self.subnetworks}; write it like {'-'.join(['2'] * self.subnetworks)}"
             )
+        architecture.check_least(name, self.least_depth, self.name)
         return architecture
 
     @abstractmethod
@@ -228,6 +234,13 @@ class Initializer(Component, ABC):
                 f"initializer {self.name!r} changes the residual of a block, and {task.label} has "
                 "none; choose 'default'"
             )
+        there = self.block_methods if task.block_methods is None else task.block_methods
+        for name in self.block_methods if task.residual else ():
+            if name not in there:
+                raise InputError(
+                    f"initializer {self.name!r} needs {name} of a block with a residual, and "
+                    f"blocks of {task.label} have none; choose 'default', 'zero' or 'copy'"
+                )
         proposed = trial.policy.proposals(trial)
         missing = [name for name, value in self.values().items() if value is None]
         return self.with_defaults(**{n: proposed[n] for n in missing if n in proposed})
