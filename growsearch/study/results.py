@@ -52,7 +52,7 @@ _UNITS = {
     "compiled": (pa.bool_(), "", "whether training steps were compiled"),
     "reused": (pa.bool_(), "", "whether the epoch came from a store, not from training"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far: 6 * macs for each image"),
-    "lr": (pa.float64(), "1", "learning rate of this epoch"),
+    "lr": (pa.float64(), "1", "learning rate of this epoch, the mean over its steps"),
     "train_loss": (pa.float64(), "nats", "mean cross-entropy during training"),
     "train_accuracy": (pa.float64(), "percent", "during training, on augmented images"),
     "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),

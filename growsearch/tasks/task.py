@@ -206,7 +206,10 @@ class Task(Component, ABC):
         return built(self, architecture, seed=0)
 
     def steps(self) -> int | None:
-        """Training steps of an epoch, where that is known without reading batches."""
+        """Training steps of an epoch, where that is known without reading batches.
+
+        Learning rates that change within an epoch need it.
+        """
         return None
 
     # what growsearch calls
@@ -309,6 +312,11 @@ class Task(Component, ABC):
     def blocks(self, model: "nn.Module") -> "list[list[nn.Module]]":
         """The blocks of each stack, in the order of the lists."""
         return [list(model.get_submodule(stack).children()) for stack in self.stacks]
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the task defines `steps`."""
+        return type(self).steps is not Task.steps
 
     def prepare(self) -> None:
         """Reads the data; InputError if they are not there or do not fit the trial."""

@@ -161,6 +161,7 @@ class TrialConfig(TrialOptions):
         if self.initializer is not None:
             self._set("initializer", self.initializer.completed(self))
         self._set("lr_schedule", self.lr_schedule.completed(self))
+        self.lr_schedule.check(self)
         check_changes(self)
 
     def _set(self, name: str, value: object) -> None:

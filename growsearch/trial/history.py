@@ -28,6 +28,7 @@ class EpochRecord:
     ppe: float
     """Parameters per epoch so far (LipGrow, section 5.3): param_epochs / epoch."""
     lr: float
+    """The mean over the steps of the epoch, in which it may change."""
     train_loss: float
     val_loss: float
     val_accuracy: float | None
