@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from growsearch.tasks.images.images import Images as Images
     from growsearch.tasks.images.source import ImageSource as ImageSource
     from growsearch.tasks.images.spec import DataSpec as DataSpec
+    from growsearch.tasks.language.source import TextSource as TextSource
     from growsearch.tasks.task import Task as Task
     from growsearch.trainer import Trainer as Trainer
     from growsearch.trial.architecture import Architecture as Architecture

@@ -42,6 +42,25 @@ def test_any_growth_clones_the_nearest_block_in_order(n, more):
         assert sources == list(range(n))
 
 
+@given(st.integers(1, 40), st.integers(0, 80))
+def test_where_blocks_are_alike_the_first_one_is_cloned_like_the_others(n, more):
+    n_grown = n + more
+    for i, source in enumerate(clone_sources(n, n_grown, alike=True)):
+        distances = [abs(j * n_grown - i * n) for j in range(n)]
+        assert source == distances.index(min(distances))  # the earlier of two
+
+
+def test_no_block_can_be_cloned_from():
+    with pytest.raises(InputError, match="0 blocks cannot grow by cloning"):
+        clone_sources(0, 2, alike=True)
+
+
+def test_the_first_block_of_images_is_not_cloned_by_request():
+    assert TrialConfig(first_block="kept") == TrialConfig(initializer="clone")
+    with pytest.raises(InputError, match="first_block 'cloned' needs first blocks of the shape"):
+        TrialConfig(first_block="cloned")
+
+
 def test_a_lone_block_is_an_error_that_names_the_smallest_seed():
     with pytest.raises(InputError, match=r"1 block .* at least 2"):
         clone_sources(1, 2)

@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
 from torch.nn import functional as F
 
+from growsearch.growth.constants import LipschitzConstants
 from growsearch.tasks.images.blocks import Block, PlainBlock, StepSize
 from growsearch.tasks.images.lipschitz import lipschitz_constants
 from growsearch.tasks.images.networks import GrowableNetwork, build_network
@@ -338,3 +339,9 @@ def test_convolutions_on_larger_images_agree_with_an_independent_solver_after_gr
     for i, j in ((0, 0), (0, 7), (1, 0), (2, 5)):
         conv, side = state.network.blocks[i][j].conv2, size // 2**i
         assert_right(ours[i][j][2], dense_norm(conv, side, side))
+
+
+def test_a_sub_network_without_blocks_does_not_count():
+    constants = LipschitzConstants([[], [[2.0, 3.0], [1.0, 2.0]]])
+    assert constants.subnetworks == (0.0, 4.0)
+    assert constants.mean == 4.0

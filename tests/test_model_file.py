@@ -180,7 +180,7 @@ def test_states_of_an_older_growsearch_load(study):
         ({"architecture": "4-4-4"}, "are not those of a basic3resnet 4-4-4"),
         ({"architecture": "x"}, "architecture"),
         ({"options": {"network": "nothing"}}, "cannot be made here .unknown network 'nothing'"),
-        ({"options": {"width": 3}}, "a trial has no field 'width'"),
+        ({"options": {"girth": 3}}, "a trial has no field 'girth'"),
         ({"options": {"network": "nothing"}, "plugins": {"network": "01"}}, "is not known here"),
         ({"plugins": {"network": "0123"}}, "of another version here; load the plugin"),
         ({"constants": {}}, "computes with"),

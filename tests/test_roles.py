@@ -51,6 +51,13 @@ TINY = {
     "optimizer": "sgd", "device": "cpu", "precision": "float32", "compile": "off",
 }  # fmt: skip
 """A trial of a third of a second that grows once."""
+TEXT = {
+    "task": "language", "architecture": "1", "growth_architectures": ("2",), "policy": "fixed",
+    "initializer": "default", "epochs": 4, "width": 8, "heads": 1, "context": 8, "eval_windows": 3,
+    "steps_an_epoch": 2, "batch_size": 4, "lr": 0.01, "device": "cpu", "precision": "float32",
+    "compile": "off",
+}  # fmt: skip
+"""Likewise, of the task language."""
 EVENTFUL = {
     "growth_epochs": (2,), "growth_architectures": ("2-2-3",), "max_architecture": "4-4-4",
     "rtol": 0.9, "window": 1, "reserve": 1, "interval": 1, "patience": 1, "tau": 50,
@@ -59,6 +66,7 @@ EVENTFUL = {
 """Options of components, with which four epochs are enough for growths and other rates."""
 TOGETHER: dict[str, dict[str, Any]] = {
     "architecture": {"policy": "none"},
+    "first_block": {"task": "language", "architecture": "2", "growth_architectures": ("4",)},
     "baseline": {"epochs": 5, "window": 2, "rtol": 1.1},
     "growth_architectures": {"architecture": "2-2-2"},
     "patience": {"max_architecture": "4-2-2"},
@@ -71,7 +79,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
 }
 """What an option needs beside it to change anything."""
 OWN_DATA: dict[str, str] = {}
-"""The data_dir of each data set of own images, which hold digits."""
+"""The data_dir of each data set of own images, which hold digits, and of the text."""
 OUT_OF_REACH = {("dataset", name): "files" for name in set(components("dataset")) - {"digits"}}
 """Values that cannot be tried, and what they need."""
 if not torch.cuda.is_available():
@@ -168,7 +176,11 @@ def _own_data(tmp_path_factory) -> None:
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         (folder / "digits" / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / "digits" / str(label) / f"{number}.png")
-    OWN_DATA.update(arrays=str(folder / "digits.npz"), folder=str(folder / "digits"))
+    (folder / "text.txt").write_text("".join(f"The {n}th line of a text. " for n in range(200)))
+    OWN_DATA.update(
+        arrays=str(folder / "digits.npz"), folder=str(folder / "digits"),
+        text=str(folder / "text.txt"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,7 +221,7 @@ def trained(config: TrialConfig) -> Trained:
     trainer = Trainer(config)
     history = tuple(trainer)
     machine = arithmetic(trainer.config, trainer.task.device) | {"compile": trainer.config.compile}
-    return Trained(config, trainer.task.dataset.digest, machine, history)
+    return Trained(config, trainer.task.data_digest(), machine, history)
 
 
 def bits(record: EpochRecord, names: set[str]) -> dict[str, str]:
@@ -272,7 +284,10 @@ def check(a: Trained, b: Trained) -> bool:
 
 def tiny(**chosen: Any) -> dict[str, Any]:
     """Options of a tiny trial that has what is `chosen`."""
-    options = {**TINY, **chosen}
+    base = TINY
+    if chosen.get("task") == "language":
+        base = {**TEXT, "data_dir": OWN_DATA["text"]}
+    options = {**base, **chosen}
     if "network" in chosen:  # which makes another first epoch, the dearest of all
         blocks = ["1"] * component("network", chosen["network"]).subnetworks
         options |= {"architecture": "-".join(blocks), "policy": "none", "epochs": 1}

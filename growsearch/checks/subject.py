@@ -20,7 +20,7 @@ from growsearch.trial.path import TrialPath
 from growsearch.trial.plugins import Plugin
 
 EPOCHS, GROWTH = 3, 2
-"""Epochs of the trial, and after which of them it grows, to twice the depth."""
+"""Epochs of the trial, and after which of them it grows, to twice the depth or to one block."""
 OWN = ("policy", "epochs", "growth_epochs", "growth_architectures", "compile")
 """Options that a check chooses."""
 
@@ -79,7 +79,7 @@ class Subject:
     @property
     def grown(self) -> Architecture:
         """The architecture that it grows to."""
-        return self.seed.doubled()
+        return self.seed.deepened()
 
     def line(self, method: str) -> str | None:
         """Where the task defines the method."""
@@ -89,7 +89,7 @@ class Subject:
     def trained(self) -> TrainState:
         """The state after one epoch; it is not to be changed."""
         state = TrainState.initial(self.task)
-        train_epoch(state, TrialPath(self.config).rates, self.task)
+        train_epoch(state, TrialPath(self.config).rates.taken(self.task.steps), self.task)
         return state
 
     def with_initializer(self, name: str) -> Task:

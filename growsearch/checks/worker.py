@@ -58,7 +58,7 @@ def _fill(found: dict[str, Any], request: Request) -> None:
     found |= {"config": config.to_flat(), "stage": "build"}
     task = resolved(config)
     plain = with_initializer(config, PLAIN).task.on(task.device, task.loaded)
-    grown = Architecture(config.architecture).doubled()
+    grown = Architecture(config.architecture).deepened()
     found["constants"] = simple_attributes(built(plain, grown, seed=0))
     found["stage"] = "read batches"
     found["batches"] = {

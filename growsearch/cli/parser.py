@@ -290,9 +290,13 @@ def _add_option(group: argparse._ArgumentGroup, rule: Option, show_default: bool
         text += f" (default: {default})"
     group.add_argument(
         f"--{rule.name.replace('_', '-')}",
-        type=rule.kind,
+        type=rule.number,
         nargs="+" if rule.many else None,
-        metavar="|".join(rule.choices) if rule.choices is not None else rule.kind.__name__,
+        metavar="|".join(rule.choices) if rule.choices is not None else _metavar(rule),
         default=argparse.SUPPRESS,
         help=text.replace("%", "%%"),
     )
+
+
+def _metavar(rule: Option) -> str:
+    return "epochs|share" if rule.shares else rule.kind.__name__

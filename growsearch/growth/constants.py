@@ -22,10 +22,10 @@ class LipschitzConstants:
 
     @property
     def subnetworks(self) -> tuple[float, ...]:
-        """A sub-network's is the mean of its blocks'."""
-        return tuple(fmean(map(prod, blocks)) for blocks in self.by_layer)
+        """A sub-network's is the mean of its blocks'; 0 for one without blocks."""
+        return tuple(fmean(map(prod, blocks)) if blocks else 0.0 for blocks in self.by_layer)
 
     @property
     def mean(self) -> float:
-        """The network's: the mean over all blocks of all sub-networks."""
+        """The network's: the mean over all blocks of all sub-networks, of which there are some."""
         return fmean(self.blocks)

@@ -94,6 +94,8 @@ class AwaitedEpoch(NamedTuple):
     key: str
     before: int
     """How many epochs of the trial come before it."""
+    steps: int | None = None
+    """Steps of an epoch, where the trial's learning rate changes within epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,8 @@ class EpochWork:
     """Multiply-accumulates for one example."""
     images: float
     """Examples trained on; 0 if the network has no multiply-accumulates that torch counts."""
+    tokens: float = 0.0
+    """Tokens trained on: those of an example, times `images`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,8 @@ def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     """What a recorded epoch did, given the training FLOPs before it."""
     flops = record.train_flops - flops_before
     images = flops / (FLOPS_PER_MAC * record.macs) if record.macs else 0.0
-    return EpochWork(record.architecture, record.parameters, record.macs, images)
+    tokens = images * record.example_tokens
+    return EpochWork(record.architecture, record.parameters, record.macs, images, tokens)
 
 
 def cost_so_far(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:

@@ -47,7 +47,7 @@ class CostBound:
         open_ended = self.path.config.policy.finetune_epochs is not None
         if not expected or self._ahead[-1:] != goes_on or open_ended:
             self._ahead = self._least_ahead()
-            works = [EpochWork(a, *self.size(a), work.images) for a in self._ahead]
+            works = [EpochWork(a, *self.size(a), work.images, work.tokens) for a in self._ahead]
             for name, cost in self._costs.items():
                 self._least[name] = list(accumulate(map(cost.least, works), initial=0.0))
 

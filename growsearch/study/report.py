@@ -75,7 +75,7 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
         for kind in ("task", "network", "dataset")
     )
     if not networks:
-        return f"{name}: {tasks}"
+        return f"{name}: {tasks} on {datasets}" if datasets else f"{name}: {tasks}"
     # The paper's split validates on test images, so the title must name it.
     split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"

@@ -20,6 +20,11 @@ def built(task: "Task", architecture: Architecture, seed: int) -> nn.Module:
     with seeded(seed):
         model = task.build(architecture)
     check(task, model, architecture)
+    if task.trial.policy.grows and not all(architecture.blocks):
+        # a stack without blocks shows nothing of those that growth will add
+        deeper = Architecture(max(n, 1) for n in architecture.blocks)
+        with seeded(seed):
+            check(task, task.build(deeper), deeper)
     return model
 
 

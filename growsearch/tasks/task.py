@@ -47,6 +47,12 @@ class Task(Component, ABC):
     {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component that only this task uses."""
+    learns: ClassVar[str] = "images"
+    """What its data sets hold, where "dataset" is one of its `kinds`; see DataSource.holds."""
+    least_depth: ClassVar[int] = 1
+    """The fewest blocks that a stack may have: 0 if the model also works without any."""
+    example_tokens: ClassVar[int] = 1
+    """Tokens of an example, which the cost "tokens" counts."""
     blocks_alike: ClassVar[bool] = True
     """Whether any block of a stack can take the weights of any other."""
     residual: ClassVar[bool] = False
@@ -54,6 +60,9 @@ class Task(Component, ABC):
     residuals call: `silence_residual()` for zero, `scale_residual(step)` for clone (with
     statistics=False as well for scaling paper-literal),
     `last_normalization` for the others."""
+    block_methods: ClassVar[tuple[str, ...] | None] = None
+    """Those of these methods that all blocks have, so that an initializer that needs another one is
+    refused at once; None: the blocks are asked when they are built."""
     plain_blocks: ClassVar[bool] = False
     """Whether initializers of residuals leave blocks without one as they were built, instead of
     being refused."""
@@ -197,7 +206,10 @@ class Task(Component, ABC):
         return built(self, architecture, seed=0)
 
     def steps(self) -> int | None:
-        """Training steps of an epoch, where that is known without reading batches."""
+        """Training steps of an epoch, where that is known without reading batches.
+
+        Learning rates that change within an epoch need it.
+        """
         return None
 
     # what growsearch calls
@@ -294,15 +306,27 @@ class Task(Component, ABC):
                 f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.label} "
                 f"has {stacks}; write it like {'-'.join(['2'] * stacks)}"
             )
+        architecture.check_least(name, self.least_depth, self.label)
         return architecture
 
     def blocks(self, model: "nn.Module") -> "list[list[nn.Module]]":
         """The blocks of each stack, in the order of the lists."""
         return [list(model.get_submodule(stack).children()) for stack in self.stacks]
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether the task defines `steps`."""
+        return type(self).steps is not Task.steps
+
     def prepare(self) -> None:
         """Reads the data; InputError if they are not there or do not fit the trial."""
         _ = self.loaded
+
+    def check_key(self) -> tuple[Hashable, ...]:
+        """What `check` depends on, in a search: it is called once for equal keys."""
+        # the batch size decides whether a last batch is too small
+        trial = self.trial
+        return (self.load_key(), *trial.values(Role.DATA).items(), trial.batch_size)
 
     def check(self) -> None:
         """InputError for what cannot work, as far as a first look at the task tells."""

@@ -75,6 +75,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
         phase=state.phase,
         train_accuracy=trained.accuracy,
         macs=macs,
+        example_tokens=task.example_tokens,
         decision=None,
         key="",
         precision=config.precision,
@@ -195,7 +196,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     """Trains on each batch of the epoch once.
 
     This is the only training loop. The state's history is not changed. Raises InputError if the
-    epoch has no batches.
+    epoch has no batches, or others than the learning rates are for.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     set_rates(optimizer, lr=taken.lr)
@@ -206,7 +207,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     gradients = eager_gradients if apart else state.gradients
     epoch = len(state.history) + 1
     total = torch.zeros(3, dtype=torch.float64, device=task.device)
-    scored = True
+    scored, steps = True, 0
     with (
         seeded(derived_seed(task.trial.seed, epoch, "training")),
         only_new_blocks(network, state.architecture, state.history, task.trial)
@@ -216,7 +217,10 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
         trained = processes.together(network)
         for batch in task.training_batches(epoch, share):
             loss, correct = gradients(task, trained, batch)
+            if taken.lrs is not None:
+                set_rates(optimizer, lr=taken.lrs[min(steps, len(taken.lrs) - 1)])
             optimizer.step()
+            steps += 1
             n = size(batch)
             total[0] += in_sum(loss, n)
             total[2] += n
@@ -231,14 +235,23 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
             f"batches('train', ...) of task {task.name!r} yields nothing in epoch {epoch}; yield "
             "at least one batch"
         )
+    if taken.lrs is not None and steps != len(taken.lrs):
+        raise InputError(
+            f"batches('train', ...) of task {task.name!r} yields {steps} batches in epoch {epoch}, "
+            f"and its steps() is {len(taken.lrs)}; the learning rate changes from step to step, so "
+            "both must be the same"
+        )
     # one rounding only, because AutoGrow compares differences of accuracies with tau
     accuracy = 100 * right / examples if scored else None
     return Trained(loss_sum / examples, accuracy, int(examples))
 
 
 def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
-    """The Lipschitz constants of the network; updates the state's singular vectors."""
+    """The Lipschitz constants of the network, None if it has no blocks; updates the state's
+    singular vectors."""
     history = state.history
+    if not any(state.architecture.blocks):
+        return None
     return task.lipschitz_constants(
         state.network, state.lipschitz_vectors, task.trial.seed,
         settled=bool(history) and not history[-1].grew,

@@ -142,13 +142,18 @@ class Kind(typing.NamedTuple):
     """Where growsearch's own components are: each module of it may register some."""
     default: str | None
     """The component that a trial has if nothing chooses another; None: the policy proposes it."""
+    also: tuple[str, ...] = ()
+    """Further packages of them."""
 
 
 KINDS = {
     "task": Kind(
         "what is trained: a model and its data", "growsearch.tasks.builtin", "image-classification"
     ),
-    "dataset": Kind("the images to learn", "growsearch.tasks.images.datasets", "digits"),
+    "dataset": Kind(
+        "the images or the text to learn", "growsearch.tasks.images.datasets", "digits",
+        also=("growsearch.tasks.language.texts",),
+    ),
     "network": Kind("the network family", "growsearch.tasks.images.families", "basic3resnet"),
     "policy": Kind("when the network grows", "growsearch.policies", "lipschitz"),
     "initializer": Kind("weights of new blocks", "growsearch.growth.initializers", None),
@@ -298,11 +303,13 @@ def _load(kind: str) -> None:
     if kind in _LOADED:
         return
     _LOADED.add(kind)
-    package = import_module(EVERY_KIND[kind].package)
+    about = EVERY_KIND[kind]
+    packages = [import_module(name) for name in (about.package, *about.also)]
     token = _SOURCE.set(None)
     try:
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            import_module(module.name)
+        for package in packages:
+            for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+                import_module(module.name)
     finally:
         _SOURCE.reset(token)
     if "installed" not in _LOADED:

@@ -97,8 +97,9 @@ class TrialOptions:
     if TYPE_CHECKING:
         task: Task
     dataset: DataSource
-    """Of image classification; other tasks have no dataset and no network."""
+    """Of images or a text, for tasks that learn one; other tasks have none."""
     network: Family
+    """Of image classification alone."""
     policy: Policy
     initializer: Initializer | None
     """None for a policy that never grows."""
@@ -126,12 +127,12 @@ class TrialConfig(TrialOptions):
     def __init__(self, *, given: Mapping[str, Given] | None = None, **options: Given) -> None:
         merged = _checked({**(given or {}), **options})
         self._set("given", MappingProxyType(merged))
-        known = merged.get
-        task = cast("Task", _made("task", known("task"), merged))
+        task = cast("Task", _made("task", merged.get("task"), merged))
         self._set("task", task.of(self))
         for kind in ("dataset", "network"):
-            used = kind in task.kinds
-            self._set(kind, _made(kind, known(kind), merged) if used else None)
+            used, name = kind in task.kinds, merged.get(kind, task.proposals.get(kind))
+            self._set(kind, _made(kind, name, merged) if used else None)
+        self._check_dataset()
         self.task.check_stacks()
         for name in self.task.proposals:
             if not is_option(name):
@@ -160,6 +161,7 @@ class TrialConfig(TrialOptions):
         if self.initializer is not None:
             self._set("initializer", self.initializer.completed(self))
         self._set("lr_schedule", self.lr_schedule.completed(self))
+        self.lr_schedule.check(self)
         check_changes(self)
 
     def _set(self, name: str, value: object) -> None:
@@ -182,6 +184,17 @@ class TrialConfig(TrialOptions):
                     f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
                     f"{self.task.name!r} has none; choose another {chosen.kind}"
                 )
+
+    def _check_dataset(self) -> None:
+        """InputError if the data set holds something else than the task learns."""
+        chosen, learns = self.dataset, self.task.learns
+        if "dataset" in self.task.kinds and chosen.holds != learns:
+            known = cast("dict[str, type[DataSource]]", components("dataset"))
+            fitting = ", ".join(name for name, cls in known.items() if cls.holds == learns)
+            raise InputError(
+                f"dataset {chosen.name!r} has {chosen.holds}, but task {self.task.name!r} learns "
+                f"{learns}; choose {fitting}"
+            )
 
     def _check_unused(self) -> None:
         """InputError if an option was given whose component the trial does not have."""

@@ -28,6 +28,7 @@ class EpochRecord:
     ppe: float
     """Parameters per epoch so far (LipGrow, section 5.3): param_epochs / epoch."""
     lr: float
+    """The mean over the steps of the epoch, in which it may change."""
     train_loss: float
     val_loss: float
     val_accuracy: float | None
@@ -49,6 +50,8 @@ class EpochRecord:
     """While training, on augmented images."""
     macs: int
     """Multiply-accumulates of the network for one example."""
+    example_tokens: int = 1
+    """Tokens of one example; 1 for a task without tokens."""
     decision: str | None = field(compare=False)
     """What was decided after the epoch, in words: to grow or to fine-tune, and why."""
     key: str

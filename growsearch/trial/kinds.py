@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import Component
+from growsearch.trial.course import Course, Fall, course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.options import Role, Value, option
@@ -65,17 +66,20 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource(Component, ABC):
-    """A data set: where its images come from, and what is known of them."""
+    """A data set: where its images, or its text, come from, and what is known of them."""
 
     kind = "dataset"
     role = Role.DATA
+    holds: ClassVar[str] = "images"
+    """What it has, in a word: a task takes data sets that hold what it `learns`."""
     baseline: ClassVar[Baseline] = Baseline()
     proposals: ClassVar[Proposals] = {}
     """Defaults that the data set has for options of the trial."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> Any:
-        """Training and test images, as two Splits; None for the test images if there are none.
+        """Training and test images, as two Splits; None for the test images if there are none. A
+        TextSource gives the text.
 
         Raises InputError if files are missing or damaged.
         """
@@ -91,6 +95,8 @@ class Family(Component, ABC):
     """How many sub-networks there are: the numbers in an architecture."""
     residual: ClassVar[bool]
     """Whether blocks add a residual to a shortcut, as some initializers need."""
+    least_depth: ClassVar[int] = 1
+    """The fewest blocks that a sub-network may have."""
     proposals: ClassVar[Proposals] = {}
     """Defaults that the family has for options of the trial."""
 
@@ -102,6 +108,7 @@ class Family(Component, ABC):
                 f"{name} {given!r} has {len(architecture.blocks)} sub-networks, but {self.name} "
                 f"has {self.subnetworks}; write it like {'-'.join(['2'] * self.subnetworks)}"
             )
+        architecture.check_least(name, self.least_depth, self.name)
         return architecture
 
     @abstractmethod
@@ -228,6 +235,13 @@ class Initializer(Component, ABC):
                 f"initializer {self.name!r} changes the residual of a block, and {task.label} has "
                 "none; choose 'default'"
             )
+        there = self.block_methods if task.block_methods is None else task.block_methods
+        for name in self.block_methods if task.residual else ():
+            if name not in there:
+                raise InputError(
+                    f"initializer {self.name!r} needs {name} of a block with a residual, and "
+                    f"blocks of {task.label} have none; choose 'default', 'zero' or 'copy'"
+                )
         proposed = trial.policy.proposals(trial)
         missing = [name for name, value in self.values().items() if value is None]
         return self.with_defaults(**{n: proposed[n] for n in missing if n in proposed})
@@ -291,6 +305,10 @@ class Schedule(Component, ABC):
     """Whether rates depend on more of the history than its growths."""
     by_stages: ClassVar[bool] = False
     """Whether rates start anew with each stage of the policy."""
+    warmup: float = option(
+        0.0, "epochs in which the learning rate rises from zero, step by step; 0.5 is half an "
+        "epoch", least=0, keyed_at_default=False,
+    )  # fmt: skip
 
     @abstractmethod
     def rate(self, trial: "TrialConfig", history: History, lr: float) -> float:
@@ -299,9 +317,55 @@ class Schedule(Component, ABC):
         `lr` is the largest learning rate then. `history` has no epochs that initialized new blocks.
         """
 
+    def fall(self, trial: "TrialConfig", history: History, lr: float) -> Fall | None:
+        """How the rate falls step by step within the epoch that follows `history`.
+
+        None: all steps have `rate`. Times count epochs of the trial. Say `falls` as well.
+        """
+        return None
+
+    @property
+    def falls(self) -> bool:
+        """Whether `fall` may return one."""
+        return False
+
+    def rates(self, trial: "TrialConfig", history: History, lr: float) -> float | Course:
+        """`rate`, with warm-up and `fall`; a number if all steps of the epoch have one rate."""
+        rate, fall = self.rate(trial, history, lr), self.fall(trial, history, lr)
+        return course(len(history), rate, self.warmup, fall)
+
+    def full_epochs(self, trial: "TrialConfig") -> float:
+        """How many epochs there are before the rate falls for the first time, warm-up included.
+
+        By default the trial's, and the rate may fall while it warms up.
+        """
+        return trial.growing_epochs
+
+    def parts_after(self, trial: "TrialConfig") -> int | None:
+        """The number of epochs after which trials part that differ in `epochs` alone, if it is
+        known and more than 0; the epoch store keeps the state there.
+        """
+        return None
+
     def completed(self, trial: "TrialConfig") -> Self:
         """With its options that are None made out from `trial`; see Policy.completed."""
         return self
+
+    def check(self, trial: "TrialConfig") -> None:
+        """InputError if rates change within epochs and the task cannot tell its steps, or if
+        warm-up is too long.
+        """
+        if self.warmup and self.warmup > (most := self.full_epochs(trial)):
+            raise InputError(
+                f"warmup={self.warmup:g} is longer than the {most:g} epochs before lr_schedule "
+                f"{self.name!r} falls; give fewer epochs of warmup"
+            )
+        if (self.warmup or self.falls) and not trial.task.has_steps:
+            raise InputError(
+                f"lr_schedule {self.name!r}{' with warmup' if self.warmup else ''} changes within "
+                f"epochs, and task {trial.task.name!r} does not say how many steps an epoch has; "
+                "define its steps()"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 import runpy
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from growsearch.searches.spaces import find_space
-from growsearch.trial.components import EVERY_KIND, components, registering
+from growsearch.trial.components import EVERY_KIND, KINDS, component, components, registering
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin
@@ -70,6 +71,14 @@ def searched_fields(spaces: list[Space]) -> list[str]:
 def _is_searched(values: list[Any]) -> bool:
     varies = any(isinstance(value, Domain) or _grid(value) for value in values)
     return varies or any(value != values[0] for value in values)
+
+
+def usual_metric(spaces: list[Space]) -> str:
+    """The metric of a search that was given none: the loss where a task has no accuracy."""
+    names = (_stated_values("task", space.get("task", KINDS["task"].default)) for space in spaces)
+    tasks = (component("task", name)() for name in chain.from_iterable(names))
+    have = all(getattr(task, "has_accuracy", True) for task in tasks)
+    return "val_accuracy" if have else "val_loss"
 
 
 def is_random(spaces: list[Space]) -> bool:

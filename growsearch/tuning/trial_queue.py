@@ -192,7 +192,7 @@ class TrialQueue(OneTrialGenerator):
             self._fail(trial, *_reason(tunes))
         if awaits := awaited_epoch(result):
             before = History(trial.history[: awaits.before])
-            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key)
+            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key, awaits.steps)
             self.ledger.await_epoch(trial.name)
             self.waiting.insert(0, trial.name)
         elif trial.status is Status.RUNNING or (

@@ -21,7 +21,6 @@ from growsearch.study.results import NETWORKS_FOLDER, STORE_FOLDER, create_study
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import Role
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import parse_budget
@@ -34,6 +33,7 @@ from growsearch.tuning.search_space import (
     load_spaces,
     searched_fields,
     space_plugins,
+    usual_metric,
 )
 from growsearch.tuning.shared_data import check_own_data, own_data, shared_datasets
 
@@ -79,7 +79,7 @@ def run_search(
     loaded += (plugin for plugin in plugins if isinstance(plugin, Plugin))
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
-    options = SearchSettings.from_flat(settings)
+    options = SearchSettings.from_flat({"metric": usual_metric(spaces), **settings})
     drawn = checked = _drawn(spaces, trials, search_seed, options)
     if options.sampler is not None:
         checked = _sampler(spaces, options, search_seed).examples
@@ -228,13 +228,9 @@ def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float
 
 def _check_data(drawn: list[TrialConfig]) -> None:
     """Load each data set once, so that missing files are known before a trial starts."""
-    # the batch size decides whether a last batch is too small
-    different = {
-        (config.task.load_key(), *config.values(Role.DATA).items(), config.batch_size): config
-        for config in drawn
-    }
-    for config in different.values():
-        config.task.check()
+    different = {config.task.check_key(): config.task for config in drawn}
+    for task in different.values():
+        task.check()
 
 
 def _run(

@@ -31,6 +31,11 @@ class Copy(NewBlocks):
 
     def copies(self, blocks: int, grown_blocks: int, alike: bool) -> Mapping[int, int]:
         kept = self.sources(blocks, grown_blocks)
+        if blocks == 0 and grown_blocks > 0:
+            raise InputError(
+                "a sub-network of 0 blocks cannot grow by copies: there is no block to copy; start "
+                "from at least 1, or choose initializer 'default' or 'zero'"
+            )
         if not alike and blocks == 1 and grown_blocks > 1:
             raise InputError(
                 "a sub-network of 1 block cannot grow by copies: its first block may change the "

@@ -1,0 +1,25 @@
+"""What the data sets of text share."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from growsearch.trial.kinds import DataSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource(DataSource):
+    """A text, in UTF-8."""
+
+    holds = "text"
+    own: ClassVar[bool] = False
+    """Whether the text is the user's own, which may change. A trial whose text has changed since it
+    began is then not resumed."""
+
+    @abstractmethod
+    def read(self, data_dir: str | None) -> bytes:
+        """The whole text; InputError if it is not there."""
+
+    def state(self, data_dir: str | None) -> str:
+        """A text that changes when the file changes. The file is read again when it has changed."""
+        return ""
