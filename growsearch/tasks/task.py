@@ -46,7 +46,7 @@ class Task(Component, ABC):
     """Defaults that the task has for options of the trial and of its other components, like
     {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
     kinds: ClassVar[tuple[str, ...]] = ()
-    """The kinds of component that only this task uses."""
+    """The kinds of component, of "dataset" and "network", that this task uses."""
     learns: ClassVar[str] = "images"
     """What its data sets hold, where "dataset" is one of its `kinds`; see DataSource.holds."""
     least_depth: ClassVar[int] = 1

@@ -58,7 +58,7 @@ class TrialOptions:
         role=Role.DECISION,
     )  # fmt: skip
     batch_size: int = option(
-        None, "images a training step", least=2, default_help="128; imagenet: 256",
+        None, "examples a training step", least=2, default_help="128; imagenet: 256",
         role=Role.EPOCH,
     )  # fmt: skip
     lr: float = option(

@@ -71,7 +71,7 @@ class LanguageTask(Task):
     )
     steps_an_epoch: int = option(100, "training steps of an epoch", least=1, keyed_at_default=False)
     eval_windows: int = option(
-        256, "windows of `context` tokens that validate at most, and as many of test text",
+        128, "windows of `context` tokens that validate at most, and as many of test text",
         least=1, role=Role.EPOCH, keyed_at_default=False,
     )  # fmt: skip
 
