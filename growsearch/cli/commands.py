@@ -76,7 +76,7 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
-    end = resume_search(parsed.study, parsed.extend, **_settings(parsed))
+    end = resume_search(parsed.study, parsed.extend, parsed.extend_horizon, **_settings(parsed))
     return _show_end("resume", parsed.study, end)
 
 

@@ -138,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument(
         "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )
+    resume.add_argument(
+        "--extend-horizon", type=int, nargs="+", metavar="EPOCHS",
+        help="add each configuration with so many epochs; with lr_schedule wsd or constant they "
+        "train what is new only",
+    )  # fmt: skip
     _add_search_options(resume)
 
     check = commands.add_parser(
@@ -239,8 +244,8 @@ def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,
-        help="which states of the network stay in the store: all, those before growths and the "
-        "last, or only the last (default: forks)",
+        help="which states of the network stay in the store: all, those before growths and decays "
+        "and the last, or only the last (default: forks)",
     )  # fmt: skip
     parser.add_argument(
         "--state-megabytes", type=float, metavar="X", default=argparse.SUPPRESS,

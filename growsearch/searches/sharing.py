@@ -9,11 +9,18 @@ _ROOT_ROLES = (Role.DATA, Role.NETWORK, Role.EPOCH, Role.MACHINE)
 
 
 def growth_order(config: TrialConfig) -> tuple[object, ...]:
-    """Sorts trials by how early they are to grow, each policy's by itself.
+    """Sorts trials by how early they part from others, each policy's by itself.
 
-    Those that grow later continue from states that the earlier ones keep before they grow.
+    A trial parts where it grows, where its learning rate begins its decay, and where it ends. Those
+    that part later continue from states that the earlier ones keep there.
     """
-    return config.policy.name, config.policy.earliness()
+    policy = config.policy
+    decay = config.lr_schedule.parts_after(config)
+    ends = (config.epochs,) if decay is None else (decay, config.epochs)
+    places = (*policy.earliness(), *ends)
+    if policy.known_epochs(config) >= config.epochs:
+        places = tuple(sorted(places))
+    return policy.name, places
 
 
 def root_of(config: TrialConfig) -> tuple[object, ...]:

@@ -190,6 +190,16 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     return info
 
 
+def add_searched(folder: str | Path, field: str) -> None:
+    """Writes into the study's info that its trials differ in `field`."""
+    info = read_info(folder)
+    if field not in info["searched"]:
+        info["searched"].append(field)
+        unfinished = Path(folder) / f"{STUDY_FILE}.unfinished"
+        unfinished.write_text(json.dumps(info, indent=2) + "\n")
+        os.replace(unfinished, Path(folder) / STUDY_FILE)
+
+
 def write_trial(
     folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
     reason: str | None = None, stop: Mapping[str, object] | None = None,

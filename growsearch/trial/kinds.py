@@ -199,7 +199,9 @@ class Policy(Component, ABC):
         return None
 
     def earliness(self) -> tuple[float, ...]:
-        """Sorts trials of this policy by how early they grow."""
+        """Sorts trials of this policy by how early they grow: the growth epochs, if it knows them
+        beforehand.
+        """
         return ()
 
 

@@ -99,7 +99,7 @@ class TrialQueue(OneTrialGenerator):
         return not (self.waiting or self._to_draw() or to_resume)
 
     def _to_draw(self) -> int:
-        return self.trials - len(self.ledger.trials) if self.sampler else 0
+        return max(self.trials - len(self.ledger.trials), 0) if self.sampler else 0
 
     def next_trial(self) -> Trial | None:
         if self.budget.is_spent or len(self.running) >= self.at_once:
