@@ -14,8 +14,8 @@ from growsearch.trial.errors import InputError
 def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     """What one growth at a share of the horizon costs in loss, a row for each way to grow.
 
-    `study` is a table of `read_study` with trials that grow once, and static ones (policy "none") of
-    the final depth and several horizons. Trials of equal seed and schedule are paired. Columns:
+    `study` is a table of `read_study` with trials that grow once, and static ones (policy "none")
+    of the final depth and several horizons. Trials of equal seed and schedule are paired. Columns:
 
     - lr_schedule, initializer, share (of the epochs before the growth), seeds;
     - val_loss and val_loss_std: at the last epoch, nats a token;
