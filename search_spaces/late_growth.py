@@ -1,13 +1,13 @@
 """Late growth under cosine and under WSD: a GPT jumps from one block to four (Bu 2025).
 
-Beside the trials that grow at 0.2, 0.5 and 0.8 of 2,000 steps are static networks: of four blocks
+Beside the trials that grow at 0.2, 0.5 and 0.8 of 1,000 steps are static networks: of four blocks
 at equal steps, at as many FLOPs as each of the growing trials (0.86, 0.65 and 0.44 of the steps),
 and of one block. Run it with --dataset bible --scheduler none; analysis/late_growth.py makes the tables.
 """
 
 from ray import tune
 
-EPOCHS = 40
+EPOCHS = 20
 SHARES = (0.2, 0.5, 0.8)
 OF_FOUR = 0.3
 """The FLOPs of a step with one block, as a share of those with four."""
