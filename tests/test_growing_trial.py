@@ -258,8 +258,14 @@ def test_a_wrong_option_fails_its_trial_with_the_line_and_not_the_others(ray, tm
 def test_components_of_a_users_file_are_loaded_where_trials_run(ray, tmp_path):
     from conftest import ROOT
 
-    trainable = GrowingTrial.with_plugins(str(ROOT / "examples/adamw.py"))
-    space = {"optimizer": "adamw", "lr": 0.002, "beta2": 0.9, "epochs": 2, "growth_epochs": [1]}
+    trainable = GrowingTrial.with_plugins(str(ROOT / "examples/rmsprop.py"))
+    space = {
+        "optimizer": "rmsprop",
+        "lr": 0.002,
+        "smoothing": 0.9,
+        "epochs": 2,
+        "growth_epochs": [1],
+    }
     [result] = tuner(tmp_path, space, trainable=trainable).fit()
     assert not result.error
     assert result.metrics["epoch"] == 2

@@ -26,7 +26,7 @@ EXAMPLES = {
     "linear_decay.py": (
         "lr_schedule", "linear-decay", {"epochs": 3, "policy": "none", "warm_up": 1}
     ),
-    "adamw.py": ("optimizer", "adamw", {"epochs": 2, "policy": "none", "beta2": 0.99}),
+    "rmsprop.py": ("optimizer", "rmsprop", {"epochs": 2, "policy": "none", "smoothing": 0.9}),
 }  # fmt: skip
 """Each example: the kind and name of its component, and options of a trial that uses it."""
 FAST = {"train_size": 100, "lr": 0.01, "precision": "float32", "compile": "off", "device": "cpu"}

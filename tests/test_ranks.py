@@ -15,7 +15,7 @@ from growsearch.trial.history import EpochRecord
 
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
-    "precision": "float32", "initializer": "adam", "device": "cpu",
+    "precision": "float32", "initializer": "adam", "device": "cpu", "clip_norm": 0.5,
 }  # fmt: skip
 KEEPS_STATES = """
 import sys, torch
@@ -105,6 +105,8 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
         for one, other in zip(*(network.parameters() for network in networks), strict=True):
             mean = (one.grad + other.grad) / 2
             one.grad, other.grad = mean, mean.clone()
+        norms = [torch.nn.utils.clip_grad_norm_(n.parameters(), 0.5) for n in networks]
+        assert norms[0] == norms[1] > 0.5
         for optimizer in optimizers:
             optimizer.step()
     for name, tensor in networks[0].state_dict().items():

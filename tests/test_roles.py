@@ -68,6 +68,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "architecture": {"policy": "none"},
     "first_block": {"task": "language", "architecture": "2", "growth_architectures": ("4",)},
     "baseline": {"epochs": 5, "window": 2, "rtol": 1.1},
+    "clip_norm": {"clip_norm": 0.1},
     "growth_architectures": {"architecture": "2-2-2"},
     "patience": {"max_architecture": "4-2-2"},
     "reserve": {"rtol": 9},

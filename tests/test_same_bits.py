@@ -43,7 +43,7 @@ def test_unchanged_code_passes_and_its_store_is_read(tmp_path):
 @pytest.mark.slow
 def test_another_momentum_and_another_default_are_found_though_the_keys_are_equal(tmp_path):
     plants = {
-        "momentum=self.momentum": "momentum=0.8",
+        "lr=lr, momentum=self.momentum": "lr=lr, momentum=0.8",
         '        1.4, "grow when': '        2.0, "grow when',
     }
     changed = copy_of_package(tmp_path, plants)

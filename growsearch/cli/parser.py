@@ -12,7 +12,7 @@ from growsearch.checks.target import find_target, targets_in
 from growsearch.cli import replay, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
-from growsearch.trial.config import every_option, flat, trial_options
+from growsearch.trial.config import default_text, every_option, trial_options
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
 from growsearch.trial.plugins import load_plugins
@@ -290,7 +290,7 @@ def _add_option(group: argparse._ArgumentGroup, rule: Option, show_default: bool
     text = rule.help
     if rule.name in KINDS:
         text += f" (growsearch list {rule.name})"
-    default = rule.default_help or (None if rule.default is None else flat(rule.default))
+    default = default_text(rule.name, rule)
     if show_default and default is not None:
         text += f" (default: {default})"
     group.add_argument(

@@ -126,8 +126,7 @@ class Task(Component, ABC):
         Parameter groups may differ in `lr` and `weight_decay`. The trial's schedule then multiplies
         both, so give the groups multiples of `self.trial.lr` and `self.trial.weight_decay`.
         """
-        trial = self.trial
-        return trial.optimizer.build(model.parameters(), trial.lr, trial.weight_decay)
+        return self.trial.optimizer.build_for(self, model)
 
     def data_digest(self) -> str:
         """A hash of the data, by which epochs are stored and shared.

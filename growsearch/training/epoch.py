@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from growsearch.growth.constants import LipschitzConstants
 from growsearch.machine.batches import in_sum, size
@@ -21,7 +22,8 @@ from growsearch.tasks.task import Task
 from growsearch.training.apart import only_new_blocks
 from growsearch.training.gradients import eager_gradients
 from growsearch.training.growth import grow
-from growsearch.training.state import TrainState, set_rates
+from growsearch.training.param_groups import set_rates
+from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -205,6 +207,8 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     processes, apart = ranks(), state.phase == INITIALIZING
     share = processes.rank, processes.count
     gradients = eager_gradients if apart else state.gradients
+    # an initializer's own optimizer steps as its paper says
+    clip_norm = None if state.apart_optimizer else task.trial.clip_norm
     epoch = len(state.history) + 1
     total = torch.zeros(3, dtype=torch.float64, device=task.device)
     scored, steps = True, 0
@@ -217,6 +221,8 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
         trained = processes.together(network)
         for batch in task.training_batches(epoch, share):
             loss, correct = gradients(task, trained, batch)
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
             if taken.lrs is not None:
                 set_rates(optimizer, lr=taken.lrs[min(steps, len(taken.lrs) - 1)])
             optimizer.step()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from growsearch.tasks.task import Task
     from growsearch.trial.config import TrialConfig
 
 Proposals = Mapping[str, Value]
@@ -376,6 +377,11 @@ class Optimizer(Component, ABC):
 
     kind = "optimizer"
     role = Role.EPOCH
+    proposals: ClassVar[Proposals] = {}
+    """Defaults that the optimizer has for options of the trial, like {"lr": 1e-3}.
+
+    They stand over the policy's, and over the task's unless the task has this optimizer by itself.
+    """
 
     @abstractmethod
     def build(
@@ -383,5 +389,10 @@ class Optimizer(Component, ABC):
     ) -> "torch.optim.Optimizer":
         """The optimizer of all parameters.
 
-        The trainer sets `lr` and `weight_decay` of its parameter groups anew in each epoch.
+        The trainer sets `lr` and `weight_decay` of its parameter groups anew in each epoch, each to
+        the multiple of the trial's that the group has at first.
         """
+
+    def build_for(self, task: "Task", model: "nn.Module") -> "torch.optim.Optimizer":
+        """The optimizer of the task's model, for one that has to know more than parameters."""
+        return self.build(model.parameters(), task.trial.lr, task.trial.weight_decay)

@@ -52,6 +52,7 @@ class Option:
     least: float | None = None
     above: float | None = None
     most: float | None = None
+    below: float | None = None
     parse: Callable[[Any], Any] | None = None
     shares: bool = False
     """Whether numbers of epochs may also be shares of all epochs, between 0 and 1."""
@@ -139,6 +140,8 @@ class Option:
             raise InputError(f"{name} must be greater than {self.above}, but got {number!r}")
         if self.most is not None and number > self.most:
             raise InputError(f"{name} must be at most {self.most}, but got {number!r}")
+        if self.below is not None and number >= self.below:
+            raise InputError(f"{name} must be less than {self.below}, but got {number!r}")
         return int(number) if self.kind is int else float(number)
 
     def _epochs_or_share(self, number: int | float) -> int | float:
@@ -166,6 +169,7 @@ def option(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    below: float | None = None,
     parse: Callable[[Any], Any] | None = None,
     shares: bool = False,
     default_help: str | None = None,
@@ -175,14 +179,15 @@ def option(
     tuple of one of them, and `| None` where the default is None.
 
     `role` may be left out in a component, whose kind has a usual one. Numbers may have bounds:
-    `least` and `most` are included, `above` is not. `parse` brings text to its canonical form and
-    raises InputError for text that it does not take. With `shares`, numbers of epochs may be shares
-    of all epochs too; the component makes them whole in `completed`. `default_help` says in words
-    what a default of None stands for.
+    `least` and `most` are included, `above` and `below` are not. `parse` brings text to its
+    canonical form and raises InputError for text that it does not take. With `shares`, numbers of
+    epochs may be shares of all epochs too; the component makes them whole in `completed`.
+    `default_help` says in words what a default of None stands for.
     """
     rule = {
         "help": help, "role": role, "choices": tuple(choices) if choices is not None else None,
-        "least": least, "above": above, "most": most, "parse": parse, "shares": shares,
+        "least": least, "above": above, "most": most, "below": below, "parse": parse,
+        "shares": shares,
         "default_help": default_help, "keyed_at_default": keyed_at_default,
     }  # fmt: skip
     return field(default=default, metadata={"option": rule})
