@@ -210,8 +210,8 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     # an initializer's own optimizer steps as its paper says
     clip_norm = None if state.apart_optimizer else task.trial.clip_norm
     epoch = len(state.history) + 1
-    total = torch.zeros(3, dtype=torch.float64, device=task.device)
-    scored, steps = True, 0
+    loss_sum, right = torch.zeros(2, dtype=torch.float64, device=task.device)
+    scored, steps, examples = True, 0, 0
     with (
         seeded(derived_seed(task.trial.seed, epoch, "training")),
         only_new_blocks(network, state.architecture, state.history, task.trial)
@@ -228,14 +228,15 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
             optimizer.step()
             steps += 1
             n = size(batch)
-            total[0] += in_sum(loss, n)
-            total[2] += n
+            examples += n
+            loss_sum += in_sum(loss, n)
             if correct is None:
                 scored = False
             else:
-                total[1] += correct
+                right += correct
     processes.same_statistics(network)
-    loss_sum, right, examples = processes.total(total).tolist()
+    count = torch.full_like(loss_sum, examples)
+    losses, hits, examples = processes.total(torch.stack([loss_sum, right, count])).tolist()
     if not examples:
         raise InputError(
             f"batches('train', ...) of task {task.name!r} yields nothing in epoch {epoch}; yield "
@@ -248,8 +249,8 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
             "both must be the same"
         )
     # one rounding only, because AutoGrow compares differences of accuracies with tau
-    accuracy = 100 * right / examples if scored else None
-    return Trained(loss_sum / examples, accuracy, int(examples))
+    accuracy = 100 * hits / examples if scored else None
+    return Trained(losses / examples, accuracy, int(examples))
 
 
 def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
