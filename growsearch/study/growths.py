@@ -39,7 +39,7 @@ def growths(study: pd.DataFrame) -> pd.DataFrame:
         depths = trial["architecture"].to_numpy()
         grew = np.flatnonzero(trial["grew"].to_numpy(dtype=bool))
         ends = [*(grew[1:] + 1), len(trial)]
-        for at, end in zip(grew, ends, strict=True):
+        for at, end in zip(grew, ends, strict=False):  # without a growth there is no end
             if end == at + 1:
                 continue
             after, grown = losses[at + 1 : end], grown_losses[at]
@@ -49,7 +49,8 @@ def growths(study: pd.DataFrame) -> pd.DataFrame:
                 _to_trend(numbers[at + 1 : end], after),
             )  # fmt: skip
             rows.append(dict(zip(COLUMNS, values, strict=True)))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(COLUMNS[4:], float) | {"trial_id": study["trial_id"].dtype})
 
 
 def _to_best(before: np.ndarray, grown: float, after: np.ndarray) -> float:
