@@ -40,9 +40,9 @@ def longer(trials: Iterable[SearchTrial], horizons: Sequence[int]) -> dict[Trial
                 new.setdefault(config, trial.name)
     if not new:
         had = max((trial.config.epochs for trial in longest.values()), default=0)
-        given = " ".join(map(str, horizons))
+        numbers = " ".join(map(str, horizons))
         why = f"the trials have up to {had} epochs; give more" if had else "no trial has ended well"
-        raise InputError(f"extend_horizon={given} adds no trial: {why}")
+        raise InputError(f"extend_horizon={numbers} adds no trial: {why}")
     return new
 
 

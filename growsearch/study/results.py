@@ -323,6 +323,7 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     - best_epoch, best_val_accuracy, best_val_loss, test_accuracy_at_best: the epoch of the best
       validation accuracy, or of the lowest loss where there is no accuracy; its network may be
       shallower than the last one;
+    - loss_jump, mixing_to_best, mixing_to_trend: of the last growth, as `growths` defines them;
     - paid_epochs, paid_param_epochs, paid_flops, paid_seconds: what was trained for this trial.
 
     epochs, param_epochs, train_flops and seconds are nominal: they also count epochs that came from
@@ -330,6 +331,9 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    from growsearch.study.growths import growths
+
+    last_growths = growths(study).drop_duplicates("trial_id", keep="last").set_index("trial_id")
     rows = []
     for _, trial in study.groupby("trial_id", sort=True):
         last = trial.iloc[-1]
@@ -352,4 +356,5 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
                 "paid_seconds": trial["seconds"][paid].sum(),
             }
         )
-    return pd.DataFrame(rows)
+    mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
+    return pd.DataFrame(rows).join(mixing, on="trial_id")
