@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,23 +83,31 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@uncompiled()
-@torch.no_grad()
 def counted_macs(task: "Task", model: nn.Module) -> int:
     """Multiply-accumulates of the forward pass for one example of a validation batch.
+
+    The model is in evaluation mode afterwards.
+    """
+    batch = next(iter(task.batches("val", task.trial.seed, 0)))
+    on = next(model.parameters()).device
+    model.eval()
+    return round(macs_of(lambda: task.loss(model, moved(batch, on))) / size(batch))
+
+
+@uncompiled()
+@torch.no_grad()
+def macs_of(computed: Callable[[], object]) -> float:
+    """Multiply-accumulates of a call.
 
     Counts what torch counts: matrix products, convolutions and attention.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    batch = next(iter(task.batches("val", task.trial.seed, 0)))
-    on = next(model.parameters()).device
-    model.eval()
     # attention's own kernels are counted on some devices only
     with seeded(0), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        task.loss(model, moved(batch, on))
-    return round(counter.get_total_flops() / 2 / size(batch))
+        computed()
+    return counter.get_total_flops() / 2
 
 
 def first_batches_digest(task: "Task") -> str:

@@ -17,10 +17,10 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.options import as_text
 
 if TYPE_CHECKING:
-    from growsearch.tasks.images.task import ImageTask
+    from growsearch.tasks.images.image_data import ImageDataTask
 
 
-def trial_dataset(task: "ImageTask", dataset: Dataset) -> Dataset:
+def trial_dataset(task: "ImageDataTask", dataset: Dataset) -> Dataset:
     """The data of a trial, with its number of training images and its image size.
 
     `dataset` is the whole data set. Raises InputError if these numbers do not fit it.
@@ -30,7 +30,7 @@ def trial_dataset(task: "ImageTask", dataset: Dataset) -> Dataset:
         size = max(round(task.train_fraction * len(dataset.train)), 1)
     if size is not None:
         dataset = dataset.subset(size, trial.seed)
-    if len(dataset.train) % trial.batch_size == 1:
+    if task.batch_statistics and len(dataset.train) % trial.batch_size == 1:
         raise InputError(
             f"batch_size={trial.batch_size} leaves one of {len(dataset.train)} training images "
             "for the last batch, but batch normalization needs two; change batch_size or train_size"
@@ -41,20 +41,20 @@ def trial_dataset(task: "ImageTask", dataset: Dataset) -> Dataset:
     return dataset.padded(task.image_size)
 
 
-def image_shape(task: "ImageTask", dataset: Dataset) -> tuple[int, int, int]:
+def image_shape(task: "ImageDataTask", dataset: Dataset) -> tuple[int, int, int]:
     """Channels, height and width of the trial's images."""
     shape, size = dataset.image_shape, task.image_size
     return shape if size is None or source_of(task).resizes else (shape[0], size, size)
 
 
-def whole_dataset(task: "ImageTask") -> Dataset:
+def whole_dataset(task: "ImageDataTask") -> Dataset:
     """The data set that a trial takes its part of. Files are read again if they have changed."""
     source, trial = source_of(task), task.trial
     _forget_changed(source, trial.data_dir)
     return load_dataset(source, trial.data_dir, task.split, task.read_size)
 
 
-def source_of(task: "ImageTask") -> ImageSource:
+def source_of(task: "ImageDataTask") -> ImageSource:
     """Where the images come from."""
     source = task.trial.dataset
     assert isinstance(source, ImageSource)
@@ -97,7 +97,7 @@ def _load(
     return _DIVISIONS[split](source.name, source.spec_of(train), train, test)
 
 
-def named(task: "ImageTask", dataset: Dataset | None) -> TrialConfig:
+def named(task: "ImageDataTask", dataset: Dataset | None) -> TrialConfig:
     """The trial's configuration; if `dataset` is of arrays, it says so and has their hash.
 
     Raises InputError if it was given other data.

@@ -22,7 +22,7 @@ class ImageNet(ImageSource):
         classes=1000, val_per_class=50, flip=True, test_shuffled=True,
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225),
     )  # fmt: skip
-    proposals: ClassVar[Proposals] = {"batch_size": 256}
+    proposals: ClassVar[Proposals] = {"batch_size": 256, "patch": 16}
     baseline = Baseline(
         epochs=90, stairs=(Fraction(1, 3), Fraction(2, 3)), weight_decay=1e-4, interval=2
     )
