@@ -372,8 +372,8 @@ def test_where_new_blocks_are_initialized_first_trials_part_after_that():
         ({"lr_schedule": "step", "warmup": 11}, ["warmup=11", "10 epochs", "'step'"]),
         ({"lr_schedule": "cosine", "warmup": 21}, ["warmup=21", "20 epochs"]),
         ({"lr_schedule": "constant", "warmup": -1}, ["warmup", "at least 0"]),
-        ({"lr_schedule": "wsd", "final_lr": 1}, ["final_lr=1", "less than 1"]),
-        ({"lr_schedule": "linear", "final_lr": 1.5}, ["final_lr=1.5", "less than 1"]),
+        ({"lr_schedule": "wsd", "final_lr": 1}, ["final_lr must be less than 1", "got 1"]),
+        ({"lr_schedule": "linear", "final_lr": 1.5}, ["final_lr must be less than 1", "got 1.5"]),
         ({"lr_schedule": "wsd", "decay_shape": "square"}, ["decay_shape", "1-sqrt"]),
         ({"lr_schedule": "cosine", "decay": 0.1}, ["decay=0.1", "'wsd'", "'cosine'"]),
     ],
@@ -408,3 +408,11 @@ def test_a_task_must_tell_its_steps_and_tell_them_right(own_registry):
         next(Trainer(TrialConfig(**options, task="wrong", warmup=1)))
     with pytest.raises(InputError, match=r"steps\(\) is None"):
         next(Trainer(TrialConfig(**options, task="wrong", warmup=1, seed=1)))
+
+
+def test_a_cosine_may_end_at_a_share_of_the_largest_rate():
+    """nanoGPT's ends at a tenth; halfway it is in the middle."""
+    found = rates(lr_schedule="cosine", lr=0.4, epochs=10, final_lr=0.1)
+    assert (found[0], found[5]) == pytest.approx((0.4, (0.4 + 0.04) / 2))
+    expected = [0.04 + 0.18 * (1 + cos(pi * epoch / 10)) for epoch in range(10)]
+    assert found == pytest.approx(expected)

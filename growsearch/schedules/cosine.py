@@ -10,28 +10,30 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Self
 
+from growsearch.schedules.final import ToFinal
 from growsearch.schedules.milestones import Milestones
 from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.course import Fall
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
-from growsearch.trial.kinds import Schedule
 from growsearch.trial.options import option
 
 LR_MIN = 0.001
 """Where the cosines end, or at `lr` if that is less; LipGrow's program ends here."""
 
 
-def adaptive_cosine(epoch: float, last_growth: float, epochs: int, lr: float) -> float:
+def adaptive_cosine(
+    epoch: float, last_growth: float, epochs: int, lr: float, last: float | None = None
+) -> float:
     """Cosine annealing whose cycle starts at the last growth and spans the epochs left.
 
     lr_min + (lr - lr_min) / 2 * (1 + cos(pi * (epoch - last_growth) / (epochs - last_growth)))
     (LipGrow, section 4.4). `epoch` counts the epochs before, `last_growth` those before the last
-    growth; 0 throughout is plain cosine annealing.
+    growth; 0 throughout is plain cosine annealing. lr_min is `last`, or LR_MIN.
     """
     progress = (epoch - last_growth) / (epochs - last_growth)
-    lr_min = min(LR_MIN, lr)
+    lr_min = min(LR_MIN, lr) if last is None else last
     return lr_min + (lr - lr_min) / 2 * (1 + cos(pi * progress))
 
 
@@ -47,10 +49,10 @@ def cycle_of(epoch: int, restarts: Sequence[int], epochs: int) -> tuple[int, int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cosines(Schedule):
+class Cosines(ToFinal):
     """A schedule of cosines, one after the other."""
 
-    reads_data = False
+    usual_last = LR_MIN
     lr_per: str = option(
         "epoch", "how often a cosine changes the learning rate", choices=("epoch", "step"),
         keyed_at_default=False,
@@ -68,13 +70,13 @@ class Cosines(Schedule):
         begin, end = self.cycle(trial, history)
         if self.falls or len(history) < self.warmup:
             return lr
-        return adaptive_cosine(len(history), max(begin, self.warmup), end, lr)
+        return adaptive_cosine(len(history), max(begin, self.warmup), end, lr, self.last(lr))
 
     def fall(self, trial: TrialConfig, history: History, lr: float) -> Fall | None:
         if not self.falls:
             return None
         begin, end = self.cycle(trial, history)
-        return Fall("cosine", float(max(begin, self.warmup)), float(end), min(LR_MIN, lr))
+        return Fall("cosine", float(max(begin, self.warmup)), float(end), self.last(lr))
 
 
 @register("lr_schedule", "adaptive-cosine", source="LipGrow, section 4.4")

@@ -4,36 +4,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
 
+from growsearch.schedules.final import ToFinal
 from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.course import SHAPES, Fall
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
-from growsearch.trial.kinds import Schedule
 from growsearch.trial.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToFinal(Schedule):
-    """A schedule that falls to a share of the largest learning rate, step by step."""
-
-    reads_data = False
-    final_lr: float = option(
-        0.0, "where the learning rate ends, as a share of the largest", least=0,
-        keyed_at_default=False,
-    )  # fmt: skip
+class Falling(ToFinal):
+    """A schedule that falls step by step."""
 
     @property
     def falls(self) -> bool:
         return True
-
-    def completed(self, trial: TrialConfig) -> Self:
-        if self.final_lr >= 1:
-            raise InputError(
-                f"final_lr={self.final_lr:g} is no share of the largest learning rate; give 0 or "
-                "more, and less than 1, like 0.1"
-            )
-        return self
 
     def rate(self, trial: TrialConfig, history: History, lr: float) -> float:
         return lr
@@ -41,7 +27,7 @@ class ToFinal(Schedule):
 
 @register("lr_schedule", "wsd", source="Hägele et al. 2024; Bu 2025 (arXiv 2511.04981)")
 @dataclass(frozen=True, kw_only=True)
-class WSD(ToFinal):
+class WSD(Falling):
     """Warm-up, a constant learning rate, and a decay over the last `decay` of the epochs.
 
     Trials that differ in `epochs` share all epochs before the decay. A step of the decay has the
@@ -72,7 +58,7 @@ class WSD(ToFinal):
 
     def fall(self, trial: TrialConfig, history: History, lr: float) -> Fall:
         begin, end = float(self._begin(trial)), float(trial.growing_epochs)
-        return Fall(self.decay_shape, begin, end, self.final_lr * lr)
+        return Fall(self.decay_shape, begin, end, self.last(lr))
 
     def full_epochs(self, trial: TrialConfig) -> float:
         return float(self._begin(trial))
@@ -83,8 +69,8 @@ class WSD(ToFinal):
 
 @register("lr_schedule", "linear", source="Bergsma et al. 2025 (arXiv 2502.15938)")
 @dataclass(frozen=True, kw_only=True)
-class Linear(ToFinal):
+class Linear(Falling):
     """A straight line from the end of warm-up to the trial's end."""
 
     def fall(self, trial: TrialConfig, history: History, lr: float) -> Fall:
-        return Fall("linear", self.warmup, float(trial.growing_epochs), self.final_lr * lr)
+        return Fall("linear", self.warmup, float(trial.growing_epochs), self.last(lr))

@@ -44,8 +44,8 @@ class LanguageTask(Task):
     least_depth = 0
     proposals: ClassVar[Proposals] = {
         "dataset": "text", "epochs": 20, "batch_size": 12, "optimizer": "adamw", "beta2": 0.99,
-        "lr": 1e-3, "weight_decay": 0.1, "lr_schedule": "cosine", "initializer": "zero",
-        "momentum_on_growth": "carry",
+        "lr": 1e-3, "weight_decay": 0.1, "lr_schedule": "cosine", "final_lr": 0.1,
+        "initializer": "zero", "momentum_on_growth": "carry",
     }  # fmt: skip
 
     width: int = option(128, "numbers a token", least=1, keyed_at_default=False)
