@@ -15,6 +15,7 @@ from growsearch.searches.horizons import longer, own_rates
 from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.plan import plan_search
 from growsearch.searches.sharing import growth_order
+from growsearch.searches.waiting import Awaited
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.results import read_info, read_study
 from growsearch.study.study import StoredStudy
@@ -163,7 +164,10 @@ def trained_in_order(configs, store, count):
     found = {}
     for config in sorted(configs, key=growth_order):
         trainer = Trainer(config.replaced(count=str(count)), store=EpochStore(store))
-        found[config.epochs] = (list(trainer), trainer.state.network.state_dict())
+        found[config.epochs, config.policy.name] = (
+            list(trainer),
+            trainer.state.network.state_dict(),
+        )
     return found
 
 
@@ -182,7 +186,7 @@ def test_each_epoch_is_trained_once_and_each_trial_has_the_bits_that_it_has_alon
     assert trained() == 92
     for config in configs:
         alone = Trainer(config)
-        assert_same(found[config.epochs], (list(alone), alone.state.network.state_dict()))
+        assert_same(found[config.epochs, "none"], (list(alone), alone.state.network.state_dict()))
 
 
 @pytest.mark.parametrize("initializer", ["copy", "default"])
@@ -193,6 +197,31 @@ def test_growths_before_a_decay_are_shared_too(task, count, tmp_path, initialize
     configs = [tiny(epochs, **grown) for epochs in (10, 20, 30)]
     trained_in_order(configs, str(tmp_path / "store"), path)
     assert trained() == plan_search(configs).most == 27 + 1 + 2 + 3
+
+
+def test_trials_that_grow_and_trials_that_do_not_share_their_trunks(task, count, tmp_path):
+    path, trained = count
+    fixed = {"policy": "fixed", "growth_epochs": 0.8}
+    configs = [tiny(n, **options) for n in (30, 20, 10) for options in (fixed, {})]
+    trained_in_order(configs, str(tmp_path / "store"), path)
+    # the trunk of 27, three decays, and what grew after 8, 16 and 24
+    assert trained() == plan_search(configs).most == 27 + (1 + 2 + 3) + (2 + 4 + 6)
+
+
+def test_a_driver_follows_the_steps_of_another_searchs_warm_up_without_the_data(task, tmp_path):
+    theirs, ours = (EpochStore(str(tmp_path / "store"), owner) for owner in ("theirs", "ours"))
+    config = tiny(8, warmup=1.5, decay=3.5, policy="fixed", growth_epochs=2, compile="off",
+                  precision="float32")  # fmt: skip
+    trainer, waiting = Trainer(config, store=theirs), Trainer(config, store=ours)
+    assert waiting.awaited is None
+    waiting.branch.release()
+    awaited = Awaited(config, History(), waiting.next_key, waiting.steps)
+    for epochs in range(1, 8):
+        next(trainer)
+        assert awaited.update(ours)  # the next epoch is claimed
+        assert [r.key for r in awaited.history] == trainer.branch.keys[:epochs]
+    list(trainer)
+    assert not awaited.update(ours) and len(awaited.history) == 8
 
 
 def test_a_decay_that_begins_within_an_epoch_parts_before_it(task, count, tmp_path):
