@@ -207,7 +207,7 @@ def test_constraints_that_nothing_meets_give_the_nearest_and_exit_code_1(capsys,
     ("arguments", "message"),
     [
         (["--cost", "secnds"], "the study has no cost 'secnds'; did you mean 'seconds'?"),
-        (["--metric", "accuracy"], "unknown metric 'accuracy'"),
+        (["--metric", "accuracy"], "no metric 'accuracy'"),
         (["--max-ppe", "-1"], "ppe has a limit of -1; give a number above 0"),
         (["--min-accuracy", "nan"], "min_accuracy has a limit of nan"),
         (["--max-ppe", "5", "--max", "6"], "both limit ppe; leave one out"),

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 # --help must answer at once: nothing heavy is imported here.
 
 
+METRIC_HELP = (
+    "by what trials are compared: a metric, or a number of the task's own, like val_perplexity"
+)
+
+
 def add_commands(
     commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
 ) -> None:
@@ -33,7 +38,7 @@ def add_commands(
     )
     best.add_argument("--max", type=float, metavar="X", help="limit of --cost")
     best.add_argument(
-        "--metric", help="what is best (growsearch list metric; default: the study's)"
+        "--metric", help=f"{METRIC_HELP} (growsearch list metric; default: the study's)"
     )
     best.add_argument("--json", action="store_true", help="print JSON")
     add_plugin_option(best)

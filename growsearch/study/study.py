@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
-from growsearch.stopping.cost import metric_of
-from growsearch.study.best import Choice, choose, cost_column, metric_column, study_metric
+from growsearch.stopping.cost import Metric
+from growsearch.study.best import Choice, choose, cost_column, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
@@ -74,17 +74,20 @@ class StoredStudy:
     @property
     def metric(self) -> str:
         """The metric of its search, or the one that its trials have: accuracy, else loss."""
-        return study_metric(self.info, self.trials).name
+        return self._metric().name
+
+    def _metric(self, name: str | None = None) -> Metric:
+        return study_metric(self.info, self.trials, name)
 
     def front(self, cost: str = "ppe", metric: str | None = None) -> "pd.DataFrame":
         """The rows of `trials` that no completed trial dominates, cheapest first.
 
-        `cost` and `metric` are names of components (`growsearch list cost`); without, the metric is
-        the study's. Raises InputError if the study does not have them.
+        `cost` and `metric` are names of components (`growsearch list cost`), or the metric a number
+        of the task's own, like "val_perplexity"; without, it is the study's. Raises InputError if
+        the study does not have them.
         """
-        price = cost_column(self.trials, cost)
-        quality, _ = metric_column(self.trials, metric or self.metric)
-        optimal = is_pareto_optimal(self.trials, price, quality)
+        price, quality = cost_column(self.trials, cost), self._metric(metric)
+        optimal = is_pareto_optimal(self.trials, price, quality.column, quality.minimized)
         return self.trials[optimal].sort_values([price, "trial_id"])
 
     def best(
@@ -102,7 +105,7 @@ class StoredStudy:
                     f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
                 )
             at_most[cost] = max_cost
-        found = choose(self.trials, cost, metric or self.metric, at_most, min_accuracy)
+        found = choose(self.trials, cost, self._metric(metric), at_most, min_accuracy)
         trial = found.trials[0]
         return Best(**vars(found), config=self.config(trial), command=self.command(trial))
 
@@ -234,7 +237,7 @@ class StoredStudy:
         """The row of `trials` of that name, or of the best one."""
         trials, names = self.trials, list(self.trials["trial_id"])
         if trial == BEST:
-            trial = names[0] if len(names) == 1 else choose(trials, metric=self.metric).trials[0]
+            trial = names[0] if len(names) == 1 else choose(trials, metric=self._metric()).trials[0]
         if trial not in names:
             shown = suggestion(trial, names) if len(names) <= 20 else "; its report lists them"
             raise InputError(f"the study has no trial {trial!r}{shown}")
@@ -249,17 +252,18 @@ class StoredStudy:
         found = epochs[(epochs["trial_id"] == row["trial_id"]) & (epochs["epoch"] == number)]
         return found.iloc[0]
 
-    def figure(self) -> "Figure":
-        """The study's metric against PPE, with the front: `front_figure`."""
+    def figure(self, metric: str | None = None) -> "Figure":
+        """A metric, by default the study's, against PPE, with the front: `front_figure`."""
         from growsearch.study.figures import front_figure
 
-        return front_figure(self.trials, accuracy=metric_of(self.metric).column)
+        chosen = self._metric(metric)
+        return front_figure(self.trials, accuracy=chosen.column, minimized=chosen.minimized)
 
-    def report(self) -> Path:
+    def report(self, metric: str | None = None) -> Path:
         """Writes the report into the study, and returns the path of its page."""
         from growsearch.study.report import write_report
 
-        return write_report(self.folder).page
+        return write_report(self.folder, metric).page
 
 
 _RECORDED = (
