@@ -150,7 +150,7 @@ COMMANDS = [
 @pytest.mark.parametrize("config", COMMANDS, ids=str)
 def test_the_command_makes_the_same_trial_by_the_fewest_options(config):
     flat = TrialConfig.from_flat(config.to_flat())  # as a row of results gives it
-    words = shlex.split(train_command(flat))
+    words = shlex.split(train_command(given_options(flat)))
     assert words[:2] == ["growsearch", "train"]
     parsed = _parser().parse_args(words[1:])
     assert TrialConfig(**trial_options(parsed)) == config

@@ -83,7 +83,6 @@ def best(parsed: argparse.Namespace) -> int:
 
 
 def _text(found: "Best") -> str:
-    from growsearch.study.retraining import given_options
     from growsearch.trial.config import flat
 
     others = f" (seeds: {', '.join(found.trials)})" if len(found.trials) > 1 else ""
@@ -93,8 +92,8 @@ def _text(found: "Best") -> str:
         digits = ",.2f" if abs(mean) < 1000 else ",.0f"
         deviation = "" if std is None else f" ± {std:{digits}}"
         lines.append(f"{name:<16}{mean:{digits}}{deviation}")
-    options = given_options(found.config)
-    lines.append(f"{'configuration':<16}{', '.join(f'{n}={flat(v)}' for n, v in options.items())}")
+    options = ", ".join(f"{name}={flat(value)}" for name, value in found.options.items())
+    lines.append(f"{'configuration':<16}{options}")
     return "\n".join([*lines, f"{'train it again':<16}{found.command}"])
 
 

@@ -1,6 +1,6 @@
 """A study on disk: its tables, its best trial, its networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,10 @@ from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.study.results import config_of, read_info, read_study, summarize
-from growsearch.study.retraining import train_command
-from growsearch.trial.config import TrialConfig
+from growsearch.study.retraining import given_options, recorded_options, train_command
+from growsearch.trial.config import TrialConfig, flat
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import suggestion
+from growsearch.trial.options import Value, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class Best(Choice):
     """The best configuration of a study; `trials` are its seeds, and the first is the best."""
 
-    config: TrialConfig
-    """Of the first trial."""
+    study: "StoredStudy" = field(repr=False, compare=False)
+    options: dict[str, Value]
+    """Of the first trial: those that are not defaults, or all if a plugin is not loaded."""
     command: str
     """Trains the first trial again."""
 
@@ -39,11 +40,17 @@ class Best(Choice):
     def trial(self) -> str:
         return self.trials[0]
 
+    @property
+    def config(self) -> TrialConfig:
+        """Of the first trial; InputError if a plugin that it needs is not loaded."""
+        return self.study.config(self.trial)
+
     def to_dict(self) -> dict[str, Any]:
         """In JSON's types."""
-        flat = {name: v for name, v in self.config.to_flat().items() if v is not None}
-        found = {name: value for name, value in vars(self).items() if name != "config"}
-        return {"trial": self.trial, **found, "meets": not self.misses, "config": flat}
+        row = self.study._row(self.trial)
+        values = {name: flat(value) for name, value in recorded_options(row.to_dict()).items()}
+        found = {n: v for n, v in vars(self).items() if n not in ("study", "options")}
+        return {"trial": self.trial, **found, "meets": not self.misses, "config": values}
 
 
 class StoredStudy:
@@ -107,7 +114,9 @@ class StoredStudy:
             at_most[cost] = max_cost
         found = choose(self.trials, cost, self._metric(metric), at_most, min_accuracy)
         trial = found.trials[0]
-        return Best(**vars(found), config=self.config(trial), command=self.command(trial))
+        return Best(
+            **vars(found), study=self, options=self._options(trial), command=self.command(trial)
+        )
 
     def config(self, trial: str = BEST) -> TrialConfig:
         """The configuration of a trial.
@@ -140,13 +149,25 @@ class StoredStudy:
 
     def command(self, trial: str = BEST) -> str:
         """`growsearch train` that trains the trial again, in the arithmetic that it had."""
-        row, config = self._row(trial), self.config(trial)
-        changes: dict[str, Any] = {}
-        if config.precision == "auto":
+        return train_command(self._options(trial, same_arithmetic=True), self.plugins)
+
+    def _options(self, trial: str, same_arithmetic: bool = False) -> dict[str, Value]:
+        """The fewest options that make the trial, or all if a plugin is not loaded.
+
+        With `same_arithmetic`, precision and compile are what "auto" stood for.
+        """
+        row, changes = self._row(trial), dict[str, Any]()
+        if same_arithmetic and row["config/precision"] == "auto":
             changes["precision"] = _plain(row["precision"]) or "float32"  # older ones had no other
-        if config.compile == "auto":
+        if same_arithmetic and row["config/compile"] == "auto":
             changes["compile"] = "on" if _plain(row["compiled"]) else "off"
-        return train_command(config.replaced(**changes), self.plugins)
+        try:
+            config = self.config(trial)
+        except InputError:
+            if not self.plugins:
+                raise
+            return recorded_options(row.to_dict()) | changes
+        return given_options(config.replaced(**changes))
 
     def network(self, trial: str = BEST, epoch: str = "last") -> "nn.Module":
         """The network of a trial after its last or its best epoch, on the CPU, to evaluate.
