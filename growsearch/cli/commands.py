@@ -197,17 +197,17 @@ def list(parsed: argparse.Namespace) -> int:
 
 
 def report(parsed: argparse.Namespace) -> int:
-    _show_report(parsed.study)
+    _show_report(parsed.study, parsed.metric)
     return 0
 
 
-def _show_report(study: str) -> None:
+def _show_report(study: str, metric: str | None = None) -> None:
     from rich.console import Console
 
     from growsearch.study.report import write_report
     from growsearch.study.terminal import found_table, front_table
 
-    made = write_report(study)
+    made = write_report(study, metric)
     console = Console()
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table

@@ -195,12 +195,15 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
+    report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
 
     take_out.add_commands(commands, _add_plugin_option)
     replay.add_command(commands)
     return parser
 
 
+_MORE = {"metric": ", or a number of the task's own, like val_perplexity"}
+"""What may be chosen besides the components of a kind."""
 _SEARCH_OPTIONS = (
     ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
     ("--gpus-per-trial", float, "X", "GPUs, or a share of one (default: 1 if there are any)"),
@@ -225,7 +228,7 @@ def _add_search_options(parser: _Parser) -> None:
             f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
             dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),
             default=argparse.SUPPRESS,
-            help=f"{about.help} (growsearch list {kind}{default})",
+            help=f"{about.help}{_MORE.get(kind, '')} (growsearch list {kind}{default})",
         )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,

@@ -119,7 +119,7 @@ class Report:
         """A Tune result. Its "done" tells Tune that the trial leaves the actor."""
         is_last = self.record is None or self.record.status is not Status.RUNNING
         return {
-            **(self.record.to_dict() if self.record else {}),
+            **(self.record.to_result() if self.record else {}),
             "remembered": [record.to_dict() for record in self.remembered],
             "awaits": self.awaits and list(self.awaits),
             "reason": self.reason,

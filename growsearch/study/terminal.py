@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
+from growsearch.stopping.cost import Metric
+from growsearch.trial.history import (
+    FINE_TUNING,
+    INITIALIZING,
+    OWN,
+    EpochRecord,
+    History,
+    in_words,
+)
 from growsearch.trial.kinds import Decision
 from growsearch.trial.status import Status
 
@@ -47,6 +55,12 @@ def short(value: object) -> str:
 
 def percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def measured(metric: Metric, record: EpochRecord) -> str:
+    """The metric of an epoch: percent with two decimals, other numbers with four."""
+    value = metric.of(record)
+    return percent(value) if metric.unit == "percent" or math.isnan(value) else f"{value:.4f}"
 
 
 def validated(record: EpochRecord) -> str:
@@ -174,11 +188,14 @@ def found_table(found: "pd.DataFrame") -> Table:
 
 
 def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy") -> Table:
-    """The Pareto front by PPE and `metric`, one row for each trial, cheapest first."""
+    """The Pareto front by PPE and the column `metric`, one row for each trial, cheapest first."""
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
     table.add_column("trial", no_wrap=True)
     by_accuracy = metric == "val_accuracy"
-    for column in ("PPE", *(("val. %", "test %") if by_accuracy else (metric.replace("_", " "),))):
+    for column in (
+        "PPE",
+        *(("val. %", "test %") if by_accuracy else (metric.removeprefix(OWN).replace("_", " "),)),
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("depth", "grew after"):
         table.add_column(column, no_wrap=True)

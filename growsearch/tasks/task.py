@@ -45,6 +45,9 @@ class Task(Component, ABC):
     proposals: ClassVar[Proposals] = {}
     """Defaults that the task has for options of the trial and of its other components, like
     {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
+    own_metrics: ClassVar[Mapping[str, str]] = {}
+    """Numbers of `evaluate` besides loss and accuracy by which searches may compare trials, and
+    which is better, "lower" or "higher": {"perplexity": "lower"} offers metric/val_perplexity."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component, of "dataset" and "network", that this task uses."""
     learns: ClassVar[str] = "images"
@@ -70,6 +73,13 @@ class Task(Component, ABC):
     """Whether `build` reads the step sizes of the trial's initializer, as clone's scaling
     "step-size" needs."""
     baseline: ClassVar[Baseline] = Baseline()
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        for name, better in cls.own_metrics.items():
+            if better not in ("lower", "higher"):
+                return f"has own_metrics {{{name!r}: {better!r}}}; say 'lower' or 'higher'"
+        return None
 
     # what a task of your own defines
 

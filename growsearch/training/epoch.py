@@ -175,6 +175,12 @@ def evaluate(state: TrainState, task: Task, split: str, epoch: int) -> dict[str,
             f"evaluate of task {task.name!r} returned 'accuracy', but the task does not say "
             "has_accuracy; set has_accuracy = True, or give it another name"
         )
+    for name in task.own_metrics:
+        if name not in found:
+            raise InputError(
+                f"evaluate of task {task.name!r} returned no {name!r}, but the task has it in "
+                "own_metrics; return it, or leave it out there"
+            )
     try:
         return {str(name): float(value) for name, value in found.items()}
     except (TypeError, ValueError) as error:

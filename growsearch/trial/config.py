@@ -195,9 +195,10 @@ class TrialConfig(TrialOptions):
         """InputError if a component reads numbers that the trial's task does not have."""
         for number in chosen.reads:
             if not getattr(self.task, f"has_{number}"):
+                other = "metric val_loss" if chosen.kind == "metric" else f"another {chosen.kind}"
                 raise InputError(
                     f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
-                    f"{self.task.name!r} has none; choose another {chosen.kind}"
+                    f"{self.task.name!r} has none; choose {other}"
                 )
 
     def _check_dataset(self) -> None:

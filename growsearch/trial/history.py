@@ -107,7 +107,15 @@ class EpochRecord:
         """The fields by name, of plain values: numbers, text, tuples and None."""
         return asdict(self) | {"status": self.status.value}
 
+    def to_result(self) -> dict[str, Any]:
+        """As `to_dict`, and each of `metrics` under the name of its column, like
+        metric/val_perplexity.
+        """
+        return self.to_dict() | {f"{OWN}{name}": value for name, value in self.metrics.items()}
 
+
+OWN = "metric/"
+"""What columns of a task's own numbers begin with."""
 RECORD_FIELDS = tuple(f.name for f in fields(EpochRecord))
 NUMBERS = tuple(f.name for f in fields(EpochRecord) if f.type in (int, float, float | None))
 """Fields of records that are numbers."""

@@ -80,7 +80,7 @@ class GrowingTrial(tune.Trainable):
         if record is None:
             raise MemoryError(self.trainer.reason)
         # a growth that failed has a record before it; the next step raises
-        return record.to_dict() | {"done": self.trainer.finished and not self.trainer.reason}
+        return record.to_result() | {"done": self.trainer.finished and not self.trainer.reason}
 
     def _next_record(self) -> EpochRecord | None:
         """Of the next epoch; None if memory did not suffice for it."""

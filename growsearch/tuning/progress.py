@@ -14,8 +14,17 @@ from rich.text import Text
 
 from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.messages import trial_name
+from growsearch.stopping.cost import Metric, metric_of
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes, validated
+from growsearch.study.terminal import (
+    STATUS_STYLE,
+    measured,
+    megas,
+    short,
+    show_notes,
+    validated,
+)
+from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
 
 FINISHED_SHOWN = 8
@@ -25,17 +34,18 @@ class SearchProgress(tune.Callback):
     """Shows the search of `ledger`.
 
     `searched` are the fields that the search space varies. `judge`, if given, has the front and the
-    audit. `notes` are lines that are shown first.
+    audit. `notes` are lines that are shown first. `metric` is what trials are compared by.
     """
 
     def __init__(
         self, ledger: Ledger, searched: list[str], judge: ParetoStopping | None = None,
-        notes: Sequence[str] = (),
+        notes: Sequence[str] = (), metric: Metric | None = None,
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.judge = judge
         self.searched = searched
         self.notes = notes
+        self.metric = metric or metric_of("val_accuracy")
         self.left: list[str] = []
         """Trials that have ended or paused, the latest last."""
         self.started = time.monotonic()
@@ -86,12 +96,17 @@ class SearchProgress(tune.Callback):
             if trial.history:
                 last = trial.history[-1]
                 line += (
-                    f": {last.architecture} after {last.epoch} epochs, {validated(last)}, "
+                    f": {last.architecture} after {last.epoch} epochs, {self._validated(last)}, "
                     f"PPE {megas(last.ppe)}"
                     f" ({self._searched(trial)})"
                 )
             line += f": {trial.reason}" if trial.reason else ""
             self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _validated(self, record: EpochRecord) -> str:
+        if self.metric.column in ("val_accuracy", "val_loss"):
+            return validated(record)
+        return f"{self.metric.title} {measured(self.metric, record)}"
 
     def _count(self, status: Status) -> int:
         return len(self.ledger.with_status(status))
@@ -129,7 +144,8 @@ class SearchProgress(tune.Callback):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("trial", "status", "epochs", "architecture"):
             table.add_column(column)
-        for column in ("val. acc.", "PPE"):
+        is_accuracy = self.metric.column == "val_accuracy"
+        for column in ("val. acc." if is_accuracy else self.metric.title, "PPE"):
             table.add_column(column, justify="right")
         table.add_column(", ".join(self.searched), overflow="fold")
         running = self.ledger.with_status(Status.RUNNING)
@@ -146,7 +162,7 @@ class SearchProgress(tune.Callback):
                 cells += [
                     bar if status is Status.RUNNING else f"{last.epoch}",
                     last.architecture,
-                    percent(last.val_accuracy),
+                    measured(self.metric, last),
                     megas(last.ppe),
                     self._searched(trial),
                 ]

@@ -4,7 +4,6 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Trial
@@ -221,7 +220,7 @@ class TrialQueue(OneTrialGenerator):
         result: dict[str, Any] = {}
         if trial.history:
             spent = {c.result(): cost_so_far(c, trial.history)[-1] for c in costs().values()}
-            result = asdict(trial.history[-1]) | spent
+            result = trial.history[-1].to_result() | spent
         self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:

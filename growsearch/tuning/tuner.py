@@ -16,7 +16,7 @@ from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
-from growsearch.stopping.cost import cost_of, metric_of
+from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
     NETWORKS_FOLDER,
@@ -113,6 +113,7 @@ def run_search(
         settings=options.to_flat(),
         plugins=describe(loaded),
         data=own_data(checked),
+        own_metrics=own_numbers(checked),
     ).resolve()
     keep_plugins(folder, loaded)
     (folder / SPACE_FILE).write_text(text)
@@ -152,7 +153,7 @@ def resume_search(
             further = _further(ledger, extend_horizon, options)
             new = list(dict.fromkeys([*new, *further]))
         every = [*(trial.config for trial in ledger.trials.values()), *new]
-        resources = _check(every, options)
+        resources = _check(every, options, info)
         check_own_data(info.get("data", []), every)
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
@@ -247,16 +248,21 @@ def _sampler(
     )
 
 
-def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
+def _metric(options: SearchSettings, trials: list[TrialConfig], info: dict[str, Any]) -> Metric:
+    """The search's metric; InputError if there is none, or if a trial's task does not have it."""
+    return search_metric(options.metric, trials, info.get("own_metrics"))
+
+
+def _check(
+    drawn: list[TrialConfig], options: SearchSettings, info: dict[str, Any] | None = None
+) -> dict[str, float]:
     """What each trial reserves, if there are data and resources for all and all settings can be."""
     parse_budget(options.budget)
-    options.scheduler.judge(options.costs, metric_of(options.metric), seed=0)
+    options.scheduler.judge(options.costs, _metric(options, drawn, info or {}), seed=0)
     for log in options.log:
         log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
-    for config in drawn:
-        config.check_reads(metric_of(options.metric))
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -285,7 +291,8 @@ def _run(
     ray, tune = start_ray()
     info = read_info(ledger.folder)
     budget = Budget(ledger, parse_budget(options.budget))
-    chosen, metric = options.scheduler, metric_of(options.metric)
+    metric = _metric(options, [trial.config for trial in ledger.trials.values()], info)
+    chosen = options.scheduler
     judge = chosen.judge(options.costs, metric, info["search_seed"])
     concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
     if chosen.tune_starts:
@@ -322,7 +329,9 @@ def _run(
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                SearchProgress(ledger, info["searched"], judge, [*notes, *chosen.notes(metric)]),
+                SearchProgress(
+                    ledger, info["searched"], judge, [*notes, *chosen.notes(metric)], metric
+                ),
                 *logs,
             ],
             verbose=0,
