@@ -38,7 +38,6 @@ class ImageTask(Task):
     explicit_steps: ClassVar[bool] = True
     has_accuracy: ClassVar[bool] = True
     has_train_accuracy: ClassVar[bool] = True
-    has_lipschitz: ClassVar[bool] = True
 
     split: str = option(
         "clean", "clean: validation images are taken from the training set, and the test set is "
@@ -263,12 +262,17 @@ class ImageTask(Task):
 
         return lipschitz_constants(model, self.dataset.image_shape[1:], vectors, seed, settled)
 
+    def added(self, block: Any, *inputs: Any, **named: Any) -> "Tensor":
+        found: Tensor = block.added(*inputs, **named)
+        return found
+
     def growth_measures(
         self, old: Any, grown: Any, constants: "LipschitzConstants | None"
     ) -> "GrowthMeasures":
         from growsearch.tasks.images.measures import measure_growth
 
-        assert constants is not None
+        if constants is None or self.trial.lipschitz != "layers":  # the bound needs a bound
+            constants = self.lipschitz_constants(old, {}, self.trial.seed, settled=False)
         dataset = self.dataset
         images = next(dataset.evaluation_batches(dataset.val, EVALUATION_BATCH)).images
         return measure_growth(old, grown, constants, images)
