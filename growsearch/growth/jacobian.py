@@ -18,21 +18,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.growth.lanczos import FRESH, Product, largest_singular_values
+from growsearch.growth.lanczos import Product, largest_singular_values
 from growsearch.machine.batches import mapped, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.memory import is_out_of_memory
 from growsearch.machine.randomness import generator, seeded
 from growsearch.trial.errors import InputError, one_line
 
-SAMPLES = 4
+SAMPLES = 2
 """Examples whose Jacobians are taken, always the same ones."""
 FIRST_PRODUCTS = 12
 """Products J^T J v for a block without vectors from the epoch before."""
-PRODUCTS = 6
+PRODUCTS = 8
 """At most, for a block with them."""
-LOOKS = (2, 3, 4)
+LOOKS = (3, 4, 6)
 """After these numbers of products such a block may have converged."""
+CONVERGED = 0.1
+"""See lanczos.CONVERGED; it is a part of the square of a norm."""
+FRESH = 0.1
+"""See lanczos.FRESH."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _norms(
 
         return some
 
-    return largest_singular_values(operators, start, products, looks)
+    return largest_singular_values(operators, start, products, looks, CONVERGED)
 
 
 def _product(

@@ -20,13 +20,14 @@ FRESH = 0.3
 
 
 def largest_singular_values(
-    operators: Callable[[Tensor], Product], start: Tensor, products: int, looks: Sequence[int] = ()
-) -> tuple[Tensor, Tensor]:
+    operators: Callable[[Tensor], Product], start: Tensor, products: int,
+    looks: Sequence[int] = (), converged: float = CONVERGED,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """The operator norms [G], and vectors [G, n] to start from next time.
 
     `operators(left)` gives v -> W^T W v for the operators of the indices `left`. At most `products`
     products are made with each. After each number of products in `looks`, operators are left out
-    whose other Ritz values may no longer come to exceed their largest.
+    whose Ritz values, with their residuals, exceed the largest by at most the part `converged`.
 
     Power iteration, v <- W^T W v, would keep the last of its iterates. All of them together cost
     little more and hold a far better estimate: the largest Ritz value of their span (Lanczos). It
@@ -54,7 +55,7 @@ def largest_singular_values(
             norms[left], ended[left], bounds = _ritz(
                 basis[:, : k + 1], images[:, : k + 1], length.squeeze(1)
             )
-            (going,) = (bounds > 1 + CONVERGED).nonzero(as_tuple=True)
+            (going,) = (bounds > 1 + converged).nonzero(as_tuple=True)
             if k + 1 == products or not len(going):
                 break
             left, basis, images, longest = (t[going] for t in (left, basis, images, longest))
