@@ -109,12 +109,11 @@ def jacobian_norms(
         for name, block in blocks.items():
             call = calls.pop(name)
             with torch.enable_grad(), _told(block):
-                product, start = _product(block, call, added)
+                product, shape = _product(block, call, added, seed)
                 known = vectors.get(name)
-                if known is not None and known.shape != start:
+                if known is not None and known.shape != shape:
                     known = None  # of other examples
-                norms[name], ended = _norms(product, start, known, seed, call.stream.device)
-            vectors[name] = ended
+                norms[name], vectors[name] = _norms(product, shape, known, seed, call.stream.device)
     return norms
 
 
@@ -143,7 +142,7 @@ def _norms(
 
 
 def _product(
-    block: nn.Module, call: Call, added: Callable[..., Tensor]
+    block: nn.Module, call: Call, added: Callable[..., Tensor], seed: int
 ) -> tuple[Product, tuple[int, int]]:
     """v -> J^T J v for each example's Jacobian J of the residual, and the shape of v.
 
@@ -154,16 +153,34 @@ def _product(
     x = call.stream.detach().clone().requires_grad_()
     changed = call.at(x)
     y = added(block, *changed.inputs, **changed.named)
-    u = torch.zeros_like(y, requires_grad=True)
+    # its values do not matter for the graphs; random ones let the first product be checked
+    draw = torch.randn(y.shape, generator=generator(seed, 0, "Jacobian's output"))
+    u = draw.to(y).requires_grad_()
     (pulled,) = torch.autograd.grad(y, x, u, create_graph=True, materialize_grads=True)
+    checked = False
 
     def product(v: Tensor) -> Tensor:
+        nonlocal checked
         v = v.reshape(x.shape).to(x.dtype)
         (pushed,) = torch.autograd.grad(pulled, u, v, retain_graph=True, materialize_grads=True)
+        if not checked:
+            checked = True
+            _check_adjoint(v, pushed.detach(), u.detach(), pulled.detach())
         (back,) = torch.autograd.grad(y, x, pushed, retain_graph=True, materialize_grads=True)
         return back.reshape(len(x), -1).float()
 
     return product, (len(x), x[0].numel())
+
+
+def _check_adjoint(v: Tensor, pushed: Tensor, u: Tensor, pulled: Tensor) -> None:
+    """Raises RuntimeError unless (J v) u = v (J^T u).
+
+    Where a function of one's own cannot be differentiated twice, torch may leave out its part of
+    J v without an error.
+    """
+    rounding = 1e3 * torch.finfo(v.dtype).eps * (pushed.norm() + v.norm() * pulled.norm())
+    if ((pushed * u).sum() - (v * pulled).sum()).abs() > rounding:
+        raise RuntimeError("the gradient of its gradient is wrong")
 
 
 def _calls(
