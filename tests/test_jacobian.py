@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from statistics import fmean
+from typing import ClassVar
 
 import pytest
 import torch
@@ -514,7 +515,7 @@ class _Own(Task):
 
     stacks = ("0",)
     residual = True
-    proposals = {"policy": "fixed", "lr": 0.1, "initializer": "copy"}
+    proposals: ClassVar = {"policy": "fixed", "lr": 0.1, "initializer": "copy"}
 
     def build(self, architecture):
         return nn.Sequential(nn.Sequential(*(self.block() for _ in range(architecture.blocks[0]))))
