@@ -2,7 +2,8 @@
 
 Beside the trials that grow at 0.2, 0.5 and 0.8 of 1,000 steps are static networks: of four blocks
 at equal steps, at as many FLOPs as each of the growing trials (0.86, 0.65 and 0.44 of the steps),
-and of one block. Run it with --dataset bible --scheduler none; analysis/late_growth.py makes the tables.
+and of one block. Run it with --dataset bible --scheduler none; analysis/late_growth.py makes the
+tables.
 """
 
 from ray import tune

@@ -159,18 +159,37 @@ class Task(Component, ABC):
         """Whether training gives an accuracy: only the default loss tells what is right."""
         return type(self).loss is Task.loss
 
-    has_lipschitz: ClassVar[bool] = False
-    """Whether `lipschitz_constants` gives them."""
+    @property
+    def has_lipschitz(self) -> bool:
+        """Whether there are Lipschitz constants: by a formula, or by Jacobians of residuals."""
+        return self.has_formula or self.residual
+
+    @property
+    def has_formula(self) -> bool:
+        """Whether the task defines `lipschitz_constants`."""
+        return type(self).lipschitz_constants is not Task.lipschitz_constants
 
     def lipschitz_constants(
         self, model: "nn.Module", vectors: "dict[str, Tensor]", seed: int, settled: bool
     ) -> "LipschitzConstants | None":
-        """The Lipschitz constants of the blocks; None if the task cannot tell.
+        """The Lipschitz constants of the blocks by a formula (option lipschitz "layers").
 
         `vectors` are what the last call kept for this one, by name; the call updates them.
-        `settled` says that they are those of the epoch before.
+        `settled` says that they are those of the epoch before. Without it, and where blocks have
+        residuals, the constants are the norms of their Jacobians at some validation examples.
         """
         return None
+
+    def added(self, block: "nn.Module", *inputs: Any, **named: Any) -> "Tensor":
+        """What a block with a residual adds to its input x, for what the model calls it with.
+
+        By default block(x) - x, x the first tensor of floating point among `inputs` and `named`.
+        Its Jacobian is taken with respect to x (option lipschitz "jacobian"). The first dimension
+        counts examples.
+        """
+        from growsearch.growth.jacobian import difference
+
+        return difference(block, *inputs, **named)
 
     def growth_measures(
         self, old: "nn.Module", grown: "nn.Module", constants: "LipschitzConstants | None"
@@ -284,7 +303,7 @@ class Task(Component, ABC):
     def proposed(self) -> Proposals:
         """The task's defaults for options of the trial."""
         usual = {} if self.residual else {"initializer": "default"}
-        if not self.has_lipschitz:
+        if not self.has_formula:
             usual["policy"] = "hand-tuned"
         return {**usual, **self.proposals}
 

@@ -22,6 +22,7 @@ from growsearch.tasks.task import Task
 from growsearch.training.apart import only_new_blocks
 from growsearch.training.gradients import eager_gradients
 from growsearch.training.growth import grow
+from growsearch.training.lipschitz import measured_constants
 from growsearch.training.param_groups import set_rates
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
@@ -51,7 +52,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
     if not task.test_is_val:
         test = evaluate(state, task, "test", epoch) if "test" in task.splits else {}
     eval_seconds = watch.lap()
-    constants = _lipschitz(state, task)
+    constants, largest = measured_constants(state, task)
     lipschitz_seconds = watch.lap()
     parameters = count_parameters(state.network)
     param_epochs = parameters + (history[-1].param_epochs if history else 0)
@@ -95,7 +96,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
         temporal_error=None,
         functional_difference=None,
         temporal_bound=None,
-        metrics=_others(val, "val") | _others(test, "test"),
+        metrics=_others(val, "val") | _others(test, "test") | largest,
     )
     return ranks().same((record, constants))
 
@@ -109,7 +110,7 @@ def _others(found: Mapping[str, float], split: str) -> dict[str, float]:
 def retrain(state: TrainState, taken: Rates, task: Task) -> None:
     """Trains `state` for an epoch whose record is known: `run_epoch` without its measurements."""
     train_epoch(state, taken, task)
-    _lipschitz(state, task)  # it updates vectors of the state
+    measured_constants(state, task)  # it updates vectors of the state
 
 
 def lipschitz_details(constants: LipschitzConstants | None, config: TrialConfig) -> dict[str, Any]:
@@ -257,18 +258,6 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     # one rounding only, because AutoGrow compares differences of accuracies with tau
     accuracy = 100 * hits / examples if scored else None
     return Trained(losses / examples, accuracy, int(examples))
-
-
-def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
-    """The Lipschitz constants of the network, None if it has no blocks; updates the state's
-    singular vectors."""
-    history = state.history
-    if not any(state.architecture.blocks):
-        return None
-    return task.lipschitz_constants(
-        state.network, state.lipschitz_vectors, task.trial.seed,
-        settled=bool(history) and not history[-1].grew,
-    )  # fmt: skip
 
 
 def _macs(state: TrainState, task: Task) -> int:

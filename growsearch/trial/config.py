@@ -82,6 +82,13 @@ class TrialOptions:
         keyed_at_default=False,
     )  # fmt: skip
     seed: int = option(0, "seed of all random numbers", least=0, role=Role.EPOCH)
+    lipschitz: str | None = option(
+        "layers", "what Lipschitz constants are: the product of the constants of a block's layers, "
+        "or the mean norm of its residual's Jacobian at some validation examples",
+        choices=("layers", "jacobian"), role=Role.EPOCH, keyed_at_default=False,
+        default_help="layers where the task has a formula (images); otherwise jacobian if the "
+        "policy or initializer reads the constants, and else they are not measured",
+    )  # fmt: skip
     record_lipschitz: str = option(
         "subnetworks", "the smallest parts whose Lipschitz constants are recorded",
         choices=("subnetworks", "blocks", "layers"), role=Role.RECORD,
@@ -158,6 +165,7 @@ class TrialConfig(TrialOptions):
             chosen = _made("initializer", values.get("initializer"), usual)
             self.check_reads(cast(Initializer, chosen))
             self._set("initializer", chosen)
+        self._set("lipschitz", self._measure(cast("str | None", values.get("lipschitz"))))
         self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), usual))
         self._check_unused()
         self._set("task", self.task.completed(self).of(self))
@@ -190,6 +198,32 @@ class TrialConfig(TrialOptions):
             if name.startswith("_") or not is_option(name) or name in KINDS:
                 raise AttributeError(f"a trial has no option {name!r}")
             return self._component_values().get(name)
+
+    def _measure(self, given: str | None) -> str | None:
+        """How Lipschitz constants are measured; None if they are not.
+
+        Raises InputError if the task does not have the `given` measure.
+        """
+        task = self.task
+        if given == "layers" and not task.has_formula:
+            remedy = "choose 'jacobian'" if task.residual else "leave lipschitz out"
+            raise InputError(
+                f"lipschitz 'layers' needs a task with a formula for its layers, and {task.label} "
+                f"has none; {remedy}"
+            )
+        if given == "jacobian" and not task.residual:
+            remedy = "choose 'layers'" if task.has_formula else "leave lipschitz out"
+            raise InputError(
+                "lipschitz 'jacobian' needs blocks that add a residual to their input, and those "
+                f"of {task.label} do not; {remedy}"
+            )
+        if given is not None or task.has_formula:
+            return given or "layers"
+        readers: list[Reader] = [self.policy]
+        if self.initializer is not None:
+            readers.append(self.initializer)
+        read = any("lipschitz" in reader.reads for reader in readers)
+        return "jacobian" if read and task.residual else None
 
     def check_reads(self, chosen: "Reader") -> None:
         """InputError if a component reads numbers that the trial's task does not have."""
