@@ -72,7 +72,7 @@ class EpochRecord:
     """Each block's, if recorded."""
     lipschitz_layers: tuple[float, ...] | None
     """Each layer's, if recorded: for each block its two convolutions and their normalizations, as
-    conv1, bn1, conv2, bn2."""
+    conv1, bn1, conv2, bn2. By Jacobians a block is one layer."""
     train_seconds: float = field(compare=False)
     eval_seconds: float = field(compare=False)
     """What is measured of a growth included."""
@@ -90,7 +90,8 @@ class EpochRecord:
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
-    """What else the task's `evaluate` gives, like val_perplexity, and test_loss."""
+    """What else the task's `evaluate` gives, like val_perplexity, and test_loss; by Jacobians
+    lipschitz_max, the largest norm of any block at any example."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))
