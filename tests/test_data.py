@@ -369,6 +369,15 @@ def test_augmentation_and_held_out_images_of_each_data_set():
     assert set(held_out.values()) == {5000}
 
 
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_class_names_are_as_many_as_classes_and_sorted_as_labels_are(name):
+    """CIFAR numbers its classes alphabetically; names change no digest, and so no store key."""
+    spec = specs()[name]
+    assert len(set(spec.class_names)) == spec.classes
+    assert list(spec.class_names) == sorted(spec.class_names)
+    assert "class_names" not in repr(spec)
+
+
 # Small data sets in the formats of the real ones. Each writer returns the training and the test
 # images that it wrote, in order.
 
