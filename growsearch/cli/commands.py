@@ -12,6 +12,7 @@ from growsearch.cli.replay import replay as replay
 from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
+from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError
@@ -108,8 +109,8 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
         _show_report(out)
     if end.unfinished:
         print(
-            f"growsearch {command}: interrupted: {end.unfinished} trials did not end; go on with "
-            f"growsearch resume {out}",
+            f"growsearch {command}: interrupted: {counted(end.unfinished, 'trial')} did not end; "
+            f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
         return 130
@@ -128,7 +129,8 @@ def plan(parsed: argparse.Namespace) -> int:
 
     spaces = load_spaces(parsed.space, trial_options(parsed))
     planned = plan_search(draw_trials(spaces, parsed.trials, parsed.search_seed))
-    print(f"{planned.trials:,} trials of {planned.nominal:,} epochs in all")
+    trials, epochs = counted(planned.trials, "trial"), counted(planned.nominal, "epoch")
+    print(f"{trials} of {epochs} in all")
     if planned.fewest == planned.most:
         times = planned.nominal / planned.most
         print(f"{planned.most:,} distinct: {times:.2f} times fewer with --store")
@@ -146,7 +148,7 @@ def store(parsed: argparse.Namespace) -> int:
     remembered = existing(parsed.place)
     if parsed.action == "gc":
         dropped, size = collect(remembered, in_bytes(parsed.state_megabytes) or 0)
-        print(f"removed {dropped:,} states, {size / 1e6:,.1f} MB")
+        print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
         return 0
     damaged = []
     for kind in (RECORDS, STATES):
@@ -174,7 +176,7 @@ def decode(parsed: argparse.Namespace) -> int:
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         size = sum(shown)
-    print(f"decoded {len(decoding):,} pictures, {size / 1e6:,.1f} MB: train on them with")
+    print(f"decoded {counted(len(decoding), 'picture')}, {size / 1e6:,.1f} MB: train on them with")
     print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
     return 0
 

@@ -18,8 +18,9 @@ from growsearch.stopping.cost import Metric, metric_of
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.terminal import (
     STATUS_STYLE,
+    counted,
     measured,
-    megas,
+    parameters,
     short,
     show_notes,
     validated,
@@ -79,7 +80,7 @@ class SearchProgress(tune.Callback):
         if self.judge is not None:
             safe, count = self.judge.safe, self._count
             self.console.print(
-                f"pareto   {count(Status.STOPPED)} trials stopped, "
+                f"pareto   {counted(count(Status.STOPPED), 'trial')} stopped, "
                 f"{count(Status.PAUSED)} paused; audit: {safe.false_stops} of "
                 f"{safe.judged} stops would have been wrong",
                 highlight=False,
@@ -96,8 +97,8 @@ class SearchProgress(tune.Callback):
             if trial.history:
                 last = trial.history[-1]
                 line += (
-                    f": {last.architecture} after {last.epoch} epochs, {self._validated(last)}, "
-                    f"PPE {megas(last.ppe)}"
+                    f": {last.architecture} after {counted(last.epoch, 'epoch')}, "
+                    f"{self._validated(last)}, PPE {parameters(last.ppe)}"
                     f" ({self._searched(trial)})"
                 )
             line += f": {trial.reason}" if trial.reason else ""
@@ -135,8 +136,8 @@ class SearchProgress(tune.Callback):
         seconds, trials = time.monotonic() - self.started, self.ledger.trials
         epochs = sum(trial.history[-1].epoch for trial in trials.values() if trial.history)
         headline = Text.assemble(
-            (f"{self._ended()} of {len(trials)} trials", "bold"),
-            f"   {epochs} epochs, {self.ledger.paid['epochs']:.0f} paid   ",
+            (f"{self._ended()} of {counted(len(trials), 'trial')}", "bold"),
+            f"   {counted(epochs, 'epoch')}, {self.ledger.paid['epochs']:.0f} paid   ",
             _clock(seconds),
             *self._time_left(seconds),
             *self._front(),
@@ -163,13 +164,13 @@ class SearchProgress(tune.Callback):
                     bar if status is Status.RUNNING else f"{last.epoch}",
                     last.architecture,
                     measured(self.metric, last),
-                    megas(last.ppe),
+                    parameters(last.ppe),
                     self._searched(trial),
                 ]
             table.add_row(*cells)
         counts = {s: self._count(s) for s in (Status.WAITING, Status.PAUSED, Status.STOPPED)}
         left_out = len(left) - FINISHED_SHOWN
-        notes = [f"{count} trials {status}" for status, count in counts.items() if count]
+        notes = [f"{counted(n, 'trial')} {status}" for status, n in counts.items() if n]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []
         return Group(headline, table, Text("; ".join(notes), "dim"))
 
