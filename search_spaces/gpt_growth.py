@@ -8,14 +8,14 @@ training FLOPs.
 
 from ray import tune
 
-EPOCHS = 20
-
 all_ = {
     "task": "language",
-    "epochs": EPOCHS,
+    "epochs": 20,
     "steps_an_epoch": 100,
     "lr": 3e-3,
-    "lr_schedule": tune.choice(["cosine", "constant"]),
+    "warmup": 1,
+    "final_lr": 0.0,
+    "lr_schedule": tune.choice(["cosine", "wsd"]),
 }
 grows = {
     **all_,
@@ -25,26 +25,20 @@ grows = {
     "placement": tune.choice(["between", "end"]),
 }
 
-
-def at(*shares: float) -> list[int]:
-    """The epochs after these shares of the horizon."""
-    return [round(share * EPOCHS) for share in shares]
-
-
 param_space = [
     {  # one jump
         **grows,
-        "growth_epochs": tune.choice([at(0.2), at(0.4), at(0.6), at(0.8)]),
+        "growth_epochs": tune.choice([[0.2], [0.4], [0.6], [0.8]]),
         "growth_architectures": "4",
     },
     {  # doublings
         **grows,
-        "growth_epochs": tune.choice([at(0.2, 0.4), at(0.3, 0.6), at(0.4, 0.8)]),
+        "growth_epochs": tune.choice([[0.2, 0.4], [0.3, 0.6], [0.4, 0.8]]),
         "growth_architectures": "2 4",
     },
     {  # one block more each time
         **grows,
-        "growth_epochs": tune.choice([at(0.1, 0.2, 0.3), at(0.2, 0.4, 0.6), at(0.25, 0.5, 0.75)]),
+        "growth_epochs": tune.choice([[0.1, 0.2, 0.3], [0.2, 0.4, 0.6], [0.25, 0.5, 0.75]]),
         "growth_architectures": "2 3 4",
     },
     {  # no growth
