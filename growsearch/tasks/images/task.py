@@ -111,8 +111,11 @@ class ImageTask(ImageDataTask):
         return lipschitz_constants(model, self.dataset.image_shape[1:], vectors, seed, settled)
 
     def added(self, block: Any, *inputs: Any, **named: Any) -> "Tensor":
-        found: Tensor = block.added(*inputs, **named)
-        return found
+        from growsearch.tasks.images.blocks import ResidualBlock
+
+        if not isinstance(block, ResidualBlock):  # of a family of one's own
+            return super().added(block, *inputs, **named)
+        return block.added(*inputs, **named)
 
     def growth_measures(
         self, old: Any, grown: Any, constants: "LipschitzConstants | None"
