@@ -18,14 +18,15 @@ $(VENV)/installed: pyproject.toml setup.py constraints.txt
 demo: $(VENV)/installed
 	$(BIN)/growsearch search lipgrow --dataset digits --trials 8 --out $(OUT)
 
-# two processes; the tests of a file stay in one of them, and share its fixtures
-LANE := $(BIN)/pytest -n 2 --dist loadfile
+# The tests of a file stay in one process, and share its fixtures. The slow ones often wait for
+# processes that they start, so there are more of them than cores.
+LANE := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed
-	$(LANE) -m 'not slow'
+	$(LANE) -n 3 -m 'not slow'
 
 test-slow: $(VENV)/installed
-	$(LANE) -m slow
+	$(LANE) -n 4 -m slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -30,7 +30,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def ratios(config: TrialConfig, pairs: int) -> tuple[float, list[float]]:
     """Steps a second of the trainer, and its speed over the loop's in each pair."""
     trainer = Trainer(config)
-    task, rates = trainer.task, trainer.path.rates
+    task = trainer.task
+    rates = trainer.path.rates.taken(task.steps)
     state = TrainState.initial(task)
     model, optimizer = state.network.train(), state.optimizer
     steps = len(list(task.batches("train", 0, 1)))

@@ -1,6 +1,6 @@
 """A learning-rate schedule of your own: a straight line, with warm-up.
 
-growsearch train --plugin examples/linear_decay.py --lr-schedule linear --warm-up 3
+growsearch train --plugin examples/linear_decay.py --lr-schedule linear-decay --warm-up 3
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from growsearch import History, Schedule, TrialConfig, option, register
 
 
-@register("lr_schedule", "linear")
+@register("lr_schedule", "linear-decay")
 @dataclass(frozen=True, kw_only=True)
-class Linear(Schedule):
+class LinearDecay(Schedule):
     """A line that rises for some epochs, and falls to zero at the end."""
 
     reads_data = False

@@ -11,13 +11,20 @@ from torch import nn
 from growsearch import Architecture, Task, generator, option, register
 
 
+class Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.linear(x).relu()
+
+
 class MLP(nn.Module):
     def __init__(self, depth: int, width: int) -> None:
         super().__init__()
         self.first = nn.Linear(2, width)
-        self.blocks = nn.Sequential(
-            *(nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(depth))
-        )
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
         self.last = nn.Linear(width, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -30,6 +37,7 @@ class Rings(Task):
     """Tell three noisy rings apart."""
 
     stacks = ("blocks",)
+    residual = True
     proposals = {"policy": "fixed", "lr": 0.1, "initializer": "copy"}
     width: int = option(32, "units of a hidden layer", least=1)
 

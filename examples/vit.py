@@ -18,6 +18,7 @@ class ViT(Task):
     """Tell handwritten digits apart."""
 
     stacks = ("encoder.layers",)
+    residual = True
     proposals = {"policy": "fixed", "initializer": "copy", "lr": 3e-4, "weight_decay": 0.05}
     hidden: int = option(32, "numbers a patch", least=8)
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from growsearch.study.figures import loss_surface_figure as loss_surface_figure
     from growsearch.study.figures import schedules_figure as schedules_figure
     from growsearch.study.figures import trajectory_figure as trajectory_figure
+    from growsearch.study.growths import growths as growths
     from growsearch.study.landscape import loss_surface as loss_surface
     from growsearch.study.landscape import trajectory as trajectory
     from growsearch.study.model_file import load_network as load_network
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from growsearch.trial.architecture import Architecture as Architecture
     from growsearch.trial.components import register as register
     from growsearch.trial.config import TrialConfig as TrialConfig
+    from growsearch.trial.course import Fall as Fall
     from growsearch.trial.errors import InputError as InputError
     from growsearch.trial.history import EpochRecord as EpochRecord
     from growsearch.trial.history import History as History

@@ -25,6 +25,7 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.kinds import Decision, Grow
 from growsearch.trial.path import TrialPath
+from growsearch.trial.rates import Rates
 
 _POLL_SECONDS = 0.2
 _CHANGED = "torch, processor, threads, processes or options have changed"
@@ -147,7 +148,7 @@ class Trainer(Iterator[EpochRecord]):
     @property
     def next_key(self) -> str:
         """Store key of the next epoch."""
-        return self.branch.next_key(self.path.phase, self.path.rates)
+        return self.branch.next_key(self.path.phase, self._rates)
 
     @property
     def awaited(self) -> tuple[str, str] | None:
@@ -156,7 +157,18 @@ class Trainer(Iterator[EpochRecord]):
         The next iteration then waits until that process has trained it or ended. If it is None,
         this trial has claimed the epoch, and others wait for it.
         """
-        return self.branch.awaited(self.path.phase, self.path.rates)
+        return self.branch.awaited(self.path.phase, self._rates)
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of an epoch, where rates change within epochs; else None."""
+        schedule = self.config.lr_schedule
+        return self.task.steps() if schedule.warmup or schedule.falls else None
+
+    @property
+    def _rates(self) -> Rates:
+        """The rates of the next epoch."""
+        return self.path.rates.taken(self.task.steps)
 
     def _prepare_epoch(self, state: TrainState) -> None:
         """Grows `state` if that was decided, and prepares it for the next epoch."""
@@ -180,8 +192,9 @@ class Trainer(Iterator[EpochRecord]):
             raise StopIteration from error
         self.recalled = state is None
         decision = self.path.extend(record)
-        if decision is not None:
+        if decision is not None or self.path.parts:
             self.branch.fork()
+        if decision is not None:
             self.path.revise(decision=str(decision))
         if self.branch.networks is not None and state is not None:
             self.branch.networks.trained(self.history, state.network)
@@ -219,7 +232,7 @@ class Trainer(Iterator[EpochRecord]):
 
     def _epoch(self) -> tuple[TrainState | None, EpochRecord, LipschitzConstants | None]:
         """The next epoch, from the store or by training; the state is None if from the store."""
-        taken, phase = self.path.rates, self.path.phase
+        taken, phase = self._rates, self.path.phase
         if self.branch.has_moved:
             epoch = len(self.history) + 1
             _LOG.warning(

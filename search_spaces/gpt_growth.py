@@ -1,8 +1,8 @@
 """How to grow a GPT: in one late jump, by doublings or block by block, and with which new weights.
 
 All networks end with four blocks of width 128 after 2,000 steps (nanoGPT's setting for a CPU), but
-for the static ones, which show what growth is compared with. A trial takes about a minute on one
-core. Run it with --dataset bible, or with --data-dir text.txt; --cost flops takes the front of
+for the static ones, which show what growth is compared with. A trial takes one to two minutes on
+one core. Run it with --dataset bible, or with --data-dir text.txt; --cost flops takes the front of
 training FLOPs.
 """
 

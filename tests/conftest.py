@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from growsearch.trial.components import forgetting
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord, History
 
@@ -24,9 +26,10 @@ os.environ["GROWSEARCH_PRECISION"] = "float32"  # also in processes that a test 
 os.environ["OMP_NUM_THREADS"] = "1"  # likewise: more threads would wait for busy cores
 
 WAYS_TO_GROW = [
+    {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
+    {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
     {"policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts"},
     {"policy": "hand-tuned", "initializer": "default", "network": "preact3resnet"},
-    {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
     {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},
     {"policy": "lipschitz-subnetworks", "rtol": 1.01, "window": 1, "baseline": "first-epoch"},
     {
@@ -35,13 +38,12 @@ WAYS_TO_GROW = [
         "initializer": "gaussian",
         "momentum_on_growth": "carry",
     },
-    {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
     {"policy": "periodic", "interval": 2, "patience": 2, "finetune_epochs": 1},
     {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "initializer": "adam"},
     {"policy": "convergent", "interval": 1, "tau": 99, "finetune_epochs": 2},
     {"policy": "periodic", "interval": 1, "finetune_epochs": 3, "network": "plain3net"},
 ]
-"""Fields of trials of six epochs, one for each way to grow."""
+"""Fields of trials of six epochs, one for each way to grow; those of the quick lane first."""
 
 
 def first_quick(cases: list, quick: int = 2) -> list:
@@ -49,10 +51,23 @@ def first_quick(cases: list, quick: int = 2) -> list:
     return [*cases[:quick], *(pytest.param(c, marks=pytest.mark.slow) for c in cases[quick:])]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start Ray first: they take longest, and would else be waited for at the end."""
+    on_ray = {item.path for item in items if "ray" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in on_ray)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """A trial of a search has one thread; equal thread counts make records comparable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_components() -> Iterator[None]:
+    """What the tests of a file register is not there for those of the next file."""
+    with forgetting():
+        yield
 
 
 @pytest.fixture(scope="module")

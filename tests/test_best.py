@@ -150,7 +150,7 @@ COMMANDS = [
 @pytest.mark.parametrize("config", COMMANDS, ids=str)
 def test_the_command_makes_the_same_trial_by_the_fewest_options(config):
     flat = TrialConfig.from_flat(config.to_flat())  # as a row of results gives it
-    words = shlex.split(train_command(flat))
+    words = shlex.split(train_command(given_options(flat)))
     assert words[:2] == ["growsearch", "train"]
     parsed = _parser().parse_args(words[1:])
     assert TrialConfig(**trial_options(parsed)) == config
@@ -207,7 +207,7 @@ def test_constraints_that_nothing_meets_give_the_nearest_and_exit_code_1(capsys,
     ("arguments", "message"),
     [
         (["--cost", "secnds"], "the study has no cost 'secnds'; did you mean 'seconds'?"),
-        (["--metric", "accuracy"], "unknown metric 'accuracy'"),
+        (["--metric", "accuracy"], "no metric 'accuracy'"),
         (["--max-ppe", "-1"], "ppe has a limit of -1; give a number above 0"),
         (["--min-accuracy", "nan"], "min_accuracy has a limit of nan"),
         (["--max-ppe", "5", "--max", "6"], "both limit ppe; leave one out"),

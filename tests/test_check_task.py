@@ -139,6 +139,10 @@ QUICK = {
         [("range(3)", "range(3 + epoch if split == 'train' else 3)")], "steps",
         "epochs 1, 2, 3 have 4, 5, 6 training batches", "def batches",
     ),
+    "other steps than batches": (
+        [(END, f"{END}\n    def steps(self):\n        return 4\n")], "steps",
+        "steps() is 4, but an epoch has 3 training batches", "def steps",
+    ),
     "NaN in data": (
         [(END, f"            x[3, 1] = x[3, 1].log() if i else x[3, 1] / 0 * 0\n{END}")],
         "values", "batch 0 of 'train' has NaN in batch[0], first in row 3", "def batches",

@@ -60,7 +60,7 @@ def test_a_store_is_listed_verified_and_collected(capsys, tmp_path):
     assert run(capsys, "store", "verify", place)[0] == 0
     size = sum(path.stat().st_size for path in (place / "states").glob("*/*"))
     code, out, _ = run(capsys, "store", "gc", place, "--state-megabytes", (size - 1) / 1e6)
-    assert code == 0 and out.startswith("removed 1 states")
+    assert code == 0 and out.startswith("removed 1 state,")
     assert re.search(r"^states +2 ", run(capsys, "store", "ls", place)[1], re.M)
     damaged = next((place / "records").glob("*/*"))
     damaged.write_bytes(damaged.read_bytes()[:-1])

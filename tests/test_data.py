@@ -348,7 +348,8 @@ def test_each_channel_has_its_own_mean_and_deviation():
 
 
 def specs():
-    return {n: source.spec for n, source in components("dataset").items() if not source.own}
+    known = components("dataset").items()
+    return {n: s.spec for n, s in known if s.holds == "images" and not s.own}
 
 
 def test_augmentation_and_held_out_images_of_each_data_set():
@@ -367,6 +368,15 @@ def test_augmentation_and_held_out_images_of_each_data_set():
     assert held_out.pop("digits") == 300
     assert held_out.pop("imagenet") == 50_000
     assert set(held_out.values()) == {5000}
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_class_names_are_as_many_as_classes_and_sorted_as_labels_are(name):
+    """CIFAR numbers its classes alphabetically; names change no digest, and so no store key."""
+    spec = specs()[name]
+    assert len(set(spec.class_names)) == spec.classes
+    assert list(spec.class_names) == sorted(spec.class_names)
+    assert "class_names" not in repr(spec)
 
 
 # Small data sets in the formats of the real ones. Each writer returns the training and the test

@@ -234,7 +234,7 @@ def test_decode_says_how_much_and_how_to_train_on_it(capsys, tmp_path):
     options = [*shown.splitlines()[1].split()[2:], "--network=basic4resnet-imagenet"]
     options += ["--policy=none", "--architecture=1-1-1-1", "--epochs=1", "--batch-size=4"]
     code, shown, _ = run(capsys, "train", *options, "--out", tmp_path / "trial")
-    assert code == 0 and "completed after 1 epochs" in shown
+    assert code == 0 and "completed after 1 epoch," in shown
 
 
 @pytest.mark.parametrize("chunk", [3, 32])

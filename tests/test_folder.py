@@ -16,6 +16,7 @@ from growsearch import InputError, Trainer, TrialConfig
 from growsearch.machine.cache import cache_folder
 from growsearch.study.results import read_study
 from growsearch.tasks.images import class_folders, loading
+from growsearch.tasks.images.encoded import upright
 from growsearch.tasks.images.mapped import HostImages
 from growsearch.tuning.tuner import resume_search, run_search
 
@@ -359,3 +360,33 @@ def test_a_search_over_a_bad_folder_ends_before_its_first_trial(tmp_path):
     said = error_of(run_search, tmp_path / "space.py", tmp_path / "study", trials=1)
     assert "1 of 20 pictures cannot be read" in said
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_as_its_camera_was_held(tmp_path, orientation):
+    """The reference turns and mirrors pixels by the EXIF standard's table of orientations."""
+    pixels = np.zeros((12, 12), dtype=np.uint8)
+    pixels[:4, :8], pixels[:4, :4] = 120, 250  # no turn or reflection maps it to itself
+    turned = {
+        1: pixels, 2: pixels[:, ::-1], 3: pixels[::-1, ::-1], 4: pixels[::-1],
+        5: pixels.T, 6: np.rot90(pixels, -1), 7: pixels[::-1, ::-1].T, 8: np.rot90(pixels),
+    }  # fmt: skip
+    write_pictures(tmp_path / "data", each=9, mode="L")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "data/ant/99.png"
+    Image.fromarray(pixels).save(path, exif=exif)
+    dataset = dataset_of(tmp_path / "data", image_size=12)
+    every = [image for s in (dataset.train, dataset.val, dataset.test) for image in s.images]
+    assert any(np.array_equal(image[0], turned[orientation]) for image in every)
+    with Image.open(path) as file:
+        assert np.array_equal(np.asarray(upright(file)), turned[orientation])
+
+
+def test_a_picture_with_damaged_exif_data_is_read_as_it_is(tmp_path):
+    write_pictures(tmp_path / "data", each=9)
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0"
+    Image.new("RGB", (30, 30), (7, 7, 7)).save(tmp_path / "data/ant/99.jpg", exif=damaged)
+    dataset = dataset_of(tmp_path / "data")
+    every = [image for s in (dataset.train, dataset.val, dataset.test) for image in s.images]
+    assert len(every) == 19 and any(bool((image == 7).all()) for image in every)

@@ -64,6 +64,45 @@ def test_a_checkpoint_goes_on_with_another_learning_rate_as_its_configuration_sa
     assert changed[:3] == undisturbed[:3] and changed[3] != undisturbed[3]
 
 
+@pytest.mark.parametrize("epochs", [0, 1, 3])
+def test_with_a_store_trials_train_each_epoch_once_also_from_a_checkpoint(
+    epochs, undisturbed, tmp_path
+):
+    """The second trial is the same; the third grows an epoch later, and shares two epochs."""
+    trainable = GrowingTrial.with_store(str(tmp_path / "epochs"))
+    first = trainable(SMALL)
+    assert records(first) == undisturbed
+    again = trainable(SMALL)
+    before = records(again, epochs)
+    again.save(str(tmp_path / "saved"))
+    resumed = trainable(SMALL)
+    resumed.restore(str(tmp_path / "saved"))
+    both = before + records(resumed)
+    assert both == undisturbed and not any((tmp_path / "epochs/claims").rglob("*/*"))
+    later = SMALL | {"growth_epochs": [3]}
+    found = records(trainable(later))
+    assert [r.key for r in found[:2]] == [r.key for r in undisturbed[:2]]
+    assert found == list(Trainer(TrialConfig.from_flat(later)))
+    kept = [path for path in (tmp_path / "epochs/records").rglob("*/*") if path.is_file()]
+    distinct = {r.key for r in (*undisturbed, *found)}
+    assert len(kept) == len(distinct) + 2  # and two growths
+
+
+@pytest.mark.slow
+def test_trials_of_tune_share_epochs_by_a_store_and_their_records_stay(ray, tmp_path):
+    from ray import tune
+
+    space = {"growth_epochs": tune.grid_search([[2], [3]])}
+    trainable = GrowingTrial.with_store(str(tmp_path / "epochs"))
+    results = tuner(tmp_path, space, trainable=trainable, max_concurrent_trials=1).fit()
+    assert not results.errors
+    for result in results:
+        config = TrialConfig.from_flat(SMALL | {"growth_epochs": result.config["growth_epochs"]})
+        assert record_among(result.metrics) == list(Trainer(config))[-1]
+    kept = [path for path in (tmp_path / "epochs/records").rglob("*/*") if path.is_file()]
+    assert len(kept) == 6 + 2  # two of four epochs are shared; and two growths
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -258,8 +297,14 @@ def test_a_wrong_option_fails_its_trial_with_the_line_and_not_the_others(ray, tm
 def test_components_of_a_users_file_are_loaded_where_trials_run(ray, tmp_path):
     from conftest import ROOT
 
-    trainable = GrowingTrial.with_plugins(str(ROOT / "examples/adamw.py"))
-    space = {"optimizer": "adamw", "lr": 0.002, "beta2": 0.9, "epochs": 2, "growth_epochs": [1]}
+    trainable = GrowingTrial.with_plugins(str(ROOT / "examples/rmsprop.py"))
+    space = {
+        "optimizer": "rmsprop",
+        "lr": 0.002,
+        "smoothing": 0.9,
+        "epochs": 2,
+        "growth_epochs": [1],
+    }
     [result] = tuner(tmp_path, space, trainable=trainable).fit()
     assert not result.error
     assert result.metrics["epoch"] == 2

@@ -1,7 +1,11 @@
+import pickle
+from dataclasses import replace
+
 import pytest
-from conftest import record, run_policy
+from conftest import record, run, run_policy
 
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.path import decide
 
@@ -107,3 +111,72 @@ def test_fixed_doubles_after_each_of_its_epochs_and_none_never():
     assert history.growth_epochs == (60, 110)
     assert [history[e].architecture for e in (59, 60, 110)] == ["2-2-2", "4-4-4", "8-8-8"]
     assert run_policy(TrialConfig(policy="none"), [1.5**e for e in range(164)]).growth_epochs == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "epochs", "expected"),
+    [
+        (0.8, 60, (48,)),
+        ("0.2 0.5", 20, (4, 10)),
+        ((0.5, 12), 20, (10, 12)),
+        ("0.29", 100, (29,)),  # 0.29 * 100 is 28.999999999999996
+        ("60 110", 164, (60, 110)),
+        (60.0, 164, (60,)),
+    ],
+)
+def test_growth_epochs_may_be_shares_of_the_horizon(given, epochs, expected):
+    config = TrialConfig(policy="fixed", growth_epochs=given, epochs=epochs)
+    assert config.growth_epochs == expected
+    assert all(isinstance(epoch, int) for epoch in config.growth_epochs)
+    # results have epochs, as they always had
+    assert config.to_flat()["growth_epochs"] == " ".join(map(str, expected))
+    assert config == TrialConfig(policy="fixed", growth_epochs=expected, epochs=epochs)
+    assert run_policy(config, [1.0] * epochs).growth_epochs == expected
+
+
+def test_a_configuration_remembers_the_share_and_another_horizon_has_its_own_epoch():
+    config = TrialConfig(policy="fixed", growth_epochs="0.2 0.5", epochs=20)
+    assert replace(config, epochs=60).growth_epochs == (12, 30)
+    assert replace(config, epochs=60) == TrialConfig(
+        policy="fixed", growth_epochs=(12, 30), epochs=60
+    )
+    assert TrialConfig.from_flat(config.to_flat()) == config
+    assert pickle.loads(pickle.dumps(config)).replaced(epochs=60).growth_epochs == (12, 30)
+
+
+def test_one_jump_grows_to_any_depth():
+    config = TrialConfig(
+        policy="fixed", growth_epochs=0.8, growth_architectures="7-3-9", architecture="1-1-1",
+        initializer="default", epochs=10,
+    )  # fmt: skip
+    history = run_policy(config, [1.0] * 10)
+    assert [r.architecture for r in history] == ["1-1-1"] * 8 + ["7-3-9"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (0.02, ["growth_epochs 0.02 is 0 of epochs=20", "another share"]),
+        ("0.98", ["growth_epochs 0.98 is 20 of epochs=20", "another share"]),
+        ("0.5 0.51", ["10 10", "must rise"]),
+        (1.5, ["between 0 and 1", "1.5"]),
+        (0, ["between 0 and 1", "0"]),
+        (-0.5, ["between 0 and 1", "-0.5"]),
+        ("0.5;0.6", ["'0.5;0.6'", "separated by spaces"]),
+        ("nan", ["finite"]),
+    ],
+)
+def test_a_share_that_is_no_epoch_within_the_trial_is_one_clear_line(given, named):
+    with pytest.raises(InputError) as caught:
+        TrialConfig(policy="fixed", growth_epochs=given, epochs=20)
+    assert all(text in str(caught.value) for text in named) and "\n" not in str(caught.value)
+
+
+def test_the_command_line_takes_shares_and_epochs(capsys, tmp_path):
+    space = tmp_path / "space.py"
+    space.write_text("param_space = {'policy': 'fixed', 'lr_schedule': 'wsd', 'epochs': 20}")
+    for given in (["0.2", "0.5"], ["4", "10"]):
+        code, out, _ = run(capsys, "plan", space, "--growth-epochs", *given)
+        assert code == 0 and "20 distinct" in out
+    code, _, err = run(capsys, "plan", space, "--growth-epochs", "0.01")
+    assert code == 2 and "growth_epochs 0.01 is 0 of epochs=20" in err

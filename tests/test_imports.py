@@ -108,7 +108,7 @@ class Rest(PathFinder):
 sys.meta_path = [Rest if finder is PathFinder else finder for finder in sys.meta_path]
 from growsearch.cli import main
 main({arguments.split()!r})"""
-    assert "completed after 1 epochs" in output_of(code)
+    assert "completed after 1 epoch," in output_of(code)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("*.py")), ids=lambda p: p.stem)

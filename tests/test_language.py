@@ -414,7 +414,7 @@ def test_keys_of_image_trials_have_no_options_of_language():
         ({"architecture": "1-1"}, "has 2 sub-networks, but task 'language' has 1"),
         ({"dataset": "digits"}, "dataset 'digits' has images, but task 'language' learns text"),
         ({"dataset": "bible"}, "must be left out"),
-        ({"policy": "lipschitz"}, "reads Lipschitz constants"),
+        ({"policy": "lipschitz", "lipschitz": "layers"}, "lipschitz 'layers'"),
         ({"policy": "periodic"}, "reads validation accuracy"),
         ({"context": 1000}, "context=1000 needs a val text of at least 1001 bytes"),
     ],

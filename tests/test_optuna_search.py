@@ -155,7 +155,8 @@ def test_suggestions_spread_as_tune_spreads_them(domain):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.py")), ids=str)
 def test_every_space_in_the_repository_can_be_searched(path):
-    search = ParetoOptunaSearch(load_spaces(path))
+    spaces = load_spaces(path)
+    search = ParetoOptunaSearch(spaces, accuracy=usual_metric(spaces))
     run = [TrialConfig.from_flat(search.suggest(f"t{i}")) for i in range(12)]
     assert run == list(search.configs.values())
     assert len(set(run)) >= 2

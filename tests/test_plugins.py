@@ -1,6 +1,7 @@
 """Components of a user's own: from files, modules, search-space files and installed packages."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,10 @@ EXAMPLES = {
     ),
     "stripes.py": ("dataset", "stripes", {"epochs": 2, "policy": "none", "noise": 0.1}),
     "slim.py": ("network", "slim2resnet", {"epochs": 2, "policy": "none", "architecture": "1-2"}),
-    "linear_decay.py": ("lr_schedule", "linear", {"epochs": 3, "policy": "none", "warm_up": 1}),
-    "adamw.py": ("optimizer", "adamw", {"epochs": 2, "policy": "none", "beta2": 0.99}),
+    "linear_decay.py": (
+        "lr_schedule", "linear-decay", {"epochs": 3, "policy": "none", "warm_up": 1}
+    ),
+    "rmsprop.py": ("optimizer", "rmsprop", {"epochs": 2, "policy": "none", "smoothing": 0.9}),
 }  # fmt: skip
 """Each example: the kind and name of its component, and options of a trial that uses it."""
 FAST = {"train_size": 100, "lr": 0.01, "precision": "float32", "compile": "off", "device": "cpu"}
@@ -156,6 +159,30 @@ def test_reading_a_study_does_not_load_its_plugin(tmp_path):
     )
     made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert made.stdout.startswith("never 3\n")
+
+
+def test_the_best_trial_is_found_without_its_plugin_and_its_command_trains_it_again(tmp_path):
+    """In a process of its own. The command loads the study's copy of the plugin."""
+    from growsearch import read_study
+
+    text = policy(option='spare: tuple[int, ...] = option((1,), "nothing")')
+    plugin, out, again = written(tmp_path / "never.py", text), tmp_path / "one", tmp_path / "again"
+    flags = ["--policy", "never", "--spare", "3", "4", "--epochs", "2", "--train-size", "60"]
+    assert main(["train", "--plugin", plugin, *flags, "--lr", "0.05", "--out", str(out)]) == 0
+    Path(plugin).unlink()
+
+    def growsearch(*arguments: str) -> str:
+        command = [sys.executable, "-m", "growsearch", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    found = json.loads(growsearch("best", str(out), "--json"))
+    assert (found["config"]["spare"], found["config"]["lr"]) == ("3 4", 0.05)
+    assert "policy=never" in growsearch("best", str(out))
+    _, *words = shlex.split(found["command"])
+    assert "plugins" in words[2]
+    growsearch(*words, "--out", str(again))
+    assert read_study(again)["key"].tolist() == read_study(out)["key"].tolist()
 
 
 def test_components_of_a_search_space_file_are_its_plugin(tmp_path):

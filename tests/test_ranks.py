@@ -15,7 +15,8 @@ from growsearch.trial.history import EpochRecord
 
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
-    "precision": "float32", "initializer": "adam", "device": "cpu",
+    "precision": "float32", "initializer": "adam", "device": "cpu", "clip_norm": 0.5,
+    "warmup": 1.5,
 }  # fmt: skip
 KEEPS_STATES = """
 import sys, torch
@@ -95,7 +96,9 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
         for network in networks
     ]
     losses = []
-    for batch in trainer.task.dataset.training_batches(128, seed=0, epoch=1):
+    for step, batch in enumerate(trainer.task.dataset.training_batches(128, seed=0, epoch=1)):
+        for optimizer in optimizers:  # the middles of two steps, in a warm-up of 1.5 epochs
+            optimizer.param_groups[0]["lr"] = 0.1 * (0.25 + 0.5 * step) / 1.5
         for rank, network in enumerate(networks):
             network.zero_grad()
             logits, labels = network(batch.images[rank::2]), batch.labels[rank::2]
@@ -105,10 +108,13 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
         for one, other in zip(*(network.parameters() for network in networks), strict=True):
             mean = (one.grad + other.grad) / 2
             one.grad, other.grad = mean, mean.clone()
+        norms = [torch.nn.utils.clip_grad_norm_(n.parameters(), 0.5) for n in networks]
+        assert norms[0] == norms[1] > 0.5
         for optimizer in optimizers:
             optimizer.step()
     for name, tensor in networks[0].state_dict().items():
         torch.testing.assert_close(states[0][name], tensor, rtol=1e-4, atol=1e-6)
+    assert records[0]["lr"] == pytest.approx(0.1 * 0.5 / 1.5)
     assert records[0]["train_loss"] == pytest.approx(sum(losses) / 205, rel=1e-5)
     with torch.no_grad():
         found = trainer.task.evaluate(networks[0].eval(), "val")

@@ -74,6 +74,8 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "architecture": {"policy": "none"},
     "first_block": {"task": "language", "architecture": "2", "growth_architectures": ("4",)},
     "baseline": {"epochs": 5, "window": 2, "rtol": 1.1},
+    "clip_norm": {"clip_norm": 0.1},
+    "final_lr": {"final_lr": 0.2},
     "growth_architectures": {"architecture": "2-2-2"},
     "patience": {"max_architecture": "4-2-2"},
     "reserve": {"rtol": 9},
@@ -82,6 +84,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "test_fraction": {"test_fraction": 0.2},
     "train_fraction": {"train_size": None, "train_fraction": 0.2},
     "val_fraction": {"val_fraction": 0.2},
+    "warmup": {"warmup": 1.5},
 }
 """What an option needs beside it to change anything."""
 OWN_DATA: dict[str, str] = {}
@@ -196,6 +199,7 @@ class Trained:
     config: TrialConfig
     data: str
     machine: dict[str, Any]
+    steps: int
     history: tuple[EpochRecord, ...]
 
     @property
@@ -205,9 +209,9 @@ class Trained:
     def decided(self, k: int) -> tuple[object, ...]:
         """What decisions made of the epoch after `k` epochs."""
         record = self.history[k]
-        taken = rates(self.config, History(self.history[:k]), record.phase)
-        assert taken.lr == record.lr
-        return record.architecture, taken, record.phase == INITIALIZING
+        planned = rates(self.config, History(self.history[:k]), record.phase)
+        assert planned.taken(lambda: self.steps).lr == record.lr
+        return record.architecture, planned, record.phase == INITIALIZING
 
     @property
     def first_growth(self) -> float:
@@ -227,7 +231,8 @@ def trained(config: TrialConfig) -> Trained:
     trainer = Trainer(config)
     history = tuple(trainer)
     machine = arithmetic(trainer.config, trainer.task.device) | {"compile": trainer.config.compile}
-    return Trained(config, trainer.task.data_digest(), machine, history)
+    data, steps = trainer.task.data_digest(), trainer.task.steps()
+    return Trained(config, data, machine, steps, history)
 
 
 def bits(record: EpochRecord, names: set[str]) -> dict[str, str]:

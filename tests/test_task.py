@@ -762,8 +762,8 @@ def told(error: type[BaseException], *parts: str):
 @pytest.mark.parametrize(
     ("task", "options", "parts"),
     [
-        ("blobs", {"policy": "lipschitz"}, ["policy 'lipschitz' reads Lipschitz", "blobs"]),
-        ("blobs", {"policy": "lipschitz-subnetworks"}, ["reads Lipschitz", "choose another"]),
+        ("tokens", {"policy": "lipschitz"}, ["policy 'lipschitz' reads Lipschitz", "tokens"]),
+        ("tokens", {"policy": "lipschitz-subnetworks"}, ["reads Lipschitz", "choose another"]),
         ("regression", {"policy": "periodic"}, ["reads validation accuracy", "'regression'"]),
         ("regression", {"policy": "convergent"}, ["reads validation accuracy", "none"]),
         ("regression", {"initializer": "adam"}, ["initializer 'adam' reads training accuracy"]),

@@ -237,6 +237,13 @@ def test_copies_and_clones_are_those_of_the_nearest_blocks():
             assert torch.equal(block.down.weight, scale * of.down.weight)
 
 
+def test_lipgrows_trigger_reads_the_jacobians_of_its_blocks():
+    trial = config(architecture="2", policy="lipschitz", window=1, rtol=1e-6, initializer="clone")
+    records = list(Trainer(trial))
+    assert all(record.lipschitz > 0 for record in records)
+    assert records[-1].architecture != "2"
+
+
 @pytest.mark.parametrize("initializer", ["default", "zero", "partial"])
 def test_a_network_grows_from_no_block(initializer):
     trainer = Trainer(
@@ -405,7 +412,7 @@ def test_keys_of_image_trials_have_no_options_of_vision_transformers():
         ({"architecture": "0", "pooling": "token"}, "no block by which the learned token sees"),
         ({"dataset": "bible"}, "'bible' has text, but task 'vision-transformer' learns images"),
         ({"network": "plain3net"}, "network='plain3net' belongs to a task that has a network"),
-        ({"policy": "lipschitz"}, "reads Lipschitz constants"),
+        ({"lipschitz": "layers"}, "has none"),
         ({"initializer": "uniform"}, "'uniform' needs last_normalization of a block"),
         ({"initializer": "clone", "scaling": "step-size"}, "choose scaling 'paper'"),
         ({"initializer": "copy", "architecture": "0"}, "there is no block to copy"),

@@ -14,7 +14,9 @@ ENDINGS = ("crashed", "refused")
 """How a case may end without a result. An error that is no InputError, even if both revisions have
 it, counts as a difference: it compares nothing."""
 ABSENT = "absent"
-NEWER = ("metrics", "best_val_loss", "data")
+NEWER = (
+    "metrics", "best_val_loss", "data", "loss_jump", "mixing_to_best", "mixing_to_trend",
+)  # fmt: skip
 """Fields of records, parts of states and columns of tables that only newer revisions have."""
 
 

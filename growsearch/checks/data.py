@@ -159,7 +159,7 @@ class Labels(TorchFunctionMode):
 
 
 def check_steps(subject: Subject) -> Found:
-    """Each epoch has as many training batches."""
+    """Each epoch has as many training batches, as many as the task's `steps` says."""
     task, seed = unlimited(subject.task), subject.config.seed
     counts = [_counted(task, seed, epoch) for epoch in (1, 2, 3)]
     known = [n for n in counts if n is not None]
@@ -170,6 +170,12 @@ def check_steps(subject: Subject) -> Found:
             f"epochs 1, 2, 3 have {', '.join(map(str, counts))} training batches; yield as many in "
             "each epoch",
             "batches",
+        )
+    said = task.steps()
+    if said is not None and said != known[0]:
+        raise Fault(
+            f"steps() is {said}, but an epoch has {known[0]} training batches; return their number",
+            "steps",
         )
     return Found(f"{known[0]:,} training batches in each epoch")
 

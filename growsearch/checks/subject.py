@@ -89,7 +89,7 @@ class Subject:
     def trained(self) -> TrainState:
         """The state after one epoch; it is not to be changed."""
         state = TrainState.initial(self.task)
-        train_epoch(state, TrialPath(self.config).rates, self.task)
+        train_epoch(state, TrialPath(self.config).rates.taken(self.task.steps), self.task)
         return state
 
     def with_initializer(self, name: str) -> Task:

@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.replay import replay as replay
 from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
+from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError
@@ -75,7 +77,7 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
-    end = resume_search(parsed.study, parsed.extend, **_settings(parsed))
+    end = resume_search(parsed.study, parsed.extend, parsed.extend_horizon, **_settings(parsed))
     return _show_end("resume", parsed.study, end)
 
 
@@ -107,8 +109,8 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
         _show_report(out)
     if end.unfinished:
         print(
-            f"growsearch {command}: interrupted: {end.unfinished} trials did not end; go on with "
-            f"growsearch resume {out}",
+            f"growsearch {command}: interrupted: {counted(end.unfinished, 'trial')} did not end; "
+            f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
         return 130
@@ -127,7 +129,8 @@ def plan(parsed: argparse.Namespace) -> int:
 
     spaces = load_spaces(parsed.space, trial_options(parsed))
     planned = plan_search(draw_trials(spaces, parsed.trials, parsed.search_seed))
-    print(f"{planned.trials:,} trials of {planned.nominal:,} epochs in all")
+    trials, epochs = counted(planned.trials, "trial"), counted(planned.nominal, "epoch")
+    print(f"{trials} of {epochs} in all")
     if planned.fewest == planned.most:
         times = planned.nominal / planned.most
         print(f"{planned.most:,} distinct: {times:.2f} times fewer with --store")
@@ -145,7 +148,7 @@ def store(parsed: argparse.Namespace) -> int:
     remembered = existing(parsed.place)
     if parsed.action == "gc":
         dropped, size = collect(remembered, in_bytes(parsed.state_megabytes) or 0)
-        print(f"removed {dropped:,} states, {size / 1e6:,.1f} MB")
+        print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
         return 0
     damaged = []
     for kind in (RECORDS, STATES):
@@ -173,7 +176,7 @@ def decode(parsed: argparse.Namespace) -> int:
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         size = sum(shown)
-    print(f"decoded {len(decoding):,} pictures, {size / 1e6:,.1f} MB: train on them with")
+    print(f"decoded {counted(len(decoding), 'picture')}, {size / 1e6:,.1f} MB: train on them with")
     print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
     return 0
 
@@ -196,17 +199,17 @@ def list(parsed: argparse.Namespace) -> int:
 
 
 def report(parsed: argparse.Namespace) -> int:
-    _show_report(parsed.study)
+    _show_report(parsed.study, parsed.metric)
     return 0
 
 
-def _show_report(study: str) -> None:
+def _show_report(study: str, metric: str | None = None) -> None:
     from rich.console import Console
 
     from growsearch.study.report import write_report
     from growsearch.study.terminal import found_table, front_table
 
-    made = write_report(study)
+    made = write_report(study, metric)
     console = Console()
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table

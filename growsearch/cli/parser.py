@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import take_out
+from growsearch.cli import replay, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
-from growsearch.trial.config import every_option, flat, trial_options
+from growsearch.trial.config import default_text, every_option, trial_options
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
 from growsearch.trial.plugins import load_plugins
@@ -138,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument(
         "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )
+    resume.add_argument(
+        "--extend-horizon", type=int, nargs="+", metavar="EPOCHS",
+        help="add each configuration with so many epochs; with lr_schedule wsd or constant they "
+        "train what is new only",
+    )  # fmt: skip
     _add_search_options(resume)
 
     check = commands.add_parser(
@@ -190,11 +195,15 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
+    report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
 
     take_out.add_commands(commands, _add_plugin_option)
+    replay.add_command(commands)
     return parser
 
 
+_MORE = {"metric": ", or a number of the task's own, like val_perplexity"}
+"""What may be chosen besides the components of a kind."""
 _SEARCH_OPTIONS = (
     ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
     ("--gpus-per-trial", float, "X", "GPUs, or a share of one (default: 1 if there are any)"),
@@ -219,7 +228,7 @@ def _add_search_options(parser: _Parser) -> None:
             f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
             dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),
             default=argparse.SUPPRESS,
-            help=f"{about.help} (growsearch list {kind}{default})",
+            help=f"{about.help}{_MORE.get(kind, '')} (growsearch list {kind}{default})",
         )  # fmt: skip
     group.add_argument(
         "--from-scratch", action="store_true", default=argparse.SUPPRESS,
@@ -238,8 +247,8 @@ def _add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,
-        help="which states of the network stay in the store: all, those before growths and the "
-        "last, or only the last (default: forks)",
+        help="which states of the network stay in the store: all, those before growths and decays "
+        "and the last, or only the last (default: forks)",
     )  # fmt: skip
     parser.add_argument(
         "--state-megabytes", type=float, metavar="X", default=argparse.SUPPRESS,
@@ -284,14 +293,18 @@ def _add_option(group: argparse._ArgumentGroup, rule: Option, show_default: bool
     text = rule.help
     if rule.name in KINDS:
         text += f" (growsearch list {rule.name})"
-    default = rule.default_help or (None if rule.default is None else flat(rule.default))
+    default = default_text(rule.name, rule)
     if show_default and default is not None:
         text += f" (default: {default})"
     group.add_argument(
         f"--{rule.name.replace('_', '-')}",
-        type=rule.kind,
+        type=rule.number,
         nargs="+" if rule.many else None,
-        metavar="|".join(rule.choices) if rule.choices is not None else rule.kind.__name__,
+        metavar="|".join(rule.choices) if rule.choices is not None else _metavar(rule),
         default=argparse.SUPPRESS,
         help=text.replace("%", "%%"),
     )
+
+
+def _metavar(rule: Option) -> str:
+    return "epochs|share" if rule.shares else rule.kind.__name__

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 # --help must answer at once: nothing heavy is imported here.
 
 
+METRIC_HELP = (
+    "by what trials are compared: a metric, or a number of the task's own, like val_perplexity"
+)
+
+
 def add_commands(
     commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
 ) -> None:
@@ -33,7 +38,7 @@ def add_commands(
     )
     best.add_argument("--max", type=float, metavar="X", help="limit of --cost")
     best.add_argument(
-        "--metric", help="what is best (growsearch list metric; default: the study's)"
+        "--metric", help=f"{METRIC_HELP} (growsearch list metric; default: the study's)"
     )
     best.add_argument("--json", action="store_true", help="print JSON")
     add_plugin_option(best)
@@ -78,7 +83,6 @@ def best(parsed: argparse.Namespace) -> int:
 
 
 def _text(found: "Best") -> str:
-    from growsearch.study.retraining import given_options
     from growsearch.trial.config import flat
 
     others = f" (seeds: {', '.join(found.trials)})" if len(found.trials) > 1 else ""
@@ -88,8 +92,8 @@ def _text(found: "Best") -> str:
         digits = ",.2f" if abs(mean) < 1000 else ",.0f"
         deviation = "" if std is None else f" ± {std:{digits}}"
         lines.append(f"{name:<16}{mean:{digits}}{deviation}")
-    options = given_options(found.config)
-    lines.append(f"{'configuration':<16}{', '.join(f'{n}={flat(v)}' for n, v in options.items())}")
+    options = ", ".join(f"{name}={flat(value)}" for name, value in found.options.items())
+    lines.append(f"{'configuration':<16}{options}")
     return "\n".join([*lines, f"{'train it again':<16}{found.command}"])
 
 

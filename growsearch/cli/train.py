@@ -8,6 +8,7 @@ from rich.console import Console
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.processes import Ranks, joined
+from growsearch.stopping.cost import own_numbers
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
     NETWORKS_FOLDER,
@@ -46,8 +47,9 @@ def begin(
         if stored:
             options = options | {"store": stored["store"].place}
         folder = create_study(
-            out, command="train", searched=[], trials=1, options=options, plugins=describe(plugins)
-        )
+            out, command="train", searched=[], trials=1, options=options,
+            plugins=describe(plugins), own_metrics=own_numbers([config]),
+        )  # fmt: skip
         keep_plugins(folder, plugins)
         if every:
             (folder / STATES_FOLDER).mkdir()

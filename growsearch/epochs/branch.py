@@ -27,8 +27,8 @@ class Branch:
     """The keys of a trial's epochs, and access to those that `store` has; `store` may be None.
 
     `kept` says which states stay in the store: "all"; "last", the state after the last epoch only;
-    or "forks", also the states before a growth or the start of fine-tuning, because other trials
-    may take another decision there.
+    or "forks", also the states before a growth, fine-tuning, or the decay of a learning rate
+    (`TrialPath.parts`), because other trials may go another way there.
     """
 
     store: EpochStore | None
@@ -129,7 +129,7 @@ class Branch:
             self._claim.rest()
 
     def fork(self) -> None:
-        """Keeps the state after the last epoch, because other trials may take another decision."""
+        """Keeps the state after the last epoch, because other trials may part there."""
         if self.kept != "last":
             self._temporary = None
 
@@ -167,7 +167,8 @@ class Branch:
                 state = prepare_epoch(
                     state, History(history[:k]), history[k].phase, architecture, self.task
                 )
-            taken = rates(self.config, History(history[:k]), history[k].phase)
+            planned = rates(self.config, History(history[:k]), history[k].phase)
+            taken = planned.taken(self.task.steps)
             retrain(state, taken, self.task)
             if self.networks is not None:
                 self.networks.retrained(history, k + 1, state.network)

@@ -1,7 +1,7 @@
 """Store keys: the key of an epoch is a hash of everything that the epoch depends on.
 
 A trial is a path in a tree of epochs. An epoch's key hashes the key of the epoch before it, its own
-learning rate, and the growth before it. The policy, its thresholds and the learning-rate schedule
+learning rates, and the growth before it. The policy, its thresholds and the learning-rate schedule
 are not hashed, only what they decided. So two trials have equal keys until their decisions differ.
 Keys are the same in every process, and on every host whose arithmetic is the same.
 """
@@ -78,7 +78,8 @@ def epoch_key(parent: str, phase: str, taken: Rates, config: TrialConfig) -> str
         changed["weight_decay"] = taken.weight_decay.hex()
     return _hashed(
         parent=parent,
-        lr=taken.lr.hex(),
+        # a list where steps differ: the values alone, whatever schedule has them
+        lr=taken.lr.hex() if taken.lrs is None else [lr.hex() for lr in taken.lrs],
         **changed,
         # fine-tuning is training; an epoch that initializes new blocks trains them alone
         apart=phase == INITIALIZING,

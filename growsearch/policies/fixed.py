@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import accumulate
 from typing import Self
 
@@ -23,6 +24,22 @@ def proportion(epochs_of_164: int, epochs: int) -> int:
     return max(round(epochs * epochs_of_164 / LIPGROW_EPOCHS), 1)
 
 
+def in_epochs(given: float, epochs: int) -> int:
+    """A growth epoch that may be given as a share of all `epochs`.
+
+    Raises InputError for a share that rounds to none of them, or to all.
+    """
+    if given >= 1:
+        return int(given)
+    rounded = round(Fraction(str(given)) * epochs)
+    if not 0 < rounded < epochs:
+        raise InputError(
+            f"growth_epochs {given:g} is {rounded} of epochs={epochs}: a network grows after an "
+            "epoch and trains on; give another share, or more epochs"
+        )
+    return rounded
+
+
 @register("policy", "fixed")
 @dataclass(frozen=True, kw_only=True)
 class Fixed(Policy):
@@ -30,7 +47,8 @@ class Fixed(Policy):
 
     label = "sampled"
     growth_epochs: tuple[int, ...] | None = option(
-        None, "grow after these epochs", least=1,
+        None, "grow after these epochs; numbers below 1 are shares of all epochs, like 0.8",
+        shares=True,
         default_help="hand-tuned: 60 and 110 of 164 epochs, in that proportion",
     )  # fmt: skip
     growth_architectures: tuple[str, ...] | None = option(
@@ -57,6 +75,11 @@ class Fixed(Policy):
     def completed(self, trial: TrialConfig) -> Self:
         if not self._epochs:
             raise InputError("policy 'fixed' needs growth_epochs: give one or more, like 60 110")
+        return replace(
+            self, growth_epochs=tuple(in_epochs(given, trial.epochs) for given in self._epochs)
+        )._with_architectures(trial)
+
+    def _with_architectures(self, trial: TrialConfig) -> Self:
         reason = "a network grows after an epoch and trains on"
         check_rising("growth_epochs", self._epochs, trial.epochs, reason)
         seed = Architecture(trial.architecture)

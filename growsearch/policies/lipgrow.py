@@ -115,7 +115,7 @@ class LipGrow(Capped):
             if ratio > self.rtol:
                 return f"Lipschitz ratio {ratio:.3f} > rtol {self.rtol:g}"
         if epochs_left <= _reserved(self.reserve, growths_left, self.window):
-            return f"forced with {epochs_left} epochs left"
+            return f"forced with {epochs_left} epoch{'s' * (epochs_left != 1)} left"
         return None
 
 

@@ -34,6 +34,9 @@ class Step(Milestones):
     def rate(self, trial: TrialConfig, history: History, lr: float) -> float:
         return step(len(history), self.lr_epochs or (), lr)
 
+    def full_epochs(self, trial: TrialConfig) -> float:
+        return min(self.lr_epochs or (trial.epochs,))
+
 
 @register("lr_schedule", "staircase", source="AutoGrow, section 3")
 @dataclass(frozen=True, kw_only=True)

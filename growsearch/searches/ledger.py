@@ -21,9 +21,10 @@ from typing import Any
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, write_trial
-from growsearch.trial.config import TrialConfig
+from growsearch.trial.config import TrialConfig, flat
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.options import Value
 from growsearch.trial.status import Status
 
 LOG_FILE = "search.jsonl"
@@ -45,6 +46,13 @@ class SearchTrial:
     """The columns of results that name the trial that dominates it, and its bounds."""
     failures: int = 0
     """How often its actor has failed in this run of the search."""
+    given: Mapping[str, Value] | None = None
+    """What `config` was given, if that is known and `config` has been read from a file."""
+
+    @property
+    def asked(self) -> TrialConfig:
+        """`config`, which knows what it was given and what follows from that."""
+        return self.config if self.given is None else TrialConfig.from_flat(self.given)
 
 
 class Ledger:
@@ -67,7 +75,8 @@ class Ledger:
             file.truncate(file.read().rfind(b"\n") + 1)
         for line in ledger._lines():
             if "config" in line:
-                trial = SearchTrial(line["trial"], TrialConfig.from_flat(line["config"]))
+                config = TrialConfig.from_flat(line["config"])
+                trial = SearchTrial(line["trial"], config, given=line.get("given"))
                 ledger.trials[trial.name] = trial
             else:
                 trial = ledger.trials[line["trial"]]
@@ -112,7 +121,8 @@ class Ledger:
         """Adds a trial to the search."""
         trial = SearchTrial(self.next_name, config)
         self.trials[trial.name] = trial
-        self._log(trial=trial.name, config=config.to_flat())
+        given = {name: flat(value) for name, value in config.given.items()}
+        self._log(trial=trial.name, config=config.to_flat(), given=given)
         return trial
 
     def start(self, name: str) -> SearchTrial:

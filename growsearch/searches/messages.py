@@ -94,6 +94,8 @@ class AwaitedEpoch(NamedTuple):
     key: str
     before: int
     """How many epochs of the trial come before it."""
+    steps: int | None = None
+    """Steps of an epoch, where the trial's learning rate changes within epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ class Report:
         """A Tune result. Its "done" tells Tune that the trial leaves the actor."""
         is_last = self.record is None or self.record.status is not Status.RUNNING
         return {
-            **(self.record.to_dict() if self.record else {}),
+            **(self.record.to_result() if self.record else {}),
             "remembered": [record.to_dict() for record in self.remembered],
             "awaits": self.awaits and list(self.awaits),
             "reason": self.reason,

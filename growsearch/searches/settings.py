@@ -72,7 +72,6 @@ class SearchSettings:
             raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
         if self.max_failures < 0:
             raise InputError(f"max_failures={self.max_failures} is no number; give 0 or more")
-        component("metric", self.metric)
         for cost in self.costs:
             component("cost", cost)
         pauses, scheduler = self.scheduler.pauses, self.scheduler.name

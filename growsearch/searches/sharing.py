@@ -9,11 +9,19 @@ _ROOT_ROLES = (Role.DATA, Role.NETWORK, Role.EPOCH, Role.MACHINE)
 
 
 def growth_order(config: TrialConfig) -> tuple[object, ...]:
-    """Sorts trials by how early they are to grow, each policy's by itself.
+    """Sorts trials by how early they part from others: where they grow, decay and end.
 
-    Those that grow later continue from states that the earlier ones keep before they grow.
+    Those that part later continue from states that the earlier ones keep there. Trials whose growth
+    depends on data follow those whose growth is known, each policy's by itself; last come those
+    that never grow nor decay.
     """
-    return config.policy.name, config.policy.earliness()
+    policy = config.policy
+    decay = config.lr_schedule.parts_after(config)
+    ends = (config.epochs,) if decay is None else (decay, config.epochs)
+    places = (*policy.earliness(), *ends)
+    if policy.known_epochs(config) < config.epochs:
+        return 1, policy.name, places
+    return 0 if len(places) > 1 else 2, "", tuple(sorted(places))
 
 
 def root_of(config: TrialConfig) -> tuple[object, ...]:

@@ -12,9 +12,14 @@ from growsearch.trial.path import TrialPath
 
 
 class Awaited:
-    """A trial that waits for the epoch with store key `key`, the next one after `history`."""
+    """A trial that waits for the epoch with store key `key`, the next one after `history`.
 
-    def __init__(self, config: TrialConfig, history: History, key: str) -> None:
+    `steps` are those of an epoch, where its rates change within epochs.
+    """
+
+    def __init__(
+        self, config: TrialConfig, history: History, key: str, steps: int | None = None
+    ) -> None:
         self.config = config
         self.history = history
         self.path = TrialPath(config)
@@ -22,6 +27,7 @@ class Awaited:
             self.path.follow(record)
         self.before = history[-1].key if history else None
         self.key = key
+        self.steps = steps
 
     def update(self, store: EpochStore) -> bool:
         """Read the trial's next epochs from the store; returns whether the trial must still wait.
@@ -42,4 +48,5 @@ class Awaited:
         path, parent = self.path, self.key
         if isinstance(path.decision, Grow):
             parent = growth_key(parent, self.config, Architecture(path.architecture))
-        return epoch_key(parent, path.phase, path.rates, self.config)
+        taken = path.rates.taken(lambda: self.steps)
+        return epoch_key(parent, path.phase, taken, self.config)

@@ -1,15 +1,18 @@
 """What a search may call cost, and what it may call accuracy: the base classes."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar, cast
 
 from growsearch.tasks.flops import FLOPS_PER_MAC
 from growsearch.trial.components import Component, component, components
-from growsearch.trial.history import NUMBERS, EpochRecord
-from growsearch.trial.options import Role, suggestion
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import NUMBERS, OWN, EpochRecord
+from growsearch.trial.options import Role, option, suggestion
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,88 @@ class Metric(Component, ABC):
         """The metric as a number of which more is better: a loss is negated."""
         return -number if self.minimized else number
 
+    def of(self, record: EpochRecord) -> float:
+        """The number of an epoch; NaN if it has none."""
+        number = getattr(record, self.column)
+        return math.nan if number is None else number
+
+    @property
+    def title(self) -> str:
+        """What tables and figures call it."""
+        return self.column.removeprefix(OWN).replace("_", " ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnNumber(Metric):
+    """A number of a task's own, which its `evaluate` gives of validation data."""
+
+    lowest, highest = -math.inf, math.inf
+
+    number: str = option("", "its name in records, like val_perplexity")
+    better: str = option("lower", "which is better", choices=("lower", "higher"))
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.column
+
+    @property
+    def column(self) -> str:  # type: ignore[override]
+        return f"{OWN}{self.number}"
+
+    @property
+    def minimized(self) -> bool:  # type: ignore[override]
+        return self.better == "lower"
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        return self.title
+
+    def of(self, record: EpochRecord) -> float:
+        return record.metrics.get(self.number, math.nan)
+
+
+def named_metric(name: str, numbers: Mapping[str, str]) -> Metric:
+    """The metric of this name: a component, or one of a task's own `numbers`.
+
+    These are names in records with which is better, like {"val_perplexity": "lower"}. Raises
+    InputError for any other name, which lists what there is.
+    """
+    if name in components("metric"):
+        return metric_of(name)
+    number = name.removeprefix(OWN)
+    if number not in numbers:
+        known = (*components("metric"), *(f"{OWN}{number}" for number in numbers))
+        raise InputError(
+            f"unknown metric {name[:100]!r}{suggestion(name, known)}; a number of a task's own is "
+            'one if the task says so, like own_metrics = {"perplexity": "lower"}'
+        )
+    return OwnNumber(number=number, better=numbers[number])
+
+
+def own_numbers(configs: Iterable[TrialConfig]) -> dict[str, str]:
+    """The numbers that the trials' tasks say they have of their own; see `named_metric`."""
+    tasks = {type(config.task): config.task for config in configs}.values()
+    return {f"val_{name}": better for task in tasks for name, better in task.own_metrics.items()}
+
+
+def search_metric(
+    name: str, configs: Iterable[TrialConfig], numbers: Mapping[str, str] | None = None
+) -> Metric:
+    """The metric `name` of trials; `numbers` are those that are known of their tasks.
+
+    Raises InputError if there is none, or if a trial's task does not have it.
+    """
+    configs = list(configs)
+    metric = named_metric(name, {**(numbers or {}), **own_numbers(configs)})
+    for config in configs:
+        config.check_reads(metric)
+        if isinstance(metric, OwnNumber) and metric.number not in own_numbers([config]):
+            raise InputError(
+                f"metric {name!r} is of another task than {config.task.name!r}; search tasks that "
+                "have it, or choose metric 'val_loss'"
+            )
+    return metric
+
 
 def _column_flaw(column: str) -> str | None:
     if column in NUMBERS:
@@ -102,9 +187,14 @@ def metric_of(name: str) -> Metric:
 
 
 def lower_is_better(column: str) -> bool:
-    """Whether less is better in a column of results: of a metric that says so, or of a loss."""
+    """Whether less is better in a column of results: of a metric that says so, or of a loss.
+
+    It is taken to be for a task's own number, because the column alone does not tell.
+    """
     known = {metric.column: metric for metric in map(metric_of, components("metric"))}
-    return known[column].minimized if column in known else column.endswith("loss")
+    if column in known:
+        return known[column].minimized
+    return column.startswith(OWN) or column.endswith("loss")
 
 
 def costs() -> dict[str, Cost]:

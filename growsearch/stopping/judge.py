@@ -1,11 +1,12 @@
 """Decides when a trial of a search stops or pauses, by its records: safe stopping and racing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from growsearch.stopping.cost import cost_of, metric_of
-from growsearch.stopping.cost_bounds import CostBound, sizes_of
+from growsearch.stopping.cost import Metric, OwnNumber, cost_of, metric_of
+from growsearch.stopping.cost_bounds import CostBound, Size, sizes_of
 from growsearch.stopping.following import Following
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
@@ -46,13 +47,18 @@ class ParetoStopping:
     def __init__(
         self, *, costs: Iterable[str] = ("ppe",), alpha: float = 0.1, delta: float = 0.0,
         audit: float = 0.1, racing: float | None = None, seed: int = 0,
-        metric: str = "val_accuracy",
+        metric: str | Metric = "val_accuracy",
     ) -> None:  # fmt: skip
-        self.costs, self.metric = tuple(costs), metric
-        self._metric = metric_of(metric)
+        self._metric = metric_of(metric) if isinstance(metric, str) else metric
+        self.costs, self.metric = tuple(costs), self._metric.name
+        # what a point of a task's own number means is not known
+        scale = {"least_scale": None} if isinstance(self._metric, OwnNumber) else {}
+        self.sizes: Callable[[TrialConfig], Size] = sizes_of
+        """The sizes of a trial's networks; by default, the networks are built to tell them."""
         self.safe = SafeStopping(
             alpha=alpha, delta=delta, audit=audit, seed=seed, most=self._metric.highest,
-            accuracy=f"{'-' if self._metric.minimized else ''}{self._metric.label or metric}",
+            accuracy=f"{'-' if self._metric.minimized else ''}{self._metric.label or self.metric}",
+            **scale,
         )  # fmt: skip
         self.racing = Racing(racing) if racing is not None else None
         self.hypervolume: HypervolumeHistory | None = None
@@ -97,8 +103,10 @@ class ParetoStopping:
         return self._columns(stop) if stop else {}
 
     def _add_to_front(self, cost: float, accuracy: float) -> None:
+        if not math.isfinite(self._metric.lowest):
+            return  # a hypervolume needs a range
         if self.hypervolume is None:
-            self.hypervolume = HypervolumeHistory(self._scale([cost]))
+            self.hypervolume = HypervolumeHistory(self._scale([(cost, accuracy)]))
         self.hypervolume.add(cost, accuracy)
 
     def _columns(self, stop: Stop) -> dict[str, object]:
@@ -115,8 +123,7 @@ class ParetoStopping:
         front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
         if not hopes:
             return None
-        costs = [cost for cost, _ in (*hopes.values(), *front)]
-        return next_to_resume(hopes, front, self._scale(costs))
+        return next_to_resume(hopes, front, self._scale([*hopes.values(), *front]))
 
     def _hope(self, standing: Standing) -> tuple[float, float]:
         """The lowest cost and the highest accuracy that the trial can end with."""
@@ -127,7 +134,7 @@ class ParetoStopping:
         """Takes note of the trial's new epochs, without a verdict."""
         self._resting.pop(name, None)
         if name not in self._followed:
-            self._followed[name] = _Followed(CostBound(config, sizes_of(config)))
+            self._followed[name] = _Followed(CostBound(config, self.sizes(config)))
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
@@ -143,13 +150,21 @@ class ParetoStopping:
         self._curves.forget(name)
 
     def _accuracy(self, record: EpochRecord) -> float:
-        return self._metric.value(getattr(record, self._metric.column))
+        return self._metric.value(self._metric.of(record))
 
-    def _scale(self, costs: Sequence[float]) -> Bounds:
-        """The scale of hypervolumes: from a tenth of the lowest cost to ten times the highest."""
+    def _scale(self, outcomes: Sequence[tuple[float, float]]) -> Bounds:
+        """The scale of hypervolumes: from a tenth of the lowest cost to ten times the highest.
+
+        Accuracies have the metric's range, or from the worst to the best if it has none.
+        """
+        costs, found = zip(*outcomes, strict=True)
+        accuracies = [self._metric.lowest, self._metric.highest]
+        if not all(map(math.isfinite, accuracies)):
+            finite = [a for a in found if math.isfinite(a)] or [0.0]
+            accuracies = [min(finite), max(finite) + (min(finite) == max(finite))]
         return Bounds(
             lowest_cost=min(costs) / 10,
             highest_cost=max(costs) * 10,
-            lowest_accuracy=self._metric.lowest,
-            highest_accuracy=self._metric.highest,
+            lowest_accuracy=accuracies[0],
+            highest_accuracy=accuracies[1],
         )

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from growsearch.stopping.cost import Metric, cost_of, metric_of
+from growsearch.stopping.cost import Metric, OwnNumber, cost_of, metric_of
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 
@@ -29,7 +30,7 @@ class Choice:
 
 
 def choose(
-    trials: pd.DataFrame, cost: str = "ppe", metric: str = "val_accuracy",
+    trials: pd.DataFrame, cost: str = "ppe", metric: str | Metric = "val_accuracy",
     at_most: Mapping[str, float | None] | None = None, min_accuracy: float | None = None,
 ) -> Choice:  # fmt: skip
     """The best configuration among `summarize`'s completed trials.
@@ -47,7 +48,8 @@ def choose(
             f"none of the study's {len(trials)} trials has completed, so there is no best one; "
             "resume it, or name a trial"
         )
-    quality, sign = metric_column(trials, metric)
+    chosen = study_metric({}, trials, metric) if isinstance(metric, str) else metric
+    quality, sign = chosen.column, -1 if chosen.minimized else 1
     price = cost_column(trials, cost)
     limits = {
         cost_column(trials, name): _finite(name, limit)
@@ -99,12 +101,26 @@ def _by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
     return list(groups.values())
 
 
-def study_metric(info: dict[str, Any], trials: pd.DataFrame) -> Metric:
-    """What the study takes for accuracy: its search's metric, or what its trials have."""
-    chosen = info.get("settings", {}).get("metric")
-    if chosen in components("metric"):
-        return metric_of(chosen)
-    return metric_of("val_accuracy" if trials["val_accuracy"].notna().any() else "val_loss")
+def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = None) -> Metric:
+    """The metric `name` of the study, by default what the study takes for accuracy.
+
+    That is its search's metric, or what its trials have. Of a task's own numbers `info` says which
+    is better; without, lower is. Raises InputError, which lists what there is, if the study does
+    not have the metric.
+    """
+    wanted = info.get("settings", {}).get("metric") if name is None else name
+    there = {str(c) for c in trials.columns[trials.notna().any()]}
+    named = [n for n in components("metric") if metric_of(n).column in there]
+    own = sorted(c.removeprefix(OWN) for c in there if c.startswith(f"{OWN}val_"))
+    number = str(wanted).removeprefix(OWN)
+    if wanted in components("metric") and (name is None or wanted in named):
+        return metric_of(str(wanted))
+    if number in own:
+        return OwnNumber(number=number, better=info.get("own_metrics", {}).get(number, "lower"))
+    if name is not None:
+        known = (*named, *(f"{OWN}{n}" for n in own))
+        raise InputError(f"the study has no metric {name[:100]!r}{suggestion(name, known)}")
+    return metric_of("val_accuracy" if "val_accuracy" in there else "val_loss")
 
 
 def cost_column(trials: pd.DataFrame, name: str) -> str:
@@ -120,17 +136,6 @@ def cost_column(trials: pd.DataFrame, name: str) -> str:
             f"the study has no cost {name!r}{suggestion(name, tuple(dict.fromkeys(known)))}"
         )
     return column
-
-
-def metric_column(trials: pd.DataFrame, name: str) -> tuple[str, int]:
-    """The column of the metric `name`, and 1 if more of it is better, -1 if less is.
-
-    Raises InputError if the study does not have it.
-    """
-    metric = metric_of(name)
-    if metric.column not in trials or trials[metric.column].isna().all():
-        raise InputError(f"the study has no metric {name!r}; choose another")
-    return metric.column, -1 if metric.minimized else 1
 
 
 def _finite(name: str, limit: float) -> float:

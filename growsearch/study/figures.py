@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from growsearch.stopping.cost import lower_is_better
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.trial.history import in_words
+from growsearch.trial.history import OWN, in_words
 from growsearch.trial.status import Status
 
 if TYPE_CHECKING:
@@ -41,16 +41,20 @@ LABELS = {
 
 
 def front_figure(
-    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy", title: str = ""
-) -> Figure:
+    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy", title: str = "",
+    minimized: bool | None = None,
+) -> Figure:  # fmt: skip
     """Accuracy against cost of `summarize`'s trials; a line joins the front, labels name growths.
 
     A stopped trial is drawn at its bounds if the table has its bounds of `cost` and `accuracy`:
     it could only have ended below and to the right of this point. A paused trial is drawn at its
     last epoch. The completed trials set the limits of the axes; a hollow mark at the edge stands
-    for a point outside. Raises InputError if the table lacks a column.
+    for a point outside. `minimized` is that of `is_pareto_optimal`. Raises InputError if the table
+    lacks a column.
     """
-    optimal = is_pareto_optimal(trials, cost, accuracy)
+    if minimized is None:
+        minimized = lower_is_better(accuracy)
+    optimal = is_pareto_optimal(trials, cost, accuracy, minimized)
     front = trials[optimal].sort_values(cost)
     others = trials[~optimal & (trials["status"] == Status.COMPLETED)]
     figure, axes = _figure(title)
@@ -70,14 +74,14 @@ def front_figure(
     paused = trials[[cost, accuracy]]
     _scatter_uncompleted(
         axes, stopped[trials["status"] == Status.STOPPED], label="stopped, at its bounds",
-        marker=[(x, -y) for x, y in _CORNER] if lower_is_better(accuracy) else _CORNER,
+        marker=[(x, -y) for x, y in _CORNER] if minimized else _CORNER,
         color="#b45309",
     )  # fmt: skip
     _scatter_uncompleted(
         axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"
     )
     axes.set_xlabel(LABELS.get(cost, cost))
-    axes.set_ylabel(LABELS.get(accuracy, accuracy))
+    axes.set_ylabel(LABELS.get(accuracy, accuracy.removeprefix(OWN)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     return figure

@@ -189,6 +189,11 @@ def read_model(path: str | Path) -> ModelFile:
     """
     from safetensors import SafetensorError, safe_open
 
+    if not Path(path).is_file():
+        raise InputError(
+            f"there is no file {str(path)!r}; give the .safetensors file that growsearch export "
+            "wrote"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from growsearch.stopping.cost import metrics
+from growsearch.stopping.cost import Metric, metrics
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
@@ -26,8 +26,8 @@ class Audit:
     would have been stopped."""
 
 
-def audit(trials: pd.DataFrame) -> Audit:
-    """The audit of `summarize`'s table.
+def audit(trials: pd.DataFrame, own: Metric | None = None) -> Audit:
+    """The audit of `summarize`'s table; `own` may be the study's metric if it is no component.
 
     Raises InputError if trials were compared by a metric whose plugin is not loaded.
     """
@@ -36,8 +36,9 @@ def audit(trials: pd.DataFrame) -> Audit:
     if kept.empty:
         return Audit(0, 0)
     # a stop has one metric's bound
-    judged = (m for m in metrics().values() if kept[f"bound/{m.column}"].notna().any())
-    metric = next(judged, None)
+    known = [*metrics().values(), *([own] if own is not None else [])]
+    bounds = [m for m in known if f"bound/{m.column}" in kept]
+    metric = next((m for m in bounds if kept[f"bound/{m.column}"].notna().any()), None)
     if metric is None:
         raise InputError(
             "trials were compared by a metric that is not known here; load the plugin that has it"

@@ -9,14 +9,16 @@ from growsearch.trial.status import Status
 
 
 def is_pareto_optimal(
-    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy"
-) -> pd.Series:
+    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy",
+    minimized: bool | None = None,
+) -> pd.Series:  # fmt: skip
     """For each row of `summarize`'s table, whether the trial is on the front.
 
     A trial is dominated if another trial costs no more, is no less accurate, and is better in at
-    least one of the two. `accuracy` may be a loss, of which less is better. Equal trials are all on
-    the front. Only completed trials are compared, because a trial that ended early did not pay its
-    full cost. Raises InputError if the table lacks a column.
+    least one of the two. `accuracy` may be a loss, of which less is better, or another column of
+    which `minimized` says whether less is better. Equal trials are all on the front. Only completed
+    trials are compared, because a trial that ended early did not pay its full cost. Raises
+    InputError if the table lacks a column.
     """
     for column in (cost, accuracy):
         if column not in trials:
@@ -28,14 +30,16 @@ def is_pareto_optimal(
     if len(completed):
         optimal[completed.index] = moocore.is_nondominated(
             completed.to_numpy(dtype=float),
-            maximise=[False, not lower_is_better(accuracy)],
+            maximise=[False, not (lower_is_better(accuracy) if minimized is None else minimized)],
             keep_weakly=True,
         )
     return optimal
 
 
 def pareto_front(
-    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy"
-) -> pd.DataFrame:
+    trials: pd.DataFrame, cost: str = "ppe", accuracy: str = "val_accuracy",
+    minimized: bool | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """The rows of `summarize`'s table that `is_pareto_optimal` selects, cheapest first."""
-    return trials[is_pareto_optimal(trials, cost, accuracy)].sort_values([cost, "trial_id"])
+    optimal = is_pareto_optimal(trials, cost, accuracy, minimized)
+    return trials[optimal].sort_values([cost, "trial_id"])

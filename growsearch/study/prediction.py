@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from growsearch.study.model_file import ModelFile
+from growsearch.tasks.images.encoded import upright
 from growsearch.tasks.images.facts import ImageFacts
 from growsearch.trial.errors import InputError
 
@@ -96,7 +97,7 @@ def normalized(model: ModelFile, file: Path) -> "Tensor":
     facts = ImageFacts.from_dict(model.spec.facts)
     channels, height, width = facts.image_shape
     with Image.open(file) as opened:
-        picture = opened.convert("L" if channels == 1 else "RGB")
+        picture = upright(opened).convert("L" if channels == 1 else "RGB")
     if model.about.get("padded") and picture.width <= width and picture.height <= height:
         canvas = Image.new(picture.mode, (width, height))
         canvas.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))

@@ -44,16 +44,17 @@ class Report:
     """What the study takes for accuracy."""
 
 
-def write_report(folder: str | Path) -> Report:
+def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     """Write report.html, front.png and front.csv into the study `folder`, replacing older ones.
 
-    Raises InputError if `folder` is not a study or has no epochs yet.
+    Trials are compared by the metric of that name, by default the study's. Raises InputError if
+    `folder` is not a study, has no epochs yet, or has no such metric.
     """
     folder = Path(folder)
     info, study = read_info(folder), read_study(folder)
     trials = summarize(study)
-    metric = study_metric(info, trials)
-    front = pareto_front(trials, accuracy=metric.column)
+    metric = study_metric(info, trials, metric_name)
+    front = pareto_front(trials, accuracy=metric.column, minimized=metric.minimized)
     searched = list(info["searched"])
     found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
@@ -61,7 +62,9 @@ def write_report(folder: str | Path) -> Report:
         count_epochs(study), searched, metric,
     )  # fmt: skip
     front.to_csv(report.table, index=False)
-    figure = front_figure(trials, accuracy=metric.column, title=_title(folder, trials))
+    figure = front_figure(
+        trials, accuracy=metric.column, title=_title(folder, trials), minimized=metric.minimized
+    )
     figure.savefig(report.picture, dpi=150)
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
     report.page.write_text(_page(folder, info, study, trials, searched, metric), encoding="utf-8")
@@ -99,12 +102,12 @@ def _page(
             "column": metric.column,
             "minimized": metric.minimized,
             "percent": "accuracy" in metric.reads,
-            "label": LABELS.get(metric.column, metric.column),
-            "name": metric.name.replace("_", " "),
+            "label": LABELS.get(metric.column, metric.title),
+            "name": metric.title,
         },
         "counts": asdict(count_epochs(study)),
         "outcomes": count_outcomes(trials),
-        "audit": _audit(info, trials),
+        "audit": _audit(info, trials, metric),
         "tree": epoch_tree(study).to_dict("records"),
     }
     # "<" is escaped so that no text in the data can end the script element.
@@ -117,27 +120,30 @@ def _page(
     )
 
 
-def _audit(info: dict[str, Any], trials: pd.DataFrame) -> dict[str, int] | None:
+def _audit(
+    info: dict[str, Any], trials: pd.DataFrame, metric: Metric
+) -> dict[str, int] | None:  # fmt: skip
     """The audit's numbers; None if no trial was judged, or by the metric of a plugin."""
     scheduler: Any = components("scheduler").get(info.get("settings", {}).get("scheduler"))
     judges = scheduler is not None and scheduler.judges
     if not judges and trials["dominated_by"].isna().all():
         return None
     try:
-        return asdict(audit(trials))
+        return asdict(audit(trials, metric))
     except InputError:  # a report never loads a study's plugins
         return None
 
 
 def _trials(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> list[dict[Any, Any]]:
-    optimal = is_pareto_optimal(trials, accuracy=metric.column)
+    optimal = is_pareto_optimal(trials, accuracy=metric.column, minimized=metric.minimized)
+    shown = dict.fromkeys((*_CURVES, metric.column))
     curves = dict(iter(study.groupby("trial_id")))
     scalars = trials.drop(columns=[f.name for f in schema() if pa.types.is_list(f.type)])
     return [
         trial
         | {
             "optimal": bool(is_optimal),
-            "curve": {name: curves[trial["trial_id"]][name].tolist() for name in _CURVES},
+            "curve": {name: curves[trial["trial_id"]][name].tolist() for name in shown},
         }
         for trial, is_optimal in zip(scalars.to_dict("records"), optimal, strict=True)
     ]

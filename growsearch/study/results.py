@@ -25,13 +25,12 @@ from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import RECORD_FIELDS, EpochRecord, History, record_among
+from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
-_METRIC = "metric/"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
@@ -52,7 +51,7 @@ _UNITS = {
     "compiled": (pa.bool_(), "", "whether training steps were compiled"),
     "reused": (pa.bool_(), "", "whether the epoch came from a store, not from training"),
     "train_flops": (pa.float64(), "FLOPs", "of training so far: 6 * macs for each image"),
-    "lr": (pa.float64(), "1", "learning rate of this epoch"),
+    "lr": (pa.float64(), "1", "learning rate of this epoch, the mean over its steps"),
     "train_loss": (pa.float64(), "nats", "mean cross-entropy during training"),
     "train_accuracy": (pa.float64(), "percent", "during training, on augmented images"),
     "val_loss": (pa.float64(), "nats", "mean cross-entropy after the epoch"),
@@ -110,10 +109,11 @@ def _metric_bounds() -> dict[str, tuple[pa.DataType, str, str]]:
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
-def schema(metrics: Iterable[str] = ()) -> pa.Schema:
+def schema(metrics: Iterable[str] = (), bounds: Iterable[str] = ()) -> pa.Schema:
     """The columns of a trial's file, with the options of the plugins that are loaded.
 
-    `metrics` are names of the numbers that the trial's task measures besides loss and accuracy.
+    `metrics` are names of the numbers that the trial's task measures besides loss and accuracy;
+    `bounds` are columns of bounds of such a number.
     """
 
     def column(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
@@ -121,14 +121,16 @@ def schema(metrics: Iterable[str] = ()) -> pa.Schema:
 
     record = [column(name, *_UNITS[name]) for name in RECORD_FIELDS if name != "metrics"]
     measured = "what the trial's task measures"
-    record += [column(f"{_METRIC}{name}", pa.float64(), "", measured) for name in metrics]
+    record += [column(f"{OWN}{name}", pa.float64(), "", measured) for name in metrics]
     config = [
         column(f"config/{name}", pa.string() if rule.many else _KINDS[rule.kind], "", rule.help)
         for name, rule in every_option().items()
     ]
     trial_id = column("trial_id", pa.string(), "", "the trial's name, the same in all its rows")
     reason = column("reason", pa.string(), "", "why the trial was stopped, pauses, or failed")
+    best = "the best that the trial could end with"
     stops = {**_STOP, **_cost_columns(), **_metric_bounds()}
+    stops |= {name: (pa.float64(), "", best) for name in bounds}
     stop = [column(name, *described) for name, described in stops.items()]
     return pa.schema(
         [trial_id, *record, reason, *stop, *config], metadata={"growsearch": __version__}
@@ -190,6 +192,16 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     return info
 
 
+def add_searched(folder: str | Path, field: str) -> None:
+    """Writes into the study's info that its trials differ in `field`."""
+    info = read_info(folder)
+    if field not in info["searched"]:
+        info["searched"].append(field)
+        unfinished = Path(folder) / f"{STUDY_FILE}.unfinished"
+        unfinished.write_text(json.dumps(info, indent=2) + "\n")
+        os.replace(unfinished, Path(folder) / STUDY_FILE)
+
+
 def write_trial(
     folder: str | Path, trial_id: str, config: TrialConfig, records: Iterable[EpochRecord],
     reason: str | None = None, stop: Mapping[str, object] | None = None,
@@ -205,7 +217,7 @@ def write_trial(
     records = list(records)
     metrics = dict.fromkeys(name for record in records for name in record.metrics)
     rows = [
-        shared | vars(record) | {f"{_METRIC}{name}": v for name, v in record.metrics.items()}
+        shared | vars(record) | {f"{OWN}{name}": v for name, v in record.metrics.items()}
         for record in records
     ]
     for cost in costs().values():
@@ -214,7 +226,8 @@ def write_trial(
                 row[cost.result()] = spent
     path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(pa.Table.from_pylist(rows, schema(metrics)), unfinished)
+    bounds = [name for name in stop or {} if name.startswith(f"bound/{OWN}")]
+    pq.write_table(pa.Table.from_pylist(rows, schema(metrics, bounds)), unfinished)
     os.replace(unfinished, path)
     return path
 
@@ -224,7 +237,7 @@ def read_histories(folder: str | Path) -> dict[str, History]:
     histories = {}
     for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
         there = pq.read_schema(file).names  # an older growsearch had fewer
-        wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(_METRIC)]
+        wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
         rows = pq.read_table(file, columns=wanted).to_pylist()
         histories[file.stem] = History(map(_record_of, rows))
     return histories
@@ -232,9 +245,9 @@ def read_histories(folder: str | Path) -> dict[str, History]:
 
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
     metrics = {
-        name.removeprefix(_METRIC): value
+        name.removeprefix(OWN): value
         for name, value in row.items()
-        if name.startswith(_METRIC) and value is not None
+        if name.startswith(OWN) and value is not None
     }
     return record_among({**row, "metrics": metrics})
 
@@ -313,6 +326,7 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     - best_epoch, best_val_accuracy, best_val_loss, test_accuracy_at_best: the epoch of the best
       validation accuracy, or of the lowest loss where there is no accuracy; its network may be
       shallower than the last one;
+    - loss_jump, mixing_to_best, mixing_to_trend: of the last growth, as `growths` defines them;
     - paid_epochs, paid_param_epochs, paid_flops, paid_seconds: what was trained for this trial.
 
     epochs, param_epochs, train_flops and seconds are nominal: they also count epochs that came from
@@ -320,6 +334,9 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    from growsearch.study.growths import growths
+
+    last_growths = growths(study).drop_duplicates("trial_id", keep="last").set_index("trial_id")
     rows = []
     for _, trial in study.groupby("trial_id", sort=True):
         last = trial.iloc[-1]
@@ -342,4 +359,5 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
                 "paid_seconds": trial["seconds"][paid].sum(),
             }
         )
-    return pd.DataFrame(rows)
+    mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
+    return pd.DataFrame(rows).join(mixing, on="trial_id")

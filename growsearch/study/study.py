@@ -1,21 +1,21 @@
 """A study on disk: its tables, its best trial, its networks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
-from growsearch.stopping.cost import metric_of
-from growsearch.study.best import Choice, choose, cost_column, metric_column, study_metric
+from growsearch.stopping.cost import Metric
+from growsearch.study.best import Choice, choose, cost_column, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.study.results import config_of, read_info, read_study, summarize
-from growsearch.study.retraining import train_command
-from growsearch.trial.config import TrialConfig
+from growsearch.study.retraining import given_options, recorded_options, train_command
+from growsearch.trial.config import TrialConfig, flat
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import suggestion
+from growsearch.trial.options import Value, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class Best(Choice):
     """The best configuration of a study; `trials` are its seeds, and the first is the best."""
 
-    config: TrialConfig
-    """Of the first trial."""
+    study: "StoredStudy" = field(repr=False, compare=False)
+    options: dict[str, Value]
+    """Of the first trial: those that are not defaults, or all if a plugin is not loaded."""
     command: str
     """Trains the first trial again."""
 
@@ -39,11 +40,17 @@ class Best(Choice):
     def trial(self) -> str:
         return self.trials[0]
 
+    @property
+    def config(self) -> TrialConfig:
+        """Of the first trial; InputError if a plugin that it needs is not loaded."""
+        return self.study.config(self.trial)
+
     def to_dict(self) -> dict[str, Any]:
         """In JSON's types."""
-        flat = {name: v for name, v in self.config.to_flat().items() if v is not None}
-        found = {name: value for name, value in vars(self).items() if name != "config"}
-        return {"trial": self.trial, **found, "meets": not self.misses, "config": flat}
+        row = self.study._row(self.trial)
+        values = {name: flat(value) for name, value in recorded_options(row.to_dict()).items()}
+        found = {n: v for n, v in vars(self).items() if n not in ("study", "options")}
+        return {"trial": self.trial, **found, "meets": not self.misses, "config": values}
 
 
 class StoredStudy:
@@ -74,17 +81,20 @@ class StoredStudy:
     @property
     def metric(self) -> str:
         """The metric of its search, or the one that its trials have: accuracy, else loss."""
-        return study_metric(self.info, self.trials).name
+        return self._metric().name
+
+    def _metric(self, name: str | None = None) -> Metric:
+        return study_metric(self.info, self.trials, name)
 
     def front(self, cost: str = "ppe", metric: str | None = None) -> "pd.DataFrame":
         """The rows of `trials` that no completed trial dominates, cheapest first.
 
-        `cost` and `metric` are names of components (`growsearch list cost`); without, the metric is
-        the study's. Raises InputError if the study does not have them.
+        `cost` and `metric` are names of components (`growsearch list cost`), or the metric a number
+        of the task's own, like "val_perplexity"; without, it is the study's. Raises InputError if
+        the study does not have them.
         """
-        price = cost_column(self.trials, cost)
-        quality, _ = metric_column(self.trials, metric or self.metric)
-        optimal = is_pareto_optimal(self.trials, price, quality)
+        price, quality = cost_column(self.trials, cost), self._metric(metric)
+        optimal = is_pareto_optimal(self.trials, price, quality.column, quality.minimized)
         return self.trials[optimal].sort_values([price, "trial_id"])
 
     def best(
@@ -102,9 +112,11 @@ class StoredStudy:
                     f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
                 )
             at_most[cost] = max_cost
-        found = choose(self.trials, cost, metric or self.metric, at_most, min_accuracy)
+        found = choose(self.trials, cost, self._metric(metric), at_most, min_accuracy)
         trial = found.trials[0]
-        return Best(**vars(found), config=self.config(trial), command=self.command(trial))
+        return Best(
+            **vars(found), study=self, options=self._options(trial), command=self.command(trial)
+        )
 
     def config(self, trial: str = BEST) -> TrialConfig:
         """The configuration of a trial.
@@ -137,13 +149,25 @@ class StoredStudy:
 
     def command(self, trial: str = BEST) -> str:
         """`growsearch train` that trains the trial again, in the arithmetic that it had."""
-        row, config = self._row(trial), self.config(trial)
-        changes: dict[str, Any] = {}
-        if config.precision == "auto":
+        return train_command(self._options(trial, same_arithmetic=True), self.plugins)
+
+    def _options(self, trial: str, same_arithmetic: bool = False) -> dict[str, Value]:
+        """The fewest options that make the trial, or all if a plugin is not loaded.
+
+        With `same_arithmetic`, precision and compile are what "auto" stood for.
+        """
+        row, changes = self._row(trial), dict[str, Any]()
+        if same_arithmetic and row["config/precision"] == "auto":
             changes["precision"] = _plain(row["precision"]) or "float32"  # older ones had no other
-        if config.compile == "auto":
+        if same_arithmetic and row["config/compile"] == "auto":
             changes["compile"] = "on" if _plain(row["compiled"]) else "off"
-        return train_command(config.replaced(**changes), self.plugins)
+        try:
+            config = self.config(trial)
+        except InputError:
+            if not self.plugins:
+                raise
+            return recorded_options(row.to_dict()) | changes
+        return given_options(config.replaced(**changes))
 
     def network(self, trial: str = BEST, epoch: str = "last") -> "nn.Module":
         """The network of a trial after its last or its best epoch, on the CPU, to evaluate.
@@ -234,7 +258,7 @@ class StoredStudy:
         """The row of `trials` of that name, or of the best one."""
         trials, names = self.trials, list(self.trials["trial_id"])
         if trial == BEST:
-            trial = names[0] if len(names) == 1 else choose(trials, metric=self.metric).trials[0]
+            trial = names[0] if len(names) == 1 else choose(trials, metric=self._metric()).trials[0]
         if trial not in names:
             shown = suggestion(trial, names) if len(names) <= 20 else "; its report lists them"
             raise InputError(f"the study has no trial {trial!r}{shown}")
@@ -249,17 +273,18 @@ class StoredStudy:
         found = epochs[(epochs["trial_id"] == row["trial_id"]) & (epochs["epoch"] == number)]
         return found.iloc[0]
 
-    def figure(self) -> "Figure":
-        """The study's metric against PPE, with the front: `front_figure`."""
+    def figure(self, metric: str | None = None) -> "Figure":
+        """A metric, by default the study's, against PPE, with the front: `front_figure`."""
         from growsearch.study.figures import front_figure
 
-        return front_figure(self.trials, accuracy=metric_of(self.metric).column)
+        chosen = self._metric(metric)
+        return front_figure(self.trials, accuracy=chosen.column, minimized=chosen.minimized)
 
-    def report(self) -> Path:
+    def report(self, metric: str | None = None) -> Path:
         """Writes the report into the study, and returns the path of its page."""
         from growsearch.study.report import write_report
 
-        return write_report(self.folder).page
+        return write_report(self.folder, metric).page
 
 
 _RECORDED = (

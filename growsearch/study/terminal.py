@@ -1,7 +1,7 @@
 """What the command line shows: a line for each epoch, and tables of results."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord, History, in_words
+from growsearch.stopping.cost import Metric
+from growsearch.trial.history import (
+    FINE_TUNING,
+    INITIALIZING,
+    OWN,
+    EpochRecord,
+    History,
+    in_words,
+)
 from growsearch.trial.kinds import Decision
 from growsearch.trial.status import Status
 
@@ -31,9 +39,16 @@ _EPOCH_HEADER = (
 )
 
 
-def megas(count: float) -> str:
-    """A number of parameters in millions, with three decimals."""
-    return f"{count / 1e6:.3f} M"
+def parameters(count: float) -> str:
+    """A number of parameters: millions with three decimals from 0.1 M on, thousands with one."""
+    if count >= 1e5:
+        return f"{count / 1e6:.3f} M"
+    return f"{count / 1e3:.1f} k" if count >= 1e3 else f"{count:.0f}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Like "1 trial" and "2 trials"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def short(value: object) -> str:
@@ -47,6 +62,12 @@ def short(value: object) -> str:
 
 def percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def measured(metric: Metric, record: EpochRecord) -> str:
+    """The metric of an epoch: percent with two decimals, other numbers with four."""
+    value = metric.of(record)
+    return percent(value) if metric.unit == "percent" or math.isnan(value) else f"{value:.4f}"
 
 
 def validated(record: EpochRecord) -> str:
@@ -79,10 +100,10 @@ class EpochDisplay:
         )  # fmt: skip
         self.console = console
         self.initializing = False
+        self.begun = False
         self.task = self.progress.add_task("", total=epochs)
 
     def __enter__(self) -> "EpochDisplay":
-        self.console.print(_EPOCH_HEADER, style="bold", soft_wrap=True)
         self.progress.start()
         return self
 
@@ -96,6 +117,9 @@ class EpochDisplay:
         self.console.print(f"       ↳ {text}", style="bold cyan", highlight=False, soft_wrap=True)
 
     def show(self, record: EpochRecord, decision: Decision | None) -> None:
+        if not self.begun:  # a trial may have no epoch left, or fail in its first
+            self.begun = True
+            self.console.print(_EPOCH_HEADER, style="bold", soft_wrap=True)
         if (record.phase == INITIALIZING) != self.initializing:
             self.initializing = not self.initializing
             self._note(
@@ -133,7 +157,7 @@ def trial_summary(history: History) -> str:
     phases = f" ({', '.join(counts)})" if counts else ""
     return "\n".join(
         (
-            f"{last.status} after {last.epoch} epochs{phases}, "
+            f"{last.status} after {counted(last.epoch, 'epoch')}{phases}, "
             f"{sum(record.seconds for record in history):.1f} s",
             f"architecture   {path} (growths after epochs: {in_words(history.growth_epochs)})",
             f"last epoch     {validated(last)}{_tested(last)}",
@@ -143,6 +167,16 @@ def trial_summary(history: History) -> str:
             f"({last.ppe / last.parameters:.0%})",
         )
     )
+
+
+def _distinct(trials: "pd.DataFrame") -> "Iterator[tuple[str, pd.Series]]":
+    """The first trial of each configuration, with the names of all that have it."""
+    options = [str(column) for column in trials if str(column).startswith("config/")]
+    rows: dict[tuple[str, ...], list[pd.Series]] = {}
+    for _, trial in trials.iterrows():
+        rows.setdefault(tuple(repr(trial[name]) for name in options), []).append(trial)
+    for same in rows.values():
+        yield ", ".join(trial["trial_id"] for trial in same), same[0]
 
 
 _FOUND = ("trial_id", "policy", "interval", "initializer", "seed", "found")
@@ -164,7 +198,7 @@ def found_table(found: "pd.DataFrame") -> Table:
         table.add_row(
             *(short(trial[name]) for name in _FOUND),
             short(trial["epochs"]),
-            megas(trial["ppe"]),
+            parameters(trial["ppe"]),
             percent(trial["val_accuracy"]),
             f"{trial['val_delta']:+.2f}",
             percent(trial["test_accuracy"]),
@@ -174,21 +208,27 @@ def found_table(found: "pd.DataFrame") -> Table:
 
 
 def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy") -> Table:
-    """The Pareto front by PPE and `metric`, one row for each trial, cheapest first."""
+    """The Pareto front by PPE and the column `metric`, cheapest first.
+
+    A row for each trial; trials of one configuration share one, which names all of them.
+    """
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
     table.add_column("trial", no_wrap=True)
     by_accuracy = metric == "val_accuracy"
-    for column in ("PPE", *(("val. %", "test %") if by_accuracy else (metric.replace("_", " "),))):
+    for column in (
+        "PPE",
+        *(("val. %", "test %") if by_accuracy else (metric.removeprefix(OWN).replace("_", " "),)),
+    ):
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("depth", "grew after"):
         table.add_column(column, no_wrap=True)
     for name in searched:
         table.add_column(name, justify="right", no_wrap=True)
-    for _, trial in front.iterrows():
+    for names, trial in _distinct(front):
         values = [trial[f"config/{name}"] for name in searched]
         table.add_row(
-            trial["trial_id"],
-            megas(trial["ppe"]),
+            names,
+            parameters(trial["ppe"]),
             *(
                 (percent(trial["val_accuracy"]), percent(trial["test_accuracy"]))
                 if by_accuracy

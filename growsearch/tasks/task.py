@@ -45,8 +45,11 @@ class Task(Component, ABC):
     proposals: ClassVar[Proposals] = {}
     """Defaults that the task has for options of the trial and of its other components, like
     {"policy": "fixed", "growth_epochs": (10, 20), "lr": 0.1}."""
+    own_metrics: ClassVar[Mapping[str, str]] = {}
+    """Numbers of `evaluate` besides loss and accuracy by which searches may compare trials, and
+    which is better, "lower" or "higher": {"perplexity": "lower"} offers metric/val_perplexity."""
     kinds: ClassVar[tuple[str, ...]] = ()
-    """The kinds of component that only this task uses."""
+    """The kinds of component, of "dataset" and "network", that this task uses."""
     learns: ClassVar[str] = "images"
     """What its data sets hold, where "dataset" is one of its `kinds`; see DataSource.holds."""
     least_depth: ClassVar[int] = 1
@@ -70,6 +73,13 @@ class Task(Component, ABC):
     """Whether `build` reads the step sizes of the trial's initializer, as clone's scaling
     "step-size" needs."""
     baseline: ClassVar[Baseline] = Baseline()
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        for name, better in cls.own_metrics.items():
+            if better not in ("lower", "higher"):
+                return f"has own_metrics {{{name!r}: {better!r}}}; say 'lower' or 'higher'"
+        return None
 
     # what a task of your own defines
 
@@ -126,8 +136,7 @@ class Task(Component, ABC):
         Parameter groups may differ in `lr` and `weight_decay`. The trial's schedule then multiplies
         both, so give the groups multiples of `self.trial.lr` and `self.trial.weight_decay`.
         """
-        trial = self.trial
-        return trial.optimizer.build(model.parameters(), trial.lr, trial.weight_decay)
+        return self.trial.optimizer.build_for(self, model)
 
     def data_digest(self) -> str:
         """A hash of the data, by which epochs are stored and shared.
@@ -150,18 +159,37 @@ class Task(Component, ABC):
         """Whether training gives an accuracy: only the default loss tells what is right."""
         return type(self).loss is Task.loss
 
-    has_lipschitz: ClassVar[bool] = False
-    """Whether `lipschitz_constants` gives them."""
+    @property
+    def has_lipschitz(self) -> bool:
+        """Whether there are Lipschitz constants: by a formula, or by Jacobians of residuals."""
+        return self.has_formula or self.residual
+
+    @property
+    def has_formula(self) -> bool:
+        """Whether the task defines `lipschitz_constants`."""
+        return type(self).lipschitz_constants is not Task.lipschitz_constants
 
     def lipschitz_constants(
         self, model: "nn.Module", vectors: "dict[str, Tensor]", seed: int, settled: bool
     ) -> "LipschitzConstants | None":
-        """The Lipschitz constants of the blocks; None if the task cannot tell.
+        """The Lipschitz constants of the blocks by a formula (option lipschitz "layers").
 
         `vectors` are what the last call kept for this one, by name; the call updates them.
-        `settled` says that they are those of the epoch before.
+        `settled` says that they are those of the epoch before. Without it, and where blocks have
+        residuals, the constants are the norms of their Jacobians at some validation examples.
         """
         return None
+
+    def added(self, block: "nn.Module", *inputs: Any, **named: Any) -> "Tensor":
+        """What a block with a residual adds to its input x, for what the model calls it with.
+
+        By default block(x) - x, x the first tensor of floating point among `inputs` and `named`.
+        Its Jacobian is taken with respect to x (option lipschitz "jacobian"). The first dimension
+        counts examples.
+        """
+        from growsearch.growth.jacobian import difference
+
+        return difference(block, *inputs, **named)
 
     def growth_measures(
         self, old: "nn.Module", grown: "nn.Module", constants: "LipschitzConstants | None"
@@ -206,7 +234,10 @@ class Task(Component, ABC):
         return built(self, architecture, seed=0)
 
     def steps(self) -> int | None:
-        """Training steps of an epoch, where that is known without reading batches."""
+        """Training steps of an epoch, where that is known without reading batches.
+
+        Learning rates that change within an epoch need it.
+        """
         return None
 
     # what growsearch calls
@@ -272,7 +303,7 @@ class Task(Component, ABC):
     def proposed(self) -> Proposals:
         """The task's defaults for options of the trial."""
         usual = {} if self.residual else {"initializer": "default"}
-        if not self.has_lipschitz:
+        if not self.has_formula:
             usual["policy"] = "hand-tuned"
         return {**usual, **self.proposals}
 
@@ -309,6 +340,11 @@ class Task(Component, ABC):
     def blocks(self, model: "nn.Module") -> "list[list[nn.Module]]":
         """The blocks of each stack, in the order of the lists."""
         return [list(model.get_submodule(stack).children()) for stack in self.stacks]
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether the task defines `steps`."""
+        return type(self).steps is not Task.steps
 
     def prepare(self) -> None:
         """Reads the data; InputError if they are not there or do not fit the trial."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from growsearch.growth.constants import LipschitzConstants
 from growsearch.machine.batches import in_sum, size
@@ -21,7 +22,9 @@ from growsearch.tasks.task import Task
 from growsearch.training.apart import only_new_blocks
 from growsearch.training.gradients import eager_gradients
 from growsearch.training.growth import grow
-from growsearch.training.state import TrainState, set_rates
+from growsearch.training.lipschitz import measured_constants
+from growsearch.training.param_groups import set_rates
+from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -49,7 +52,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
     if not task.test_is_val:
         test = evaluate(state, task, "test", epoch) if "test" in task.splits else {}
     eval_seconds = watch.lap()
-    constants = _lipschitz(state, task)
+    constants, largest = measured_constants(state, task)
     lipschitz_seconds = watch.lap()
     parameters = count_parameters(state.network)
     param_epochs = parameters + (history[-1].param_epochs if history else 0)
@@ -93,7 +96,7 @@ def run_epoch(state: TrainState, taken: Rates, task: Task) -> Measured:
         temporal_error=None,
         functional_difference=None,
         temporal_bound=None,
-        metrics=_others(val, "val") | _others(test, "test"),
+        metrics=_others(val, "val") | _others(test, "test") | largest,
     )
     return ranks().same((record, constants))
 
@@ -107,7 +110,7 @@ def _others(found: Mapping[str, float], split: str) -> dict[str, float]:
 def retrain(state: TrainState, taken: Rates, task: Task) -> None:
     """Trains `state` for an epoch whose record is known: `run_epoch` without its measurements."""
     train_epoch(state, taken, task)
-    _lipschitz(state, task)  # it updates vectors of the state
+    measured_constants(state, task)  # it updates vectors of the state
 
 
 def lipschitz_details(constants: LipschitzConstants | None, config: TrialConfig) -> dict[str, Any]:
@@ -173,6 +176,12 @@ def evaluate(state: TrainState, task: Task, split: str, epoch: int) -> dict[str,
             f"evaluate of task {task.name!r} returned 'accuracy', but the task does not say "
             "has_accuracy; set has_accuracy = True, or give it another name"
         )
+    for name in task.own_metrics:
+        if name not in found:
+            raise InputError(
+                f"evaluate of task {task.name!r} returned no {name!r}, but the task has it in "
+                "own_metrics; return it, or leave it out there"
+            )
     try:
         return {str(name): float(value) for name, value in found.items()}
     except (TypeError, ValueError) as error:
@@ -196,7 +205,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     """Trains on each batch of the epoch once.
 
     This is the only training loop. The state's history is not changed. Raises InputError if the
-    epoch has no batches.
+    epoch has no batches, or others than the learning rates are for.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     set_rates(optimizer, lr=taken.lr)
@@ -205,9 +214,11 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     processes, apart = ranks(), state.phase == INITIALIZING
     share = processes.rank, processes.count
     gradients = eager_gradients if apart else state.gradients
+    # an initializer's own optimizer steps as its paper says
+    clip_norm = None if state.apart_optimizer else task.trial.clip_norm
     epoch = len(state.history) + 1
-    total = torch.zeros(3, dtype=torch.float64, device=task.device)
-    scored = True
+    loss_sum, right = torch.zeros(2, dtype=torch.float64, device=task.device)
+    scored, steps, examples = True, 0, 0
     with (
         seeded(derived_seed(task.trial.seed, epoch, "training")),
         only_new_blocks(network, state.architecture, state.history, task.trial)
@@ -217,36 +228,36 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
         trained = processes.together(network)
         for batch in task.training_batches(epoch, share):
             loss, correct = gradients(task, trained, batch)
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+            if taken.lrs is not None:
+                set_rates(optimizer, lr=taken.lrs[min(steps, len(taken.lrs) - 1)])
             optimizer.step()
+            steps += 1
             n = size(batch)
-            total[0] += in_sum(loss, n)
-            total[2] += n
+            examples += n
+            loss_sum += in_sum(loss, n)
             if correct is None:
                 scored = False
             else:
-                total[1] += correct
+                right += correct
     processes.same_statistics(network)
-    loss_sum, right, examples = processes.total(total).tolist()
+    count = torch.full_like(loss_sum, examples)
+    losses, hits, examples = processes.total(torch.stack([loss_sum, right, count])).tolist()
     if not examples:
         raise InputError(
             f"batches('train', ...) of task {task.name!r} yields nothing in epoch {epoch}; yield "
             "at least one batch"
         )
+    if taken.lrs is not None and steps != len(taken.lrs):
+        raise InputError(
+            f"batches('train', ...) of task {task.name!r} yields {steps} batches in epoch {epoch}, "
+            f"and its steps() is {len(taken.lrs)}; the learning rate changes from step to step, so "
+            "both must be the same"
+        )
     # one rounding only, because AutoGrow compares differences of accuracies with tau
-    accuracy = 100 * right / examples if scored else None
-    return Trained(loss_sum / examples, accuracy, int(examples))
-
-
-def _lipschitz(state: TrainState, task: Task) -> LipschitzConstants | None:
-    """The Lipschitz constants of the network, None if it has no blocks; updates the state's
-    singular vectors."""
-    history = state.history
-    if not any(state.architecture.blocks):
-        return None
-    return task.lipschitz_constants(
-        state.network, state.lipschitz_vectors, task.trial.seed,
-        settled=bool(history) and not history[-1].grew,
-    )  # fmt: skip
+    accuracy = 100 * hits / examples if scored else None
+    return Trained(losses / examples, accuracy, int(examples))
 
 
 def _macs(state: TrainState, task: Task) -> int:

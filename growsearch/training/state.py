@@ -16,6 +16,7 @@ from growsearch.tasks.seed_models import built
 from growsearch.tasks.task import Task
 from growsearch.training.apart import apart_parameters
 from growsearch.training.gradients import Gradients, gradients_on
+from growsearch.training.param_groups import note_multiples
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
@@ -148,31 +149,3 @@ def new_optimizer(task: Task, network: nn.Module) -> torch.optim.Optimizer:
             )
     trial = task.trial
     return note_multiples(optimizer, lr=trial.lr, weight_decay=trial.weight_decay)
-
-
-def set_rates(optimizer: torch.optim.Optimizer, **rates: float | None) -> None:
-    """Sets rates of all parameter groups, each to its own multiple of them; None leaves one.
-
-    A group's multiple is what it had at first over the trial's own; see Task.optimizer.
-    """
-    for name, rate in rates.items():
-        if rate is not None:
-            for group in optimizer.param_groups:
-                multiple = group.get(_multiple(name), 1.0)
-                group[name] = group[name] if multiple is None else rate * multiple
-
-
-def note_multiples(optimizer: torch.optim.Optimizer, **rates: float) -> torch.optim.Optimizer:
-    """Writes down what multiple of the trial's `rates` each parameter group has.
-
-    Where the trial's is 0 and the group's is not, the group keeps its own.
-    """
-    for group in optimizer.param_groups:
-        for name, rate in rates.items():
-            if group.get(name, rate) != rate:
-                group[_multiple(name)] = group[name] / rate if rate else None
-    return optimizer
-
-
-def _multiple(name: str) -> str:
-    return f"{name}_multiple"

@@ -58,22 +58,37 @@ class TrialOptions:
         role=Role.DECISION,
     )  # fmt: skip
     batch_size: int = option(
-        None, "images a training step", least=2, default_help="128; imagenet: 256",
+        None, "examples a training step", least=2, default_help="128; imagenet: 256",
         role=Role.EPOCH,
     )  # fmt: skip
     lr: float = option(
         None, "the largest learning rate", above=0,
-        default_help="0.5; AutoGrow: 0.1; plain nets: 0.01", role=Role.DECISION,
+        default_help="0.5; AutoGrow: 0.1; plain nets: 0.01; adamw, muon: 0.001",
+        role=Role.DECISION,
     )  # fmt: skip
     optimizer_changes: tuple[str, ...] | None = option(
         None, "changes of the largest lr or of weight_decay after an epoch, like 10:lr=0.05; "
         "scheduler pbt sets them", parse=parse_change, role=Role.DECISION,
     )  # fmt: skip
     weight_decay: float = option(
-        None, "L2 penalty on all parameters", least=0,
-        default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4", role=Role.EPOCH,
+        None, "sgd: L2 penalty on all parameters; adamw, muon: what a step shrinks weights by, as "
+        "a multiple of the learning rate", least=0,
+        default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4; adamw: 0.01; muon: 0.1",
+        role=Role.EPOCH,
+    )  # fmt: skip
+    clip_norm: float | None = option(
+        None, "the largest norm of the gradient of all parameters together, in each training step; "
+        "a larger one is scaled down to it", above=0, default_help="off", role=Role.EPOCH,
+        keyed_at_default=False,
     )  # fmt: skip
     seed: int = option(0, "seed of all random numbers", least=0, role=Role.EPOCH)
+    lipschitz: str | None = option(
+        "layers", "what Lipschitz constants are: the product of the constants of a block's layers, "
+        "or the mean norm of its residual's Jacobian at some validation examples",
+        choices=("layers", "jacobian"), role=Role.EPOCH, keyed_at_default=False,
+        default_help="layers where the task has a formula (images); otherwise jacobian if the "
+        "policy or initializer reads the constants, and else they are not measured",
+    )  # fmt: skip
     record_lipschitz: str = option(
         "subnetworks", "the smallest parts whose Lipschitz constants are recorded",
         choices=("subnetworks", "blocks", "layers"), role=Role.RECORD,
@@ -134,17 +149,14 @@ class TrialConfig(TrialOptions):
             self._set(kind, _made(kind, name, merged) if used else None)
         self._check_dataset()
         self.task.check_stacks()
-        for name in self.task.proposals:
-            if not is_option(name):
-                raise InputError(
-                    f"proposals of {self.task.label} have {name!r}, which is no option of a "
-                    f"trial{suggestion(name, tuple(every_option()))}"
-                )
+        _check_proposals(self.task.label, self.task.proposals)
         usual = {**self.task.proposals, **merged}
-        wanted = {**self.task.proposed(), **merged}
+        proposed = self.task.proposed()
+        wanted = {**proposed, **merged}
         self._set("policy", _made("policy", wanted.get("policy"), usual))
         self.check_reads(self.policy)
-        values = {**self.policy.proposals(self), **wanted}
+        self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
+        values = {**self.policy.proposals(self), **self._optimizers_proposals(proposed), **merged}
         for name, rule in trial_options().items():
             self._set(name, rule.check(values.get(name, rule.default)))
         self.task.checked("architecture", self.architecture)
@@ -153,15 +165,27 @@ class TrialConfig(TrialOptions):
             chosen = _made("initializer", values.get("initializer"), usual)
             self.check_reads(cast(Initializer, chosen))
             self._set("initializer", chosen)
+        self._set("lipschitz", self._measure(cast("str | None", values.get("lipschitz"))))
         self._set("lr_schedule", _made("lr_schedule", values.get("lr_schedule"), usual))
-        self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
         self._check_unused()
         self._set("task", self.task.completed(self).of(self))
         self._set("policy", self.policy.completed(self))
         if self.initializer is not None:
             self._set("initializer", self.initializer.completed(self))
         self._set("lr_schedule", self.lr_schedule.completed(self))
+        self.lr_schedule.check(self)
         check_changes(self)
+
+    def _optimizers_proposals(self, of_task: Mapping[str, Value]) -> dict[str, Value]:
+        """What the task proposes with what the trial's optimizer proposes.
+
+        A task's learning rate is for the optimizer that the task has if nothing chooses another.
+        """
+        own = self.optimizer.proposals
+        _check_proposals(f"optimizer {self.optimizer.name!r}", own)
+        usual = of_task.get("optimizer", KINDS["optimizer"].default)
+        is_usual = self.optimizer.name == usual
+        return {**own, **of_task} if is_usual else {**of_task, **own}
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -175,13 +199,40 @@ class TrialConfig(TrialOptions):
                 raise AttributeError(f"a trial has no option {name!r}")
             return self._component_values().get(name)
 
+    def _measure(self, given: str | None) -> str | None:
+        """How Lipschitz constants are measured; None if they are not.
+
+        Raises InputError if the task does not have the `given` measure.
+        """
+        task = self.task
+        if given == "layers" and not task.has_formula:
+            remedy = "choose 'jacobian'" if task.residual else "leave lipschitz out"
+            raise InputError(
+                f"lipschitz 'layers' needs a task with a formula for its layers, and {task.label} "
+                f"has none; {remedy}"
+            )
+        if given == "jacobian" and not task.residual:
+            remedy = "choose 'layers'" if task.has_formula else "leave lipschitz out"
+            raise InputError(
+                "lipschitz 'jacobian' needs blocks that add a residual to their input, and those "
+                f"of {task.label} do not; {remedy}"
+            )
+        if given is not None or task.has_formula:
+            return given or "layers"
+        readers: list[Reader] = [self.policy]
+        if self.initializer is not None:
+            readers.append(self.initializer)
+        read = any("lipschitz" in reader.reads for reader in readers)
+        return "jacobian" if read and task.residual else None
+
     def check_reads(self, chosen: "Reader") -> None:
         """InputError if a component reads numbers that the trial's task does not have."""
         for number in chosen.reads:
             if not getattr(self.task, f"has_{number}"):
+                other = "metric val_loss" if chosen.kind == "metric" else f"another {chosen.kind}"
                 raise InputError(
                     f"{chosen.kind} {chosen.name!r} reads {READABLE[number]}, and task "
-                    f"{self.task.name!r} has none; choose another {chosen.kind}"
+                    f"{self.task.name!r} has none; choose {other}"
                 )
 
     def _check_dataset(self) -> None:
@@ -342,8 +393,32 @@ def every_option() -> dict[str, Option]:
     return rules
 
 
+def default_text(name: str, rule: Option) -> str | None:
+    """An option's default in words, for each component that has another one; None without."""
+    found: dict[str, list[str]] = {}
+    for taker in users_of(name):
+        found.setdefault(_in_words(taker.options()[name]) or "none", []).append(taker.name)
+    if len(found) < 2:
+        return _in_words(rule)
+    return "; ".join(f"{', '.join(takers)}: {text}" for text, takers in found.items())
+
+
+def _in_words(rule: Option) -> str | None:
+    return rule.default_help or (None if rule.default is None else str(flat(rule.default)))
+
+
 def is_option(name: str) -> bool:
     return name in KINDS or name in trial_options() or bool(users_of(name))
+
+
+def _check_proposals(label: str, proposals: Mapping[str, Value]) -> None:
+    """InputError if the component `label` has a default for what is no option."""
+    for name in proposals:
+        if not is_option(name):
+            raise InputError(
+                f"proposals of {label} have {name!r}, which is no option of a "
+                f"trial{suggestion(name, tuple(every_option()))}"
+            )
 
 
 def check_name(name: str) -> None:

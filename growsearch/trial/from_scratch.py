@@ -20,5 +20,6 @@ def from_scratch(config: TrialConfig, architecture: str) -> TrialConfig:
         epochs, rates = config.policy.finetune_epochs, {"lr_schedule": "staircase"}
     elif schedule.by_stages and (last := config.policy.stage(config, epochs - 1)):
         epochs = last.epochs
+        rates["warmup"] = min(schedule.warmup, epochs)
     same = config.values(*KEPT_ROLES) | {"lr": config.lr, "architecture": architecture}
     return TrialConfig(given={**same, **rates, "policy": "none", "epochs": epochs})

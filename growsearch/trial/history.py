@@ -28,6 +28,7 @@ class EpochRecord:
     ppe: float
     """Parameters per epoch so far (LipGrow, section 5.3): param_epochs / epoch."""
     lr: float
+    """The mean over the steps of the epoch, in which it may change."""
     train_loss: float
     val_loss: float
     val_accuracy: float | None
@@ -71,7 +72,7 @@ class EpochRecord:
     """Each block's, if recorded."""
     lipschitz_layers: tuple[float, ...] | None
     """Each layer's, if recorded: for each block its two convolutions and their normalizations, as
-    conv1, bn1, conv2, bn2."""
+    conv1, bn1, conv2, bn2. By Jacobians a block is one layer."""
     train_seconds: float = field(compare=False)
     eval_seconds: float = field(compare=False)
     """What is measured of a growth included."""
@@ -89,7 +90,8 @@ class EpochRecord:
     functional_difference: tuple[float | None, ...] | None
     temporal_bound: tuple[float | None, ...] | None
     metrics: dict[str, float] = field(default_factory=dict, hash=False)
-    """What else the task's `evaluate` gives, like val_perplexity, and test_loss."""
+    """What else the task's `evaluate` gives, like val_perplexity, and test_loss; by Jacobians
+    lipschitz_max, the largest norm of any block at any example."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", Status(self.status))
@@ -106,7 +108,15 @@ class EpochRecord:
         """The fields by name, of plain values: numbers, text, tuples and None."""
         return asdict(self) | {"status": self.status.value}
 
+    def to_result(self) -> dict[str, Any]:
+        """As `to_dict`, and each of `metrics` under the name of its column, like
+        metric/val_perplexity.
+        """
+        return self.to_dict() | {f"{OWN}{name}": value for name, value in self.metrics.items()}
 
+
+OWN = "metric/"
+"""What columns of a task's own numbers begin with."""
 RECORD_FIELDS = tuple(f.name for f in fields(EpochRecord))
 NUMBERS = tuple(f.name for f in fields(EpochRecord) if f.type in (int, float, float | None))
 """Fields of records that are numbers."""

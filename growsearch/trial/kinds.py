@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import Component
+from growsearch.trial.course import Course, Fall, course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.options import Role, Value, option
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from growsearch.tasks.task import Task
     from growsearch.trial.config import TrialConfig
 
 Proposals = Mapping[str, Value]
@@ -198,7 +200,9 @@ class Policy(Component, ABC):
         return None
 
     def earliness(self) -> tuple[float, ...]:
-        """Sorts trials of this policy by how early they grow."""
+        """Sorts trials of this policy by how early they grow: the growth epochs, if it knows them
+        beforehand.
+        """
         return ()
 
 
@@ -304,6 +308,10 @@ class Schedule(Component, ABC):
     """Whether rates depend on more of the history than its growths."""
     by_stages: ClassVar[bool] = False
     """Whether rates start anew with each stage of the policy."""
+    warmup: float = option(
+        0.0, "epochs in which the learning rate rises from zero, step by step; 0.5 is half an "
+        "epoch", least=0, keyed_at_default=False,
+    )  # fmt: skip
 
     @abstractmethod
     def rate(self, trial: "TrialConfig", history: History, lr: float) -> float:
@@ -312,9 +320,55 @@ class Schedule(Component, ABC):
         `lr` is the largest learning rate then. `history` has no epochs that initialized new blocks.
         """
 
+    def fall(self, trial: "TrialConfig", history: History, lr: float) -> Fall | None:
+        """How the rate falls step by step within the epoch that follows `history`.
+
+        None: all steps have `rate`. Times count epochs of the trial. Say `falls` as well.
+        """
+        return None
+
+    @property
+    def falls(self) -> bool:
+        """Whether `fall` may return one."""
+        return False
+
+    def rates(self, trial: "TrialConfig", history: History, lr: float) -> float | Course:
+        """`rate`, with warm-up and `fall`; a number if all steps of the epoch have one rate."""
+        rate, fall = self.rate(trial, history, lr), self.fall(trial, history, lr)
+        return course(len(history), rate, self.warmup, fall)
+
+    def full_epochs(self, trial: "TrialConfig") -> float:
+        """How many epochs there are before the rate falls for the first time, warm-up included.
+
+        By default the trial's, and the rate may fall while it warms up.
+        """
+        return trial.growing_epochs
+
+    def parts_after(self, trial: "TrialConfig") -> int | None:
+        """The number of epochs after which trials part that differ in `epochs` alone, if it is
+        known and more than 0; the epoch store keeps the state there.
+        """
+        return None
+
     def completed(self, trial: "TrialConfig") -> Self:
         """With its options that are None made out from `trial`; see Policy.completed."""
         return self
+
+    def check(self, trial: "TrialConfig") -> None:
+        """InputError if rates change within epochs and the task cannot tell its steps, or if
+        warm-up is too long.
+        """
+        if self.warmup and self.warmup > (most := self.full_epochs(trial)):
+            raise InputError(
+                f"warmup={self.warmup:g} is longer than the {most:g} epochs before lr_schedule "
+                f"{self.name!r} falls; give fewer epochs of warmup"
+            )
+        if (self.warmup or self.falls) and not trial.task.has_steps:
+            raise InputError(
+                f"lr_schedule {self.name!r}{' with warmup' if self.warmup else ''} changes within "
+                f"epochs, and task {trial.task.name!r} does not say how many steps an epoch has; "
+                "define its steps()"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +377,11 @@ class Optimizer(Component, ABC):
 
     kind = "optimizer"
     role = Role.EPOCH
+    proposals: ClassVar[Proposals] = {}
+    """Defaults that the optimizer has for options of the trial, like {"lr": 1e-3}.
+
+    They stand over the policy's, and over the task's unless the task has this optimizer by itself.
+    """
 
     @abstractmethod
     def build(
@@ -330,5 +389,10 @@ class Optimizer(Component, ABC):
     ) -> "torch.optim.Optimizer":
         """The optimizer of all parameters.
 
-        The trainer sets `lr` and `weight_decay` of its parameter groups anew in each epoch.
+        The trainer sets `lr` and `weight_decay` of its parameter groups anew in each epoch, each to
+        the multiple of the trial's that the group has at first.
         """
+
+    def build_for(self, task: "Task", model: "nn.Module") -> "torch.optim.Optimizer":
+        """The optimizer of the task's model, for one that has to know more than parameters."""
+        return self.build(model.parameters(), task.trial.lr, task.trial.weight_decay)

@@ -52,7 +52,10 @@ class Option:
     least: float | None = None
     above: float | None = None
     most: float | None = None
+    below: float | None = None
     parse: Callable[[Any], Any] | None = None
+    shares: bool = False
+    """Whether numbers of epochs may also be shares of all epochs, between 0 and 1."""
     default_help: str | None = None
     """In words, what a default of None stands for."""
     keyed_at_default: bool = True
@@ -77,16 +80,23 @@ class Option:
         parts = value.split()
         if self.kind is str:
             return list(parts)
-        if self.kind is int and not all(part.isdecimal() for part in parts):
+        if self.kind is int and not self.shares and not all(part.isdecimal() for part in parts):
             raise InputError(
                 f"{self.name} {value!r} is not epochs separated by spaces, like '60 110'"
             )
         try:
-            return [self.kind(part) for part in parts]
+            return [self.number(part) for part in parts]
         except ValueError as error:
+            what = "epochs or shares" if self.shares else "numbers"
+            example = "60 110' or '0.4 0.7" if self.shares else "0.1 0.2"
             raise InputError(
-                f"{self.name} {value!r} is not numbers separated by spaces, like '0.1 0.2'"
+                f"{self.name} {value!r} is not {what} separated by spaces, like '{example}'"
             ) from error
+
+    @property
+    def number(self) -> Callable[[str], Any]:
+        """Makes one value of text, as the command line gives it."""
+        return _epochs_or_share if self.shares else self.kind
 
     def _check(self, value: Any) -> Any:
         if self.kind is str:
@@ -120,6 +130,8 @@ class Option:
             number = math.nan
         if not math.isfinite(number):
             raise InputError(f"{name} must be a finite number, but got {value!r}")
+        if self.shares:
+            return self._epochs_or_share(number)
         if self.kind is int and number != int(number):
             raise InputError(f"{name} must be a whole number, but got {number!r}")
         if self.least is not None and number < self.least:
@@ -128,7 +140,23 @@ class Option:
             raise InputError(f"{name} must be greater than {self.above}, but got {number!r}")
         if self.most is not None and number > self.most:
             raise InputError(f"{name} must be at most {self.most}, but got {number!r}")
+        if self.below is not None and number >= self.below:
+            raise InputError(f"{name} must be less than {self.below}, but got {number!r}")
         return int(number) if self.kind is int else float(number)
+
+    def _epochs_or_share(self, number: int | float) -> int | float:
+        if 0 < number < 1:
+            return float(number)
+        if number != int(number) or number < 1:
+            raise InputError(
+                f"{self.name} must be whole numbers of epochs from 1 on, or shares of all epochs "
+                f"between 0 and 1, but got {number!r}"
+            )
+        return int(number)
+
+
+def _epochs_or_share(text: str) -> int | float:
+    return int(text) if text.isdecimal() else float(text)
 
 
 def option(
@@ -141,7 +169,9 @@ def option(
     least: float | None = None,
     above: float | None = None,
     most: float | None = None,
+    below: float | None = None,
     parse: Callable[[Any], Any] | None = None,
+    shares: bool = False,
     default_help: str | None = None,
     keyed_at_default: bool = True,
 ) -> Any:
@@ -149,13 +179,15 @@ def option(
     tuple of one of them, and `| None` where the default is None.
 
     `role` may be left out in a component, whose kind has a usual one. Numbers may have bounds:
-    `least` and `most` are included, `above` is not. `parse` brings text to its canonical form and
-    raises InputError for text that it does not take. `default_help` says in words what a default of
-    None stands for.
+    `least` and `most` are included, `above` and `below` are not. `parse` brings text to its
+    canonical form and raises InputError for text that it does not take. With `shares`, numbers of
+    epochs may be shares of all epochs too; the component makes them whole in `completed`.
+    `default_help` says in words what a default of None stands for.
     """
     rule = {
         "help": help, "role": role, "choices": tuple(choices) if choices is not None else None,
-        "least": least, "above": above, "most": most, "parse": parse,
+        "least": least, "above": above, "most": most, "below": below, "parse": parse,
+        "shares": shares,
         "default_help": default_help, "keyed_at_default": keyed_at_default,
     }  # fmt: skip
     return field(default=default, metadata={"option": rule})

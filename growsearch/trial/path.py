@@ -15,7 +15,7 @@ from growsearch.trial.history import (
 )
 from growsearch.trial.kinds import Decision, FineTune, Grow
 from growsearch.trial.options import Role
-from growsearch.trial.rates import Rates, rates
+from growsearch.trial.rates import PlannedRates, rates
 from growsearch.trial.status import Status
 
 
@@ -97,9 +97,18 @@ class TrialPath:
         self.phase = next_phase(self.config, self.history, decision)
 
     @property
-    def rates(self) -> Rates:
-        """The rates of the next epoch."""
+    def rates(self) -> PlannedRates:
+        """The rates of the next epoch, as they are known without data."""
         return rates(self.config, self.history, self.phase)
+
+    @property
+    def parts(self) -> bool:
+        """Whether trials with other `epochs` may part here, where the learning rate's end begins.
+
+        Epochs that initialize new blocks come before.
+        """
+        after = self.config.lr_schedule.parts_after(self.config)
+        return len(self.history.trained) == after and self.phase == TRAINING
 
     def next_epoch(self) -> tuple[object, ...]:
         """What the next epoch adds to the last one; equal for trials that share it."""

@@ -1,10 +1,13 @@
 """What an epoch's steps are taken with: a pure function of the trial, its history and the phase."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from math import fsum
 from typing import NamedTuple
 
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.course import Course
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, History
 from growsearch.trial.optimizer_changes import value_after
 
@@ -16,18 +19,54 @@ class Rates(NamedTuple):
     """What an epoch's steps are taken with."""
 
     lr: float
+    """The mean over the steps, which records have."""
+    weight_decay: float
+    lrs: tuple[float, ...] | None = None
+    """The learning rate of each step; None if all have `lr`."""
+
+
+class PlannedRates(NamedTuple):
+    """The rates of an epoch as they are known without data: how many steps it has is left open.
+
+    Epochs of equal planned rates have equal rates, in trials of the same data and batch size.
+    """
+
+    lr: float | Course
     weight_decay: float
 
+    def taken(self, steps: Callable[[], int | None]) -> Rates:
+        """The rates in an epoch of `steps()` steps, which is called only where it counts.
 
-def rates(trial: TrialConfig, history: History, phase: str) -> Rates:
+        Raises InputError if it counts and `steps` returns None or less than 1.
+        """
+        if not isinstance(self.lr, Course):
+            return Rates(self.lr, self.weight_decay)
+        count = steps()
+        if count is None or count < 1:
+            raise InputError(
+                f"the learning rate changes within epochs, and the task's steps() is {count}; "
+                "return the number of training steps of an epoch, or choose a schedule without "
+                "warmup that changes from epoch to epoch"
+            )
+        lrs = self.lr.by_step(count)
+        if len(set(lrs)) == 1:
+            return Rates(lrs[0], self.weight_decay)
+        return Rates(fsum(lrs) / count, self.weight_decay, lrs)
+
+
+def rates(trial: TrialConfig, history: History, phase: str) -> PlannedRates:
     """The rates of the epoch that follows `history`, in `phase`."""
     epoch, changes = len(history.trained), trial.optimizer_changes
     decay = value_after(epoch, "weight_decay", trial.weight_decay, changes)
-    return Rates(learning_rate(trial, history, phase), decay)
+    return PlannedRates(learning_rate(trial, history, phase), decay)
 
 
-def learning_rate(trial: TrialConfig, history: History, phase: str) -> float:
-    """The learning rate of the epoch that follows `history`, in `phase`."""
+def learning_rate(trial: TrialConfig, history: History, phase: str) -> float | Course:
+    """The learning rate of the epoch that follows `history`, in `phase`.
+
+    An epoch that initializes new blocks has the rates of the epoch that follows it, unless the
+    initializer has its own.
+    """
     history = history.trained
     lr = value_after(len(history), "lr", trial.lr, trial.optimizer_changes)
     if phase == INITIALIZING and trial.initializer and trial.initializer.apart_lr is not None:
@@ -36,7 +75,7 @@ def learning_rate(trial: TrialConfig, history: History, phase: str) -> float:
         assert trial.policy.finetune_epochs
         tuned = sum(record.phase == FINE_TUNING for record in history)
         return staircase(tuned, trial.policy.finetune_epochs, lr, trial.task.baseline.stairs)
-    return trial.lr_schedule.rate(trial, history, lr)
+    return trial.lr_schedule.rates(trial, history, lr)
 
 
 def staircase(epoch: int, epochs: int, lr: float, stairs: Sequence[Fraction] = STAIRS) -> float:

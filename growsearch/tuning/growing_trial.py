@@ -7,6 +7,7 @@ import ray
 import torch
 from ray import tune
 
+from growsearch.epochs.store import EpochStore
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
@@ -34,11 +35,14 @@ class GrowingTrial(tune.Trainable):
     from that state as the new configuration says. Data, network, initializer and optimizer must
     then be the same, because the weights and the optimizer's state are of them.
 
-    Raises InputError for an option or a value that cannot be, and MemoryError if memory does not
-    suffice for a growth.
+    Trials train each epoch for themselves, unless they have a store: see `with_store`. Raises
+    InputError for an option or a value that cannot be, and MemoryError if memory does not suffice
+    for a growth.
     """
 
     trainer: Trainer
+    place: str | None = None
+    """Of the epoch store."""
 
     @classmethod
     def with_plugins(cls, *names: str) -> type[Self]:
@@ -48,15 +52,35 @@ class GrowingTrial(tune.Trainable):
         """
         return tune.with_parameters(cls, plugins=load_plugins(names))
 
-    def setup(self, config: dict[str, Any], plugins: list[Plugin] | None = None) -> None:
+    @classmethod
+    def with_store(cls, place: str, *plugins: str) -> type[Self]:
+        """This trainable with an epoch store, in a folder or at an address like s3://bucket/folder.
+
+        Trials train each distinct epoch once, also those of other experiments and searches with
+        this store; records are the same as without. A trial waits in its process for an epoch that
+        another one is training. Nodes must all see the folder. `plugins` are as in `with_plugins`.
+        Raises InputError if `place` cannot be used.
+        """
+        kept = EpochStore(place).place  # processes of trials have other working directories
+        return tune.with_parameters(cls, plugins=load_plugins(plugins), store=kept)
+
+    def setup(
+        self, config: dict[str, Any], plugins: list[Plugin] | None = None, store: str | None = None
+    ) -> None:
         for plugin in plugins or []:
             plugin.load()
         trial = TrialConfig.from_flat(config)
         self._prepare_process()
-        self.trainer = Trainer(self._placed(trial))
+        self.place = store or self.place
+        self.trainer = self._trainer(self._placed(trial))
+
+    def _trainer(self, trial: TrialConfig, **saved: Any) -> Trainer:
+        store = EpochStore(self.place) if self.place is not None else None
+        return Trainer(trial, store=store, name=self.trial_id, **saved)
 
     def _prepare_process(self) -> None:
         """Set this process to what Tune has reserved for the trial, and drop the one before it."""
+        self.cleanup()
         self.__dict__.pop("trainer", None)  # its memory is for the next one
         if self.trial_resources is None:  # outside of Tune
             return
@@ -80,7 +104,7 @@ class GrowingTrial(tune.Trainable):
         if record is None:
             raise MemoryError(self.trainer.reason)
         # a growth that failed has a record before it; the next step raises
-        return record.to_dict() | {"done": self.trainer.finished and not self.trainer.reason}
+        return record.to_result() | {"done": self.trainer.finished and not self.trainer.reason}
 
     def _next_record(self) -> EpochRecord | None:
         """Of the next epoch; None if memory did not suffice for it."""
@@ -88,6 +112,7 @@ class GrowingTrial(tune.Trainable):
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | None:
         self.trainer.save(Path(checkpoint_dir, STATE))
+        self.trainer.branch.release()  # it may pause now, and no other trial is to wait for it
         return None
 
     def load_checkpoint(self, checkpoint: Any) -> None:
@@ -96,7 +121,12 @@ class GrowingTrial(tune.Trainable):
         # what "auto" stood for in the epochs so far stays
         machine = {n: v for n, v in saved.values(Role.MACHINE).items() if n != "device"}
         _check_same(saved, own)
-        self.trainer = Trainer(own.replaced(**machine), saved=(history, contents))
+        self.trainer.branch.release()
+        self.trainer = self._trainer(own.replaced(**machine), saved=(history, contents))
+
+    def cleanup(self) -> None:
+        if trainer := self.__dict__.get("trainer"):
+            trainer.branch.release()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)

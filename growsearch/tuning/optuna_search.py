@@ -16,11 +16,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
 from growsearch.searches.kinds import Sampler
-from growsearch.stopping.cost import costs, metric_of
-from growsearch.trial.components import component
+from growsearch.stopping.cost import costs, metric_of, search_metric
+from growsearch.trial.components import component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import NUMBERS
+from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 from growsearch.tuning.ray_private import (
@@ -87,12 +87,14 @@ class ParetoOptunaSearch(OptunaSearch):
         chosen = sampler
         if isinstance(chosen, str):
             chosen = cast(Sampler, component("sampler", chosen)())
-        metric = metric_of(accuracy)
-        self.objectives = [*costs, metric.column]
-        _check(self.objectives, seed, startup_trials)
+        if accuracy in components("metric"):  # before the space is looked at
+            _check([*costs, metric_of(accuracy).column], seed, startup_trials)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._spaces = _optuna_spaces(spaces)
         self.examples = _examples(self._spaces, seed)
+        metric = search_metric(accuracy, self.examples)
+        self.objectives = [*costs, metric.column]
+        _check(self.objectives, seed, startup_trials)
         super().__init__(
             self._fields,
             metric=self.objectives,
@@ -311,7 +313,7 @@ def _check(objectives: list[str], seed: int, startup_trials: int) -> None:
     known = [name for name in NUMBERS if not name.startswith("test_")]
     known += [cost.result() for cost in costs().values() if cost.result() not in known]
     for name in objectives:
-        if name not in known:
+        if name not in known and not name.startswith(OWN):
             raise InputError(f"unknown objective {name!r}{suggestion(name, known)}")
     if len(set(objectives)) < max(len(objectives), 2):
         raise InputError(

@@ -27,9 +27,9 @@ class OverLedger(FIFOScheduler):
             trial, history = ledger.trials[name], histories[name]
             ended = trial.status.ended and epochs == len(history)
             if not ended or trial.status is Status.STOPPED:
-                self._result(name, vars(history[epochs - 1]))
+                self._result(name, history[epochs - 1].to_result())
             if ended:
-                self._complete(name, vars(history[-1]))
+                self._complete(name, history[-1].to_result())
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         return self._result(trial_name(trial.config), result)

@@ -14,8 +14,18 @@ from rich.text import Text
 
 from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.messages import trial_name
+from growsearch.stopping.cost import Metric, metric_of
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.terminal import STATUS_STYLE, megas, percent, short, show_notes, validated
+from growsearch.study.terminal import (
+    STATUS_STYLE,
+    counted,
+    measured,
+    parameters,
+    short,
+    show_notes,
+    validated,
+)
+from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
 
 FINISHED_SHOWN = 8
@@ -25,17 +35,18 @@ class SearchProgress(tune.Callback):
     """Shows the search of `ledger`.
 
     `searched` are the fields that the search space varies. `judge`, if given, has the front and the
-    audit. `notes` are lines that are shown first.
+    audit. `notes` are lines that are shown first. `metric` is what trials are compared by.
     """
 
     def __init__(
         self, ledger: Ledger, searched: list[str], judge: ParetoStopping | None = None,
-        notes: Sequence[str] = (),
+        notes: Sequence[str] = (), metric: Metric | None = None,
     ) -> None:  # fmt: skip
         self.ledger = ledger
         self.judge = judge
         self.searched = searched
         self.notes = notes
+        self.metric = metric or metric_of("val_accuracy")
         self.left: list[str] = []
         """Trials that have ended or paused, the latest last."""
         self.started = time.monotonic()
@@ -69,7 +80,7 @@ class SearchProgress(tune.Callback):
         if self.judge is not None:
             safe, count = self.judge.safe, self._count
             self.console.print(
-                f"pareto   {count(Status.STOPPED)} trials stopped, "
+                f"pareto   {counted(count(Status.STOPPED), 'trial')} stopped, "
                 f"{count(Status.PAUSED)} paused; audit: {safe.false_stops} of "
                 f"{safe.judged} stops would have been wrong",
                 highlight=False,
@@ -86,12 +97,17 @@ class SearchProgress(tune.Callback):
             if trial.history:
                 last = trial.history[-1]
                 line += (
-                    f": {last.architecture} after {last.epoch} epochs, {validated(last)}, "
-                    f"PPE {megas(last.ppe)}"
+                    f": {last.architecture} after {counted(last.epoch, 'epoch')}, "
+                    f"{self._validated(last)}, PPE {parameters(last.ppe)}"
                     f" ({self._searched(trial)})"
                 )
             line += f": {trial.reason}" if trial.reason else ""
             self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _validated(self, record: EpochRecord) -> str:
+        if self.metric.column in ("val_accuracy", "val_loss"):
+            return validated(record)
+        return f"{self.metric.title} {measured(self.metric, record)}"
 
     def _count(self, status: Status) -> int:
         return len(self.ledger.with_status(status))
@@ -120,8 +136,8 @@ class SearchProgress(tune.Callback):
         seconds, trials = time.monotonic() - self.started, self.ledger.trials
         epochs = sum(trial.history[-1].epoch for trial in trials.values() if trial.history)
         headline = Text.assemble(
-            (f"{self._ended()} of {len(trials)} trials", "bold"),
-            f"   {epochs} epochs, {self.ledger.paid['epochs']:.0f} paid   ",
+            (f"{self._ended()} of {counted(len(trials), 'trial')}", "bold"),
+            f"   {counted(epochs, 'epoch')}, {self.ledger.paid['epochs']:.0f} paid   ",
             _clock(seconds),
             *self._time_left(seconds),
             *self._front(),
@@ -129,7 +145,8 @@ class SearchProgress(tune.Callback):
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("trial", "status", "epochs", "architecture"):
             table.add_column(column)
-        for column in ("val. acc.", "PPE"):
+        is_accuracy = self.metric.column == "val_accuracy"
+        for column in ("val. acc." if is_accuracy else self.metric.title, "PPE"):
             table.add_column(column, justify="right")
         table.add_column(", ".join(self.searched), overflow="fold")
         running = self.ledger.with_status(Status.RUNNING)
@@ -146,14 +163,14 @@ class SearchProgress(tune.Callback):
                 cells += [
                     bar if status is Status.RUNNING else f"{last.epoch}",
                     last.architecture,
-                    percent(last.val_accuracy),
-                    megas(last.ppe),
+                    measured(self.metric, last),
+                    parameters(last.ppe),
                     self._searched(trial),
                 ]
             table.add_row(*cells)
         counts = {s: self._count(s) for s in (Status.WAITING, Status.PAUSED, Status.STOPPED)}
         left_out = len(left) - FINISHED_SHOWN
-        notes = [f"{count} trials {status}" for status, count in counts.items() if count]
+        notes = [f"{counted(n, 'trial')} {status}" for status, n in counts.items() if n]
         notes += [f"{left_out} earlier ones not shown"] if left_out > 0 else []
         return Group(headline, table, Text("; ".join(notes), "dim"))
 

@@ -10,7 +10,9 @@ from typing import Any
 from growsearch.searches.settings import SearchSettings, search_options
 from growsearch.study.results import TRIALS_FOLDER
 from growsearch.trial.components import Component, is_loading
+from growsearch.trial.config import every_option, is_option
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import suggestion
 from growsearch.trial.plugins import session_plugins
 from growsearch.tuning.by_value import pickled
 from growsearch.tuning.space_text import space_text
@@ -55,6 +57,9 @@ def search(
     settings = {f.name for f in fields(SearchSettings)} | set(search_options())
     named: dict[str, Any] = {}
     for name, value in options.items():
+        if name not in settings and not is_option(name):
+            known = ("trials", "out", "search_seed", "plugins", *settings, *every_option())
+            raise InputError(f"growsearch.search has no option {name!r}{suggestion(name, known)}")
         named |= _named(name, value)
     with tempfile.TemporaryDirectory() as folder:
         file: str | Path = Path(folder, "space.py")
@@ -64,15 +69,21 @@ def search(
             Path(file).write_text(space_text(space))
         place = Path(out or f"runs/search-{datetime.now():%Y%m%d-%H%M%S}")
         own = [plugin for plugin, _ in session_plugins()]
-        end = run_search(
-            file,
-            place,
-            overrides={name: value for name, value in named.items() if name not in settings},
-            trials=trials,
-            search_seed=search_seed,
-            plugins=[*plugins, *pickled(own)],
-            **{name: value for name, value in named.items() if name in settings},
-        )
+        try:
+            end = run_search(
+                file,
+                place,
+                overrides={name: value for name, value in named.items() if name not in settings},
+                trials=trials,
+                search_seed=search_seed,
+                plugins=[*plugins, *pickled(own)],
+                **{name: value for name, value in named.items() if name in settings},
+            )
+        except InputError as error:
+            if file is space or (written := f"search space {str(file)!r}") not in str(error):
+                raise
+            # its own file says nothing to who gave a dict
+            raise InputError(str(error).replace(written, "the search space")) from None
     if end.failures and not any((place / TRIALS_FOLDER).glob("*.parquet")):
         raise InputError(f"no trial has begun: {end.failures[0]}")
     show_end(place, end)

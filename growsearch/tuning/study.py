@@ -1,5 +1,6 @@
 """A study that can be gone on with."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 from growsearch.study.study import StoredStudy
@@ -13,14 +14,18 @@ class Study(StoredStudy):
     `growsearch.load_plugins`. Raises InputError if `folder` is not a study.
     """
 
-    def resume(self, extend: int | None = None, **changes: Any) -> Self:
+    def resume(
+        self, extend: int | None = None, extend_horizon: int | Sequence[int] | None = None,
+        **changes: Any,
+    ) -> Self:  # fmt: skip
         """Go on with the search, wherever it was interrupted, and return its study.
 
-        Trials that have ended are not run again. `extend` adds so many trials from the same space;
-        `changes` are settings that are new. Raises InputError if it is no search, or what it needs
-        is gone.
+        Trials that have ended are not run again. `extend` adds so many trials from the same space.
+        `extend_horizon` adds each configuration once more with so many epochs, or with each of
+        several numbers; with lr_schedule "wsd" or "constant" it trains what is new only. `changes`
+        are settings that are new. Raises InputError if it is no search, or what it needs is gone.
         """
         from growsearch.tuning.tuner import resume_search, show_end
 
-        show_end(self.folder, resume_search(self.folder, extend, **changes))
+        show_end(self.folder, resume_search(self.folder, extend, extend_horizon, **changes))
         return type(self)(self.folder)

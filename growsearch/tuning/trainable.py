@@ -48,7 +48,8 @@ class AssignedTrial(GrowingTrial):
         remembered: list[EpochRecord] = []
         while True:
             if awaited := self.trainer.awaited:
-                epoch = AwaitedEpoch(awaited[0], before=len(self.trainer.history))
+                before, steps = len(self.trainer.history), self.trainer.steps
+                epoch = AwaitedEpoch(awaited[0], before, steps)
                 return Report(awaits=epoch, remembered=tuple(remembered))
             with _Watchdog(self.timeout):
                 trained = self._next_record()

@@ -4,7 +4,6 @@ import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.experiment import Trial
@@ -99,7 +98,7 @@ class TrialQueue(OneTrialGenerator):
         return not (self.waiting or self._to_draw() or to_resume)
 
     def _to_draw(self) -> int:
-        return self.trials - len(self.ledger.trials) if self.sampler else 0
+        return max(self.trials - len(self.ledger.trials), 0) if self.sampler else 0
 
     def next_trial(self) -> Trial | None:
         if self.budget.is_spent or len(self.running) >= self.at_once:
@@ -192,7 +191,7 @@ class TrialQueue(OneTrialGenerator):
             self._fail(trial, *_reason(tunes))
         if awaits := awaited_epoch(result):
             before = History(trial.history[: awaits.before])
-            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key)
+            self.awaited[trial.name] = Awaited(trial.config, before, awaits.key, awaits.steps)
             self.ledger.await_epoch(trial.name)
             self.waiting.insert(0, trial.name)
         elif trial.status is Status.RUNNING or (
@@ -221,7 +220,7 @@ class TrialQueue(OneTrialGenerator):
         result: dict[str, Any] = {}
         if trial.history:
             spent = {c.result(): cost_so_far(c, trial.history)[-1] for c in costs().values()}
-            result = asdict(trial.history[-1]) | spent
+            result = trial.history[-1].to_result() | spent
         self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:

@@ -11,13 +11,20 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
+from growsearch.searches.horizons import longer, own_rates
 from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
-from growsearch.stopping.cost import cost_of, metric_of
+from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import NETWORKS_FOLDER, STORE_FOLDER, create_study, read_info
+from growsearch.study.results import (
+    NETWORKS_FOLDER,
+    STORE_FOLDER,
+    add_searched,
+    create_study,
+    read_info,
+)
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -106,6 +113,7 @@ def run_search(
         settings=options.to_flat(),
         plugins=describe(loaded),
         data=own_data(checked),
+        own_metrics=own_numbers(checked),
     ).resolve()
     keep_plugins(folder, loaded)
     (folder / SPACE_FILE).write_text(text)
@@ -116,12 +124,16 @@ def run_search(
         return _run(ledger, options, resources, loaded)
 
 
-def resume_search(folder: str | Path, extend: int | None = None, **changes: Any) -> SearchEnd:
+def resume_search(
+    folder: str | Path, extend: int | None = None,
+    extend_horizon: int | Sequence[int] | None = None, **changes: Any,
+) -> SearchEnd:  # fmt: skip
     """Go on with the search whose study is in `folder`, wherever it was interrupted.
 
     Trials that have ended are not run again; the others go on from their newest epoch. `extend`
-    adds so many trials, drawn from the same space. `changes` are settings that are new. Raises
-    InputError if there is no such search, or what it needs is gone.
+    adds so many trials, drawn from the same space. `extend_horizon` adds trials with so many
+    epochs; see horizons.longer. `changes` are settings that are new. Raises InputError if there is
+    no such search, or what it needs is gone.
     """
     info = read_info(folder)
     if "settings" not in info:
@@ -136,14 +148,39 @@ def resume_search(folder: str | Path, extend: int | None = None, **changes: Any)
             seed = info["search_seed"] + len(ledger.trials)
             known = {trial.config for trial in ledger.trials.values()}
             new = _new(spaces, extend, seed, options, known)
+        further: list[TrialConfig] = []
+        if extend_horizon is not None:
+            further = _further(ledger, extend_horizon, options)
+            new = list(dict.fromkeys([*new, *further]))
         every = [*(trial.config for trial in ledger.trials.values()), *new]
-        resources = _check(every, options)
+        resources = _check(every, options, info)
         check_own_data(info.get("data", []), every)
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
+        drawn = info["trials"] if extend is None else len(ledger.trials) + extend
         for config in new:
             ledger.add(config)
-        return _run(ledger, options, resources, plugins, extend)
+        if further:
+            add_searched(folder, "epochs")
+        return _run(ledger, options, resources, plugins, drawn + len(further))
+
+
+def _further(
+    ledger: Ledger, horizons: int | Sequence[int], options: SearchSettings
+) -> list[TrialConfig]:
+    """The trials that `extend_horizon` adds, and a warning if they share little."""
+    given = [horizons] if isinstance(horizons, int) else list(horizons)
+    new = longer(ledger.trials.values(), given)
+    if options.store == "none":
+        _LOG.warning("the search has no store: added trials train all of their epochs")
+    elif own := own_rates(new, ledger.trials, ledger.read_histories()):
+        names = ", ".join(sorted({repr(config.lr_schedule.name) for config in own}))
+        _LOG.warning(
+            "%d of %d added trials train most of their epochs anew: the rates of lr_schedule %s "
+            "depend on the number of epochs; those of 'wsd' and 'constant' do not before the end",
+            len(own), len(new), names,
+        )  # fmt: skip
+    return list(new)
 
 
 def show_end(folder: Path, end: SearchEnd) -> None:
@@ -211,16 +248,21 @@ def _sampler(
     )
 
 
-def _check(drawn: list[TrialConfig], options: SearchSettings) -> dict[str, float]:
+def _metric(options: SearchSettings, trials: list[TrialConfig], info: dict[str, Any]) -> Metric:
+    """The search's metric; InputError if there is none, or if a trial's task does not have it."""
+    return search_metric(options.metric, trials, info.get("own_metrics"))
+
+
+def _check(
+    drawn: list[TrialConfig], options: SearchSettings, info: dict[str, Any] | None = None
+) -> dict[str, float]:
     """What each trial reserves, if there are data and resources for all and all settings can be."""
     parse_budget(options.budget)
-    options.scheduler.judge(options.costs, metric_of(options.metric), seed=0)
+    options.scheduler.judge(options.costs, _metric(options, drawn, info or {}), seed=0)
     for log in options.log:
         log.check()
     if any(config.compile == "on" for config in drawn):
         check_compiler()
-    for config in drawn:
-        config.check_reads(metric_of(options.metric))
     _check_data(drawn)
     ray, _ = start_ray()
     return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
@@ -235,8 +277,11 @@ def _check_data(drawn: list[TrialConfig]) -> None:
 
 def _run(
     ledger: Ledger, options: SearchSettings, resources: dict[str, float],
-    plugins: Sequence[Plugin], extend: int | None = None,
+    plugins: Sequence[Plugin], drawn: int | None = None,
 ) -> SearchEnd:  # fmt: skip
+    """Run the ledger's trials; a sampler draws more until there are `drawn`, or as many as the
+    search was to have.
+    """
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import AssignedTrial
@@ -246,7 +291,8 @@ def _run(
     ray, tune = start_ray()
     info = read_info(ledger.folder)
     budget = Budget(ledger, parse_budget(options.budget))
-    chosen, metric = options.scheduler, metric_of(options.metric)
+    metric = _metric(options, [trial.config for trial in ledger.trials.values()], info)
+    chosen = options.scheduler
     judge = chosen.judge(options.costs, metric, info["search_seed"])
     concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
     if chosen.tune_starts:
@@ -257,7 +303,7 @@ def _run(
         spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
         sampler = _sampler(spaces, options, info["search_seed"], ledger.folder)
         expected += sampler.examples
-        trials = info["trials"] if extend is None else len(ledger.trials) + extend
+        trials = info["trials"] if drawn is None else drawn
     queue = TrialQueue(
         ledger,
         max_concurrent=concurrent,
@@ -283,7 +329,9 @@ def _run(
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
-                SearchProgress(ledger, info["searched"], judge, [*notes, *chosen.notes(metric)]),
+                SearchProgress(
+                    ledger, info["searched"], judge, [*notes, *chosen.notes(metric)], metric
+                ),
                 *logs,
             ],
             verbose=0,

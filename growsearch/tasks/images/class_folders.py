@@ -139,7 +139,7 @@ def _pixels(files: Listing, size: int) -> Tensor:
     if len(files.paths) < MAPPED_FROM:
         pictures = _decoded(files.paths, size, _channels(files.paths))
         return torch.from_numpy(np.stack(list(pictures)))
-    stem = cache_folder() / "decoded" / f"folder-{files.state[:16]}-{size}"
+    stem = cache_folder() / "decoded" / f"folder-{files.state[:16]}-{size}-upright"
     cached = {channels: stem.with_name(f"{stem.name}-{channels}.npy") for channels in (1, 3)}
     made = [channels for channels, path in cached.items() if path.exists()]
     channels = made[0] if made else _channels(files.paths)
@@ -178,7 +178,7 @@ def _chunk(job: tuple[list[str], int, int]) -> tuple[Tensor, list[str]]:
             failed.append(f"{path} (more than 8 bits a channel)")
             continue
         try:
-            read = read_picture(path, "get it again", "L" if channels == 1 else "RGB")
+            read = read_picture(path, "get it again", "L" if channels == 1 else "RGB", turned=True)
         except InputError:
             failed.append(path)
             continue

@@ -37,6 +37,12 @@ class Dataset:
     arrays: Mapping[str, Value] | None = field(default_factory=dict, compare=False)
     """Options of the data set "arrays" that made it of arrays in Python; None if it was loaded."""
 
+    def __repr__(self) -> str:
+        counts = ", ".join(
+            f"{name}={len(getattr(self, name))}" for name in ("train", "val", "test")
+        )
+        return f"Dataset({counts}, classes={self.classes}, image_shape={self.image_shape})"
+
     @classmethod
     def from_arrays(
         cls, X: Any, y: Any, val: Any = 0.1, test: Any = 0.1, class_names: Any = None,

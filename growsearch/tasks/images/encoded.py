@@ -54,8 +54,10 @@ def open_file(path: str) -> "Image":
     return read_picture(path, "get the file again or remove it")
 
 
-def read_picture(path: str | Path, remedy: str, mode: str = "RGB") -> "Image":
-    """The picture in a file, in Pillow's `mode`.
+def read_picture(
+    path: str | Path, remedy: str, mode: str = "RGB", turned: bool = False
+) -> "Image":  # fmt: skip
+    """The picture in a file, in Pillow's `mode`; with `turned` as a camera held it, see `upright`.
 
     Raises InputError, ending in `remedy`, if it cannot be read.
     """
@@ -64,9 +66,20 @@ def read_picture(path: str | Path, remedy: str, mode: str = "RGB") -> "Image":
     try:
         # Pillow warns of damaged EXIF data, which some of ImageNet's pictures have
         with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
-            return file.convert(mode)
+            return (upright(file) if turned else file).convert(mode)
     except Exception as error:  # Pillow raises many types for damaged files
         raise InputError(f"{path} cannot be read ({one_line(error)}); {remedy}") from error
+
+
+def upright(picture: "Image") -> "Image":
+    """The picture turned and mirrored as its EXIF data say; as it is if they are damaged."""
+    from PIL import ImageOps
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ImageOps.exif_transpose(picture)
+    except Exception:  # Pillow raises many types for damaged EXIF data
+        return picture
 
 
 def picture_mode(path: str | Path) -> str | None:

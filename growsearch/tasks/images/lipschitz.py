@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from growsearch.growth.constants import LipschitzConstants
+from growsearch.growth.lanczos import FRESH, largest_singular_values
 from growsearch.machine.randomness import generator
 from growsearch.tasks.images.networks import GrowableNetwork
 
@@ -22,12 +23,6 @@ from growsearch.tasks.images.networks import GrowableNetwork
 PRODUCTS = 30
 FIRST_PRODUCTS = 16
 """These suffice for settled vectors if no Ritz value may still come to exceed the largest."""
-CONVERGED = 5e-3
-"""Part of the largest Ritz value that another one, with its residual, may exceed it by."""
-ROUNDING = 1e-6
-"""A remainder shorter than this part of the longest product is rounding noise."""
-FRESH = 0.3
-"""Length of the random vector that a known unit vector is started with."""
 
 
 def lipschitz_constants(
@@ -125,64 +120,16 @@ def _operator_norms(
 def _largest_singular_values(
     layers: list[_Layer], known: list[Tensor | None], seed: int, settled: bool
 ) -> tuple[Tensor, Tensor]:
-    """The operator norms [G], and vectors [G, n] to start from next time.
-
-    Power iteration, v <- W^T W v, would keep the last of its iterates. All of them together cost
-    little more and hold a far better estimate: the largest Ritz value of their span (Lanczos). It
-    is at most the norm. A remainder that is rounding noise means that the span is complete. The
-    rest of the basis is then zero vectors, which add nothing: a normalized remainder would not be
-    orthogonal to the basis, and a Ritz value could exceed the norm.
-    """
+    """The operator norms [G], and vectors [G, n] to start from next time."""
     weight = torch.stack([layer.conv.weight for layer in layers])
     scale = weight.abs().amax(dim=(1, 2, 3, 4), keepdim=True)
     scale = scale.where(scale != 0, 1)  # tiny kernels do not underflow when they are squared
     weight = weight / scale
-    apply = _gram_operator(layers[0], weight)
-    start = _start_vectors(layers, known, seed)
-    basis = start.new_zeros(len(layers), PRODUCTS + 1, start.shape[1])
-    images = start.new_zeros(len(layers), PRODUCTS, start.shape[1])
-    basis[:, :1] = F.normalize(start, dim=1)[:, None]
-    longest = start.new_zeros(len(layers), 1, 1)
-    norms, ended = start.new_zeros(len(layers)), torch.empty_like(start)
-    left = torch.arange(len(layers), device=start.device)  # layers without an estimate
-    for k in range(PRODUCTS):
-        images[:, k : k + 1] = rest = apply(basis[:, k])[:, None]
-        longest = longest.maximum(rest.norm(dim=2, keepdim=True))
-        # only the last two are not orthogonal to it already, but for rounding
-        for span in (basis[:, max(k - 1, 0) : k + 1], basis[:, : k + 1]):
-            rest = rest - rest @ span.mT @ span
-        length = rest.norm(dim=2, keepdim=True)
-        length = length.where(length > ROUNDING * longest, 0)
-        basis[:, k + 1 : k + 2] = (rest / length).where(length > 0, 0)
-        if k + 1 == PRODUCTS or (settled and k + 1 == FIRST_PRODUCTS):
-            norms[left], ended[left], bounds = _ritz(
-                basis[:, : k + 1], images[:, : k + 1], length.squeeze(1)
-            )
-            (going,) = (bounds > 1 + CONVERGED).nonzero(as_tuple=True)
-            if k + 1 == PRODUCTS or not len(going):
-                break
-            left, basis, images, longest = (t[going] for t in (left, basis, images, longest))
-            apply = _gram_operator(layers[0], weight[left])
+    norms, ended = largest_singular_values(
+        lambda left: _gram_operator(layers[0], weight[left]), _start_vectors(layers, known, seed),
+        PRODUCTS, (FIRST_PRODUCTS,) if settled else (),
+    )  # fmt: skip
     return norms * scale.flatten(), ended
-
-
-def _ritz(basis: Tensor, images: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Estimates [G], vectors [G, n] to start from next time, and bounds [G].
-
-    `basis` [G, k, n] has orthonormal or zero rows; `images` are their products with the operators;
-    `length` [G, 1] is that of the last remainder. The bound is the highest sum of a Ritz value and
-    its residual, in parts of the largest Ritz value.
-    """
-    values, vectors = torch.linalg.eigh((basis @ images.mT).double().nan_to_num(0, 0, 0))
-    rows = vectors[:, :, -2:].mT.to(basis.dtype)
-    second, first = (rows @ basis).unbind(dim=1)
-    image = (rows[:, 1:] @ images).squeeze(1)
-    # the largest Ritz value, as its vector has it where the basis is not quite orthonormal; the
-    # vector has length 1, or it is a zero vector of the basis
-    squares = (first * image).sum(dim=1) / (first * first).sum(dim=1).clamp(min=0.5)
-    bounds = (values + length * vectors[:, -1].abs()).amax(dim=1) / values[:, -1]
-    # the second vector goes along: training may make it the first by the next call
-    return squares.clamp(min=0).sqrt(), F.normalize(first + second, dim=1), bounds
 
 
 def _start_vectors(layers: list[_Layer], known: list[Tensor | None], seed: int) -> Tensor:

@@ -13,7 +13,6 @@ from growsearch.trial.kinds import Proposals
 from growsearch.trial.options import option
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from growsearch.growth.step_sizes import StepSize
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 PATCH = 4
 """Pixels of a patch's side, where the data set proposes none: images of 28x28 pixels have 49
 patches, the digits four, with which they train faster and end better than with 16."""
-BETAS = (0.9, 0.999)
-"""Of AdamW (Dosovitskiy et al. 2021, section 4.1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +33,9 @@ class VisionTransformerTask(ImageDataTask):
     block_methods = ("silence_residual", "scale_residual")
     least_depth = 0
     proposals: ClassVar[Proposals] = {
-        "epochs": 40, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.05, "lr_schedule": "cosine",
-        "initializer": "zero", "momentum_on_growth": "carry",
+        "epochs": 40, "batch_size": 64, "optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.05,
+        "lr_schedule": "cosine", "final_lr": 0.0, "initializer": "zero",
+        "momentum_on_growth": "carry",
     }  # fmt: skip
 
     width: int = option(64, "numbers a token", least=1, keyed_at_default=False)
@@ -136,11 +134,3 @@ class VisionTransformerTask(ImageDataTask):
         from growsearch.tasks.images.vision_transformer import transformer_size
 
         return transformer_size(self._form, architecture.blocks[0])
-
-    # until the optimizer component 'adamw' is there: then delete this method and BETAS, and propose
-    # {"optimizer": "adamw"} instead
-    def optimizer(self, model: "nn.Module") -> "torch.optim.Optimizer":
-        """AdamW with weight decay on matrices alone, whatever the trial's optimizer is."""
-        from growsearch.tasks.language.model import adamw
-
-        return adamw(model, self.trial.lr, self.trial.weight_decay, BETAS)

@@ -1,8 +1,5 @@
 """A GPT (Radford et al. 2019), from tokens [n, tokens] to logits [n, tokens, vocabulary]."""
 
-from typing import Any
-
-import torch
 from torch import Tensor, nn
 
 from growsearch.tasks.transformer.blocks import STD, transformer_stack
@@ -41,13 +38,3 @@ class GPT(nn.Module):
             x = block(x)
         logits: Tensor = self.head(self.ln(x))
         return logits
-
-
-def adamw(
-    model: nn.Module, lr: float, weight_decay: float, betas: tuple[float, float]
-) -> torch.optim.Optimizer:
-    """AdamW whose weight decay is on matrices alone, as nanoGPT has it."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, betas=betas, fused=True)

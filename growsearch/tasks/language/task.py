@@ -14,7 +14,6 @@ from growsearch.trial.kinds import Proposals
 from growsearch.trial.options import Role, option
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
     from growsearch.growth.step_sizes import StepSize
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH = 64
 """Windows of an evaluation batch."""
-BETAS = (0.9, 0.99)
-"""Of AdamW, for few tokens a step (nanoGPT, train_shakespeare_char.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +43,9 @@ class LanguageTask(Task):
     block_methods = ("silence_residual", "scale_residual")
     least_depth = 0
     proposals: ClassVar[Proposals] = {
-        "dataset": "text", "epochs": 20, "batch_size": 12, "lr": 1e-3, "weight_decay": 0.1,
-        "lr_schedule": "cosine", "initializer": "zero", "momentum_on_growth": "carry",
+        "dataset": "text", "epochs": 20, "batch_size": 12, "optimizer": "adamw", "beta2": 0.99,
+        "lr": 1e-3, "weight_decay": 0.1, "lr_schedule": "cosine", "final_lr": 0.1,
+        "initializer": "zero", "momentum_on_growth": "carry",
     }  # fmt: skip
 
     width: int = option(128, "numbers a token", least=1, keyed_at_default=False)
@@ -71,7 +69,7 @@ class LanguageTask(Task):
     )
     steps_an_epoch: int = option(100, "training steps of an epoch", least=1, keyed_at_default=False)
     eval_windows: int = option(
-        256, "windows of `context` tokens that validate at most, and as many of test text",
+        128, "windows of `context` tokens that validate at most, and as many of test text",
         least=1, role=Role.EPOCH, keyed_at_default=False,
     )  # fmt: skip
 
@@ -217,11 +215,3 @@ class LanguageTask(Task):
             "loss": nats / following.numel(),
             "bits_per_byte": bits / self.loaded.bytes_of(following),
         }
-
-    # until the optimizer component 'adamw' is there: then delete this method, model.adamw and
-    # BETAS, and propose {"optimizer": "adamw"} with its betas instead
-    def optimizer(self, model: "nn.Module") -> "torch.optim.Optimizer":
-        """AdamW as nanoGPT has it, whatever the trial's optimizer is."""
-        from growsearch.tasks.language.model import adamw
-
-        return adamw(model, self.trial.lr, self.trial.weight_decay, BETAS)

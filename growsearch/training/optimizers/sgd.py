@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from growsearch.trial.components import register
+from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import Optimizer
 from growsearch.trial.options import option
 
@@ -21,6 +22,18 @@ class SGD(Optimizer):
     momentum: float = option(
         0.9, "share of the last step that is taken again", least=0, most=1, keyed_at_default=False
     )
+    nesterov: str = option(
+        "off", "whether steps look ahead by the momentum (Nesterov)", choices=("off", "on"),
+        keyed_at_default=False,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.nesterov == "on" and not self.momentum:
+            raise InputError(
+                "nesterov='on' looks ahead by the momentum, but momentum is 0; give a momentum "
+                "above 0, or leave nesterov out"
+            )
 
     def build(
         self, parameters: "Iterable[Tensor]", lr: float, weight_decay: float
@@ -29,5 +42,6 @@ class SGD(Optimizer):
 
         # foreach: the same bits in less time, on CPUs too
         return torch.optim.SGD(
-            parameters, lr=lr, momentum=self.momentum, weight_decay=weight_decay, foreach=True
-        )
+            parameters, lr=lr, momentum=self.momentum, weight_decay=weight_decay,
+            nesterov=self.nesterov == "on", foreach=True,
+        )  # fmt: skip

@@ -27,7 +27,8 @@ class ASHA(StoppingScheduler):
         from growsearch.stopping.racing import GRACE
         from growsearch.tuning.over_ledger import OverLedger
 
+        epochs = longest(queue.ledger)
         asha = AsyncHyperBandScheduler(
-            **by_epoch(metric), grace_period=GRACE, max_t=longest(queue.ledger)
+            **by_epoch(metric), grace_period=min(GRACE, epochs), max_t=epochs
         )
         return OverLedger(queue.ledger, asha)

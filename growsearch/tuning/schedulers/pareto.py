@@ -49,7 +49,7 @@ class Pareto(StoppingScheduler):
 
         return ParetoStopping(
             costs=costs, alpha=self.alpha, delta=self.delta, audit=self.audit, racing=self.racing,
-            seed=seed, metric=metric.name,
+            seed=seed, metric=metric,
         )  # fmt: skip
 
     def tune_scheduler(

@@ -1,0 +1,53 @@
+"""Prints, as Markdown, what one late growth costs in loss beside static networks.
+
+    python analysis/late_growth.py STUDY
+
+STUDY is a search over search_spaces/late_growth.py, or the recorded one in analysis/studies.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from growsearch.study.jumps import late_growth
+from growsearch.study.results import read_study, summarize
+
+RECORDED = Path(__file__).parent / "studies/late_growth"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("study", nargs="?", default=RECORDED)
+    study = read_study(parser.parse_args().study)
+    static = summarize(study)
+    static = static[static["config/policy"] == "none"]
+    print("| schedule | blocks | epochs | seeds | validation loss |")
+    print("|---|---|---|---|---|")
+    by = ["config/lr_schedule", "architecture", "epochs"]
+    for (schedule, blocks, epochs), group in static.groupby(by):
+        losses = group["val_loss"]
+        print(f"| {schedule} | {blocks} | {epochs} | {len(group)} | {_mean(losses)} |")
+    print("\n| schedule | new blocks | grows at | validation loss | loss jump | FLOPs | seconds "
+          "| at equal steps | at equal FLOPs | at equal seconds |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for row in late_growth(study).to_dict("records"):
+        print(
+            f"| {row['lr_schedule']} | {row['initializer']} | {row['share']:.2f} "
+            f"| {row['val_loss']:.4f} ± {row['val_loss_std']:.4f} | {row['jump']:+.4f} "
+            f"| {row['flops']:.1%} | {row['seconds']:.1%} "
+            f"| {_difference(row, 'at_steps')} | {_difference(row, 'at_flops')} "
+            f"| {_difference(row, 'at_seconds')} |"
+        )
+
+
+def _mean(values: "pd.Series") -> str:
+    return f"{values.mean():.4f} ± {values.std():.4f}"
+
+
+def _difference(row: dict, name: str) -> str:
+    return f"{row[name]:+.4f} ± {row[f'{name}_error']:.4f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The command `growsearch replay`: schedulers compared on recorded trials, in simulated time."""
+
+import argparse
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from growsearch.searches.recorded import Recording
+    from growsearch.tuning.replays import Compared, Spread
+
+# --help must answer at once: nothing heavy is imported here.
+
+USUAL = ("none", "pareto", "pareto,racing=3", "asha", "median", "oracle")
+
+
+def add_command(commands: Any) -> None:
+    """Adds the command's parser to `commands`."""
+    replay = commands.add_parser(
+        "replay", help="compare schedulers on a study's trials, in simulated time"
+    )
+    replay.add_argument("study", help="the folder of a search whose trials all ran to their end")
+    replay.add_argument(
+        "--schedulers", nargs="+", default=USUAL, metavar="NAME[,OPTION=X]",
+        help="which ones, with options, like pareto,racing=3; oracle knows how trials will end "
+        f"(default: {' '.join(USUAL)})",
+    )  # fmt: skip
+    replay.add_argument(
+        "--workers", nargs="+", type=int, default=[1, 4], metavar="N",
+        help="trials at a time (default: 1 4)",
+    )  # fmt: skip
+    replay.add_argument(
+        "--seeds", type=int, default=30, metavar="N",
+        help="in how many random orders the trials start (default: 30)",
+    )  # fmt: skip
+    replay.add_argument(
+        "--cost", help="the cost of the front (growsearch list cost; default: the study's first)"
+    )
+    replay.add_argument("--metric", help="the metric of the front (default: the study's)")
+    replay.add_argument(
+        "--unshared", action="store_true", help="train epochs that trials share once for each"
+    )
+    replay.add_argument("--json", action="store_true", help="print JSON")
+
+
+def replay(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from growsearch.searches.recorded import read_recording
+    from growsearch.stopping.cost import metric_of
+    from growsearch.study.results import read_info
+    from growsearch.trial.errors import InputError
+    from growsearch.tuning.replays import chosen_scheduler, compare
+
+    for name, least in (("seeds", parsed.seeds), ("workers", min(parsed.workers))):
+        if least < 1:
+            raise InputError(f"{name}={least} is no number of them; give 1 or more")
+    for text in parsed.schedulers:
+        chosen_scheduler(text)
+    settings = read_info(parsed.study).get("settings", {})
+    cost = parsed.cost or settings.get("costs", ["ppe"])[0]
+    metric = metric_of(parsed.metric or settings.get("metric", "val_accuracy"))
+    recording = read_recording(parsed.study, cost, metric)
+    console, found = Console(stderr=True), []
+    with console.status("") as status:
+        for workers in parsed.workers:
+            for text in parsed.schedulers:
+                status.update(f"{text}, {workers} at a time")
+                found.append(
+                    compare(
+                        recording, text, workers=workers, seeds=range(parsed.seeds),
+                        shared=not parsed.unshared,
+                    )
+                )  # fmt: skip
+    if parsed.json:
+        about = {"cost": cost, "metric": metric.name, "seeds": parsed.seeds, **_facts(recording)}
+        print(json.dumps(about | {"schedulers": [one.to_dict() for one in found]}, indent=2))
+        return 0
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    facts = _facts(recording)
+    console.print(
+        f"{facts['trials']} trials, {facts['front']} on the front of {cost} and {metric.name}; "
+        f"their distinct epochs are {facts['distinct_percent']:.1f} % of all parameter-epochs, "
+        f"those of the front {facts['front_percent']:.1f} %",
+        highlight=False,
+    )
+    for workers in parsed.workers:
+        console.print(_table(workers, [one for one in found if one.workers == workers]))
+    console.print(
+        "Paid: parameter-epochs, in percent of all trials without sharing, until the completed "
+        f"trials have that share of the whole front's hypervolume; medians over {parsed.seeds} "
+        "orders, and the range without a twentieth at each end. Lost: trials of the front that "
+        "were stopped, the mean over orders. None lost: in how many orders.",
+        style="dim", highlight=False,
+    )  # fmt: skip
+    return 0
+
+
+def _facts(recording: "Recording") -> dict[str, Any]:
+    whole = recording.param_epochs(shared=False)
+    return {
+        "trials": len(recording.trials),
+        "front": len(recording.front),
+        "distinct_percent": 100 * recording.param_epochs() / whole,
+        "front_percent": 100 * recording.param_epochs(recording.front) / whole,
+    }
+
+
+def _table(workers: int, found: "list[Compared]") -> "Table":
+    from rich.table import Table
+
+    from growsearch.tuning.replays import SHARES
+
+    table = Table(title=f"{workers} at a time")
+    table.add_column("scheduler")
+    for share in SHARES:
+        table.add_column(f"paid to\n{share:.0%}", justify="right")
+    for name in ("paid to\nthe end", "lost", "none\nlost", "decision\nms"):
+        table.add_column(name, justify="right")
+    for one in found:
+        table.add_row(
+            one.scheduler.replace(",", " "), *map(_paid, one.paid_to), _paid(one.paid),
+            f"{one.front_lost:.1f} %", f"{one.lossless:.0f} %", f"{one.decision_ms:.2f}",
+        )  # fmt: skip
+    return table
+
+
+def _paid(spread: "Spread") -> str:
+    numbers = map(_number, (spread.lowest, spread.highest))
+    return f"{_number(spread.median)}\n{' to '.join(numbers)}"
+
+
+def _number(value: float) -> str:
+    return "never" if math.isinf(value) else f"{value:.1f}"

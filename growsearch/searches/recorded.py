@@ -1,0 +1,124 @@
+"""Trials that were recorded to their end, which a replay tells a scheduler epoch by epoch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from growsearch.stopping.cost import Metric, cost_of, cost_so_far
+from growsearch.stopping.cost_bounds import Size, sizes_of
+from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
+from growsearch.study.results import config_of, read_histories, read_study
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
+from growsearch.trial.status import Status
+
+
+@dataclass(frozen=True)
+class RecordedTrial:
+    """A trial with all of its epochs. Those with equal keys are the same epoch."""
+
+    name: str
+    config: TrialConfig
+    history: History
+
+    @property
+    def completed(self) -> bool:
+        """Whether it has an outcome: one that diverged has none."""
+        return self.history[-1].status is Status.COMPLETED
+
+    def outcome(self, cost: str, metric: Metric) -> Outcome:
+        """Its final cost, and its final metric as a number of which more is better."""
+        last = self.history[-1]
+        return cost_so_far(cost_of(cost), self.history)[-1], metric.value(
+            getattr(last, metric.column)
+        )
+
+    @property
+    def size(self) -> Size:
+        """The sizes of its networks; of those that it never had, by building them."""
+        known = {r.architecture: (r.parameters, r.macs) for r in self.history}
+        return lambda architecture: known.get(architecture) or sizes_of(self.config)(architecture)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Trials of one or several studies, and what a search of them is measured by."""
+
+    trials: tuple[RecordedTrial, ...]
+    cost: str
+    metric: Metric
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Of the completed trials, by name."""
+        return {t.name: t.outcome(self.cost, self.metric) for t in self.trials if t.completed}
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """The ranges of the outcomes, which scale every replay's hypervolume."""
+        spent, values = zip(*self.outcomes.values(), strict=True)
+        return Bounds(
+            lowest_cost=min(spent), highest_cost=max(spent),
+            lowest_accuracy=min(values), highest_accuracy=max(values),
+        )  # fmt: skip
+
+    @cached_property
+    def hypervolume(self) -> float:
+        """Of the whole front."""
+        return hypervolume(self.outcomes.values(), self.bounds)
+
+    @cached_property
+    def front(self) -> set[str]:
+        """The trials that no other dominates."""
+        return {
+            name
+            for name, (spent, value) in self.outcomes.items()
+            if not any(
+                c <= spent and v >= value and (c, v) != (spent, value)
+                for c, v in self.outcomes.values()
+            )
+        }
+
+    def param_epochs(self, names: set[str] | None = None, *, shared: bool = True) -> float:
+        """What training the trials `names`, by default all, costs in parameter-epochs.
+
+        With `shared`, each distinct epoch counts once.
+        """
+        chosen = [t for t in self.trials if names is None or t.name in names]
+        if not shared:
+            return float(sum(record.parameters for t in chosen for record in t.history))
+        distinct = {record.key: record.parameters for t in chosen for record in t.history}
+        return float(sum(distinct.values()))
+
+
+def read_recording(folder: str | Path, cost: str, metric: Metric) -> Recording:
+    """The trials of the study in `folder`.
+
+    Raises InputError if one did not run to its end, or if there are no two different outcomes.
+    """
+    rows = read_study(folder).drop_duplicates("trial_id", keep="last")
+    if rows["key"].isna().any():
+        raise InputError(
+            f"study {str(folder)!r} cannot be replayed: its epochs have no keys, so which of them "
+            "trials share is not known; record it again with this version"
+        )
+    histories = read_histories(folder)
+    trials = tuple(
+        RecordedTrial(str(row["trial_id"]), config_of(row), histories[str(row["trial_id"])])
+        for _, row in rows.iterrows()
+    )
+    cut = [t.name for t in trials if not t.history[-1].status.ran_to_end]
+    if cut:
+        raise InputError(
+            f"study {str(folder)!r} cannot be replayed: {len(cut)} of {len(trials)} trials did not "
+            f"run to their end (the first is {cut[0]}); search with --scheduler none, or resume it"
+        )
+    recording = Recording(trials, cost, metric)
+    different = [set(values) for values in zip(*recording.outcomes.values(), strict=True)]
+    if not different or min(map(len, different)) < 2:
+        raise InputError(
+            f"study {str(folder)!r} cannot be replayed: its completed trials do not differ in both "
+            f"{cost} and {metric.name}; choose another cost or metric, or a larger study"
+        )
+    return recording

@@ -1,0 +1,204 @@
+"""Replays: a scheduler decides over recorded epochs, and sees no later one."""
+
+import json
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from conftest import record, run
+
+from growsearch.searches.recorded import RecordedTrial, Recording
+from growsearch.stopping.cost import metric_of
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
+from growsearch.tuning.replay import ORACLE, replay
+from growsearch.tuning.replays import Spread, chosen_scheduler, compare
+
+EPOCHS = 12
+PARAMETERS = {"1-1-1": 100, "2-2-2": 200, "4-4-4": 400}
+SCHEDULERS = ("none", "pareto", "pareto,racing=2", "pareto,audit=0", "asha", "median", ORACLE)
+
+
+def trial(name: str, growths: dict[int, str], accuracies: list[float]) -> RecordedTrial:
+    """A trial that grows after these epochs; trials share epochs until their growths differ."""
+    config = TrialConfig(
+        policy="fixed", growth_epochs=tuple(growths), growth_architectures=tuple(growths.values()),
+        architecture="1-1-1", epochs=EPOCHS, initializer="zero", lr_schedule="constant",
+    )  # fmt: skip
+    history, architecture, paid, path = [], "1-1-1", 0, ""
+    for epoch in range(1, EPOCHS + 1):
+        parameters = PARAMETERS[architecture]
+        paid += parameters
+        path += architecture
+        history.append(
+            record(
+                epoch, architecture=architecture, parameters=parameters, param_epochs=paid,
+                ppe=paid / epoch, macs=parameters, train_flops=6.0 * paid, key=path,
+                seconds=parameters / 100, val_accuracy=accuracies[epoch - 1],
+                grew=epoch in growths, status="completed" if epoch == EPOCHS else "running",
+            )
+        )  # fmt: skip
+        architecture = growths.get(epoch, architecture)
+    return RecordedTrial(name, config, History(history))
+
+
+def recording(seed: int = 0) -> Recording:
+    """32 trials: those that grow more become better, with noise of the shared epochs."""
+    noise, known = random.Random(seed), {}
+    trials = []
+    for first in range(1, 9):
+        for second in (None, first + 1, first + 2, first + 3):
+            growths = {first: "2-2-2"} | ({second: "4-4-4"} if second else {})
+            accuracies, architecture, path = [], "1-1-1", ""
+            for epoch in range(1, EPOCHS + 1):
+                path += architecture
+                best = 50 + 15 * math.log2(PARAMETERS[architecture] / 100)
+                drawn = known.setdefault(path, noise.gauss(0, 2))
+                accuracies.append(best * (1 - math.exp(-epoch / 4)) + drawn)
+                architecture = growths.get(epoch, architecture)
+            trials.append(trial(f"{first}-{second}", growths, accuracies))
+    return Recording(tuple(trials), "ppe", metric_of("val_accuracy"))
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recording:
+    return recording()
+
+
+def test_without_stopping_each_distinct_epoch_is_paid_once(recorded):
+    distinct = {r.key: r.parameters for t in recorded.trials for r in t.history}
+    for workers in (1, 3):
+        done = replay(recorded, chosen_scheduler("none"), workers=workers)
+        assert done.paid == sum(distinct.values())
+        assert {c.trial for c in done.completions} == {t.name for t in recorded.trials}
+        assert done.hypervolumes[-1] == pytest.approx(1)
+    alone = replay(recorded, chosen_scheduler("none"), shared=False)
+    assert alone.paid == sum(r.parameters for t in recorded.trials for r in t.history)
+
+
+def test_time_is_that_of_the_workers(recorded):
+    """Unshared trials of one worker follow each other; of as many workers, they run at once."""
+    seconds = [sum(r.seconds for r in t.history) for t in recorded.trials]
+    one = replay(recorded, chosen_scheduler("none"), shared=False)
+    every = replay(recorded, chosen_scheduler("none"), shared=False, workers=len(seconds))
+    assert one.seconds == pytest.approx(sum(seconds))
+    assert every.seconds == pytest.approx(max(seconds))
+
+
+def decided_alike(recorded: Recording, text: str, workers: int) -> bool:
+    """Whether decisions stay what they were if all epochs that end later have other accuracies."""
+    whole = replay(recorded, chosen_scheduler(text), workers=workers, seed=5)
+    noise, alike = random.Random(1), True
+    for k in (40, 60, 80):
+        known = {key for key, number in whole.ended.items() if number <= k}
+        other = tuple(
+            replace(
+                t,
+                history=History(
+                    r if r.key in known else replace(r, val_accuracy=noise.uniform(0, 100))
+                    for r in t.history
+                ),
+            )
+            for t in recorded.trials
+        )
+        changed = Recording(other, recorded.cost, recorded.metric)
+        done = replay(changed, chosen_scheduler(text), workers=workers, seed=5)
+        before = [event for event in whole.events if event[0] <= k]
+        assert before
+        alike = alike and done.events[: len(before)] == before
+    return alike
+
+
+@pytest.mark.parametrize("text", SCHEDULERS[1:-1])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_no_scheduler_sees_an_epoch_that_has_not_ended(recorded, text, workers):
+    assert decided_alike(recorded, text, workers)
+
+
+def test_a_scheduler_that_sees_later_epochs_would_be_found(recorded):
+    assert not decided_alike(recorded, ORACLE, workers=1)
+
+
+def test_the_oracle_pays_least_and_loses_nothing(recorded):
+    found = {t: compare(recorded, t, workers=1, seeds=range(5)) for t in SCHEDULERS}
+    oracle = found[ORACLE]
+    assert oracle.front_lost == 0
+    assert oracle.lossless == 100
+    assert all(oracle.paid.median <= one.paid.median for t, one in found.items() if t == "none")
+    assert oracle.paid.lowest >= 100 * recorded.param_epochs(recorded.front) / (
+        recorded.param_epochs(shared=False)
+    )
+
+
+def test_the_front_is_that_of_brute_force(recorded):
+    ends = {t.name: (t.history[-1].ppe, t.history[-1].val_accuracy) for t in recorded.trials}
+    front = {
+        name
+        for name, (cost, accuracy) in ends.items()
+        if all(c > cost or a < accuracy or (c, a) == (cost, accuracy) for c, a in ends.values())
+    }
+    assert recorded.front == front
+    done = replay(recorded, chosen_scheduler("none"), seed=3)
+    # the front is complete with its last member, and not before
+    last = max(c.paid for c in done.completions if c.trial in front)
+    assert done.paid_to(1.0) == last
+
+
+def test_equal_seeds_replay_equally_and_others_in_another_order(recorded):
+    def order(seed: int) -> list[str]:
+        return [c.trial for c in replay(recorded, chosen_scheduler("none"), seed=seed).completions]
+
+    assert order(1) == order(1) != order(2)
+
+
+def test_a_replay_that_never_gets_there_counts_as_the_worst():
+    spread = Spread.of([3.0, None, 1.0, 2.0])
+    assert (spread.median, spread.lowest, spread.highest) == (2.5, 1.0, math.inf)
+    assert spread.never == 0.25
+
+
+def test_a_scheduler_that_starts_trials_itself_is_refused(recorded):
+    with pytest.raises(InputError, match="'hyperband' cannot be replayed"):
+        replay(recorded, chosen_scheduler("hyperband"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("parteo", "unknown scheduler 'parteo'; did you mean 'pareto'"),
+        ("pareto,racing", "'pareto,racing' is no scheduler; write its name"),
+        ("asha,racing=3", "racing=3 belongs to scheduler 'pareto'"),
+    ],
+)
+def test_what_is_no_scheduler_is_said_in_one_line(text, said):
+    with pytest.raises(InputError, match=said):
+        chosen_scheduler(text)
+
+
+@pytest.mark.slow
+def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut(
+    tmp_path, capsys, ray
+):
+    space = tmp_path / "space.py"
+    space.write_text(
+        "from ray import tune\n"
+        "param_space = {'policy': 'fixed', 'growth_epochs': tune.grid_search(['1', '2', '3']),\n"
+        "    'architecture': '1-1-1', 'initializer': 'zero', 'train_size': 100, 'epochs': 4}\n"
+    )
+    out = tmp_path / "study"
+    search = ["search", space, "--dataset", "digits", "--scheduler", "none", "--out", out]
+    assert run(capsys, *search)[0] == 0
+    code, printed, errors = run(capsys, "replay", out, "--seeds", 3, "--json", "--cost", "flops")
+    assert code == 0, errors
+    found = json.loads(printed)
+    assert found["trials"] == 3
+    assert len(found["schedulers"]) == 12
+    none = found["schedulers"][0]
+    # three trials of four epochs share one and then two of them: 9 distinct epochs of 12
+    assert none["paid"]["median"] == pytest.approx(found["distinct_percent"])
+    code, printed, errors = run(capsys, "replay", out, "--seeds", 0)
+    assert (code, errors) == (
+        2, "growsearch replay: error: seeds=0 is no number of them; give 1 or more\n"
+    )  # fmt: skip
