@@ -21,7 +21,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.tuning import optuna_search
 from growsearch.tuning.optuna_search import ParetoOptunaSearch
-from growsearch.tuning.search_space import draw_trials, load_spaces
+from growsearch.tuning.search_space import draw_trials, load_spaces, usual_metric
 
 SPACE = {
     "rtol": tune.uniform(1, 2),

@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
 
     take_out.add_commands(commands, _add_plugin_option)
-    replay.add_command(commands)
+    replay.add_command(commands, _add_plugin_option)
     return parser
 
 

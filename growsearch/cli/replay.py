@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 USUAL = ("none", "pareto", "pareto,racing=3", "asha", "median", "oracle")
 
 
-def add_command(commands: Any) -> None:
+def add_command(
+    commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
+) -> None:
     """Adds the command's parser to `commands`."""
     replay = commands.add_parser(
         "replay", help="compare schedulers on a study's trials, in simulated time"
@@ -43,14 +46,13 @@ def add_command(commands: Any) -> None:
         "--unshared", action="store_true", help="train epochs that trials share once for each"
     )
     replay.add_argument("--json", action="store_true", help="print JSON")
+    add_plugin_option(replay)
 
 
 def replay(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     from growsearch.searches.recorded import read_recording
-    from growsearch.stopping.cost import metric_of
-    from growsearch.study.results import read_info
     from growsearch.trial.errors import InputError
     from growsearch.tuning.replays import chosen_scheduler, compare
 
@@ -59,10 +61,8 @@ def replay(parsed: argparse.Namespace) -> int:
             raise InputError(f"{name}={least} is no number of them; give 1 or more")
     for text in parsed.schedulers:
         chosen_scheduler(text)
-    settings = read_info(parsed.study).get("settings", {})
-    cost = parsed.cost or settings.get("costs", ["ppe"])[0]
-    metric = metric_of(parsed.metric or settings.get("metric", "val_accuracy"))
-    recording = read_recording(parsed.study, cost, metric)
+    recording = read_recording(parsed.study, parsed.cost, parsed.metric)
+    cost, metric = recording.cost, recording.metric
     console, found = Console(stderr=True), []
     with console.status("") as status:
         for workers in parsed.workers:

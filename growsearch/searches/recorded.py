@@ -7,7 +7,8 @@ from pathlib import Path
 from growsearch.stopping.cost import Metric, cost_of, cost_so_far
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
-from growsearch.study.results import config_of, read_histories, read_study
+from growsearch.study.best import study_metric
+from growsearch.study.results import config_of, read_histories, read_info, read_study
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
@@ -92,12 +93,16 @@ class Recording:
         return float(sum(distinct.values()))
 
 
-def read_recording(folder: str | Path, cost: str, metric: Metric) -> Recording:
-    """The trials of the study in `folder`.
+def read_recording(
+    folder: str | Path, cost: str | None = None, metric: str | None = None
+) -> Recording:
+    """The trials of the study in `folder`; by default with its search's first cost and its metric.
 
     Raises InputError if one did not run to its end, or if there are no two different outcomes.
     """
-    rows = read_study(folder).drop_duplicates("trial_id", keep="last")
+    info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
+    cost = cost or info.get("settings", {}).get("costs", ["ppe"])[0]
+    measured = study_metric(info, rows, metric)
     if rows["key"].isna().any():
         raise InputError(
             f"study {str(folder)!r} cannot be replayed: its epochs have no keys, so which of them "
@@ -114,11 +119,11 @@ def read_recording(folder: str | Path, cost: str, metric: Metric) -> Recording:
             f"study {str(folder)!r} cannot be replayed: {len(cut)} of {len(trials)} trials did not "
             f"run to their end (the first is {cut[0]}); search with --scheduler none, or resume it"
         )
-    recording = Recording(trials, cost, metric)
+    recording = Recording(trials, cost, measured)
     different = [set(values) for values in zip(*recording.outcomes.values(), strict=True)]
     if not different or min(map(len, different)) < 2:
         raise InputError(
             f"study {str(folder)!r} cannot be replayed: its completed trials do not differ in both "
-            f"{cost} and {metric.name}; choose another cost or metric, or a larger study"
+            f"{cost} and {measured.name}; choose another cost or metric, or a larger study"
         )
     return recording
