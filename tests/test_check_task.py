@@ -320,6 +320,7 @@ def test_a_task_without_faults_passes_each_check_and_names_what_it_found(tmp_pat
         ["examples/mlp.py:Rings"],
         ["--plugin", "examples/mlp.py", "--task", "rings"],
         ["image-classification", "--train-size", "100"],
+        ["vision-transformer", "--train-size", "100"],
         ["examples/own_script.py"],
         ["examples/vit.py"],
         ["examples/gpt.py", "--data-dir", "README.md"],

@@ -58,6 +58,12 @@ TEXT = {
     "compile": "off",
 }  # fmt: skip
 """Likewise, of the task language."""
+PATCHES = {
+    **{name: value for name, value in TINY.items() if name != "network"},
+    "task": "vision-transformer", "architecture": "1", "growth_architectures": ("2",), "width": 8,
+    "heads": 1, "image_size": 10, "patch": 1, "lr": 0.01,
+}  # fmt: skip
+"""Likewise, of the task vision-transformer."""
 EVENTFUL = {
     "growth_epochs": (2,), "growth_architectures": ("2-2-3",), "max_architecture": "4-4-4",
     "rtol": 0.9, "window": 1, "reserve": 1, "interval": 1, "patience": 1, "tau": 50,
@@ -292,6 +298,8 @@ def tiny(**chosen: Any) -> dict[str, Any]:
     base = TINY
     if chosen.get("task") == "language":
         base = {**TEXT, "data_dir": OWN_DATA["text"]}
+    if chosen.get("task") == "vision-transformer":
+        base = PATCHES
     options = {**base, **chosen}
     if "network" in chosen:  # which makes another first epoch, the dearest of all
         blocks = ["1"] * component("network", chosen["network"]).subnetworks

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 
 from growsearch.machine.randomness import generator
 from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.image_data import ImageDataTask
 from growsearch.tasks.images.images import Images
-from growsearch.tasks.images.task import ImageTask
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
@@ -56,10 +56,10 @@ class Plane:
         config, history, contents = read_state(self.state)
         config = config.replaced(device="auto", compile="off")
         trainer = Trainer(config, saved=(history, contents))
-        if not isinstance(trainer.task, ImageTask):
+        if not isinstance(trainer.task, ImageDataTask):
             raise InputError(
                 f"{str(self.state)!r} is of task {config.task.name!r}; loss surfaces are drawn of "
-                "image classification only"
+                "tasks on images only"
             )
         batches = _batches(trainer.task.dataset, images, config.batch_size, config.seed)
         labels = torch.cat([batch.labels for batch in batches])

@@ -60,8 +60,8 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
 
     if "image_shape" not in model.spec.facts:
         raise InputError(
-            f"the model is of task {model.spec.options['task']!r}, and images are predicted by "
-            "those of image classification only; use growsearch.load_network"
+            f"the model is of task {model.spec.options['task']!r}, which has no images; use "
+            "growsearch.load_network"
         )
     files, names = list(files), model.about.get("class_names") or []
     found, unreadable = [], []

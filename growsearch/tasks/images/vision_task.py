@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from growsearch.trial.config import TrialConfig
 
 PATCH = 4
-"""Pixels of a patch's side, where the data set proposes none: 49 patches of 28x28 pixels, 64 of
-32x32."""
+"""Pixels of a patch's side, where the data set proposes none: images of 28x28 pixels have 49
+patches, the digits four, with which they train faster and end better than with 16."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class VisionTransformerTask(ImageDataTask):
     block_methods = ("silence_residual", "scale_residual")
     least_depth = 0
     proposals: ClassVar[Proposals] = {
-        "epochs": 60, "batch_size": 64, "optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.05,
+        "epochs": 40, "batch_size": 64, "optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.05,
         "lr_schedule": "cosine", "final_lr": 0.0, "initializer": "zero",
         "momentum_on_growth": "carry",
     }  # fmt: skip
@@ -42,7 +42,7 @@ class VisionTransformerTask(ImageDataTask):
     heads: int = option(4, "attention heads", least=1, keyed_at_default=False)
     patch: int | None = option(
         None, "height and width of the patches that an image is cut into", least=1,
-        default_help=f"{PATCH}; digits: 2; tiny-imagenet: 8; imagenet: 16", keyed_at_default=False,
+        default_help=f"{PATCH}; tiny-imagenet: 8; imagenet: 16", keyed_at_default=False,
     )  # fmt: skip
     pooling: str = option(
         "mean", "what is classified: the mean of all patches' tokens, or one more token, which is "

@@ -14,6 +14,10 @@ from growsearch.tasks.images.patches import check_patch
 from growsearch.tasks.scores import count_parameters, macs_of
 from growsearch.tasks.transformer.blocks import STD, transformer_stack
 
+POSITIONS_STD = 0.5
+"""Deviation of new positions. Patches of normalized pixels come to about 1, beside which positions
+of 0.02 are learned late: 25 epochs of 1,200 digits then end at 88 % instead of 96 %."""
+
 
 class VisionForm(NamedTuple):
     """All of a vision transformer but its depth and its weights."""
@@ -35,9 +39,10 @@ class VisionTransformer(nn.Module):
     """Patches and learned positions, a stack of transformer blocks, a normalization, and logits.
 
     A token is a linear map of a patch's pixels, as a convolution of the patch's size and stride
-    computes it. `blocks` may be empty. Weights are drawn from N(0, 0.02), as those of the blocks
-    are, and biases are zero. Raises InputError if patches do not divide the images, or heads the
-    width.
+    computes it. `blocks` may be empty. Weights of that map are drawn so that it keeps the variance,
+    N(0, 1 / sqrt(pixels)), positions and learned token from N(0, 0.5), and the head from N(0,
+    0.02), as blocks are. Biases are zero. Raises InputError if patches do not divide the images, or
+    heads the width.
     """
 
     def __init__(self, depth: int, form: VisionForm) -> None:
@@ -53,9 +58,11 @@ class VisionTransformer(nn.Module):
         self.positions = nn.Parameter(torch.empty(tokens, form.width))
         self.ln = nn.LayerNorm(form.width)
         self.head = nn.Linear(form.width, form.classes)
-        for weight in (self.embedding.weight, self.token, self.positions, self.head.weight):
-            if weight is not None:
-                nn.init.normal_(weight, std=STD)
+        nn.init.normal_(self.embedding.weight, std=self.embedding.in_features**-0.5)
+        nn.init.normal_(self.positions, std=POSITIONS_STD)
+        if self.token is not None:
+            nn.init.normal_(self.token, std=POSITIONS_STD)
+        nn.init.normal_(self.head.weight, std=STD)
         for layer in (self.embedding, self.head):
             nn.init.zeros_(layer.bias)
         self.blocks = transformer_stack(depth, form.width, form.heads, causal=False, mlp=form.mlp)

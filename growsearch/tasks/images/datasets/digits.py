@@ -1,13 +1,12 @@
 """scikit-learn's digits."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.components import register
 from growsearch.trial.errors import InputError
-from growsearch.trial.kinds import Proposals
 
 if TYPE_CHECKING:
     from growsearch.tasks.images.images import Images
@@ -25,8 +24,6 @@ class Digits(ImageSource):
         classes=10, val_per_class=30, pixel_max=16, mean=(0.3049,), std=(0.3758,), crop=1,
         class_names=tuple("0123456789"),
     )  # fmt: skip
-
-    proposals: ClassVar[Proposals] = {"patch": 2}
 
     def read(self, data_dir: str | None) -> "tuple[Images, None]":
         import torch
