@@ -42,6 +42,7 @@ class LanguageTask(Task):
     residual = True
     block_methods = ("silence_residual", "scale_residual")
     least_depth = 0
+    own_metrics: ClassVar[Mapping[str, str]] = {"bits_per_byte": "lower"}
     proposals: ClassVar[Proposals] = {
         "dataset": "text", "epochs": 20, "batch_size": 12, "optimizer": "adamw", "beta2": 0.99,
         "lr": 1e-3, "weight_decay": 0.1, "lr_schedule": "cosine", "final_lr": 0.1,
