@@ -7,12 +7,12 @@ digits, and by --dataset fashion-mnist or --dataset folder --data-dir DIR other 
 
 from ray import tune
 
-EPOCHS = 40
-
 all_ = {
     "task": "vision-transformer",
-    "epochs": EPOCHS,
-    "lr_schedule": tune.choice(["cosine", "constant"]),
+    "epochs": 40,
+    "lr": tune.choice([5e-4, 1e-3, 2e-3]),
+    "warmup": 2,
+    "lr_schedule": tune.choice(["cosine", "wsd"]),
 }
 grows = {
     **all_,
@@ -21,28 +21,22 @@ grows = {
     "initializer": tune.choice(["copy", "zero", "default", "clone"]),
 }
 
-
-def at(*shares: float) -> list[int]:
-    """The epochs after these shares of the horizon."""
-    return [round(share * EPOCHS) for share in shares]
-
-
 param_space = [
     {  # one jump
         **grows,
-        "growth_epochs": tune.choice([at(0.2), at(0.4), at(0.6), at(0.8)]),
+        "growth_epochs": tune.choice([[0.2], [0.4], [0.6], [0.8]]),
         "growth_architectures": "4",
     },
     {  # doublings
         **grows,
-        "growth_epochs": tune.choice([at(0.2, 0.4), at(0.3, 0.6), at(0.4, 0.8)]),
+        "growth_epochs": tune.choice([[0.2, 0.4], [0.3, 0.6], [0.4, 0.8]]),
         "growth_architectures": "2 4",
     },
     {  # from no block, which there is none to copy of
         **grows,
         "architecture": "0",
         "initializer": tune.choice(["zero", "default"]),
-        "growth_epochs": tune.choice([at(0.1, 0.4, 0.7), at(0.05, 0.2, 0.4)]),
+        "growth_epochs": tune.choice([[0.1, 0.4, 0.7], [0.05, 0.2, 0.4]]),
         "growth_architectures": "1 2 4",
     },
     {  # no growth
