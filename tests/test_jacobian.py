@@ -201,7 +201,7 @@ def test_a_nan_weight_is_a_nan_norm_and_leaves_no_nan_vector():
 
 @pytest.mark.parametrize(
     "family",
-    ["basic3resnet", "preact3resnet", "bottleneck4resnet"],
+    ["basic3resnet", "preact3resnet", pytest.param("bottleneck4resnet", marks=pytest.mark.slow)],
 )
 def test_blocks_of_residual_networks_are_measured_without_their_shortcuts(family):
     stages, side = (4, 2) if family.startswith("bottleneck") else (3, 4)
