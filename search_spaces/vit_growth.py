@@ -10,7 +10,7 @@ from ray import tune
 all_ = {
     "task": "vision-transformer",
     "epochs": 40,
-    "lr": tune.choice([5e-4, 1e-3, 2e-3]),
+    "lr": tune.choice([1e-3, 2e-3, 3e-3]),
     "warmup": 2,
     "lr_schedule": tune.choice(["cosine", "wsd"]),
 }
