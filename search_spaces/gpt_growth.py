@@ -1,9 +1,9 @@
 """How to grow a GPT: in one late jump, by doublings or block by block, and with which new weights.
 
-All networks end with four blocks of width 64 after 2,000 steps, but for the static ones, which show
-what growth is compared with. A trial takes about a minute on one core. Run it with --dataset bible,
-or with --data-dir text.txt. The front of --cost flops --metric val_bits_per_byte is that of training
-FLOPs and bits a byte.
+All networks end with four blocks of width 64 after 2,000 steps, but for the static ones, which
+show what growth is compared with. A trial takes about a minute on one core. Run it with --dataset
+bible, or with --data-dir text.txt. The front of --cost flops --metric val_bits_per_byte is that of
+training FLOPs and bits a byte.
 """
 
 from ray import tune

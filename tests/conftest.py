@@ -68,6 +68,7 @@ def _own_components() -> Iterator[None]:
     """What the tests of a file register is not there for those of the next file."""
     with forgetting():
         yield
+    _forget_plugins()
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +228,12 @@ def farthest_first(n, first, distance):
     return order
 
 
+def _forget_plugins() -> None:
+    """A plugin that is loaded again then registers again."""
+    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
+        del sys.modules[name]
+
+
 @pytest.fixture
 def own_registry(monkeypatch):
     """What a test registers is gone after it."""
@@ -237,5 +244,4 @@ def own_registry(monkeypatch):
     known = {kind: dict(found) for kind, found in registry._REGISTRY.items()}
     monkeypatch.setattr(registry, "_REGISTRY", known)
     yield
-    for name in [name for name in sys.modules if name.startswith("growsearch_plugin_")]:
-        del sys.modules[name]
+    _forget_plugins()
