@@ -79,6 +79,7 @@ def assert_tensorboard_has_all_of(study):
         assert not {"ray/tune/epoch", "ray/tune/architecture"} & set(steps)
 
 
+@pytest.mark.slow
 def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(folder, tmp_path):
     out = tmp_path / "racing"
     options = "--scheduler pareto --racing 2 --audit 0 --alpha 0.01 --log tensorboard"

@@ -69,6 +69,7 @@ def decisions(trials, folder, kill_after=()):
             left.append((name, record.epoch, trial.status, trial.reason))
 
 
+@pytest.mark.slow
 def test_a_killed_driver_decides_as_if_it_had_not_been(trials, tmp_path):
     undisturbed, judge = decisions(trials, tmp_path / "undisturbed")
     kills = range(5, 1000, 50)

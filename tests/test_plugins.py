@@ -116,6 +116,7 @@ def test_the_energy_of_an_example_is_the_tables_power_times_the_seconds(tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_plugin_is_loaded_by_the_actors_of_a_search_and_the_study_keeps_it(tmp_path, ray):
     space = written(
         tmp_path / "space.py",

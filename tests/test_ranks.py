@@ -13,6 +13,8 @@ from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,
     "precision": "float32", "initializer": "adam", "device": "cpu", "clip_norm": 0.5,
@@ -122,7 +124,6 @@ def test_an_epoch_takes_the_mean_of_the_gradients_of_both_shares(ended):
     assert records[0]["val_accuracy"] == pytest.approx(found["accuracy"], abs=0.34)
 
 
-@pytest.mark.slow
 def test_one_of_them_writes_and_shows(ended, tmp_path):
     (records, _), _ = ended
     done = train("--out", tmp_path / "run")
@@ -133,7 +134,6 @@ def test_one_of_them_writes_and_shows(ended, tmp_path):
     assert done.stdout.count("results  ") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_the_memory_of_one_fails_on_both_with_the_last_epoch_safe(tmp_path):
     """2,000 blocks need 600 MB; the second process may use 256 MB."""
@@ -145,7 +145,6 @@ def test_a_growth_beyond_the_memory_of_one_fails_on_both_with_the_last_epoch_saf
         assert f"{rank}: ['failed'] out of memory at growth to 2-2-2000" in done.stdout
 
 
-@pytest.mark.slow
 def test_they_go_on_where_they_were(ended, tmp_path):
     """They resume after the second epoch, before the new blocks are initialized."""
     (records, _), _ = ended
@@ -166,7 +165,6 @@ def test_their_epochs_are_not_those_of_one_process(ended):
     assert alone.key != records[0]["key"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "message"), [
     (("--train-size", 130), "batch_size=128 leaves 1 of 130 training images for one of 2"),
     (("--store", "epochs"), "a trial of 2 processes cannot share epochs"),

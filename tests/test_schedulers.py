@@ -202,6 +202,7 @@ def test_hyperband_pauses_trials_that_go_on_to_the_records_of_the_undisturbed_se
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_population_replaces_its_worst_by_trials_that_train_alone_to_the_same(folder, tmp_path):
     out = tmp_path / "population"
     assert main(["search", f"{folder}/wide.py", "--scheduler", "pbt", "--out", str(out)]) == 0

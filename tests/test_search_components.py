@@ -164,6 +164,7 @@ def test_a_users_components_are_checked(plugin, tmp_path, capsys, options, messa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_users_components_run_a_search(plugin, tmp_path, request):
     request.addfinalizer(shutdown)
     out = tmp_path / "out"
