@@ -1,11 +1,11 @@
-# make demo | test | test-slow | lint | wheel-check | release-check | benchmark: each sets up its own environment in .venv first.
+# make demo | test | test-slow | test-long | lint | wheel-check | release-check | benchmark: each sets up its own environment in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test test-slow lint wheel-check release-check benchmark clean
+.PHONY: demo test test-slow test-long lint wheel-check release-check benchmark clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml setup.py constraints.txt
@@ -23,10 +23,13 @@ demo: $(VENV)/installed
 LANE := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed
-	$(LANE) -n 3 -m 'not slow'
+	$(LANE) -n 3 -m 'not slow and not long'
 
 test-slow: $(VENV)/installed
-	$(LANE) -n 4 -m slow
+	$(LANE) -n 4 -m 'slow and not long'
+
+test-long: $(VENV)/installed
+	$(LANE) -n 4 -m long
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -46,9 +46,13 @@ WAYS_TO_GROW = [
 """Fields of trials of six epochs, one for each way to grow; those of the quick lane first."""
 
 
-def first_quick(cases: list, quick: int = 2) -> list:
-    """The cases of a test, all but the first ones slow: each is quick, and they are many."""
-    return [*cases[:quick], *(pytest.param(c, marks=pytest.mark.slow) for c in cases[quick:])]
+def first_quick(cases: list, quick: int = 2, others: pytest.MarkDecorator | None = None) -> list:
+    """The cases of a test, all but the first ones slow: each is quick, and they are many.
+
+    `others` is another mark than slow.
+    """
+    mark = others or pytest.mark.slow
+    return [*cases[:quick], *(pytest.param(case, marks=mark) for case in cases[quick:])]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

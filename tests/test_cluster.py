@@ -68,7 +68,7 @@ def check_alone(rows):
     )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(cluster, tmp_path):
     (lost,) = cluster.worker_nodes
     (tmp_path / "space.py").write_text(SPACE)
@@ -103,7 +103,7 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
         check_alone(rows)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_does_not_go_on_where_sums_round_otherwise_and_loses_nothing(tmp_path):
     """ATEN_CPU_CAPABILITY=default stands for a processor without AVX2."""
     space, out = tmp_path / "space.py", tmp_path / "out"

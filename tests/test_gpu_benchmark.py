@@ -21,7 +21,7 @@ def rows_of(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_runs_on_a_processor_and_nothing_fails(tmp_path):
     file = tmp_path / "rows.jsonl"
     only = ["machine", "graphs", "twice", "streamed", "bare", "eager"]
@@ -82,7 +82,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_section_that_raises_dies_or_hangs_does_not_stop_the_rest(tmp_path):
     (tmp_path / "faulty.py").write_text(FAULTY)
     out = run(tmp_path / "faulty.py", tmp_path / "rows.jsonl")

@@ -88,7 +88,7 @@ def test_with_a_store_trials_train_each_epoch_once_also_from_a_checkpoint(
     assert len(kept) == len(distinct) + 2  # and two growths
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_trials_of_tune_share_epochs_by_a_store_and_their_records_stay(ray, tmp_path):
     from ray import tune
 
@@ -188,7 +188,7 @@ def recorder():
 RATES = [0.1, 0.05, 0.02, 1e-4, 1e-5, 1e-6]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hyperband_pauses_trials_which_go_on_to_the_records_of_undisturbed_ones(ray, tmp_path):
     from ray import tune
     from ray.tune.schedulers import HyperBandScheduler
@@ -211,7 +211,7 @@ def test_hyperband_pauses_trials_which_go_on_to_the_records_of_undisturbed_ones(
         assert [r for _, r in trained] == list(Trainer(config))[: len(trained)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_population_goes_on_from_checkpoints_of_its_best(ray, tmp_path):
     """The same as one alone of the other's configuration that changes its learning rate."""
     from ray import tune
@@ -253,7 +253,7 @@ def next_loss(config, epoch, lr):
     return list(Trainer(changed))[epoch].val_loss
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_experiment_ends_with_the_records_of_an_undisturbed_one(
     ray, tmp_path, monkeypatch
 ):
@@ -282,7 +282,7 @@ def test_an_interrupted_experiment_ends_with_the_records_of_an_undisturbed_one(
         assert record_among(result.metrics) == list(Trainer(config))[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_wrong_option_fails_its_trial_with_the_line_and_not_the_others(ray, tmp_path):
     from ray import tune
 
@@ -293,7 +293,7 @@ def test_a_wrong_option_fails_its_trial_with_the_line_and_not_the_others(ray, tm
     assert [r.metrics["epoch"] for r in results if not r.error] == [4]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_components_of_a_users_file_are_loaded_where_trials_run(ray, tmp_path):
     from conftest import ROOT
 
@@ -310,7 +310,7 @@ def test_components_of_a_users_file_are_loaded_where_trials_run(ray, tmp_path):
     assert result.metrics["epoch"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_asha_and_a_pareto_scheduler_stop_growing_trials(ray, tmp_path):
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler

@@ -13,7 +13,7 @@ from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import EpochRecord
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 FIELDS = {
     "train_size": 205, "epochs": 4, "lr": 0.1, "policy": "fixed", "growth_epochs": 2,

@@ -391,7 +391,9 @@ def check_option(name: str, folders: list[str]) -> None:
     assert early or role is Role.MACHINE, f"in {tried} pairs, no bits part where {name} is to"
 
 
-@pytest.mark.parametrize("name", first_quick([*ONE_OF_EACH, *OTHERS], len(ONE_OF_EACH)))
+@pytest.mark.parametrize(
+    "name", first_quick([*ONE_OF_EACH, *OTHERS], len(ONE_OF_EACH), pytest.mark.long)
+)
 def test_an_option_changes_what_its_role_says_and_keys_know(name, folders):
     check_option(name, folders)
 
@@ -412,7 +414,7 @@ def test_what_is_not_tried_cannot_be(name, value, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=15, derandomize=True, deadline=None,
           suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])  # fmt: skip
 @given(data=st.data())
@@ -468,7 +470,9 @@ RIGHT = {"initializer": {Role.GROWTH}, "optimizer": {Role.EPOCH, Role.NETWORK}}
 
 
 @pytest.mark.parametrize("kind", sorted(PLANTED))
-@pytest.mark.parametrize("role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1))
+@pytest.mark.parametrize(
+    "role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1, pytest.mark.long)
+)
 def test_an_option_of_a_wrong_role_is_found(kind, role, folders):
     with registered(kind, f"planted as {role}", PLANTED[kind](role)):
         if role in RIGHT[kind]:

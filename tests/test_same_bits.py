@@ -32,7 +32,7 @@ def run(new: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_unchanged_code_passes_and_its_store_is_read(tmp_path):
     code, printed = run(copy_of_package(tmp_path), "--only", SHARED)
     assert code == 0
@@ -40,7 +40,7 @@ def test_unchanged_code_passes_and_its_store_is_read(tmp_path):
     assert printed.endswith("records equal, keys equal, store read\n")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_momentum_and_another_default_are_found_though_the_keys_are_equal(tmp_path):
     plants = {
         "lr=lr, momentum=self.momentum": "lr=lr, momentum=0.8",
@@ -55,7 +55,7 @@ def test_another_momentum_and_another_default_are_found_though_the_keys_are_equa
     assert "records differ, keys equal, store not compared" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_key_that_misses_the_weight_decay_is_found_and_so_is_the_epoch_that_it_mixes_up(tmp_path):
     changed = copy_of_package(
         tmp_path, {"if taken.weight_decay != config.weight_decay:": "if False:"}
@@ -66,7 +66,7 @@ def test_a_key_that_misses_the_weight_decay_is_found_and_so_is_the_epoch_that_it
     assert "records differ, keys differ, store not read" in printed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_keys_may_differ_where_that_is_allowed(tmp_path):
     changed = copy_of_package(tmp_path, {"NUMERICS = 3": "NUMERICS = 1003"})
     code, printed = run(changed, "--only", TRIAL, "--allow-keys")

@@ -168,7 +168,7 @@ def test_the_files_tell_what_the_audit_told(folder, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("nsga2", marks=pytest.mark.long)])
 def test_optuna_draws_the_trials_and_learns_how_they_ended(folder, tmp_path, sampler):
     out = tmp_path / sampler
     arguments = ["search", f"{folder}/random.py", "--sampler", sampler, "--out", str(out)]

@@ -67,7 +67,7 @@ def decided(folder, chosen, kill_every=None):
     return stops
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
 @pytest.mark.parametrize("kill_every", [1, 7, 40])
 def test_after_kills_they_stop_whom_they_would_have(tmp_path, scheduler, kill_every):

@@ -16,7 +16,7 @@ def test_each_is_short():
     assert all(len(path.read_text().splitlines()) < 40 for path in EXAMPLES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "line"),
     [
