@@ -6,6 +6,7 @@ STUDY is a search over search_spaces/late_growth.py, or the recorded one in anal
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +47,8 @@ def _mean(values: "pd.Series") -> str:
 
 
 def _difference(row: dict, name: str) -> str:
+    if math.isnan(row[name]):  # the shortest static network takes longer
+        return "-"
     return f"{row[name]:+.4f} ± {row[f'{name}_error']:.4f}"
 
 
