@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +108,35 @@ def small() -> dict:
     }  # fmt: skip
 
 
+def check_resumed_and_stored(trial: TrialConfig, folder: Path) -> None:
+    """That a trial of four epochs has the same bits if it is resumed, or comes from a store."""
+    from growsearch.epochs.store import EpochStore
+    from growsearch.trainer import Trainer
+
+    def same(one: Trainer, other: Trainer) -> bool:
+        mine, others = one.state.network.state_dict(), other.state.network.state_dict()
+        return mine.keys() == others.keys() and all(torch.equal(mine[n], others[n]) for n in mine)
+
+    alone = Trainer(trial)
+    records = list(alone)
+    for stop in (1, 2, 3):
+        first = Trainer(trial)
+        for _ in range(stop):
+            next(first)
+        first.save(folder / "state.pt")
+        second = Trainer.load(folder / "state.pt")
+        list(second)
+        assert second.history == alone.history
+        assert same(second, alone)
+    for recalled in (False, True):
+        stored = Trainer(trial, store=EpochStore(str(folder / "store")))
+        assert [replace(record, key="") for record in stored] == [
+            replace(record, key="") for record in records
+        ]
+        assert all(record.reused is recalled for record in stored.history)
+        assert same(stored, alone)
+
+
 def task_of(config: TrialConfig):
     """The trial's task on the processor."""
     return config.task.on(torch.device("cpu"))
@@ -132,8 +161,6 @@ def record(epoch: int = 1, **changes: object) -> EpochRecord:
 
 def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
     """The history of a trial; `lipschitz` gives its constants, counted from the last growth."""
-    from dataclasses import replace
-
     from growsearch.trial.path import decide
 
     history, architecture, since = History(), config.architecture, 0

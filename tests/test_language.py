@@ -2,16 +2,15 @@
 
 import math
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import run, task_of
+from conftest import check_resumed_and_stored, run, task_of
 from torch.nn import functional as F
 
 from growsearch import Trainer, TrialConfig
-from growsearch.epochs.store import EpochStore
 from growsearch.tasks.language.task import LanguageTask
 from growsearch.tasks.language.text import windows
 from growsearch.training.growth import grow
@@ -296,31 +295,7 @@ def test_blocks_that_are_not_there_yet_are_asked_before_the_trial(text, own_regi
 )
 def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(text, options, tmp_path):
     trial = config(text, growth_epochs=2, **options)
-    alone = Trainer(trial)
-    records = list(alone)
-    for stop in (1, 2, 3):
-        first = Trainer(trial)
-        for _ in range(stop):
-            next(first)
-        first.save(tmp_path / "state.pt")
-        second = Trainer.load(tmp_path / "state.pt")
-        list(second)
-        assert second.history == alone.history
-        _same(second, alone)
-    store = str(tmp_path / "store")
-    for recalled in (False, True):
-        stored = Trainer(trial, store=EpochStore(store))
-        assert [replace(record, key="") for record in stored] == [
-            replace(record, key="") for record in records
-        ]
-        assert all(record.reused is recalled for record in stored.history) or recalled
-        _same(stored, alone)
-
-
-def _same(one, other):
-    mine, others = one.state.network.state_dict(), other.state.network.state_dict()
-    assert mine.keys() == others.keys()
-    assert all(torch.equal(mine[name], others[name]) for name in mine)
+    check_resumed_and_stored(trial, tmp_path)
 
 
 @pytest.mark.slow

@@ -1,17 +1,15 @@
 """The task vision-transformer: its model, its data, its growth, and what it refuses."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from conftest import run, task_of
+from conftest import check_resumed_and_stored, run, task_of
 from torch import nn
 from torch.nn import functional as F
 
 from growsearch import Dataset, Study, Trainer, TrialConfig, load_network
-from growsearch.epochs.store import EpochStore
 from growsearch.tasks.images.vision_transformer import patches_of
 from growsearch.training.growth import grow
 from growsearch.training.state import TrainState
@@ -265,31 +263,7 @@ def test_a_network_grows_from_no_block(initializer):
 )
 def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(options, tmp_path):
     trial = config(policy="fixed", growth_epochs=2, **options)
-    alone = Trainer(trial)
-    records = list(alone)
-    for stop in (1, 2, 3):
-        first = Trainer(trial)
-        for _ in range(stop):
-            next(first)
-        first.save(tmp_path / "state.pt")
-        second = Trainer.load(tmp_path / "state.pt")
-        list(second)
-        assert second.history == alone.history
-        _same(second, alone)
-    store = str(tmp_path / "store")
-    for recalled in (False, True):
-        stored = Trainer(trial, store=EpochStore(store))
-        assert [replace(record, key="") for record in stored] == [
-            replace(record, key="") for record in records
-        ]
-        assert all(record.reused is recalled for record in stored.history)
-        _same(stored, alone)
-
-
-def _same(one, other):
-    mine, others = one.state.network.state_dict(), other.state.network.state_dict()
-    assert mine.keys() == others.keys()
-    assert all(torch.equal(mine[name], others[name]) for name in mine)
+    check_resumed_and_stored(trial, tmp_path)
 
 
 # whole programs

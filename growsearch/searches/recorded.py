@@ -15,6 +15,11 @@ from growsearch.trial.history import History
 from growsearch.trial.status import Status
 
 
+def dominates(one: Outcome, other: Outcome) -> bool:
+    """Whether `one` costs no more and is at least as good, and differs; see is_pareto_optimal."""
+    return one[0] <= other[0] and one[1] >= other[1] and one != other
+
+
 @dataclass(frozen=True)
 class RecordedTrial:
     """A trial with all of its epochs. Those with equal keys are the same epoch."""
@@ -74,11 +79,8 @@ class Recording:
         """The trials that no other dominates."""
         return {
             name
-            for name, (spent, value) in self.outcomes.items()
-            if not any(
-                c <= spent and v >= value and (c, v) != (spent, value)
-                for c, v in self.outcomes.values()
-            )
+            for name, own in self.outcomes.items()
+            if not any(dominates(other, own) for other in self.outcomes.values())
         }
 
     def param_epochs(self, names: set[str] | None = None, *, shared: bool = True) -> float:

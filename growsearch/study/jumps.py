@@ -19,7 +19,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
 
     - lr_schedule, initializer, share (of the epochs before the growth), seeds;
     - val_loss and val_loss_std: at the last epoch, nats a token;
-    - jump: the validation loss just after the growth, minus the one just before;
+    - jump: the loss_jump of `growths`;
     - flops, seconds: of training, as shares of the static network's over the whole horizon. Seconds
       are the median time of an epoch of each depth, times the epochs;
     - at_steps, at_flops, at_seconds: the loss minus that of the static network at equal steps, at
@@ -55,10 +55,8 @@ def _with_seconds(study: pd.DataFrame) -> pd.DataFrame:
     """The trials, with the seconds of training that the median epoch of each depth takes."""
     median = study.groupby("architecture")["train_seconds"].median()
     seconds = study["architecture"].map(median).groupby(study["trial_id"]).sum()
-    grew = study[study["grew"]].groupby("trial_id")
-    jump = (grew["grown_val_loss"].first() - grew["val_loss"].first()).rename("jump")
     trials = summarize(study).set_index("trial_id")
-    return trials.assign(train_seconds=seconds, jump=jump).reset_index()
+    return trials.assign(train_seconds=seconds).reset_index()
 
 
 def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
@@ -76,7 +74,7 @@ def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
         "initializer": trial["config/initializer"],
         "share": int(trial["growth_epochs"]) / trial["epochs"],
         "val_loss": trial["val_loss"],
-        "jump": trial["jump"],
+        "jump": trial["loss_jump"],
         "flops": trial["train_flops"] / whole["train_flops"],
         "seconds": trial["train_seconds"] / whole["train_seconds"],
         "at_steps": trial["val_loss"] - whole["val_loss"],

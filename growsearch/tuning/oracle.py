@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.searches.ledger import Ledger
+from growsearch.searches.recorded import dominates
 from growsearch.stopping.hypervolume import Outcome
 from growsearch.trial.status import Status
 
@@ -23,14 +24,10 @@ class Oracle(FIFOScheduler):
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         mine = self.outcomes.get(trial.trial_id)
-        if mine is None or any(_dominates(other, mine) for other in self.completed):
+        if mine is None or any(dominates(other, mine) for other in self.completed):
             return str(self.STOP)
         return str(self.CONTINUE)
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
         if self.ledger.trials[trial.trial_id].status is Status.COMPLETED:
             self.completed.append(self.outcomes[trial.trial_id])
-
-
-def _dominates(one: Outcome, other: Outcome) -> bool:
-    return one[0] <= other[0] and one[1] >= other[1] and one != other

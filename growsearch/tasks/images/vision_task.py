@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from growsearch.tasks.images.image_data import ImageDataTask
 from growsearch.tasks.images.patches import check_patch
 from growsearch.tasks.transformer.heads import check_heads
+from growsearch.tasks.transformer.task import TransformerStack
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import Proposals
@@ -25,13 +26,9 @@ patches, the digits four, with which they train faster and end better than with 
 
 
 @dataclass(frozen=True, kw_only=True)
-class VisionTransformerTask(ImageDataTask):
+class VisionTransformerTask(TransformerStack, ImageDataTask):
     """Images of a data set, classified by one stack of transformer blocks on their patches."""
 
-    stacks = ("blocks",)
-    residual = True
-    block_methods = ("silence_residual", "scale_residual")
-    least_depth = 0
     proposals: ClassVar[Proposals] = {
         "epochs": 40, "batch_size": 64, "optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.05,
         "lr_schedule": "cosine", "final_lr": 0.0, "initializer": "zero",
@@ -51,10 +48,6 @@ class VisionTransformerTask(ImageDataTask):
     mlp: str = option(
         "gelu", "the MLP of a block", choices=("gelu", "swiglu"), keyed_at_default=False
     )
-
-    def proposed(self) -> Proposals:
-        fixed_depth = self.trial.given.get("policy") == "none"
-        return {**super().proposed(), "architecture": "4" if fixed_depth else "1"}
 
     def completed(self, trial: "TrialConfig") -> Self:
         check_heads(self.width, self.heads)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from growsearch.tasks.task import Task
+from growsearch.tasks.transformer.task import TransformerStack
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import Proposals
@@ -25,7 +25,7 @@ EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageTask(Task):
+class LanguageTask(TransformerStack):
     """The next token of a text, predicted by a stack of causal transformer blocks.
 
     The text is divided by position: its first nine tenths train, a twentieth validates and the last
@@ -36,12 +36,8 @@ class LanguageTask(Task):
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
-    stacks = ("blocks",)
     kinds: ClassVar[tuple[str, ...]] = ("dataset",)
     learns = "text"
-    residual = True
-    block_methods = ("silence_residual", "scale_residual")
-    least_depth = 0
     own_metrics: ClassVar[Mapping[str, str]] = {"bits_per_byte": "lower"}
     proposals: ClassVar[Proposals] = {
         "dataset": "text", "epochs": 20, "batch_size": 12, "optimizer": "adamw", "beta2": 0.99,
@@ -73,10 +69,6 @@ class LanguageTask(Task):
         128, "windows of `context` tokens that validate at most, and as many of test text",
         least=1, role=Role.EPOCH, keyed_at_default=False,
     )  # fmt: skip
-
-    def proposed(self) -> Proposals:
-        fixed_depth = self.trial.given.get("policy") == "none"
-        return {**super().proposed(), "architecture": "4" if fixed_depth else "1"}
 
     def completed(self, trial: "TrialConfig") -> Self:
         from growsearch.tasks.transformer.heads import check_heads
