@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from conftest import record
 
+from growsearch import Study
 from growsearch.study.figures import front_figure
 from growsearch.study.pareto import pareto_front
 from growsearch.study.report import write_report
@@ -47,6 +48,20 @@ def test_the_page_holds_every_trial_its_curve_and_its_growths(study):
     assert trials["two"]["config/rtol"] == 1.2
     assert trials["four"]["status"] == "diverged"
     assert trials["four"]["val_loss"] is None
+
+
+def test_trials_are_compared_by_the_first_cost_that_their_search_compared(tmp_path):
+    settings = {"costs": ["flops", "seconds"]}
+    folder = create_study(tmp_path / "study", searched=[], space="", settings=settings)
+    for name, ppe, flops in (("small", 1.0, 9e9), ("short", 2.0, 3e9)):
+        last = record(1, ppe=ppe, train_flops=flops, val_accuracy=50.0, status="completed")
+        write_trial(folder, name, TrialConfig(), [last])
+    made = write_report(folder)
+    assert list(made.front["trial_id"]) == ["short"]  # by PPE it would be the other
+    data = page_data(made.page.read_text())
+    assert data["cost"] == {"column": "train_flops", "name": "flops", "label": "training FLOPs"}
+    assert [t["trial_id"] for t in data["trials"] if t["optimal"]] == ["short"]
+    assert Study(folder).figure().axes[0].get_xlabel() == "training FLOPs"
 
 
 def test_the_page_needs_no_network(study):

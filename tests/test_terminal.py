@@ -40,6 +40,17 @@ def test_trials_of_one_configuration_share_a_row_of_the_front(tmp_path):
     assert [row.strip() for row in rows] == ["00000, 00002", "00001"]
 
 
+def test_the_front_is_listed_with_the_cost_that_it_is_of(tmp_path):
+    folder = create_study(tmp_path / "study", searched=[])
+    last = record(1, train_flops=1.1324e11, status="completed")
+    write_trial(folder, "00000", TrialConfig(), [last])
+    console = Console(width=160)
+    with console.capture() as seen:
+        trials = summarize(read_study(folder))
+        console.print(front_table(trials, [], "val_loss", "train_flops"))
+    assert "train flops" in seen.get() and "113.2 G" in seen.get() and "PPE" not in seen.get()
+
+
 def test_a_finished_trial_that_is_resumed_shows_its_results_and_no_empty_table(tmp_path, capsys):
     flags = ["--policy", "none", "--epochs", "1", "--train-size", "60", "--compile", "off"]
     code, out, _ = run(capsys, "train", *flags, "--out", tmp_path / "one")

@@ -214,7 +214,7 @@ def _show_report(study: str, metric: str | None = None) -> None:
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
     if len(made.front):
-        console.print(front_table(made.front, made.searched, made.metric.column))
+        console.print(front_table(made.front, made.searched, made.metric.column, made.cost.column))
     else:
         console.print("no trial has completed, so there is no front")
     if len(made.found):

@@ -123,6 +123,24 @@ def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = 
     return metric_of("val_accuracy" if "val_accuracy" in there else "val_loss")
 
 
+@dataclass(frozen=True)
+class StudyCost:
+    """What a study compares trials by besides its metric."""
+
+    name: str
+    column: str
+    """Of its tables."""
+
+
+def study_cost(info: dict[str, Any], trials: pd.DataFrame) -> StudyCost:
+    """The first cost that the study's search compares; "ppe" for a study that names none.
+
+    Raises InputError if its trials do not have it.
+    """
+    name = next(iter(info.get("settings", {}).get("costs", ())), "ppe")
+    return StudyCost(name, cost_column(trials, name))
+
+
 def cost_column(trials: pd.DataFrame, name: str) -> str:
     """The column of the cost `name`, also if its plugin is not loaded.
 

@@ -81,7 +81,7 @@ def front_figure(
         axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"
     )
     axes.set_xlabel(LABELS.get(cost, cost))
-    axes.set_ylabel(LABELS.get(accuracy, accuracy.removeprefix(OWN)))
+    axes.set_ylabel(LABELS.get(accuracy, accuracy.removeprefix(OWN).replace("_", " ")))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     return figure

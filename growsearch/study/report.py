@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from growsearch.stopping.cost import Metric
-from growsearch.study.best import study_metric
+from growsearch.study.best import StudyCost, study_cost, study_metric
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
 from growsearch.study.figures import LABELS, front_figure
@@ -42,32 +42,36 @@ class Report:
     """The trial fields that the search space varies."""
     metric: Metric
     """What the study takes for accuracy."""
+    cost: StudyCost
 
 
 def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     """Write report.html, front.png and front.csv into the study `folder`, replacing older ones.
 
-    Trials are compared by the metric of that name, by default the study's. Raises InputError if
+    Trials are compared by the first cost of their search, and by the metric of that name, by
+    default the study's. Raises InputError if
     `folder` is not a study, has no epochs yet, or has no such metric.
     """
     folder = Path(folder)
     info, study = read_info(folder), read_study(folder)
     trials = summarize(study)
     metric = study_metric(info, trials, metric_name)
-    front = pareto_front(trials, accuracy=metric.column, minimized=metric.minimized)
+    cost = study_cost(info, trials)
+    front = pareto_front(trials, cost.column, metric.column, metric.minimized)
     searched = list(info["searched"])
     found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
         folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
-        count_epochs(study), searched, metric,
+        count_epochs(study), searched, metric, cost,
     )  # fmt: skip
     front.to_csv(report.table, index=False)
     figure = front_figure(
-        trials, accuracy=metric.column, title=_title(folder, trials), minimized=metric.minimized
+        trials, cost.column, metric.column, _title(folder, trials), metric.minimized
     )
     figure.savefig(report.picture, dpi=150)
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
-    report.page.write_text(_page(folder, info, study, trials, searched, metric), encoding="utf-8")
+    page = _page(folder, info, study, trials, report)
+    report.page.write_text(page, encoding="utf-8")
     return report
 
 
@@ -85,25 +89,30 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
 
 
 def _page(
-    folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame,
-    searched: list[str], metric: Metric,
-) -> str:  # fmt: skip
+    folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame, report: Report
+) -> str:
     from plotly.offline import get_plotlyjs
 
+    metric, cost = report.metric, report.cost
     title = _title(folder, trials)
     data = {
         "title": title,
         "info": info,
-        "searched": searched,
+        "searched": report.searched,
         "epochs": len(study),
         "seconds": study["seconds"].sum(),
-        "trials": _trials(study, trials, metric),
+        "trials": _trials(study, trials, metric, cost),
         "metric": {
             "column": metric.column,
             "minimized": metric.minimized,
             "percent": "accuracy" in metric.reads,
             "label": LABELS.get(metric.column, metric.title),
             "name": metric.title,
+        },
+        "cost": {
+            "column": cost.column,
+            "name": cost.name.replace("_", " "),
+            "label": LABELS.get(cost.column, cost.name),
         },
         "counts": asdict(count_epochs(study)),
         "outcomes": count_outcomes(trials),
@@ -134,8 +143,10 @@ def _audit(
         return None
 
 
-def _trials(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> list[dict[Any, Any]]:
-    optimal = is_pareto_optimal(trials, accuracy=metric.column, minimized=metric.minimized)
+def _trials(
+    study: pd.DataFrame, trials: pd.DataFrame, metric: Metric, cost: StudyCost
+) -> list[dict[Any, Any]]:
+    optimal = is_pareto_optimal(trials, cost.column, metric.column, metric.minimized)
     shown = dict.fromkeys((*_CURVES, metric.column))
     curves = dict(iter(study.groupby("trial_id")))
     scalars = trials.drop(columns=[f.name for f in schema() if pa.types.is_list(f.type)])

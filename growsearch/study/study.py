@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
 from growsearch.stopping.cost import Metric
-from growsearch.study.best import Choice, choose, cost_column, study_metric
+from growsearch.study.best import Choice, choose, cost_column, study_cost, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
@@ -274,11 +274,11 @@ class StoredStudy:
         return found.iloc[0]
 
     def figure(self, metric: str | None = None) -> "Figure":
-        """A metric, by default the study's, against PPE, with the front: `front_figure`."""
+        """A metric, by default the study's, against its search's first cost: `front_figure`."""
         from growsearch.study.figures import front_figure
 
-        chosen = self._metric(metric)
-        return front_figure(self.trials, accuracy=chosen.column, minimized=chosen.minimized)
+        chosen, cost = self._metric(metric), study_cost(self.info, self.trials)
+        return front_figure(self.trials, cost.column, chosen.column, minimized=chosen.minimized)
 
     def report(self, metric: str | None = None) -> Path:
         """Writes the report into the study, and returns the path of its page."""

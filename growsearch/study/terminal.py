@@ -46,6 +46,14 @@ def parameters(count: float) -> str:
     return f"{count / 1e3:.1f} k" if count >= 1e3 else f"{count:.0f}"
 
 
+def amount(value: float) -> str:
+    """A cost with four digits: "113.2 G" for 1.132e11."""
+    for factor, sign in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g} {sign}"
+    return f"{value:.4g}"
+
+
 def counted(count: int, noun: str) -> str:
     """Like "1 trial" and "2 trials"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -207,8 +215,11 @@ def found_table(found: "pd.DataFrame") -> Table:
     return table
 
 
-def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy") -> Table:
-    """The Pareto front by PPE and the column `metric`, cheapest first.
+def front_table(
+    front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy",
+    cost: str = "ppe",
+) -> Table:  # fmt: skip
+    """The Pareto front by the columns `cost` and `metric`, cheapest first.
 
     A row for each trial; trials of one configuration share one, which names all of them.
     """
@@ -216,7 +227,7 @@ def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_a
     table.add_column("trial", no_wrap=True)
     by_accuracy = metric == "val_accuracy"
     for column in (
-        "PPE",
+        "PPE" if cost == "ppe" else cost.removeprefix("cost/").replace("_", " "),
         *(("val. %", "test %") if by_accuracy else (metric.removeprefix(OWN).replace("_", " "),)),
     ):
         table.add_column(column, justify="right", no_wrap=True)
@@ -228,7 +239,7 @@ def front_table(front: "pd.DataFrame", searched: list[str], metric: str = "val_a
         values = [trial[f"config/{name}"] for name in searched]
         table.add_row(
             names,
-            parameters(trial["ppe"]),
+            parameters(trial["ppe"]) if cost == "ppe" else amount(trial[cost]),
             *(
                 (percent(trial["val_accuracy"]), percent(trial["test_accuracy"]))
                 if by_accuracy

@@ -42,9 +42,9 @@ class Gradients(Protocol):
 
 def eager_gradients(task: Task, network: nn.Module, batch: Any) -> Results:
     """See Gradients."""
+    network.zero_grad()  # first, so that the forward pass can have their memory
     with autocast(task.trial.precision, task.device):
         loss, correct = task.score(network, batch)
-    network.zero_grad()
     check_loss(task, loss)
     loss.backward()
     return loss.detach(), correct
