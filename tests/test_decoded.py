@@ -118,6 +118,7 @@ def test_training_is_that_of_the_files_where_decoding_loses_nothing(of_256):
                 assert torch.equal(batch.labels, other.labels)
 
 
+@pytest.mark.slow
 def test_a_trial_is_that_on_the_files(of_256):
     options = {
         "dataset": "imagenet", "split": "clean", "network": "basic4resnet-imagenet", "lr": 0.01,

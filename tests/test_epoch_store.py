@@ -162,7 +162,7 @@ def test_no_more_processes_verify_a_store_than_its_files_need(files, size, expec
     assert readers(listed, most=8) == expected
 
 
-@pytest.mark.parametrize("kind", [RECORDS, STATES])
+@pytest.mark.parametrize("kind", first_quick([RECORDS, STATES], 1))
 @pytest.mark.parametrize("harm", first_quick(["cut short", "one bit", "empty"], 1))
 def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog, kind, harm):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
@@ -261,6 +261,7 @@ def test_keys_are_the_same_in_another_process_and_spelling(store):
     assert out.stdout.split() == trainer.branch.keys
 
 
+@pytest.mark.slow
 def test_another_number_of_threads_is_another_tree(store):
     """Sums are taken in another order."""
     config = TrialConfig(policy="none", **SHORT | {"epochs": 1})

@@ -29,6 +29,7 @@ def on_host(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_trial_on_mapped_images_is_the_trial_on_those_in_memory(on_host, small):
     """This covers subset, augmentation, evaluation, growth, and the key of each epoch."""
     config = TrialConfig(**small)

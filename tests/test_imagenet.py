@@ -326,6 +326,7 @@ def test_an_image_that_cannot_be_read_is_one_line(folder, how, workers, monkeypa
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_a_trial_trains_on_a_folder(tmp_path):
     root = write(tmp_path / "data", train=3, val=2)
     config = TrialConfig(

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from conftest import ROOT, task_of
+from conftest import ROOT, first_quick, task_of
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -359,7 +359,7 @@ def true_norms(state, task) -> list[list[float]]:
     return [dense_norms_of(b, seen[b].detach(), task.added).tolist() for b in blocks]
 
 
-@pytest.mark.parametrize("task", ["rings", pytest.param("gpt"), "vit"])
+@pytest.mark.parametrize("task", first_quick(["rings", "gpt", "vit"], 1))
 def test_lipgrow_grows_by_the_jacobians_of_an_example(task, text):
     """At each epoch, and after growths, the constants are those of dense Jacobians."""
     trainer = Trainer(TrialConfig(**tiny(task, text)))

@@ -77,8 +77,10 @@ def states(search: ParetoOptunaSearch) -> list[str]:
     ("sampler", "trials", "seeds", "startup_trials", "fixed", "gain"),
     [
         ("tpe", 50, 6, 10, {}, 0.15),
-        ("nsga2", 200, 6, 10, {}, 0.05),
-        ("gp", 10, 2, 4, {"window": 14, "weight_decay": 3e-4}, 0.2),
+        pytest.param("nsga2", 200, 6, 10, {}, 0.05, marks=pytest.mark.slow),
+        pytest.param(
+            "gp", 10, 2, 4, {"window": 14, "weight_decay": 3e-4}, 0.2, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_sampler_finds_more_of_a_front_than_random_search(
@@ -425,6 +427,7 @@ for i in range(1000):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_search_loses_nothing_that_it_was_told(tmp_path):
     path = tmp_path / "study.db"
     command = [sys.executable, "-c", ENDLESS, str(ROOT / "tests"), str(path)]

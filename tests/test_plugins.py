@@ -162,6 +162,7 @@ def test_reading_a_study_does_not_load_its_plugin(tmp_path):
     assert made.stdout.startswith("never 3\n")
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_found_without_its_plugin_and_its_command_trains_it_again(tmp_path):
     """In a process of its own. The command loads the study's copy of the plugin."""
     from growsearch import read_study

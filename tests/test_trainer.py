@@ -87,7 +87,7 @@ def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
     assert by_lipschitz == records
 
 
-@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5]))
+@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5], 1))
 def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path, stop_after):
     config, records = undisturbed
     trainer = Trainer(config)
@@ -150,6 +150,7 @@ def test_a_changed_weight_decay_is_that_of_a_trial_that_goes_on_with_the_other(t
         assert one.train_loss != same.train_loss
 
 
+@pytest.mark.slow
 def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     config = TrialConfig(train_size=200, epochs=8, lr=0.1, rtol=1.0001, window=3, reserve=1)
     records = list(Trainer(config))
@@ -161,7 +162,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
@@ -399,6 +400,7 @@ def test_cuda_where_there_is_none_is_an_error_with_the_remedy(monkeypatch):
         Trainer(TrialConfig(device="cuda"))
 
 
+@pytest.mark.slow
 def test_time_in_the_store_is_apart_from_training_and_told_of_reused_epochs_too(tmp_path):
     config = TrialConfig(train_size=200, epochs=3, lr=0.1, policy="fixed", growth_epochs=2)
     trained = list(Trainer(config, store=EpochStore(str(tmp_path))))
