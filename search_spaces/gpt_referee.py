@@ -3,7 +3,7 @@
 Each claim that is contested is a dimension of its own: one jump, doublings or one block more each
 time; copied, zero, default or cloned blocks; optimizer state carried or reset; cosine or WSD. All
 growing networks end with four blocks of width 16 after 2,000 steps. Beside them are static
-networks: of one to four blocks at equal steps, and of four blocks at fewer steps. There are 396
+networks: of one to four blocks at equal steps, and of four blocks at fewer steps. There are 424
 schedules and three seeds. Run it with --dataset bible --scheduler none --cost flops;
 analysis/referee.py makes the tables.
 """
@@ -31,6 +31,11 @@ anywhere = {
     "initializer": tune.grid_search(["copy", "zero", "default"]),
     "placement": tune.grid_search(["between", "end"]),
 }
+middle = {
+    "initializer": tune.grid_search(["copy", "zero"]),
+    "placement": "middle",
+    "momentum_on_growth": "carry",
+}
 clones = {"initializer": "clone"}
 one_jump = {
     "growth_epochs": tune.grid_search([[0.2], [0.35], [0.5], [0.65], [0.8]]),
@@ -52,6 +57,8 @@ param_space = [
     {**grows, **doublings, **anywhere},
     {**grows, **doublings, **clones},
     {**grows, **one_more, **anywhere},
+    {**grows, **doublings, **middle},
+    {**grows, **one_more, **middle},
     {**grows, **one_more, **clones},
     {  # from no block at all
         **grows,
