@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.replay import replay as replay
+from growsearch.cli.reproduce import reproduce as reproduce
 from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict

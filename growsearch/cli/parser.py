@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import replay, take_out
+from growsearch.cli import replay, reproduce, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import default_text, every_option, trial_options
@@ -199,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
 
     take_out.add_commands(commands, _add_plugin_option)
     replay.add_command(commands, _add_plugin_option)
+    reproduce.add_command(commands)
     return parser
 
 
