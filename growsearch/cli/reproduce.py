@@ -54,9 +54,7 @@ def add_command(commands: Any) -> None:
         ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
         ("--data-dir", str, "DIR", "folder with the data set's files"),
     ):
-        group.add_argument(
-            option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text
-        )
+        group.add_argument(option, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=text)
 
 
 def reproduce(parsed: argparse.Namespace) -> int:

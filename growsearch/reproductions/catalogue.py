@@ -11,13 +11,11 @@ from growsearch.trial.options import suggestion
 
 def names() -> list[str]:
     """The definitions' names, like "lipgrow-table2"; no definition is imported."""
-    return sorted(
-        module.name.replace("_", "-") for module in pkgutil.iter_modules(papers.__path__)
-    )
+    return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(papers.__path__))
 
 
 def definition(name: str) -> Reproduction:
-    """The definition `name`; InputError, which lists the names and the nearest, if there is none."""
+    """The definition `name`; InputError, with the names and the nearest, if there is none."""
     known = names()
     if name not in known:
         near, every = suggestion(name, known), suggestion("", known)

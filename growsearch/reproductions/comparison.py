@@ -11,7 +11,7 @@ from growsearch.reproductions.definition import Number, Reproduction, Scale
 from growsearch.reproductions.outcomes import QUANTITIES, Found, Outcomes, outcomes
 from growsearch.reproductions.verdicts import Judged, Verdict, judge, overall
 
-NONE = "–"
+NONE = "-"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,13 @@ class Comparison:
             "sentence": self.sentence,
             "trials": {"expected": self.found.expected, "completed": self.found.completed},
             "paper": {
-                group: {row: dict(numbers) for row, numbers in rows.items()}
+                group: {
+                    row: {
+                        name: list(number) if isinstance(number, tuple) else number
+                        for name, number in numbers.items()
+                    }
+                    for row, numbers in rows.items()
+                }
                 for group, rows in self.definition.numbers.items()
             },
             "ours": {
@@ -153,7 +159,9 @@ class Comparison:
         return [*lines, ""]
 
 
-def compare(name: str, definition: Reproduction, scale_name: str, study: pd.DataFrame) -> Comparison:
+def compare(
+    name: str, definition: Reproduction, scale_name: str, study: pd.DataFrame
+) -> Comparison:
     """The definition at a scale, by a table of `read_study`.
 
     Raises InputError if the study has none of its trials.

@@ -11,8 +11,13 @@ from growsearch.trial.options import Role
 
 Options = Mapping[str, Any]
 """Options of a trial, without its seed."""
+Rows = dict[str, Options]
+"""The trials of a group, by row."""
 Number = float | tuple[float, float] | str
 """A number of a paper, with its standard deviation where the paper has one, or a network."""
+Cells = dict[str, Number]
+"""The paper's numbers of a row, by quantity."""
+Identity = tuple[tuple[str, Any], ...]
 SCALES = ("small", "paper")
 
 _NOT_COMPARED = (Role.MACHINE, Role.RECORD)
@@ -81,7 +86,7 @@ class Reproduction:
         return {"small": self.small, "paper": self.paper}[name]
 
 
-def identity(config: TrialConfig) -> tuple[tuple[str, Any], ...]:
+def identity(config: TrialConfig) -> Identity:
     """What makes two trials the same: all options but where data are and how sums round."""
     rules = config.rules()
     return tuple(

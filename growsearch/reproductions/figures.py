@@ -1,16 +1,18 @@
 """The figure of a definition, in matplotlib."""
 
+from functools import partial
 from statistics import fmean, stdev
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from growsearch.reproductions.comparison import Comparison
 from growsearch.reproductions.drawing import Against, Curves, Points
 from growsearch.reproductions.outcomes import QUANTITIES, Outcomes, epoch_seconds
-from growsearch.study.figures import ACCENT, MUTED, POINT
+from growsearch.study.figures import ACCENT, POINT
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.status import Status
 
@@ -39,9 +41,7 @@ def draw(comparison: Comparison, study: pd.DataFrame) -> Figure:
     return figure
 
 
-def _points(
-    axes: Axes, own: Outcomes, drawing: Points, comparison: Comparison, group: str
-) -> None:
+def _points(axes: Axes, own: Outcomes, drawing: Points, comparison: Comparison, group: str) -> None:
     quantity, rows = drawing.quantity, list(own.rows)
     for place, row in enumerate(rows):
         _mark(axes, [place], own.values(row, quantity), ACCENT, "ours" if not place else None)
@@ -53,9 +53,7 @@ def _points(
             if (number := numbers[name].get(row, {}).get(quantity)) is not None
         ]
         if known and all(isinstance(value, float | int) for _, value in known):
-            axes.scatter(
-                *zip(*known, strict=True), marker="x", color=color, label=f"paper, {name}"
-            )
+            axes.scatter(*zip(*known, strict=True), marker="x", color=color, label=f"paper, {name}")
     axes.set_xticks(range(len(rows)), rows, rotation=30, ha="right", fontsize=8)
     axes.set_ylabel(QUANTITIES[quantity].label)
     axes.legend(frameon=False, fontsize=8)
@@ -80,13 +78,15 @@ def _against(axes: Axes, own: Outcomes, drawing: Against) -> None:
         for row in rows:
             label = family if row == rows[0] else None
             _mark(axes, places[row][0], places[row][1], color, label, star=row in front)
-    if drawing.quantity not in QUANTITIES or drawing.x not in QUANTITIES:
-        raise AssertionError(drawing)
     for quantity, axis in ((drawing.x, axes.xaxis), (drawing.quantity, axes.yaxis)):
         unit = QUANTITIES[quantity].unit
         axis.set_label_text(QUANTITIES[quantity].label)
-        axis.set_major_formatter(lambda value, _, unit=unit: f"{value / unit:g}")
+        axis.set_major_formatter(FuncFormatter(partial(_in_units, unit)))
     axes.legend(frameon=False, fontsize=8)
+
+
+def _in_units(unit: float, value: float, place: int | None) -> str:
+    return f"{value / unit:g}"
 
 
 def _front(means: dict[str, tuple[float, float]]) -> set[str]:

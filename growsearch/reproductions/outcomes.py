@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from growsearch.reproductions.definition import Scale, identity
+from growsearch.reproductions.definition import Identity, Scale, identity
 from growsearch.study.comparisons import found_networks
 from growsearch.study.results import config_of, summarize
 from growsearch.trial.architecture import Architecture
@@ -102,8 +102,8 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
         delta = dict(zip(table["trial_id"], table["val_delta"], strict=True))
     seconds, completed, ended = _seconds(study), 0, 0
     for _, trial in trials.iterrows():
-        place = wanted.get(_identity(trial))
-        if place is None:
+        same = _identity(trial)
+        if same is None or (place := wanted.get(same)) is None:
             continue
         group, row, seed = place
         if trial["status"] != Status.COMPLETED:
@@ -124,7 +124,7 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
     return Found(groups, len(wanted), completed, ended)
 
 
-def _identity(trial: "pd.Series") -> object:
+def _identity(trial: "pd.Series") -> Identity | None:
     """None for a trial of a plugin, which no definition has."""
     try:
         return identity(config_of(trial))
@@ -159,8 +159,11 @@ def _seconds(study: pd.DataFrame) -> Mapping[str, float]:
 
 
 def epoch_seconds(study: pd.DataFrame) -> pd.Series:
-    """For each row of the study, the median seconds of training an epoch of its network on its data."""
+    """For each row of the study, the median seconds of training an epoch like it.
+
+    Epochs are alike that train the same network on as many images.
+    """
     apart = ("network", "dataset", "train_size", "train_fraction", "batch_size")
-    kind = [study[name].astype(str) for name in ("architecture", *(f"config/{n}" for n in apart))]
-    median: pd.Series = study.groupby(kind)["train_seconds"].transform("median")
+    alike = study.groupby(["architecture", *(f"config/{name}" for name in apart)], dropna=False)
+    median: pd.Series = alike["train_seconds"].transform("median")
     return median

@@ -4,8 +4,8 @@ from typing import Any
 
 BASIC3, BASIC4 = "basic3resnet", "basic4resnet"
 LIPGROW_NOTE = (
-    "The paper's setting: 164 epochs, batches of 128, learning rate 0.5 to 0.001. Validation images "
-    "are the first half of the test set, as in the authors' program."
+    "The paper's setting: 164 epochs, batches of 128, learning rate 0.5 to 0.001. Validation "
+    "images are the first half of the test set, as in the authors' program."
 )
 AUTOGROW_NOTE = (
     "The paper's setting: batches of 128, learning rate 0.1, J = 100, 200 epochs of fine-tuning. "
@@ -35,7 +35,7 @@ LIPSCHITZ_SMALL = {"policy": "lipschitz", "rtol": 1.05, "window": 2}
 
 def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, Any]:
     """AutoGrow's own setting (section 3), growing every K epochs or on convergence."""
-    usual = {
+    usual: dict[str, Any] = {
         "split": "autogrow-paper", "tau": 0.05, "finetune_epochs": 200, "lr": 0.1,
         "weight_decay": 5e-4,
     }  # fmt: skip
@@ -46,7 +46,7 @@ def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, A
 
 def autogrow_small(**options: Any) -> dict[str, Any]:
     """AutoGrow on the digits: J = 20, 20 epochs of fine-tuning, at most 100 epochs in all."""
-    usual = {"tau": 0.05, "finetune_epochs": 20, "epochs": 100, "lr": 0.1}
+    usual: dict[str, Any] = {"tau": 0.05, "finetune_epochs": 20, "epochs": 100, "lr": 0.1}
     if options.get("policy", "periodic") == "periodic":
         usual |= {"policy": "periodic", "patience": 20}
     return {"dataset": "digits", "network": BASIC3, **usual, **options}

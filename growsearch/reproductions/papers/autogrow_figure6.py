@@ -1,6 +1,8 @@
 """AutoGrow's Figure 6: accuracy against parameters, AutoGrow and networks trained from scratch."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from collections.abc import Iterable, Mapping
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
@@ -15,18 +17,28 @@ from growsearch.reproductions.statistics import Difference, OverBest
 SMALL_K, LARGE_K, SHALLOWEST = "AutoGrow, small K", "AutoGrow, large K", "from scratch 1"
 
 
-def rows(options, intervals, scratch, stacks, depths) -> dict:
+def rows(
+    options: Options,
+    intervals: Mapping[str, int],
+    scratch: Options,
+    stacks: int,
+    depths: Iterable[int],
+) -> Rows:
     baseline = {"policy": "none", "lr_schedule": "staircase", "lr": 0.1, "weight_decay": 5e-4}
     return {
         **{row: {**options, "interval": interval} for row, interval in intervals.items()},
         **{
-            f"from scratch {n}": {**scratch, **baseline, "architecture": "-".join([str(n)] * stacks)}
+            f"from scratch {n}": {
+                **scratch,
+                **baseline,
+                "architecture": "-".join([str(n)] * stacks),
+            }
             for n in depths
         },
-    }
+    }  # fmt: skip
 
 
-def of_paper(network, stacks, depths) -> dict:
+def of_paper(network: str, stacks: int, depths: Iterable[int]) -> Rows:
     scratch = {"dataset": "cifar10", "split": "autogrow-paper", "network": network, "epochs": 200}
     intervals = {SMALL_K: 3, LARGE_K: 50}
     return rows(autogrow("cifar10", network), intervals, scratch, stacks, depths)

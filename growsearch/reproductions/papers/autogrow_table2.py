@@ -1,6 +1,8 @@
 """AutoGrow's Table 2: network morphism of a converged network against training from scratch."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from typing import Any
+
+from growsearch.reproductions.definition import Cells, Claim, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import AUTOGROW_NOTE, BASIC3, BASIC4, DIGITS_NOTE
 from growsearch.reproductions.statistics import Minus
@@ -8,7 +10,7 @@ from growsearch.reproductions.statistics import Minus
 INITIALIZERS = {"ZeroInit": "zero", "AdamInit": "adam"}
 
 
-def rows(seed, deeper, epochs, **options) -> dict:
+def rows(seed: str, deeper: str, epochs: int, **options: Any) -> Rows:
     morphism = {
         "policy": "fixed", "growth_epochs": [epochs], "epochs": 2 * epochs, "placement": "end",
         "momentum_on_growth": "carry", "lr_schedule": "staircase", "lr": 0.1, "weight_decay": 5e-4,
@@ -22,7 +24,7 @@ def rows(seed, deeper, epochs, **options) -> dict:
     }  # fmt: skip
 
 
-def _of(accuracy, delta) -> dict:
+def _of(accuracy: float, delta: float) -> Cells:
     return {"val_accuracy": accuracy, "delta": delta}
 
 
@@ -52,7 +54,9 @@ DEFINITION = Reproduction(
     ),
     drawing=Points("delta"),
     small=Scale(
-        groups={"Basic3ResNet 2-2-2 to 4-4-4, digits": rows("2-2-2", "4-4-4", 30, dataset="digits")},
+        groups={
+            "Basic3ResNet 2-2-2 to 4-4-4, digits": rows("2-2-2", "4-4-4", 30, dataset="digits")
+        },
         seeds=(0, 1, 2, 3, 4),
         note=f"{DIGITS_NOTE}; 30 epochs at each depth for 200; shallower networks.",
     ),

@@ -1,6 +1,6 @@
 """AutoGrow's Table 3: c-AutoGrow by learning rate and initializer."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
 from growsearch.reproductions.statistics import Difference
@@ -14,15 +14,15 @@ ROWS = (
 )  # fmt: skip
 
 
-def rows(options) -> dict:
-    def of(row: str) -> dict:
+def rows(options: Options) -> Rows:
+    def of(row: str) -> Options:
         schedule, initializer = row.split()
         return {**options, "lr_schedule": schedule, "initializer": INITIALIZERS[initializer]}
 
     return {row: of(row) for row in ROWS}
 
 
-def _of(network, accuracy, delta) -> dict:
+def _of(network: str, accuracy: float, delta: float) -> Cells:
     return {"network": network, "val_accuracy": accuracy, "delta": delta}
 
 

@@ -1,6 +1,8 @@
 """AutoGrow's Table 4: p-AutoGrow by the growing interval K."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from collections.abc import Mapping
+
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
 from growsearch.reproductions.statistics import Difference
@@ -13,11 +15,11 @@ INTERVALS_SMALL = {"K = J/2": 10, "K = J/5": 4, "K = J/10": 2, "K = J/20": 1}
 """The same shares of J = 20 epochs."""
 
 
-def rows(options, intervals) -> dict:
+def rows(options: Options, intervals: Mapping[str, int]) -> Rows:
     return {row: {**options, "interval": interval} for row, interval in intervals.items()}
 
 
-def _numbers(*found) -> dict:
+def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
     return {
         row: {"network": network, "val_accuracy": accuracy}
         for row, (network, accuracy) in zip(INTERVALS, found, strict=True)

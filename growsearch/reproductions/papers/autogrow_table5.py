@@ -1,19 +1,19 @@
 """AutoGrow's Table 5: p-AutoGrow by initializer."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.papers.autogrow_table3 import INITIALIZERS
 from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
 from growsearch.reproductions.statistics import Difference
 
 
-def rows(options) -> dict:
+def rows(options: Options) -> Rows:
     return {
         row: {**options, "initializer": initializer} for row, initializer in INITIALIZERS.items()
     }
 
 
-def _numbers(*found) -> dict:
+def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
     return {
         row: {"network": network, "val_accuracy": accuracy}
         for row, (network, accuracy) in zip(INITIALIZERS, found, strict=True)

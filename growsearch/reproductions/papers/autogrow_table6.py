@@ -1,6 +1,6 @@
 """AutoGrow's Table 6: p-AutoGrow from the shallowest and from a deeper seed network."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
@@ -14,14 +14,14 @@ from growsearch.reproductions.statistics import Difference
 SHALLOW, DEEP = "shallowest seed", "deeper seed"
 
 
-def rows(options, shallow, deep) -> dict:
+def rows(options: Options, shallow: str, deep: str) -> Rows:
     return {
         SHALLOW: {**options, "architecture": shallow},
         DEEP: {**options, "architecture": deep},
     }
 
 
-def _of(network, accuracy) -> dict:
+def _of(network: str, accuracy: float) -> Cells:
     return {"network": network, "val_accuracy": accuracy}
 
 

@@ -1,6 +1,6 @@
 """AutoGrow's Table 9: the depth found on parts of the training images."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
@@ -14,14 +14,14 @@ from growsearch.reproductions.statistics import Difference
 SHARES = {"100 %": None, "75 %": 0.75, "50 %": 0.5, "25 %": 0.25}
 
 
-def rows(options) -> dict:
+def rows(options: Options) -> Rows:
     whole = {"100 %": options}
     return whole | {
         row: {**options, "train_fraction": share} for row, share in SHARES.items() if share
     }
 
 
-def _numbers(*found) -> dict:
+def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
     return {
         row: {"network": network, "val_accuracy": accuracy}
         for row, (network, accuracy) in zip(SHARES, found, strict=True)

@@ -1,6 +1,8 @@
 """LipGrow's Figure 2: error against the step size 1/N, for ResNet and pre-activation ResNet."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from collections.abc import Iterable
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import DIGITS_NOTE, LIPGROW_NOTE, lipgrow, lipgrow_small
 from growsearch.reproductions.statistics import Correlation, MoreCorrelated
@@ -9,7 +11,7 @@ NETWORKS = {"ResNet": "basic3resnet", "pre-activation": "preact3resnet"}
 BLOCKS = (2, 3, 4, 6, 8, 12)
 
 
-def rows(options, blocks) -> dict:
+def rows(options: Options, blocks: Iterable[int]) -> Rows:
     return {
         f"{name} {n}-{n}-{n}": {
             **options, "network": network, "policy": "none", "architecture": f"{n}-{n}-{n}"

@@ -26,7 +26,8 @@ DEFINITION = Reproduction(
     numbers={},
     claims=(
         Claim(
-            "LipGrow takes less wall time than vanilla training", Saving("seconds", LIPGROW, VANILLA)
+            "LipGrow takes less wall time than vanilla training",
+            Saving("seconds", LIPGROW, VANILLA),
         ),
         Claim(
             "LipGrow's last validation error is at most 1 point higher",

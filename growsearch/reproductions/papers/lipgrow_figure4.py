@@ -1,6 +1,8 @@
 """LipGrow's Figure 4: the error for each first growth epoch of a grid, and LipGrow's own choice."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from collections.abc import Iterable
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
     DIGITS_NOTE,
@@ -15,7 +17,7 @@ from growsearch.reproductions.statistics import OverBest
 SECOND = "The grid's second growth is halfway between the first one and the end."
 
 
-def rows(options, grows, firsts) -> dict:
+def rows(options: Options, grows: Options, firsts: Iterable[int]) -> Rows:
     start, epochs = {**options, "architecture": "2-2-2"}, options["epochs"]
     return {
         "LipGrow": {**start, **grows},

@@ -1,9 +1,10 @@
 """LipGrow's Figure 5: sampled growth schedules, the hand-tuned one, and LipGrow."""
 
 import random
+from collections.abc import Iterable
 from itertools import combinations
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
     DIGITS_NOTE,
@@ -18,7 +19,7 @@ from growsearch.reproductions.statistics import OverBest, UnderBest
 SAMPLED = 16
 
 
-def rows(options, grows, hand_tuned, epochs) -> dict:
+def rows(options: Options, grows: Options, hand_tuned: list[int], epochs: Iterable[int]) -> Rows:
     start = {**options, "architecture": "2-2-2"}
     pairs = [pair for pair in map(list, combinations(epochs, 2)) if pair != hand_tuned]
     sampled = sorted(random.Random(0).sample(pairs, SAMPLED))

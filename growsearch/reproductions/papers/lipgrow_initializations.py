@@ -1,6 +1,6 @@
 """LipGrow's cloning against other initializations of new blocks (section 3.2, and its appendix)."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import DIGITS_NOTE, LIPGROW_NOTE, lipgrow, lipgrow_small
 from growsearch.reproductions.statistics import Difference
@@ -8,7 +8,7 @@ from growsearch.reproductions.statistics import Difference
 INITIALIZERS = {"clone": "clone", "random": "default", "identity": "zero", "partial": "partial"}
 
 
-def rows(options, growths) -> dict:
+def rows(options: Options, growths: list[int]) -> Rows:
     grows = {"policy": "hand-tuned", "architecture": "2-2-2", "growth_epochs": growths}
     return {
         name: {**options, **grows, "initializer": initializer}

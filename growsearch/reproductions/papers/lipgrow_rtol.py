@@ -1,6 +1,8 @@
 """LipGrow's sensitivity to rtol (section 5.2, and its appendix)."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from collections.abc import Iterable
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
     DIGITS_NOTE,
@@ -13,7 +15,7 @@ from growsearch.reproductions.settings import (
 from growsearch.reproductions.statistics import WorstToBest
 
 
-def rows(options, grows, tolerances) -> dict:
+def rows(options: Options, grows: Options, tolerances: Iterable[float]) -> Rows:
     return {
         f"rtol {rtol}": {**options, **grows, "architecture": "2-2-2", "rtol": rtol}
         for rtol in tolerances
@@ -34,9 +36,7 @@ DEFINITION = Reproduction(
     ),
     drawing=Against("val_accuracy", "rtol"),
     small=Scale(
-        groups={
-            "digits": rows(lipgrow_small(), LIPSCHITZ_SMALL, (1.0, 1.02, 1.05, 1.1, 1.2, 1.4))
-        },
+        groups={"digits": rows(lipgrow_small(), LIPSCHITZ_SMALL, (1.0, 1.02, 1.05, 1.1, 1.2, 1.4))},
         seeds=(0, 1, 2, 3, 4),
         note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5, window 2 for 10.",
     ),

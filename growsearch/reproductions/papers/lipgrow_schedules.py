@@ -1,12 +1,12 @@
 """LipGrow's adaptive cosine against other learning-rate schedules (section 4.4, its appendix)."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import DIGITS_NOTE, LIPGROW_NOTE, lipgrow, lipgrow_small
 from growsearch.reproductions.statistics import WorstToBest
 
 
-def rows(options, growths) -> dict:
+def rows(options: Options, growths: list[int]) -> Rows:
     grows = {**options, "policy": "hand-tuned", "architecture": "2-2-2", "growth_epochs": growths}
     return {
         "adaptive cosine": {**grows, "lr_schedule": "adaptive-cosine"},

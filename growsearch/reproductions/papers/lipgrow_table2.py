@@ -1,6 +1,14 @@
 """LipGrow's Table 2: vanilla networks of four depths against LipGrow."""
 
-from growsearch.reproductions.definition import Claim, Reproduction, Scale
+from growsearch.reproductions.definition import (
+    Cells,
+    Claim,
+    Number,
+    Options,
+    Reproduction,
+    Rows,
+    Scale,
+)
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
     DIGITS_NOTE,
@@ -17,7 +25,7 @@ GROWING = {50: "2-2-2", 74: "3-3-3"}
 """What LipGrow's networks start from: two doublings lead to the final depth."""
 
 
-def rows(options, grows) -> dict:
+def rows(options: Options, grows: Options) -> Rows:
     vanilla = {"policy": "none"}
     return {
         **{
@@ -33,7 +41,7 @@ def rows(options, grows) -> dict:
     }  # fmt: skip
 
 
-def _of(val, test, ppe) -> dict:
+def _of(val: Number, test: Number, ppe: Number) -> Cells:
     return {"val_accuracy": val, "test_accuracy": test, "ppe": ppe}
 
 
