@@ -303,6 +303,12 @@ def test_a_recorded_study_gives_the_same(study, places, tmp_path):
     pd.testing.assert_frame_equal(read_study(recorded), read_study(study))
 
 
+def test_a_study_is_recorded_by_a_command(study, tmp_path, capsys):
+    assert main(["record", str(study), str(tmp_path / "copy")]) == 0
+    assert capsys.readouterr().out.startswith(f"recorded {study} in {tmp_path / 'copy'}, 0.")
+    pd.testing.assert_frame_equal(read_study(tmp_path / "copy"), read_study(study))
+
+
 def test_a_study_that_was_not_recorded_is_not_replaced(study, tmp_path):
     with pytest.raises(InputError, match="holds another study"):
         record_study(study, study)

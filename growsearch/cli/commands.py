@@ -204,6 +204,14 @@ def report(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def record(parsed: argparse.Namespace) -> int:
+    from growsearch.study.recording import record_study
+
+    file = record_study(parsed.study, parsed.out)
+    print(f"recorded {parsed.study} in {parsed.out}, {file.stat().st_size / 1e6:,.2f} MB")
+    return 0
+
+
 def _show_report(study: str, metric: str | None = None) -> None:
     from rich.console import Console
 

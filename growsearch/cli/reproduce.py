@@ -43,9 +43,6 @@ def add_command(commands: Any) -> None:
         "--train", action="store_true", help="train what is missing, then compare; may be repeated"
     )
     doing.add_argument("--study", metavar="DIR", help="compare this study, wherever it is")
-    parser.add_argument(
-        "--record", metavar="DIR", help="also write the study there, with all trials in one file"
-    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     group = parser.add_argument_group("training (--train)")
     for option, kind, metavar, text in (
@@ -126,10 +123,6 @@ def _compare(places: "Places", parsed: argparse.Namespace, options: dict[str, An
         train(places, **options)
     study = str(places.trained) if parsed.train else parsed.study
     comparison = compared(places, study)
-    if parsed.record is not None:
-        from growsearch.study.recording import record_study
-
-        record_study(places.study(study), parsed.record)
     if parsed.json:
         print(json.dumps(comparison.to_dict(), indent=2))
     else:
