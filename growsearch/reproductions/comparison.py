@@ -10,6 +10,7 @@ import pandas as pd
 from growsearch.reproductions.definition import Number, Reproduction, Scale
 from growsearch.reproductions.outcomes import QUANTITIES, Found, Outcomes, outcomes
 from growsearch.reproductions.verdicts import Judged, Verdict, judge, overall
+from growsearch.study.terminal import counted
 
 NONE = "-"
 
@@ -53,9 +54,9 @@ class Comparison:
             Verdict.CANNOT_TELL: "cannot tell at this size",
         }[self.verdict]
         return (
-            f"{self.definition.place}, {self.scale_name}: {what} ({len(verdicts)} comparisons: "
-            f"{counts[Verdict.AGREES]} agree, {counts[Verdict.DISAGREES]} disagree, "
-            f"{counts[Verdict.CANNOT_TELL]} cannot be told)."
+            f"{self.definition.place}, {self.scale_name}: {what} ({counted(len(verdicts), 'comparison')}: "
+            f"agree {counts[Verdict.AGREES]}, disagree {counts[Verdict.DISAGREES]}, cannot tell "
+            f"{counts[Verdict.CANNOT_TELL]})."
         )
 
     @property
