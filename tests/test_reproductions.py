@@ -13,6 +13,8 @@ from growsearch.cli import main
 from growsearch.reproductions.catalogue import definition, names
 from growsearch.reproductions.comparison import compare
 from growsearch.reproductions.definition import SCALES, Claim, Scale, identity
+from growsearch.reproductions.drawing import Against, Curves, Points
+from growsearch.reproductions.figures import draw
 from growsearch.reproductions.outcomes import QUANTITIES, epoch_seconds
 from growsearch.reproductions.running import Places, first_epochs, plan, reproduce, train
 from growsearch.reproductions.statistics import Difference
@@ -326,6 +328,53 @@ def test_trials_without_an_outcome_are_said(study, places, tmp_path):
         compare("lipgrow-table2", definition("lipgrow-table2"), "small", read_study(part))
 
 
+def test_a_study_that_has_a_trial_twice_is_refused(study, tmp_path):
+    twice = create_study(tmp_path / "twice", command="search", searched=[])
+    *_, config = next(TINY_SCALE.trials())
+    for name in ("one", "two"):
+        write_trial(twice, name, config, list(Trainer(config)))
+    with pytest.raises(InputError, match=r"two trials of seed 0 of 'ZeroInit', digits; .* is two"):
+        compare("tiny", TINY_DEFINITION, "small", read_study(twice))
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        Points("val_accuracy"),
+        Against("val_accuracy", "ppe", starred=True),
+        Against("test_error", "step_size", joined=True),
+    ],
+)
+def test_a_figure_has_the_means_over_seeds(study, drawing):
+    epochs, drawn = read_study(study), replace(TINY_DEFINITION, drawing=drawing)
+    (axes,) = draw(compare("tiny", drawn, "small", epochs), epochs).axes
+    trials = summarize(epochs).iloc[:4].assign(test_error=lambda t: 100 - t["test_accuracy"])
+    rows = [["00000", "00001"], ["00002", "00003"]]
+    steps = {"2-2-2": 1 / 2, "1-1-1": 1.0}
+    trials["step_size"] = trials["architecture"].map(steps)
+    expected = []
+    for place, ids in enumerate(rows):
+        mean = trials[trials["trial_id"].isin(ids)].mean(numeric_only=True)
+        x = place if isinstance(drawing, Points) else mean[drawing.x]
+        expected.append((x, mean[drawing.quantity]))
+    found = [tuple(dot) for dots in axes.collections for dot in dots.get_offsets().tolist()]
+    for point in expected:
+        assert any(dot == pytest.approx(point) for dot in found)
+
+
+def test_a_figure_over_wall_time_has_a_curve_for_each_row(study):
+    epochs, drawn = read_study(study), replace(TINY_DEFINITION, drawing=Curves())
+    (axes,) = draw(compare("tiny", drawn, "small", epochs), epochs).axes
+    assert [line.get_label() for line in axes.lines] == [
+        "ZeroInit, validation", "ZeroInit, training", "other, validation", "other, training"
+    ]  # fmt: skip
+    last = epochs[epochs["trial_id"].isin(["00002", "00003"]) & (epochs["epoch"] == 2)]
+    other = axes.lines[2]
+    assert other.get_ydata()[-1] == pytest.approx((100 - last["val_accuracy"]).mean())
+    shallow = epochs[epochs["architecture"] == "1-1-1"]["train_seconds"].median()
+    assert list(other.get_xdata()) == pytest.approx([shallow, 2 * shallow])
+
+
 def test_a_trial_is_known_wherever_its_data_are_and_however_it_was_computed():
     one = TrialConfig(**TINY)
     assert identity(one) == identity(one.replaced(precision="bfloat16", data_dir="/data"))
@@ -369,6 +418,15 @@ def test_a_plan_is_printed_at_paper_scale(capsys):
     printed = capsys.readouterr().out
     assert "18 trials of at most 7,200 epochs" in printed
     assert "a trial from scratch for each network" in printed
+
+
+def test_one_epoch_is_printed_for_each_group(capsys):
+    assert main(["reproduce", "lipgrow-rtol", "--scale", "paper", "--one-epoch"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(",")[0] for line in printed] == ["CIFAR-10", "CIFAR-100"]
+    # the papers' counts: 97216 n - 19174 parameters for 10 classes, - 13324 for 100 (n = 2)
+    assert "2-2-2, 175,258 parameters" in printed[0]
+    assert "2-2-2, 181,108 parameters" in printed[1]
 
 
 @pytest.mark.slow

@@ -54,7 +54,8 @@ class Comparison:
             Verdict.CANNOT_TELL: "cannot tell at this size",
         }[self.verdict]
         return (
-            f"{self.definition.place}, {self.scale_name}: {what} ({counted(len(verdicts), 'comparison')}: "
+            f"{self.definition.place}, {self.scale_name}: {what} "
+            f"({counted(len(verdicts), 'comparison')}: "
             f"agree {counts[Verdict.AGREES]}, disagree {counts[Verdict.DISAGREES]}, cannot tell "
             f"{counts[Verdict.CANNOT_TELL]})."
         )

@@ -30,7 +30,8 @@ def draw(comparison: Comparison, study: pd.DataFrame) -> Figure:
     for axes, (group, own) in zip(panels, groups.items(), strict=True):
         axes.grid(color="#e2e8f0", linewidth=0.7)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_title(f"{comparison.definition.place}, {group}", loc="left", fontsize=11)
+        title = f"{comparison.definition.place}, {comparison.scale_name}: {group}"
+        axes.set_title(title, loc="left", fontsize=11)
         match drawing:
             case Points():
                 _points(axes, own, drawing, comparison, group)

@@ -110,6 +110,11 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
             ended += Status(trial["status"]).ended
             continue
         name = str(trial["trial_id"])
+        if (row, seed) in groups[group].of:
+            raise InputError(
+                f"the study has two trials of seed {seed} of {row!r}, {group}; the second is "
+                f"{name}: give a study that has each trial once"
+            )
         measured = dict(_measured(trial)) | {
             "delta": float(delta.get(name, math.nan)), "seconds": seconds[name]
         }  # fmt: skip
