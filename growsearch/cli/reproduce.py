@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +122,9 @@ def _compare(places: "Places", parsed: argparse.Namespace, options: dict[str, An
     from growsearch.reproductions.running import train
 
     if parsed.train:
-        train(places, **options)
+        # the search shows how it goes; JSON is printed alone
+        with redirect_stdout(sys.stderr if parsed.json else sys.stdout):
+            train(places, **options)
     study = str(places.trained) if parsed.train else parsed.study
     comparison = compared(places, study)
     if parsed.json:
