@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import first_quick
+from conftest import ROOT, first_quick
 
 from growsearch.cli import main
 from growsearch.reproductions.catalogue import definition, names
@@ -418,6 +418,18 @@ def test_a_plan_is_printed_at_paper_scale(capsys):
     printed = capsys.readouterr().out
     assert "18 trials of at most 7,200 epochs" in printed
     assert "a trial from scratch for each network" in printed
+
+
+RECORDED = sorted((ROOT / "analysis/studies/reproduced").iterdir())
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+def test_the_shipped_tables_are_those_of_the_recorded_epochs(folder, tmp_path):
+    name, _, scale = folder.name.rpartition("-")
+    comparison = reproduce(Places(tmp_path, name, definition(name), scale))
+    assert comparison.missing is None
+    table = ROOT / "docs/results/reproduced" / f"{folder.name}.md"
+    assert table.read_text() == comparison.to_markdown()
 
 
 def test_one_epoch_is_printed_for_each_group(capsys):
