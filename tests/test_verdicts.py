@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from growsearch.reproductions.statistics import (
+    Apart,
     Correlation,
     Difference,
     Minus,
@@ -97,6 +98,12 @@ def test_plain_statistics():
     assert Difference("cost", "a", "b").of(table, 0) == -1
     assert Saving("cost", "a", "b").of(table, 0) == 0.25
     assert Minus("cost", "a").of(table, 0) == -3
+
+
+def test_how_far_a_seed_is_from_the_others():
+    """By hand: 10 is 5 from the mean of 20 and 10, and 20 is 10 from that of 10 and 10."""
+    table = Table(first={"own": [10.0, 20.0, 10.0]})
+    assert [Apart("first", "own").of(table, seed) for seed in range(3)] == [-5, -10, -5]
 
 
 def test_a_correlation_is_numpys_over_the_rows_that_begin_so():

@@ -39,6 +39,7 @@ QUANTITIES = {
     "seconds": Quantity("seconds of training", 1),
     "blocks": Quantity("sub-modules at the end", 1),
     "first_growth": Quantity("first growth after epoch", 1),
+    "growth_share": Quantity("first growth, share of all epochs", 3),
     "step_size": Quantity("step size 1/N", 3),
     "rtol": Quantity("rtol", 2),
     "network": Quantity("network at the end"),
@@ -149,6 +150,7 @@ def _measured(trial: "pd.Series") -> Iterator[tuple[str, float | str]]:
     yield "rtol", _number(trial["config/rtol"])
     first = str(trial["growth_epochs"]).split()[:1]
     yield "first_growth", float(first[0]) if first else math.nan
+    yield "growth_share", int(first[0]) / int(trial["epochs"]) if first else math.nan
 
 
 def _number(value: object) -> float:

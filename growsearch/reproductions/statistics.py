@@ -87,6 +87,22 @@ class Minus:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Minus how far `quantity` of a row is from its mean over the other seeds: near 0 is stable."""
+
+    quantity: str
+    row: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return (self.row,)
+
+    def of(self, values: Values, seed: int) -> float:
+        own = values.value(self.row, seed, self.quantity)
+        return -abs(own - values.mean(self.row, self.quantity, seed))
+
+
+@dataclass(frozen=True)
 class Correlation:
     """Pearson's correlation of `quantity` with `x` over the rows; NaN if either is constant."""
 
