@@ -257,6 +257,11 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
 
     Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
     """
+    return read_table(folder).to_pandas()
+
+
+def read_table(folder: str | Path) -> pa.Table:
+    """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
     read_info(folder)
     files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
     if not files:
@@ -268,7 +273,7 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
             f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
             "to read the others"
         ) from error
-    return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
 
 
 def _found(files: list[Path]) -> pa.Schema:
