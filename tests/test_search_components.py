@@ -325,7 +325,7 @@ def test_settings_keep_their_flat_form():
         "max_failures": 2, "auto_precision": None, "epoch_timeout": None, "sampler": None,
         "scheduler": "none", "costs": ["ppe"], "metric": "val_accuracy", "alpha": 0.1,
         "delta": 0.0, "audit": 0.1, "racing": None, "budget": None, "log": ["tensorboard"],
-        "owner": "me",
+        "owner": "me", "grace_period": 5, "reduction_factor": 4.0,
     }  # fmt: skip
 
 
