@@ -23,7 +23,7 @@ PARAMETERS = {"1-1-1": 100, "2-2-2": 200, "4-4-4": 400}
 SCHEDULERS = (
     "none", "none,order=cheapest", "pareto", "pareto,racing=2", "pareto,audit=0", "asha",
     "asha,grace_period=2,reduction_factor=2", "median", "halving", "rank-median", "mo-asha",
-    "mo-asha-shipped", "none,sampler=nsga2", ORACLE,
+    "mo-asha-shipped", "none,sampler=nsga2", "branches", ORACLE,
 )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_a_users_components_are_offered_with_their_options(plugin, capsys):
     with pytest.raises(SystemExit):
         main(["search", *plugin, "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--scheduler asha|early|hyperband|median|none|pareto|pbt" in text
+    assert "--scheduler asha|branches|early|hyperband|median|none|pareto|pbt" in text
     assert "--sampler dice|gp|nsga2|tpe" in text
     assert "--log lines|mlflow|tensorboard|wandb" in text
     assert "--early-epochs int how many epochs each trial has (default: 2)" in text
