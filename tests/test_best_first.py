@@ -15,6 +15,7 @@ from growsearch.searches.tree import branches
 from growsearch.stopping.cost import metric_of
 from growsearch.stopping.gaussian_process import GaussianProcess
 from growsearch.stopping.hypervolume import Bounds, hypervolume, scaled_gains
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.trial.config import TrialConfig
 from growsearch.tuning.branches_over_ledger import BranchesOverLedger
 
@@ -185,13 +186,19 @@ def written(folder, names: list[str]) -> Ledger:
     return ledger
 
 
+def scheduler_of(queue) -> BranchesOverLedger:
+    judge = ParetoStopping(costs=("param_epochs",), audit=0)
+    judge.sizes = sizes
+    best = BestFirst("param_epochs", sizes)
+    return BranchesOverLedger(queue, judge, best, metric_of("val_accuracy"))
+
+
 def test_a_resumed_search_goes_on_with_the_trial_that_would_have_been_next(tmp_path):
     ended = [f"{k:05d}" for k in (3, 0, 8, 20, 5, 13, 11, 2, 17)]
     left = [f"{k:05d}" for k in range(len(CONFIGS)) if f"{k:05d}" not in ended]
     queues = [SimpleNamespace(ledger=Ledger(tmp_path), order=None) for _ in range(2)]
     queues[0].ledger = ledger = written(tmp_path / "undisturbed", [])
-    metric = metric_of("val_accuracy")
-    scheduler = BranchesOverLedger(queues[0], BestFirst("param_epochs", sizes), metric)
+    scheduler = scheduler_of(queues[0])
     for k, name in enumerate(ended):
         ledger.start(name)
         for epoch in range(1, EPOCHS + 1):
@@ -206,7 +213,7 @@ def test_a_resumed_search_goes_on_with_the_trial_that_would_have_been_next(tmp_p
             )
     written(tmp_path / "killed", ended)
     queues[1].ledger = Ledger.read(tmp_path / "killed")
-    BranchesOverLedger(queues[1], BestFirst("param_epochs", sizes), metric)
+    scheduler_of(queues[1])
     assert queues[1].order(left) == queues[0].order(left) != left
 
 

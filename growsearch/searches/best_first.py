@@ -21,10 +21,12 @@ from growsearch.stopping.gaussian_process import GaussianProcess
 from growsearch.stopping.hypervolume import scaled_gains
 from growsearch.trial.config import TrialConfig
 
-FIRST = 6
+FIRST = 4
 """So many trials complete, cheapest first, before any is predicted."""
-LEVELS = ndtri((np.arange(9) + 0.5) / 9)
-"""The standard deviations at which the expectation is taken, each as likely as the others."""
+OPTIMISM = 1.5
+"""By how much the predictor's deviation is taken to be larger than it says."""
+LEVELS = OPTIMISM * ndtri((np.arange(9) + 0.5) / 9)
+"""The deviations at which the expectation is taken, each as likely as the others."""
 
 
 class BestFirst:

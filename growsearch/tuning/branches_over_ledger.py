@@ -1,35 +1,34 @@
-"""The scheduler that trains the most promising branch of a search first: Tune's hooks."""
+"""The scheduler that trains the most promising trial of a search first: Tune's hooks."""
 
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler
 
 from growsearch.searches.best_first import BestFirst
 from growsearch.searches.kinds import Queue
 from growsearch.searches.messages import trial_name
 from growsearch.stopping.cost import Metric
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.trial.status import Status
+from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 
 
-class BranchesOverLedger(FIFOScheduler):
-    """Tells `best` what trials come to, and the queue which trial is next."""
+class BranchesOverLedger(ParetoOverLedger):
+    """Stops trials as `judge` says; tells `best` what they come to, and the queue which is next."""
 
-    def __init__(self, queue: Queue, best: BestFirst, metric: Metric) -> None:
-        super().__init__()
-        self.ledger, self.best, self.compared = queue.ledger, best, metric
+    def __init__(
+        self, queue: Queue, judge: ParetoStopping, best: BestFirst, metric: Metric
+    ) -> None:
+        super().__init__(queue.ledger, judge)
+        self.best, self.compared = best, metric
         self._known: set[str] = set()
         self._join()
-        self._take_over()
-        queue.order = self.order
-
-    def _take_over(self) -> None:
-        """What an earlier run of the search has learnt, in the same order."""
         lengths = {name: len(h) for name, h in self.ledger.read_histories().items()}
-        for name, epochs in self.ledger.results():
+        for name, epochs in self.ledger.results():  # in the order in which they were learnt
             self.best.trained(name, epochs)
             if epochs == lengths[name]:
-                self._complete(name)
+                self._learn(name)
+        queue.order = self.order
 
     def order(self, names: list[str]) -> list[str]:
         self._join()
@@ -38,14 +37,15 @@ class BranchesOverLedger(FIFOScheduler):
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         entry = self.ledger.trials[trial_name(trial.config)]
         self.best.trained(entry.name, len(entry.history))
-        return str(self.CONTINUE)
+        return super().on_trial_result(controller, trial, result)
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         entry = self.ledger.trials[trial_name(trial.config)]
         self.best.trained(entry.name, len(entry.history))
-        self._complete(entry.name)
+        self._learn(entry.name)
+        super().on_trial_complete(controller, trial, result)
 
-    def _complete(self, name: str) -> None:
+    def _learn(self, name: str) -> None:
         entry = self.ledger.trials[name]
         if entry.status is Status.COMPLETED:
             last = entry.history[-1]
