@@ -109,6 +109,14 @@ def test_a_trial_that_diverged_teaches_nothing():
     assert one.order(left) == other.order(left)
 
 
+def test_a_branch_parts_where_another_trial_trains_something_else_next():
+    """Of the trials that grow after 3, one grows again after 5, and one after 6."""
+    best = search({name: CONFIGS[name] for name in ("3", "3-5", "3-6", "7")})
+    assert best.parts("3") == (3, 5, 6)
+    assert best.parts("3-5") == (3, 5)
+    assert best.parts("7") == (3,)
+
+
 def test_trials_that_join_later_are_ordered_as_if_they_had_been_there():
     one, late = search(), search(dict(list(CONFIGS.items())[:20]))
     for best in (one, late):
@@ -196,7 +204,7 @@ def scheduler_of(queue) -> BranchesOverLedger:
 def test_a_resumed_search_goes_on_with_the_trial_that_would_have_been_next(tmp_path):
     ended = [f"{k:05d}" for k in (3, 0, 8, 20, 5, 13, 11, 2, 17)]
     left = [f"{k:05d}" for k in range(len(CONFIGS)) if f"{k:05d}" not in ended]
-    queues = [SimpleNamespace(ledger=Ledger(tmp_path), order=None) for _ in range(2)]
+    queues = [SimpleNamespace(ledger=Ledger(tmp_path), order=None, parts=None) for _ in range(2)]
     queues[0].ledger = ledger = written(tmp_path / "undisturbed", [])
     scheduler = scheduler_of(queues[0])
     for k, name in enumerate(ended):

@@ -74,6 +74,13 @@ class BestFirst:
             keys.append(-plan.gains(places) / plan.to_pay(places))
         return [names[i] for i in np.lexsort(keys)]
 
+    def parts(self, name: str) -> tuple[int, ...]:
+        """After how many of the trial's epochs another trial goes another way, or ends."""
+        plan = self._plan = self._plan or self._planned()
+        way = plan.ways[plan.places[name]]
+        shared = enumerate(way.nodes[: way.known], 1)
+        return tuple(epochs for epochs, node in shared if len(plan.next[node]) > 1)
+
     def _planned(self) -> "_Plan":
         plan = _Plan(self.configs, self.cost, self.unit, self.sizes)
         for name, epochs in self.epochs.items():
@@ -103,6 +110,11 @@ class _Plan:
         self.predictor = GaussianProcess(points)
         self.ends: list[tuple[float, float]] = []
         """Costs and errors of the completed trials."""
+        self.next: dict[object, set[object]] = {}
+        """What follows each epoch in one trial or another; None where a trial ends."""
+        for way in self.ways:
+            for node, following in zip(way.nodes, (*way.nodes[1:], None), strict=True):
+                self.next.setdefault(node, set()).add(following)
         self._nodes: set[object] = set()
         self._known = [0] * len(self.ways)
 

@@ -113,6 +113,9 @@ class Queue(Protocol):
     order: Order | None
     """Which trial starts or continues next; a scheduler may set it. None: those that wait in their
     order, then those that are paused in the order of `resume`."""
+    parts: Callable[[str], tuple[int, ...]] | None
+    """After how many of a trial's epochs others go another way, by name, so that its state stays
+    in the store; a scheduler that sets `order` should set it. None: it is not known."""
 
     def join(self, config: "TrialConfig") -> str:
         """The name of a trial that joins the search, and starts next."""

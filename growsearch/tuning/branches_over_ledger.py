@@ -28,7 +28,7 @@ class BranchesOverLedger(ParetoOverLedger):
             self.best.trained(name, epochs)
             if epochs == lengths[name]:
                 self._learn(name)
-        queue.order = self.order
+        queue.order, queue.parts = self.order, best.parts
 
     def order(self, names: list[str]) -> list[str]:
         self._join()

@@ -126,7 +126,7 @@ class _Simulation:
         # named by their order: a scheduler that sees names learns nothing from them
         self.recorded = {self.ledger.add(trial.config).name: trial for trial in order}
         self.resume: Resume | None = None
-        self.queue: Any = SimpleNamespace(ledger=self.ledger, order=None)
+        self.queue: Any = SimpleNamespace(ledger=self.ledger, order=None, parts=None)
         self.scheduler = self._scheduler(scheduler, recording, seed)
         self.trials: dict[str, Any] = {
             name: SimpleNamespace(trial_id=name, config={"name": name}) for name in self.recorded

@@ -69,6 +69,7 @@ class TrialQueue(OneTrialGenerator):
         self.sampler, self.trials = sampler, trials
         self.resume = resume
         self.order: Order | None = None
+        self.parts: Callable[[str], tuple[int, ...]] | None = None
         self.budget = budget or Budget(ledger, None)
         access = self.options.store
         self.store = EpochStore(access.place, access.owner) if access else None
@@ -131,6 +132,7 @@ class TrialQueue(OneTrialGenerator):
             known=len(history),
             first=history[0].key if history else None,
             options=self.options,
+            parts=self.parts(trial.name) if self.parts is not None else (),
         )
 
     def join(self, config: TrialConfig) -> str:
