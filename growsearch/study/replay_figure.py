@@ -7,9 +7,12 @@ from matplotlib.figure import Figure
 Curve = Sequence[tuple[float, float, float, float]]
 """Paid; the median hypervolume then, its lowest and its highest, all in percent."""
 
+FEW = 4
+"""The bands of more would hide each other."""
+
 
 def replay_figure(curves: Mapping[str, Curve], unit: str, title: str = "") -> Figure:
-    """A line for the median of each contender, and a band for its range over orders.
+    """A line for the median of each contender; for a few, a band for the range over orders too.
 
     `unit` is what is paid in, like "parameter-epochs".
     """
@@ -19,7 +22,8 @@ def replay_figure(curves: Mapping[str, Curve], unit: str, title: str = "") -> Fi
         paid, median, lowest, highest = zip(*curve, strict=True)
         color, dashes = f"C{number % 10}", "-" if number < 10 else "--"
         axes.plot(paid, median, label=name, linewidth=1.6, color=color, linestyle=dashes)
-        axes.fill_between(paid, lowest, highest, color=color, alpha=0.08, linewidth=0)
+        if len(curves) <= FEW:
+            axes.fill_between(paid, lowest, highest, color=color, alpha=0.1, linewidth=0)
     axes.set_xlabel(f"paid {unit}, in % of all trials without sharing")
     axes.set_ylabel("hypervolume, in % of the whole front's")
     axes.set_xlim(0, 100)
