@@ -337,7 +337,7 @@ def test_a_resumed_search_has_its_settings_and_those_that_are_new():
         "alpha": 0.2, "delta": 1.0, "audit": 0.1, "racing": 3.0
     }  # fmt: skip
     assert SearchSettings.from_flat({"scheduler": "asha"}, stored).scheduler.name == "asha"
-    with pytest.raises(InputError, match="delta=1 belongs to scheduler 'pareto'"):
+    with pytest.raises(InputError, match="delta=1 belongs to scheduler 'branches' or 'pareto'"):
         SearchSettings.from_flat({"scheduler": "asha", "delta": 1}, stored)
 
 
