@@ -1,5 +1,5 @@
-"""Writes the pages of the reference, from the command line's parser, the registry of components, the
-docstrings and the schema of results. So no table of the reference is kept by hand.
+"""Writes the reference from the command line's parser, the registry of components, docstrings and
+the schema of results. So no table of it is kept by hand.
 """
 
 import argparse
@@ -44,12 +44,19 @@ def write(folder: Path) -> None:
 
 
 def prose(text: str) -> str:
-    """A docstring as Markdown: what stands in its lines is text, but for code in backticks and
-    indented lines.
+    """A docstring as Markdown: its lines are text, but for code in backticks, indented lines and
+    paragraphs that begin with >>>.
     """
+    paragraphs = re.split(r"\n\n+", inspect.cleandoc(text))
+    return "\n\n".join(
+        f"```pycon\n{paragraph}\n```" if paragraph.startswith(">>>") else _paragraph(paragraph)
+        for paragraph in paragraphs
+    )
+
+
+def _paragraph(text: str) -> str:
     return "\n".join(
-        line if line.startswith(("    ", ">>>")) else _escaped(line)
-        for line in inspect.cleandoc(text).splitlines()
+        line if line.startswith("    ") else _escaped(line) for line in text.splitlines()
     )
 
 
@@ -71,9 +78,11 @@ def code(text: object) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table, with an empty line before and after it."""
+    """A table, with an empty line before and after it. Columns without content are left out."""
+    rows = list(rows)
+    kept = [i for i in range(len(header)) if any(row[i] for row in rows)]
     lines = [header, ["---"] * len(header), *rows]
-    return ["", *(f"| {' | '.join(line)} |" for line in lines), ""]
+    return ["", *("| " + " | ".join(line[i] for i in kept) + " |" for line in lines), ""]
 
 
 # commands
@@ -86,7 +95,6 @@ def commands() -> Iterator[str]:
     yield ""
     yield "`growsearch COMMAND --help` prints the same on the command line."
     parser = _parser()
-    yield from ["", "```{contents}", ":local:", ":depth: 1", "```"]
     (found,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     helps = {action.dest: action.help or "" for action in found._choices_actions}
     train = {(a.dest, _bare(a.help)) for a in found.choices["train"]._actions}
@@ -108,7 +116,10 @@ def commands() -> Iterator[str]:
                     yield from ["", f"### {title[0].upper()}{title[1:]} ({name})"]
                 yield from _arguments(listed)
         if shared:
-            yield from ["", "It also takes these options of [growsearch train](#growsearch-train): "]
+            yield from [
+                "",
+                "It also takes these options of [growsearch train](#growsearch-train): ",
+            ]
             yield ", ".join(code(a.option_strings[0]) for a in shared if a.option_strings) + "."
 
 
@@ -171,11 +182,13 @@ def component_index() -> Iterator[str]:
     yield from _options(trial_options().items())
     yield from ["## Roles", ""]
     yield (
-        "The role of an option says from which epoch on the option changes what is trained, and how "
-        "store keys hold it."
+        "The role of an option says from which epoch on the option changes what is trained, and "
+        "how store keys hold it."
     )
     documented = _attribute_docs(Role)
-    yield from table(["role", "what it changes"], [[str(r), cell(documented[r.name])] for r in Role])
+    yield from table(
+        ["role", "what it changes"], [[str(r), cell(documented[r.name])] for r in Role]
+    )
     yield from ["```{toctree}", ":hidden:", "", *(f"components/{k}" for k in EVERY_KIND), "```"]
 
 
@@ -236,7 +249,7 @@ _OTHERS = {
 
 def python() -> Iterator[str]:
     yield "# Python"
-    yield from ["", prose((growsearch.__doc__ or "").partition("\n\nA name")[0])]
+    yield from ["", prose(inspect.cleandoc(growsearch.__doc__ or "").partition("\n\nA name")[0])]
     modules = {"growsearch": tuple(growsearch.__all__), **_OTHERS}
     for module, names in modules.items():
         if module != "growsearch":
@@ -266,12 +279,17 @@ def _signature(function: Any) -> str:
     """As the source says it: annotations are not evaluated."""
     node = ast.parse(inspect.cleandoc(f"\n{_source(function)}")).body[0]
     assert isinstance(node, ast.FunctionDef)
-    arguments = ast.unparse(node.args)
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    arguments = _unquoted(ast.unparse(node.args))
+    returns = f" -> {_unquoted(ast.unparse(node.returns))}" if node.returns else ""
     line = f"({arguments}){returns}"
     if len(line) < 80:
         return line
     return "(\n    " + _split(arguments) + f",\n){returns}"
+
+
+def _unquoted(text: str) -> str:
+    """Annotations without quotes; defaults keep theirs."""
+    return re.sub(r"(?<=: )'([^']+)'|^'([^']+)'$", r"\1\2", text)
 
 
 def _split(arguments: str) -> str:
@@ -292,7 +310,11 @@ def _source(thing: Any) -> str:
 
 def _class(name: str, cls: type) -> Iterator[str]:
     own_init = next((c for c in cls.__mro__ if "__init__" in vars(c)), object)
-    if is_dataclass(cls) and (own_init is object or is_dataclass(own_init)) and name != "TrialConfig":
+    if (
+        is_dataclass(cls)
+        and (own_init is object or is_dataclass(own_init))
+        and name != "TrialConfig"
+    ):
         known = _attribute_docs(cls)
         own = [f for f in fields(cls) if f.init and f.metadata.get("option") is None]
         rows = [[code(f.name), code(_annotation(f.type)), cell(known.get(f.name, ""))] for f in own]
@@ -301,7 +323,12 @@ def _class(name: str, cls: type) -> Iterator[str]:
             yield from table(["field", "type", "what it is"], rows)
     else:
         if own_init.__module__.startswith("growsearch") and not is_dataclass(own_init):
-            yield from ["```python", f"{name}{_without_self(_signature(own_init.__init__))}", "```", ""]
+            yield from [
+                "```python",
+                f"{name}{_without_self(_signature(own_init.__init__))}",
+                "```",
+                "",
+            ]
         yield prose(inspect.getdoc(cls) or "")
     constants = _constants(cls)
     if constants:
@@ -353,9 +380,10 @@ def _constants(cls: type) -> list[list[str]]:
     for base in _ours(cls):
         documented = _attribute_docs(base)
         for name, annotation in inspect.get_annotations(base).items():
-            if str(annotation).startswith("typing.ClassVar") or typing.get_origin(
-                annotation
-            ) is typing.ClassVar:
+            if (
+                str(annotation).startswith("typing.ClassVar")
+                or typing.get_origin(annotation) is typing.ClassVar
+            ):
                 found.setdefault(name, documented.get(name, ""))
     return [[code(name), cell(text)] for name, text in found.items() if text]
 
@@ -413,7 +441,10 @@ def files() -> Iterator[str]:
         ["key of the JSON", "type", "content"],
         [
             [code("format"), code("int"), "1"],
-            *([code(f.name), code(f.type), cell(known.get(f.name, ""))] for f in fields(NetworkSpec)),
+            *(
+                [code(f.name), code(f.type), cell(known.get(f.name, ""))]
+                for f in fields(NetworkSpec)
+            ),
             [code("constants"), code("dict[str, float]"), cell(model_file.constants.__doc__)],
         ],
     )
