@@ -249,7 +249,7 @@ _OTHERS = {
 
 def python() -> Iterator[str]:
     yield "# Python"
-    yield from ["", prose(inspect.cleandoc(growsearch.__doc__ or "").partition("\n\nA name")[0])]
+    yield from ["", prose(growsearch.__doc__ or "").partition("\n\nA name")[0]]
     modules = {"growsearch": tuple(growsearch.__all__), **_OTHERS}
     for module, names in modules.items():
         if module != "growsearch":

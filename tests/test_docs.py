@@ -1,7 +1,7 @@
 """README and docs/: their Python blocks run, their commands exist, their links lead somewhere.
 
 The Python blocks of a page are one program. `<!-- setup ... -->` in a page holds lines of it that
-readers do not see, and `<!-- slow -->` marks a page that takes more than five processor seconds.
+readers do not see, and `<!-- slow -->` marks a page whose test is slow.
 """
 
 import os
