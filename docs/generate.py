@@ -157,8 +157,8 @@ def _arguments(actions: Actions) -> list[str]:
         many = " ..." if action.nargs == "+" and action.option_strings else ""
         text = (action.help or "").replace("%%", "%")
         shown = ", ".join(map(code, values.split("|"))) + many
-        rows.append([code(name), shown, cell(text)])
-    return table(["argument", "value", "what it does"], rows)
+        rows.append([code(name), cell(text), shown])
+    return table(["argument", "what it does", "value"], rows)
 
 
 # components
@@ -212,12 +212,12 @@ def _component(cls: type[Component]) -> Iterator[str]:
 def _options(rules: Iterable[tuple[str, Option]]) -> list[str]:
     rows = [
         [
-            code(f"--{name.replace('_', '-')}"), _values(rule),
-            cell(default_text(name, rule) or ""), str(rule.role), cell(rule.help),
+            code(f"--{name.replace('_', '-')}"), cell(rule.help), _values(rule),
+            cell(default_text(name, rule) or ""), str(rule.role),
         ]
         for name, rule in rules
     ]  # fmt: skip
-    return table(["option", "value", "default", "role", "what it is"], rows) if rows else []
+    return table(["option", "what it is", "value", "default", "role"], rows) if rows else []
 
 
 def _values(rule: Option) -> str:
@@ -418,7 +418,7 @@ def files() -> Iterator[str]:
         (f"{results.NETWORKS_FOLDER}/", "the networks of each trial's best and last epoch"),
         (f"{results.STORE_FOLDER}/", "the epoch store, unless `--store` named another"),
         ("plugins/", "copies of the plugins that the study's trials need"),
-        ("report.html, front.csv, front.png", "what `growsearch report` wrote"),
+        ("report.html", "what `growsearch report` wrote; also `front.csv` and `front.png`"),
         (results.STATE_FILE, "the training state of `growsearch train`"),
         (f"{results.STATES_FOLDER}/", "the states that `--save-every` kept"),
     ]
@@ -429,11 +429,11 @@ def files() -> Iterator[str]:
         "empty where the trial does not use the option."
     )
     rows = [
-        [code(f.name), cell(f.type), cell(f.metadata[b"unit"].decode()),
-         cell(f.metadata[b"description"].decode())]
+        [code(f.name), cell(f.metadata[b"description"].decode()), cell(f.type),
+         cell(f.metadata[b"unit"].decode())]
         for f in results.schema()
     ]  # fmt: skip
-    yield from table(["column", "type", "unit", "what it is"], rows)
+    yield from table(["column", "what it is", "type", "unit"], rows)
     yield from ["## An epoch store", "", prose(store.__doc__ or "")]
     yield from ["", "## An exported network", "", prose(model_file.__doc__ or "")]
     known = _attribute_docs(NetworkSpec)
