@@ -317,10 +317,10 @@ def _class(name: str, cls: type) -> Iterator[str]:
     ):
         known = _attribute_docs(cls)
         own = [f for f in fields(cls) if f.init and f.metadata.get("option") is None]
-        rows = [[code(f.name), code(_annotation(f.type)), cell(known.get(f.name, ""))] for f in own]
+        rows = [[code(f.name), cell(known.get(f.name, "")), code(_annotation(f.type))] for f in own]
         yield prose(inspect.getdoc(cls) or "")
         if rows:
-            yield from table(["field", "type", "what it is"], rows)
+            yield from table(["field", "what it is", "type"], rows)
     else:
         if own_init.__module__.startswith("growsearch") and not is_dataclass(own_init):
             yield from [
@@ -342,7 +342,8 @@ def _class(name: str, cls: type) -> Iterator[str]:
             inner = getattr(function, "__func__", function)
             shown = f"{name.rpartition('.')[2]}.{method}{_without_self(_signature(inner))}"
             text = _indented(inspect.getdoc(inner))
-            yield from ["", f"`{' '.join(shown.split())}`", f": {text}"]
+            line = re.sub(r"\( | ,? ?\)|, \)", lambda m: m[0].strip(" ,"), " ".join(shown.split()))
+            yield from ["", f"`{line}`", f": {text}"]
 
 
 def _indented(text: str | None) -> str:
