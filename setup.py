@@ -1,10 +1,10 @@
-"""What pyproject.toml cannot say: search_spaces/ at the top is a package of growsearch."""
+"""What pyproject.toml cannot say: folders outside growsearch/ that are packages of growsearch."""
 
 from setuptools import find_packages, setup
 
-SPACES = "growsearch.search_spaces"
+SPACES, REPRODUCED = "growsearch.search_spaces", "growsearch.reproduced"
 
 setup(
-    packages=[*find_packages(include=["growsearch*"]), SPACES],
-    package_dir={SPACES: "search_spaces"},
+    packages=[*find_packages(include=["growsearch*"]), SPACES, REPRODUCED],
+    package_dir={SPACES: "search_spaces", REPRODUCED: "analysis/studies/reproduced"},
 )

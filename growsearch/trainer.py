@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,8 @@ class Trainer(Iterator[EpochRecord]):
 
     - `store`: its epochs are not trained again, and their records are those that training would
       give. A trial that was killed therefore resumes when it is started again.
-    - `keep_states` says which states stay in the store; see Branch.
+    - `keep_states` says which states stay in the store; see Branch. "forks" keeps those after
+      `parts` epochs too, where other trials are known to go another way.
     - `name`: the trial's name in its search. Epochs that the store has under this name do not
       count as reused.
     - `dataset`: the task's data, whole, if they are already loaded: what its `load` returns. For
@@ -61,7 +62,7 @@ class Trainer(Iterator[EpochRecord]):
 
     def __init__(
         self, config: TrialConfig, *, store: EpochStore | None = None, keep_states: str = "forks",
-        name: str | None = None, dataset: Any = None,
+        parts: Collection[int] = (), name: str | None = None, dataset: Any = None,
         saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
         if (count := ranks().count) > 1 and store is not None:
@@ -75,7 +76,7 @@ class Trainer(Iterator[EpochRecord]):
         self.branch = Branch(store, self.task, root, keep_states)
         if store and name:
             self.branch.by = f"{name} of {store.owner}"
-        self.path = TrialPath(self.config)
+        self.path, self.parts = TrialPath(self.config), frozenset(parts)
         if saved is None:
             self._state = TrainState.initial(self.task)
         else:
@@ -192,7 +193,7 @@ class Trainer(Iterator[EpochRecord]):
             raise StopIteration from error
         self.recalled = state is None
         decision = self.path.extend(record)
-        if decision is not None or self.path.parts:
+        if decision is not None or self.path.parts or len(self.history) in self.parts:
             self.branch.fork()
         if decision is not None:
             self.path.revise(decision=str(decision))

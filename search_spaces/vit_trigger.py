@@ -34,7 +34,9 @@ param_space = [
     {
         **all_,
         "policy": "fixed",
-        "growth_epochs": tune.grid_search([[0.1, 0.2], [0.2, 0.4], [0.3, 0.6], [0.4, 0.8]]),
+        "growth_epochs": tune.grid_search(
+            [[0.05, 0.1], [0.1, 0.2], [0.2, 0.4], [0.3, 0.6], [0.4, 0.8], [0.6, 0.9], [0.8, 0.9]]
+        ),
         "growth_architectures": "2 4",
     },
 ]

@@ -134,17 +134,20 @@ def test_a_state_that_is_gone_is_trained_again_from_the_nearest(store, dropped):
 
 @pytest.mark.slow
 def test_what_is_kept_of_the_states(tmp_path):
-    """The trial has six epochs and grows after 2 and 4; these two are the forks."""
+    """The trial has six epochs and grows after 2 and 4: the forks. Others may part after 3."""
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
     counts = {}
-    for keep in ("all", "forks", "last"):
-        store = EpochStore(str(tmp_path / keep))
-        trainer = Trainer(config, store=store, keep_states=keep)
+    for keep, parts in (("all", ()), ("forks", ()), ("forks", (3,)), ("last", (3,))):
+        store = EpochStore(str(tmp_path / f"{keep} {parts}"))
+        trainer = Trainer(config, store=store, keep_states=keep, parts=parts)
         list(trainer)
         kept = {path.rpartition("/")[2] for path in files(store, STATES)}
-        counts[keep] = [i + 1 for i, key in enumerate(trainer.branch.keys) if key in kept]
+        counts[keep, parts] = [i + 1 for i, key in enumerate(trainer.branch.keys) if key in kept]
         assert len(files(store, RECORDS)) == 8  # six epochs, two growths
-    assert counts == {"all": [1, 2, 3, 4, 5, 6], "forks": [2, 4, 6], "last": [6]}
+    assert counts == {
+        ("all", ()): [1, 2, 3, 4, 5, 6], ("forks", ()): [2, 4, 6], ("forks", (3,)): [2, 3, 4, 6],
+        ("last", (3,)): [6],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from conftest import ROOT
 
 PACKAGES = [
     "trial", "schedules", "policies", "machine", "growth", "tasks", "training", "epochs",
-    "stopping", "trainer", "study", "searches", "tuning", "checks", "cli", "__main__",
+    "stopping", "trainer", "study", "searches", "tuning", "reproductions",
+    "checks", "cli", "__main__",
 ]  # fmt: skip
 """The packages; each imports only those listed before it."""
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")
@@ -86,7 +87,7 @@ def test_importing_growsearch_loads_nothing_heavy():
     assert loaded_after("import growsearch; growsearch.TrialConfig()") == set()
 
 
-@pytest.mark.parametrize("command", ["train", "search", "resume", "check-task"])
+@pytest.mark.parametrize("command", ["train", "search", "resume", "check-task", "reproduce"])
 def test_help_loads_nothing_heavy(command):
     code = f"from growsearch.cli import main\ntry: main(['{command}', '--help'])\n"
     assert loaded_after(code + "except SystemExit: 0") == set()

@@ -33,7 +33,9 @@ REPORTS = {
 def test_an_assignment_is_read_as_it_was_sent(store):
     options = ActorOptions(store=store, epoch_timeout=2.5, auto_precision="bfloat16")
     trial = TrialConfig(policy="fixed", growth_epochs=(2, 4), epochs=6, lr=0.1)
-    sent = Assignment(name="00007", trial=trial, known=3, first="a key", options=options)
+    sent = Assignment(
+        name="00007", trial=trial, known=3, first="a key", options=options, parts=(2, 4)
+    )
     values = json.loads(json.dumps(sent.to_dict()))
     assert Assignment.from_dict(values) == sent
     assert trial_name(values) == "00007"

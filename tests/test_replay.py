@@ -5,6 +5,7 @@ import math
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from conftest import record, run
 
@@ -13,12 +14,17 @@ from growsearch.stopping.cost import metric_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
-from growsearch.tuning.replay import ORACLE, replay
-from growsearch.tuning.replays import Spread, chosen_scheduler, compare
+from growsearch.tuning.baselines import MOASHA, ShippedMOASHA, is_behind
+from growsearch.tuning.replay import ORACLE
+from growsearch.tuning.replays import Spread, compare, contender
 
 EPOCHS = 12
 PARAMETERS = {"1-1-1": 100, "2-2-2": 200, "4-4-4": 400}
-SCHEDULERS = ("none", "pareto", "pareto,racing=2", "pareto,audit=0", "asha", "median", ORACLE)
+SCHEDULERS = (
+    "none", "none,order=cheapest", "pareto", "pareto,racing=2", "pareto,audit=0", "asha",
+    "asha,grace_period=2,reduction_factor=2", "median", "halving", "rank-median", "mo-asha",
+    "mo-asha-shipped", "none,sampler=nsga2", "branches", ORACLE,
+)  # fmt: skip
 
 
 def trial(name: str, growths: dict[int, str], accuracies: list[float]) -> RecordedTrial:
@@ -70,26 +76,26 @@ def recorded() -> Recording:
 def test_without_stopping_each_distinct_epoch_is_paid_once(recorded):
     distinct = {r.key: r.parameters for t in recorded.trials for r in t.history}
     for workers in (1, 3):
-        done = replay(recorded, chosen_scheduler("none"), workers=workers)
+        done = contender("none").replay(recorded, workers=workers)
         assert done.paid == sum(distinct.values())
         assert {c.trial for c in done.completions} == {t.name for t in recorded.trials}
         assert done.hypervolumes[-1] == pytest.approx(1)
-    alone = replay(recorded, chosen_scheduler("none"), shared=False)
+    alone = contender("none").replay(recorded, shared=False)
     assert alone.paid == sum(r.parameters for t in recorded.trials for r in t.history)
 
 
 def test_time_is_that_of_the_workers(recorded):
     """Unshared trials of one worker follow each other; of as many workers, they run at once."""
     seconds = [sum(r.seconds for r in t.history) for t in recorded.trials]
-    one = replay(recorded, chosen_scheduler("none"), shared=False)
-    every = replay(recorded, chosen_scheduler("none"), shared=False, workers=len(seconds))
+    one = contender("none").replay(recorded, shared=False)
+    every = contender("none").replay(recorded, shared=False, workers=len(seconds))
     assert one.seconds == pytest.approx(sum(seconds))
     assert every.seconds == pytest.approx(max(seconds))
 
 
 def decided_alike(recorded: Recording, text: str, workers: int) -> bool:
     """Whether decisions stay what they were if all epochs that end later have other accuracies."""
-    whole = replay(recorded, chosen_scheduler(text), workers=workers, seed=5)
+    whole = contender(text).replay(recorded, workers=workers, seed=5)
     noise, alike = random.Random(1), True
     for k in (40, 60, 80):
         known = {key for key, number in whole.ended.items() if number <= k}
@@ -104,7 +110,7 @@ def decided_alike(recorded: Recording, text: str, workers: int) -> bool:
             for t in recorded.trials
         )
         changed = Recording(other, recorded.cost, recorded.metric)
-        done = replay(changed, chosen_scheduler(text), workers=workers, seed=5)
+        done = contender(text).replay(changed, workers=workers, seed=5)
         before = [event for event in whole.events if event[0] <= k]
         assert before
         alike = alike and done.events[: len(before)] == before
@@ -127,8 +133,8 @@ def test_the_oracle_pays_least_and_loses_nothing(recorded):
     assert oracle.front_lost == 0
     assert oracle.lossless == 100
     assert all(oracle.paid.median <= one.paid.median for t, one in found.items() if t == "none")
-    assert oracle.paid.lowest >= 100 * recorded.param_epochs(recorded.front) / (
-        recorded.param_epochs(shared=False)
+    assert oracle.paid.lowest >= 100 * recorded.to_pay(recorded.front) / (
+        recorded.to_pay(shared=False)
     )
 
 
@@ -140,7 +146,7 @@ def test_the_front_is_that_of_brute_force(recorded):
         if all(c > cost or a < accuracy or (c, a) == (cost, accuracy) for c, a in ends.values())
     }
     assert recorded.front == front
-    done = replay(recorded, chosen_scheduler("none"), seed=3)
+    done = contender("none").replay(recorded, seed=3)
     # the front is complete with its last member, and not before
     last = max(c.paid for c in done.completions if c.trial in front)
     assert done.paid_to(1.0) == last
@@ -148,9 +154,69 @@ def test_the_front_is_that_of_brute_force(recorded):
 
 def test_equal_seeds_replay_equally_and_others_in_another_order(recorded):
     def order(seed: int) -> list[str]:
-        return [c.trial for c in replay(recorded, chosen_scheduler("none"), seed=seed).completions]
+        return [c.trial for c in contender("none").replay(recorded, seed=seed).completions]
 
     assert order(1) == order(1) != order(2)
+
+
+def test_cheapest_first_is_in_the_order_of_cost(recorded):
+    done = contender("none,order=cheapest").replay(recorded, seed=2, shared=False)
+    costs = [recorded.outcomes[c.trial][0] for c in done.completions]
+    assert costs == sorted(costs)
+
+
+def test_what_is_paid_may_be_counted_in_any_sum_over_epochs(recorded):
+    """Here an epoch's training FLOPs are six times its parameters."""
+    in_flops = replace(recorded, unit="flops")
+    found = [contender("pareto").replay(r, seed=1).paid for r in (recorded, in_flops)]
+    assert found[1] == pytest.approx(6 * found[0])
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_a_sampler_draws_each_recorded_trial_once(recorded, sampler):
+    done = contender(f"none,sampler={sampler}").replay(recorded, workers=2, seed=1)
+    assert sorted(c.trial for c in done.completions) == sorted(t.name for t in recorded.trials)
+    assert done.paid == recorded.to_pay()
+
+
+def test_halving_takes_the_best_of_each_rung_on(recorded):
+    """Of 32 trials, 16 go on after epoch 3 and 8 after epoch 6."""
+    noise = random.Random(3)  # no two trials are level
+    trials = tuple(
+        replace(t, history=History(replace(r, val_accuracy=noise.random()) for r in t.history))
+        for t in recorded.trials
+    )
+    done = contender("halving,grace_period=3,reduction_factor=2").replay(
+        replace(recorded, trials=trials), seed=1
+    )
+    left = list(trials)
+    for epoch, keep in ((3, 16), (6, 8)):
+        left = sorted(left, key=lambda t: -t.history[epoch - 1].val_accuracy)[:keep]
+    assert {c.trial for c in done.completions} == {t.name for t in left}
+
+
+def test_the_median_of_layers_stops_what_is_behind():
+    """Points below a front that half of the trials are on."""
+    front = [(1.0, 4.0), (2.0, 3.0), (3.0, 2.0), (4.0, 1.0)]
+    for mine, stops in (((2.5, 2.5), False), ((5.0, 5.0), True)):
+        layers = [0] * 4 + [0 if mine == (2.5, 2.5) else 1]
+        assert stops == (layers[-1] > sorted(layers)[2])
+        assert stops == is_behind(np.array(front), np.array(mine))
+
+
+def test_moasha_as_shipped_takes_an_order_for_places_and_the_mended_one_does_not():
+    """Syne Tune's own case: the places are 1, 2, 3, 0, and the order is 3, 0, 1, 2."""
+    objectives = np.array([[2.0, 2.0], [3.0, 3.0], [4.0, 4.0], [1.0, 1.0]])
+    assert MOASHA().priorities(objectives).tolist() == [1, 2, 3, 0]
+    assert ShippedMOASHA().priorities(objectives).tolist() == [3, 0, 1, 2]
+
+
+def test_in_a_layer_the_mended_moasha_takes_the_ends_first_in_any_unit():
+    """On a line of equal steps in log10 cost: an end, the other end, the middle."""
+    objectives = np.array([[1.0, 4.0], [10.0, 3.0], [100.0, 2.0], [1000.0, 1.0], [1e4, 0.0]])
+    for unit in (1.0, 1e9):
+        places = MOASHA().priorities(objectives * [unit, 1.0]).tolist()
+        assert (places[0], places[4], places[2]) == (0, 1, 2)
 
 
 def test_a_replay_that_never_gets_there_counts_as_the_worst():
@@ -161,12 +227,15 @@ def test_a_replay_that_never_gets_there_counts_as_the_worst():
 
 def test_a_scheduler_that_starts_trials_itself_is_refused(recorded):
     with pytest.raises(InputError, match="'hyperband' cannot be replayed"):
-        replay(recorded, chosen_scheduler("hyperband"))
+        contender("hyperband").replay(recorded)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("none,order=best", "unknown order 'best' in 'none,order=best'; give cheapest"),
+        ("none,sampler=tpi", "unknown sampler 'tpi'; choose from gp"),
+        ("halving,eta=3", "'halving,eta=3': halving has no 'eta'"),
         ("parteo", "unknown scheduler 'parteo'; did you mean 'pareto'"),
         ("pareto,racing", "'pareto,racing' is no scheduler; write its name"),
         ("asha,racing=3", "racing=3 belongs to scheduler 'pareto'"),
@@ -174,7 +243,7 @@ def test_a_scheduler_that_starts_trials_itself_is_refused(recorded):
 )
 def test_what_is_no_scheduler_is_said_in_one_line(text, said):
     with pytest.raises(InputError, match=said):
-        chosen_scheduler(text)
+        contender(text)
 
 
 @pytest.mark.slow
@@ -194,10 +263,13 @@ def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut
     assert code == 0, errors
     found = json.loads(printed)
     assert found["trials"] == 3
-    assert len(found["schedulers"]) == 12
+    assert len(found["schedulers"]) == 24
     none = found["schedulers"][0]
     # three trials of four epochs share one and then two of them: 9 distinct epochs of 12
     assert none["paid"]["median"] == pytest.approx(found["distinct_percent"])
+    figure = tmp_path / "figure.png"
+    assert run(capsys, "replay", out, "--seeds", 2, "--paid", "flops", "--figure", figure)[0] == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
     code, printed, errors = run(capsys, "replay", out, "--seeds", 0)
     assert (code, errors) == (
         2, "growsearch replay: error: seeds=0 is no number of them; give 1 or more\n"

@@ -321,7 +321,7 @@ def test_only_trials_that_could_not_have_been_stopped_calibrate():
             calibration.learn(trial.curve, trial.accuracy)
         stopping.completed(trial.name, trial.costs(1), trial.accuracy, trial.curve)
         stopping.completed(f"diverged {i}", (0.0,), [None, math.nan][i % 2], trial.curve)
-        assert stopping.calibration.bound == calibration.bound
+        assert stopping.calibrations[None].bound == calibration.bound
     assert not any("diverged" in member.trial for member in stopping.front.members)
 
 
@@ -487,3 +487,24 @@ def test_a_stop_says_what_dominates_what():
 def test_options_out_of_range_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         SafeStopping(**values)
+
+
+def test_groups_calibrate_for_themselves_alone():
+    """In each group the bound is that of a calibration on its trials; groups may learn unlike."""
+    stopping, alone = SafeStopping(alpha=0.1, audit=0), {}
+    for i in range(60):
+        name, group = f"{i:02d}", "slow" if i % 2 else "fast"
+        gain = 30.0 if group == "slow" else 1.0
+        curve = [(0.5, 50.0), (1.0, 50.0 + gain + i / 100)]
+        stopping.group_of[name] = group
+        calibration = alone.setdefault(group, Calibration(0.1))
+        if calibration.bound is None:
+            calibration.learn(curve, curve[-1][1])
+        stopping.completed(name, (float(i),), curve[-1][1], curve)
+    uppers = {}
+    for group, calibration in alone.items():
+        stopping.group_of[group] = group
+        uppers[group] = stopping.upper_accuracy(Standing(group, 0.5, 50.0, (1.0,)))
+        assert uppers[group] == calibration.bound.upper(0.5, 50.0)
+    assert uppers["fast"] < 55 < 79 < uppers["slow"]
+    assert stopping.upper_accuracy(Standing("of no group", 0.5, 50.0, (1.0,))) is None

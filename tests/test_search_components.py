@@ -137,7 +137,7 @@ def test_a_users_components_are_offered_with_their_options(plugin, capsys):
     with pytest.raises(SystemExit):
         main(["search", *plugin, "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert "--scheduler asha|early|hyperband|median|none|pareto|pbt" in text
+    assert "--scheduler asha|branches|early|hyperband|median|none|pareto|pbt" in text
     assert "--sampler dice|gp|nsga2|tpe" in text
     assert "--log lines|mlflow|tensorboard|wandb" in text
     assert "--early-epochs int how many epochs each trial has (default: 2)" in text
@@ -325,7 +325,7 @@ def test_settings_keep_their_flat_form():
         "max_failures": 2, "auto_precision": None, "epoch_timeout": None, "sampler": None,
         "scheduler": "none", "costs": ["ppe"], "metric": "val_accuracy", "alpha": 0.1,
         "delta": 0.0, "audit": 0.1, "racing": None, "budget": None, "log": ["tensorboard"],
-        "owner": "me",
+        "owner": "me", "grace_period": 5, "reduction_factor": 4.0,
     }  # fmt: skip
 
 
@@ -337,7 +337,7 @@ def test_a_resumed_search_has_its_settings_and_those_that_are_new():
         "alpha": 0.2, "delta": 1.0, "audit": 0.1, "racing": 3.0
     }  # fmt: skip
     assert SearchSettings.from_flat({"scheduler": "asha"}, stored).scheduler.name == "asha"
-    with pytest.raises(InputError, match="delta=1 belongs to scheduler 'pareto'"):
+    with pytest.raises(InputError, match="delta=1 belongs to scheduler 'branches' or 'pareto'"):
         SearchSettings.from_flat({"scheduler": "asha", "delta": 1}, stored)
 
 

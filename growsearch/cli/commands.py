@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.replay import replay as replay
+from growsearch.cli.reproduce import reproduce as reproduce
 from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
@@ -200,6 +201,14 @@ def list(parsed: argparse.Namespace) -> int:
 
 def report(parsed: argparse.Namespace) -> int:
     _show_report(parsed.study, parsed.metric)
+    return 0
+
+
+def record(parsed: argparse.Namespace) -> int:
+    from growsearch.study.recording import record_study
+
+    file = record_study(parsed.study, parsed.out)
+    print(f"recorded {parsed.study} in {parsed.out}, {file.stat().st_size / 1e6:,.2f} MB")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import replay, take_out
+from growsearch.cli import replay, reproduce, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import default_text, every_option, trial_options
@@ -197,8 +197,15 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("study", help="the folder that --out named")
     report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
 
+    record = commands.add_parser(
+        "record", help="copy a study's epochs, all trials in one small file, to keep or to ship"
+    )
+    record.add_argument("study", help="the folder that --out named")
+    record.add_argument("out", help="folder for the copy; one that was recorded before is replaced")
+
     take_out.add_commands(commands, _add_plugin_option)
     replay.add_command(commands, _add_plugin_option)
+    reproduce.add_command(commands)
     return parser
 
 

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 # --help must answer at once: nothing heavy is imported here.
 
-USUAL = ("none", "pareto", "pareto,racing=3", "asha", "median", "oracle")
+USUAL = (
+    "none", "none,order=cheapest", "pareto", "pareto,racing=3", "asha", "median", "halving",
+    "rank-median", "mo-asha", "mo-asha-shipped", "oracle", "oracle,order=cheapest",
+)  # fmt: skip
+"""Optuna's samplers are not among them: they take a hundred times as long."""
 
 
 def add_command(
@@ -27,7 +31,9 @@ def add_command(
     replay.add_argument("study", help="the folder of a search whose trials all ran to their end")
     replay.add_argument(
         "--schedulers", nargs="+", default=USUAL, metavar="NAME[,OPTION=X]",
-        help="which ones, with options, like pareto,racing=3; oracle knows how trials will end "
+        help="which ones, with options, like pareto,racing=3; sampler=tpe and order=cheapest go "
+        "with any. Besides those of a search there are halving, rank-median, mo-asha and "
+        "mo-asha-shipped, and oracle, which knows how trials will end "
         f"(default: {' '.join(USUAL)})",
     )  # fmt: skip
     replay.add_argument(
@@ -43,8 +49,16 @@ def add_command(
     )
     replay.add_argument("--metric", help="the metric of the front (default: the study's)")
     replay.add_argument(
+        "--paid", default="param_epochs", metavar="COST",
+        help="what is counted of the epochs trained, like flops (default: param_epochs)",
+    )  # fmt: skip
+    replay.add_argument(
         "--unshared", action="store_true", help="train epochs that trials share once for each"
     )
+    replay.add_argument(
+        "--figure", metavar="FILE", help="write hypervolume against what was paid, for the first "
+        "number of workers, as PNG, PDF or SVG",
+    )  # fmt: skip
     replay.add_argument("--json", action="store_true", help="print JSON")
     add_plugin_option(replay)
 
@@ -54,14 +68,16 @@ def replay(parsed: argparse.Namespace) -> int:
 
     from growsearch.searches.recorded import read_recording
     from growsearch.trial.errors import InputError
-    from growsearch.tuning.replays import chosen_scheduler, compare
+    from growsearch.tuning.replays import compare, contender
 
     for name, least in (("seeds", parsed.seeds), ("workers", min(parsed.workers))):
         if least < 1:
             raise InputError(f"{name}={least} is no number of them; give 1 or more")
     for text in parsed.schedulers:
-        chosen_scheduler(text)
-    recording = read_recording(parsed.study, parsed.cost, parsed.metric)
+        contender(text)
+    if parsed.figure is not None and not parsed.figure.endswith((".png", ".pdf", ".svg")):
+        raise InputError(f"figure {parsed.figure!r} has no known ending; give .png, .pdf or .svg")
+    recording = read_recording(parsed.study, parsed.cost, parsed.metric, parsed.paid)
     cost, metric = recording.cost, recording.metric
     console, found = Console(stderr=True), []
     with console.status("") as status:
@@ -74,8 +90,13 @@ def replay(parsed: argparse.Namespace) -> int:
                         shared=not parsed.unshared,
                     )
                 )  # fmt: skip
+    if parsed.figure is not None:
+        _draw(parsed, recording, found)
     if parsed.json:
-        about = {"cost": cost, "metric": metric.name, "seeds": parsed.seeds, **_facts(recording)}
+        about = {
+            "cost": cost, "metric": metric.name, "paid_in": recording.unit, "seeds": parsed.seeds,
+            **_facts(recording),
+        }  # fmt: skip
         print(json.dumps(about | {"schedulers": [one.to_dict() for one in found]}, indent=2))
         return 0
     console = Console()
@@ -84,30 +105,40 @@ def replay(parsed: argparse.Namespace) -> int:
     facts = _facts(recording)
     console.print(
         f"{facts['trials']} trials, {facts['front']} on the front of {cost} and {metric.name}; "
-        f"their distinct epochs are {facts['distinct_percent']:.1f} % of all parameter-epochs, "
+        f"their distinct epochs cost {facts['distinct_percent']:.1f} % of all without sharing, "
         f"those of the front {facts['front_percent']:.1f} %",
         highlight=False,
     )
     for workers in parsed.workers:
         console.print(_table(workers, [one for one in found if one.workers == workers]))
     console.print(
-        "Paid: parameter-epochs, in percent of all trials without sharing, until the completed "
+        f"Paid: {recording.unit}, in percent of all trials without sharing, until the completed "
         f"trials have that share of the whole front's hypervolume; medians over {parsed.seeds} "
         "orders, and the range without a twentieth at each end. Lost: trials of the front that "
-        "were stopped, the mean over orders. None lost: in how many orders.",
+        "never completed, the mean over orders. None lost: in how many orders. Decision: the mean, "
+        "and what one in a hundred exceeds.",
         style="dim", highlight=False,
     )  # fmt: skip
     return 0
 
 
 def _facts(recording: "Recording") -> dict[str, Any]:
-    whole = recording.param_epochs(shared=False)
+    whole = recording.to_pay(shared=False)
     return {
         "trials": len(recording.trials),
         "front": len(recording.front),
-        "distinct_percent": 100 * recording.param_epochs() / whole,
-        "front_percent": 100 * recording.param_epochs(recording.front) / whole,
+        "distinct_percent": 100 * recording.to_pay() / whole,
+        "front_percent": 100 * recording.to_pay(recording.front) / whole,
     }
+
+
+def _draw(parsed: argparse.Namespace, recording: "Recording", found: "list[Compared]") -> None:
+    from growsearch.study.replay_figure import replay_figure
+
+    workers = parsed.workers[0]
+    curves = {one.scheduler: one.curve for one in found if one.workers == workers}
+    title = f"{recording.cost} and {recording.metric.name}, {workers} at a time"
+    replay_figure(curves, recording.unit, title).savefig(parsed.figure, dpi=150)
 
 
 def _table(workers: int, found: "list[Compared]") -> "Table":
@@ -124,7 +155,8 @@ def _table(workers: int, found: "list[Compared]") -> "Table":
     for one in found:
         table.add_row(
             one.scheduler.replace(",", " "), *map(_paid, one.paid_to), _paid(one.paid),
-            f"{one.front_lost:.1f} %", f"{one.lossless:.0f} %", f"{one.decision_ms:.2f}",
+            f"{one.front_lost:.1f} %", f"{one.lossless:.0f} %",
+            f"{one.decision_ms:.2f}\n{one.slowest_ms:.1f}",
         )  # fmt: skip
     return table
 

@@ -101,10 +101,21 @@ class Sampler(Component, ABC):
         """Optuna's sampler, which draws by `seed`; its first `startup_trials` are random."""
 
 
+Order = Callable[[list[str]], Sequence[str]]
+"""Sorts trials that wait or are paused, by name: the first that may start does. Those that it
+leaves out do not start now."""
+
+
 class Queue(Protocol):
-    """The trials of a search, as a scheduler that adds some knows them."""
+    """The trials of a search, as a scheduler that adds some or chooses the next knows them."""
 
     ledger: "Ledger"
+    order: Order | None
+    """Which trial starts or continues next; a scheduler may set it. None: those that wait in their
+    order, then those that are paused in the order of `resume`."""
+    parts: Callable[[str], tuple[int, ...]] | None
+    """After how many of a trial's epochs others go another way, by name, so that its state stays
+    in the store; a scheduler that sets `order` should set it. None: it is not known."""
 
     def join(self, config: "TrialConfig") -> str:
         """The name of a trial that joins the search, and starts next."""

@@ -60,6 +60,8 @@ class Assignment:
     first: str | None
     """The key of its first epoch, if it has begun."""
     options: ActorOptions
+    parts: tuple[int, ...] = ()
+    """After so many epochs its state stays in the store: other trials go another way there."""
 
     def to_dict(self) -> dict[str, Any]:
         options = asdict(self.options)
@@ -77,6 +79,7 @@ class Assignment:
             trial=TrialConfig.from_flat(values["trial"]),
             known=values["known"],
             first=values["first"],
+            parts=tuple(values.get("parts", ())),
             options=ActorOptions(
                 **options | {"store": store and StoreAccess(**store), "plugins": plugins}
             ),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from growsearch.searches.sharing import root_of
+from growsearch.searches.tree import is_known
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.history import INITIALIZING
 from growsearch.trial.path import TrialPath
 
 
@@ -32,7 +32,7 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
     unknown = longest = nominal = 0
     for config in drawn:
         path, place = TrialPath(config), places.setdefault(root_of(config), len(places))
-        while _is_known(path):
+        while is_known(path):
             step = (place, path.next_epoch())
             known.add(step)
             place = places.setdefault(step, len(places))
@@ -43,13 +43,3 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
         nominal += epochs + rest
         longest = max(longest, epochs + rest)
     return Plan(len(drawn), nominal, max(len(known), longest), len(known) + unknown)
-
-
-def _is_known(path: TrialPath) -> bool:
-    """Whether what the next epoch trains is known before any data are."""
-    config, trained = path.config, len(path.history.trained)
-    data_rates = config.lr_schedule.reads_data and trained > 0
-    if path.ended or data_rates or trained >= config.policy.known_epochs(config):
-        return False
-    apart = path.phase == INITIALIZING
-    return not apart or (config.initializer is not None and config.initializer.apart_known)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from growsearch.stopping.cost import Metric, cost_of, cost_so_far
+from growsearch.searches.tree import branches
+from growsearch.stopping.cost import Metric, cost_of, cost_so_far, summed_costs, work_of
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
 from growsearch.study.best import study_metric
@@ -54,6 +55,8 @@ class Recording:
     trials: tuple[RecordedTrial, ...]
     cost: str
     metric: Metric
+    unit: str = "param_epochs"
+    """The cost in which is counted what a search pays: one that is a sum over epochs."""
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
@@ -83,25 +86,47 @@ class Recording:
             if not any(dominates(other, own) for other in self.outcomes.values())
         }
 
-    def param_epochs(self, names: set[str] | None = None, *, shared: bool = True) -> float:
-        """What training the trials `names`, by default all, costs in parameter-epochs.
+    @cached_property
+    def prices(self) -> dict[str, float]:
+        """What training each epoch costs in `unit`, by its key."""
+        cost = cost_of(self.unit)
+        return {
+            record.key: cost.of_epoch(work_of(record, before), record)
+            for trial in self.trials
+            for record, before in zip(
+                trial.history, (0.0, *(r.train_flops for r in trial.history)), strict=False
+            )
+        }
+
+    @cached_property
+    def planned_costs(self) -> dict[str, float]:
+        """By name, what each trial costs as far as it is known before any runs; see tree.Branch."""
+        cost = cost_of(self.cost)
+        ways = branches(trial.config for trial in self.trials)
+        return {t.name: b.final_cost(cost, t.size) for t, b in zip(self.trials, ways, strict=True)}
+
+    def to_pay(self, names: set[str] | None = None, *, shared: bool = True) -> float:
+        """What training the trials `names`, by default all, costs in `unit`.
 
         With `shared`, each distinct epoch counts once.
         """
         chosen = [t for t in self.trials if names is None or t.name in names]
-        if not shared:
-            return float(sum(record.parameters for t in chosen for record in t.history))
-        distinct = {record.key: record.parameters for t in chosen for record in t.history}
-        return float(sum(distinct.values()))
+        keys = [record.key for t in chosen for record in t.history]
+        return float(sum(self.prices[key] for key in (dict.fromkeys(keys) if shared else keys)))
 
 
 def read_recording(
-    folder: str | Path, cost: str | None = None, metric: str | None = None
-) -> Recording:
+    folder: str | Path, cost: str | None = None, metric: str | None = None,
+    unit: str = "param_epochs",
+) -> Recording:  # fmt: skip
     """The trials of the study in `folder`; by default with its search's first cost and its metric.
 
-    Raises InputError if one did not run to its end, or if there are no two different outcomes.
+    Raises InputError if one did not run to its end, if there are no two different outcomes, or if
+    `unit` is no sum over epochs.
     """
+    if unit not in summed_costs():
+        known = ", ".join(summed_costs())
+        raise InputError(f"{unit!r} is nothing to pay in: it is no sum over epochs; give {known}")
     info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
     cost = cost or info.get("settings", {}).get("costs", ["ppe"])[0]
     measured = study_metric(info, rows, metric)
@@ -111,6 +136,11 @@ def read_recording(
             "trials share is not known; record it again with this version"
         )
     histories = read_histories(folder)
+    if missing := [name for name in map(str, rows["trial_id"]) if name not in histories]:
+        raise InputError(
+            f"study {str(folder)!r} cannot be replayed: it has no epochs of trial {missing[0]}; "
+            "give the folder that the search wrote"
+        )
     trials = tuple(
         RecordedTrial(str(row["trial_id"]), config_of(row), histories[str(row["trial_id"])])
         for _, row in rows.iterrows()
@@ -121,7 +151,7 @@ def read_recording(
             f"study {str(folder)!r} cannot be replayed: {len(cut)} of {len(trials)} trials did not "
             f"run to their end (the first is {cut[0]}); search with --scheduler none, or resume it"
         )
-    recording = Recording(trials, cost, measured)
+    recording = Recording(trials, cost, measured, unit)
     different = [set(values) for values in zip(*recording.outcomes.values(), strict=True)]
     if not different or min(map(len, different)) < 2:
         raise InputError(

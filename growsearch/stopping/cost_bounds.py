@@ -59,6 +59,11 @@ class CostBound:
         """What the epochs so far cost to train, summed over them, shared ones included."""
         return self._spent[name]
 
+    @property
+    def growths_left(self) -> int:
+        """How often the network will at least still grow."""
+        return max(len(set(self._ahead)) - 1, 0) + self.path.history[-1].grew
+
     def _bound(self, name: str) -> float:
         total = self._spent[name] + self._least[name][len(self._ahead)]
         epochs = len(self.path.history) + len(self._ahead)

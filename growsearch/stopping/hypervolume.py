@@ -65,8 +65,16 @@ def hypervolume_gains(
     outcomes: Sequence[Outcome], others: Iterable[Outcome], bounds: Bounds
 ) -> NDArray[np.float64]:
     """The hypervolume that each outcome alone would add to the others', shape [len(outcomes)]."""
-    cost, error = np.minimum(_scaled(outcomes, bounds), REFERENCE).T
-    rest = np.minimum(_scaled(others, bounds), REFERENCE)
+    cost, error = _scaled(outcomes, bounds).T
+    return scaled_gains(cost, error, _scaled(others, bounds))
+
+
+def scaled_gains(
+    cost: NDArray[np.float64], error: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """As hypervolume_gains, of scaled costs and errors, each of shape [n]; others: [others, 2]."""
+    cost, error = np.minimum(cost, REFERENCE), np.minimum(error, REFERENCE)
+    rest = np.minimum(others, REFERENCE)
     rest = rest[rest[:, 0].argsort()]
     # The others leave undominated the area below a falling staircase, steps[i] high from
     # corners[i] to corners[i + 1].

@@ -1,7 +1,7 @@
 """Decides when a trial of a search stops or pauses, by its records: safe stopping and racing."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -138,10 +138,21 @@ class ParetoStopping:
         trial = self._followed[name]
         for record in history[trial.epochs :]:
             trial.bound.extend(record)
+            if trial.epochs == 0:
+                self.safe.group_of[name] = self._group(trial.bound)
             progress = min(len(trial.bound.path.history.trained) / config.epochs, 1.0)
             self._curves.add(name, progress, self._accuracy(record))
             trial.epochs += 1
         return trial
+
+    def _group(self, bound: CostBound) -> Hashable:
+        """Trials of one group cost alike, up to a factor of two, and grow as often; where data
+        decide about growing, they have the same policy.
+        """
+        config = bound.path.config
+        if config.policy.known_epochs(config) < config.epochs:
+            return config.policy.name
+        return int(math.log2(bound.costs(self.costs)[0])), bound.growths_left
 
     def rest(self, name: str) -> None:
         """Takes note that the trial is paused."""

@@ -14,13 +14,16 @@ Accuracies are in percent, costs in any unit.
   calibrated it (split conformal prediction: Lei et al., Distribution-Free Predictive Inference for
   Regression, 2018). Adaptive samplers and shared first epochs break exchangeability. Parallel
   workers break it if trials that finish early, and so calibrate first, learn differently from the
-  others. The audit measures the error then: `false_stops` out of `judged` trials.
+  others. Groups of trials that learn alike, each with a calibration of its own, make it hold within
+  each of them, whatever their order (Mondrian conformal prediction: Vovk et al., Algorithmic
+  Learning in a Random World, 2005, section 4.5). The audit measures the error then: `false_stops`
+  out of `judged` trials.
 """
 
 import hashlib
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -223,7 +226,13 @@ class SafeStopping:
         self.delta, self.audit, self.seed, self.upper = delta, audit, seed, upper
         self.front = Front()
         self.accuracy = accuracy
-        self.calibration = Calibration(alpha, most, least_scale) if alpha is not None else None
+        self.alpha, self.most, self.least_scale = alpha, most, least_scale
+        self.group_of: dict[str, Hashable] = {}
+        """By trial, the group that it calibrates and is judged in, by default None. It must follow
+        from what is known of the trial before it runs."""
+        self.calibrations: dict[Hashable, Calibration] = {}
+        """By group; empty without an alpha."""
+        self._calibration_of("")
         self.judged = 0
         """Number of audited trials that have ended and would have been stopped."""
         self.false_stops = 0
@@ -261,13 +270,14 @@ class SafeStopping:
         if self.upper is not None:
             return self.upper(standing)
         known = standing.upper if standing.upper < math.inf else None
-        if self.calibration is None or self.calibration.bound is None:
+        calibration = self._calibration_of(standing.trial)
+        if calibration is None or calibration.bound is None:
             return known
         if standing.best_accuracy == -math.inf:  # not one accuracy was a number
             return known
         # A trial keeps its first bound, wrong with probability alpha; of several bounds one would
         # be wrong more often.
-        bound = self._bounds.setdefault(standing.trial, self.calibration.bound)
+        bound = self._bounds.setdefault(standing.trial, calibration.bound)
         return min(bound.upper(standing.progress, standing.best_accuracy), standing.upper)
 
     def completed(
@@ -290,18 +300,29 @@ class SafeStopping:
             self.false_stops += accuracy > stop.dominated_by.accuracy + stop.delta
         if math.isnan(accuracy):
             return
-        calibration = self.calibration
+        calibration = self._calibration_of(trial)
         if calibration and accuracy > calibration.most:
-            self._without_most(calibration)
+            self._without_most()
         if calibration and (calibration.bound is None or self.is_audited(trial)):
             calibration.learn(curve, accuracy)
         self.front.add(Completed(trial, costs, accuracy))
 
-    def _without_most(self, calibration: "Calibration") -> None:
+    def _calibration_of(self, trial: str) -> Calibration | None:
+        """That of the trial's group; None without an alpha."""
+        if self.alpha is None:
+            return None
+        group = self.group_of.get(trial)
+        if group not in self.calibrations:
+            self.calibrations[group] = Calibration(self.alpha, self.most, self.least_scale)
+        return self.calibrations[group]
+
+    def _without_most(self) -> None:
         """A completed trial is above the largest possible accuracy, as where losses are negative:
         from now on there is none.
         """
-        calibration.most = math.inf
-        if calibration.bound is not None:
-            calibration.bound = replace(calibration.bound, most=math.inf)
+        self.most = math.inf
+        for calibration in self.calibrations.values():
+            calibration.most = math.inf
+            if calibration.bound is not None:
+                calibration.bound = replace(calibration.bound, most=math.inf)
         self._bounds = {n: replace(bound, most=math.inf) for n, bound in self._bounds.items()}

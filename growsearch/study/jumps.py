@@ -1,13 +1,12 @@
 """One late growth compared with static networks at equal steps, FLOPs and seconds (Bu 2025)."""
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from growsearch.study.results import summarize
+from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
 
 
@@ -46,7 +45,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
         row |= {"val_loss": group["val_loss"].mean(), "val_loss_std": group["val_loss"].std()}
         row |= {name: group[name].mean() for name in ("jump", "flops", "seconds")}
         for name in ("at_steps", "at_flops", "at_seconds"):
-            row |= {name: group[name].mean(), f"{name}_error": _half_width(group[name])}
+            row |= {name: group[name].mean(), f"{name}_error": half_width(group[name])}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -93,12 +92,3 @@ def _interpolated(static: pd.DataFrame, cost: str, trial: "pd.Series") -> float:
     if not logs.min() + within[0] <= wanted <= logs.max() + within[1]:
         return math.nan
     return float(np.interp(wanted, logs, losses))
-
-
-def _half_width(values: Iterable[float]) -> float:
-    """Half the width of the 95 % interval of their mean."""
-    known = [value for value in values if not math.isnan(value)]
-    if len(known) < 2:
-        return math.nan
-    t = student.ppf(0.975, len(known) - 1)
-    return float(t * np.std(known, ddof=1) / math.sqrt(len(known)))

@@ -233,14 +233,14 @@ def write_trial(
 
 
 def read_histories(folder: str | Path) -> dict[str, History]:
-    """The records of each trial in the study, as they were written."""
-    histories = {}
+    """The records of each trial in the study, as they were written; a file may have several."""
+    records: dict[str, list[EpochRecord]] = {}
     for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
         there = pq.read_schema(file).names  # an older growsearch had fewer
         wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
-        rows = pq.read_table(file, columns=wanted).to_pylist()
-        histories[file.stem] = History(map(_record_of, rows))
-    return histories
+        for row in pq.read_table(file, columns=["trial_id", *wanted]).to_pylist():
+            records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
+    return {name: History(found) for name, found in records.items()}
 
 
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
@@ -257,6 +257,11 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
 
     Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
     """
+    return read_table(folder).to_pandas()
+
+
+def read_table(folder: str | Path) -> pa.Table:
+    """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
     read_info(folder)
     files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
     if not files:
@@ -268,7 +273,7 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
             f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
             "to read the others"
         ) from error
-    return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
 
 
 def _found(files: list[Path]) -> pa.Schema:

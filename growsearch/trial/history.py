@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from growsearch.trial.status import Status
@@ -106,7 +106,7 @@ class EpochRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, of plain values: numbers, text, tuples and None."""
-        return asdict(self) | {"status": self.status.value}
+        return vars(self) | {"status": self.status.value, "metrics": dict(self.metrics)}
 
     def to_result(self) -> dict[str, Any]:
         """As `to_dict`, and each of `metrics` under the name of its column, like

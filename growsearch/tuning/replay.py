@@ -2,7 +2,8 @@
 
 An epoch takes the seconds that its training took. The scheduler is the one that a search has, and
 hears of an epoch when it has ended. Waiting, sharing and pausing are those of the search's queue,
-with two differences: trials start in random order, and growing and reading a store take no time.
+with three differences: trials start in random order, growing and reading a store take no time, and
+a trial goes on from any epoch that was trained, as if the store kept every state.
 """
 
 import random
@@ -16,18 +17,19 @@ from typing import Any, NamedTuple
 
 from ray.tune.schedulers import TrialScheduler
 
-from growsearch.searches.kinds import Resume, Scheduler
-from growsearch.searches.ledger import Ledger, SearchTrial
+from growsearch.searches.kinds import Resume, Sampler, Scheduler
 from growsearch.searches.messages import Report
 from growsearch.searches.recorded import RecordedTrial, Recording
 from growsearch.stopping.cost_bounds import Size
 from growsearch.stopping.hypervolume import HypervolumeHistory
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-from growsearch.trial.history import EpochRecord, History
+from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
+from growsearch.tuning.memory_ledger import MemoryLedger
 from growsearch.tuning.oracle import Oracle
 from growsearch.tuning.ray_private import controller_without_trials
+from growsearch.tuning.recorded_sampler import RecordedSampler
 
 ORACLE = "oracle"
 """In place of a scheduler, one that knows how each trial will end."""
@@ -41,7 +43,7 @@ class Completion(NamedTuple):
     seconds: float
     """Simulated."""
     paid: float
-    """Parameter-epochs that the search has trained by then."""
+    """What the search has paid by then, in the recording's unit, as everywhere."""
 
 
 @dataclass(kw_only=True)
@@ -53,7 +55,7 @@ class Replay:
     """In the order of time."""
     stopped: set[str] = field(default_factory=set)
     paid: float = 0.0
-    """Parameter-epochs that it trained until nothing was left to do."""
+    """Until nothing was left to do."""
     seconds: float = 0.0
     decisions: list[float] = field(default_factory=list)
     """What each result took the scheduler, in real seconds."""
@@ -77,8 +79,8 @@ class Replay:
         return list(accumulate(shares, max))
 
     def paid_to(self, share: float) -> float | None:
-        """The parameter-epochs until `share` of the whole front's hypervolume was there; None if it
-        never was.
+        """What was paid until `share` of the whole front's hypervolume was there; None if it never
+        was.
         """
         for done, reached in zip(self.completions, self.hypervolumes, strict=True):
             if reached >= share * (1 - 1e-12):
@@ -87,74 +89,54 @@ class Replay:
 
     @property
     def lost(self) -> set[str]:
-        """The trials of the whole front that were stopped."""
-        return self.recording.front & self.stopped
+        """The trials of the whole front that never completed: stopped, or paused for good."""
+        return self.recording.front - {done.trial for done in self.completions}
 
 
 def replay(
     recording: Recording, scheduler: Scheduler | str, *, workers: int = 1, seed: int = 0,
-    shared: bool = True,
+    shared: bool = True, sampler: Sampler | None = None, cheapest_first: bool = False,
 ) -> Replay:  # fmt: skip
     """A search of `recording` with `scheduler`, or with ORACLE, and so many trials at a time.
 
-    `seed` orders the trials and is the search's seed. With `shared`, each distinct epoch is trained
-    once. Raises InputError for a scheduler for which Tune starts trials, or that draws some.
+    `seed` orders the trials and is the search's seed; with `cheapest_first` it only orders those of
+    equal cost, as far as costs are known before any trial runs. A `sampler` draws the trials
+    instead. With `shared`, each distinct epoch is trained once. Raises InputError for a scheduler
+    for which Tune starts trials, or that draws some.
     """
     if isinstance(scheduler, Scheduler) and (scheduler.tune_starts or scheduler.draws):
         raise InputError(
             f"scheduler {scheduler.name!r} cannot be replayed: it starts or draws trials itself; "
             "choose one that stops or pauses the trials that there are"
         )
-    return _Simulation(recording, scheduler, workers, seed, shared).run()
-
-
-class _MemoryLedger(Ledger):
-    """A ledger that writes nothing."""
-
-    def __init__(self) -> None:
-        self.trials: dict[str, SearchTrial] = {}
-        self.paid: dict[str, float] = {}
-        self._written: dict[str, float] = {}
-
-    def results(self) -> Any:
-        return iter(())
-
-    def read_histories(self) -> dict[str, History]:
-        return {}
-
-    def add(self, config: TrialConfig) -> SearchTrial:
-        trial = SearchTrial(self.next_name, config)
-        self.trials[trial.name] = trial
-        return trial
-
-    def _count(self, trial: SearchTrial, record: EpochRecord) -> None:
-        pass
-
-    def _write(self, trial: SearchTrial) -> None:
-        pass
-
-    def _log(self, **line: Any) -> None:
-        pass
+    return _Simulation(recording, scheduler, workers, seed, shared, sampler, cheapest_first).run()
 
 
 class _Simulation:
     def __init__(
         self, recording: Recording, scheduler: Scheduler | str, workers: int, seed: int,
-        shared: bool,
+        shared: bool, sampler: Sampler | None, cheapest_first: bool,
     ) -> None:  # fmt: skip
         self.shared = shared
-        self.ledger = _MemoryLedger()
+        self.ledger = MemoryLedger()
         order = list(recording.trials)
         random.Random(seed).shuffle(order)
+        if cheapest_first:
+            order.sort(key=lambda trial: recording.planned_costs[trial.name])
         # named by their order: a scheduler that sees names learns nothing from them
         self.recorded = {self.ledger.add(trial.config).name: trial for trial in order}
         self.resume: Resume | None = None
+        self.queue: Any = SimpleNamespace(ledger=self.ledger, order=None, parts=None)
         self.scheduler = self._scheduler(scheduler, recording, seed)
         self.trials: dict[str, Any] = {
             name: SimpleNamespace(trial_id=name, config={"name": name}) for name in self.recorded
         }
         self.controller = controller_without_trials()
+        self.sampler: RecordedSampler | None = None
         self.waiting = list(self.recorded)
+        if sampler is not None:
+            configs = {name: trial.config for name, trial in self.recorded.items()}
+            self.sampler, self.waiting = RecordedSampler(configs, sampler, seed), []
         self.free = workers
         self.now = 0.0
         self.training: set[object] = set()
@@ -174,8 +156,7 @@ class _Simulation:
         if judge is not None:
             judge.sizes = _sizes(recording.trials)
         self.resume = scheduler.resume(judge)
-        queue: Any = SimpleNamespace(ledger=self.ledger)
-        return scheduler.tune_scheduler(queue, recording.metric, judge)
+        return scheduler.tune_scheduler(self.queue, recording.metric, judge)
 
     def run(self) -> Replay:
         self._fill()
@@ -185,8 +166,8 @@ class _Simulation:
             self.training.remove(self._key(name, epoch))
             self.outcome.ended[self._key(name, epoch)] = len(self.outcome.ended) + 1
             record = self.recorded[name].history[epoch]
-            self.outcome.paid += record.parameters
-            self._report(name, Report(record=replace(record, reused=False), remembered=remembered))
+            self.outcome.paid += self.outcome.recording.prices[record.key]
+            self._report(name, Report(record=_reused(record, False), remembered=remembered))
             self._fill()
         self.outcome.seconds = self.now
         return self.outcome
@@ -198,17 +179,32 @@ class _Simulation:
             self._advance(name)
 
     def _next(self) -> str | None:
-        for name in self.waiting:
+        before = time.perf_counter()
+        names, paused = self.waiting, self._paused
+        if self.queue.order is not None:
+            names = list(self.queue.order([*self.waiting, *paused()]))
+            self.outcome.decisions.append(time.perf_counter() - before)
+        for name in names:
             if not self._must_wait(name):
-                self.waiting.remove(name)
+                if name in self.waiting:
+                    self.waiting.remove(name)
                 return name
-        if self.waiting or self.resume is None:
+        if self.sampler is not None and (drawn := self.sampler.draw()) is not None:
+            self.outcome.decisions.append(time.perf_counter() - before)
+            if not self._must_wait(drawn):
+                return drawn
+            self.waiting.append(drawn)
             return None
-        chosen = self.resume([trial.name for trial in self.ledger.with_status(Status.PAUSED)])
+        if self.waiting or self.resume is None or self.queue.order is not None:
+            return None
+        chosen = self.resume(paused())
         if chosen is not None and self._must_wait(chosen):
             self.waiting.append(chosen)
             return None
         return chosen
+
+    def _paused(self) -> list[str]:
+        return [trial.name for trial in self.ledger.with_status(Status.PAUSED)]
 
     def _key(self, name: str, epoch: int) -> object:
         """What the trial's epoch after `epoch` epochs shares with others."""
@@ -229,7 +225,7 @@ class _Simulation:
         """The trial has a worker, and goes on."""
         known, whole = self._to_train(name), self.recorded[name].history
         before = len(self.ledger.trials[name].history)
-        remembered = tuple(replace(record, reused=True) for record in whole[before:known])
+        remembered = tuple(_reused(record, True) for record in whole[before:known])
         if known == len(whole):
             self._report(name, Report(record=remembered[-1], remembered=remembered[:-1]))
         elif self._must_wait(name):
@@ -262,6 +258,13 @@ class _Simulation:
             self.outcome.stopped.add(mine)
         elif entry.status.ran_to_end:
             self.outcome.completions.append(Completion(mine, self.now, self.outcome.paid))
+        if self.sampler is not None and entry.status.ended:
+            ends = self.outcome.recording.outcomes
+            self.sampler.tell(name, entry.status, ends.get(mine))
+
+
+def _reused(record: EpochRecord, reused: bool) -> EpochRecord:
+    return record if record.reused == reused else replace(record, reused=reused)
 
 
 def _sizes(trials: Sequence[RecordedTrial]) -> Any:

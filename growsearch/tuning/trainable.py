@@ -35,6 +35,7 @@ class AssignedTrial(GrowingTrial):
         if access := given.store:
             store = EpochStore(access.place, access.owner, access.state_bytes)
             options |= {"store": store, "keep_states": access.keep_states}
+            options["parts"] = assignment.parts
         self.trainer = Trainer(trial, name=assignment.name, **options)
         if given.networks is not None:
             self.trainer.keep_networks(Path(given.networks, assignment.name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Trial
 
 from growsearch.epochs.store import EpochStore
+from growsearch.searches.kinds import Order
 from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
 from growsearch.searches.sharing import Follower, growth_order
@@ -41,7 +42,8 @@ class TrialQueue(OneTrialGenerator):
 
     A `sampler`, if given, draws trials while they are fewer than `trials`, and learns how they end.
     Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
-    until the `budget` is spent.
+    until the `budget` is spent. If the scheduler has set `order`, this sorts both those that wait
+    and those that are paused.
 
     If `max_concurrent` is infinite, Tune gets all trials at once, as its own schedulers that pause
     trials need.
@@ -66,6 +68,8 @@ class TrialQueue(OneTrialGenerator):
         self.options = options or ActorOptions()
         self.sampler, self.trials = sampler, trials
         self.resume = resume
+        self.order: Order | None = None
+        self.parts: Callable[[str], tuple[int, ...]] | None = None
         self.budget = budget or Budget(ledger, None)
         access = self.options.store
         self.store = EpochStore(access.place, access.owner) if access else None
@@ -94,7 +98,8 @@ class TrialQueue(OneTrialGenerator):
     def is_finished(self) -> bool:
         if self.budget.is_spent:
             return True
-        to_resume = self.resume is not None and self.ledger.with_status(Status.PAUSED)
+        goes_on = self.resume is not None or self.order is not None
+        to_resume = goes_on and self.ledger.with_status(Status.PAUSED)
         return not (self.waiting or self._to_draw() or to_resume)
 
     def _to_draw(self) -> int:
@@ -127,6 +132,7 @@ class TrialQueue(OneTrialGenerator):
             known=len(history),
             first=history[0].key if history else None,
             options=self.options,
+            parts=self.parts(trial.name) if self.parts is not None else (),
         )
 
     def join(self, config: TrialConfig) -> str:
@@ -137,14 +143,20 @@ class TrialQueue(OneTrialGenerator):
 
     def _next_name(self) -> str | None:
         self._look_around()
-        for name in self.waiting:
+        names = self.waiting
+        if self.order is not None:
+            paused = [t.name for t in self.ledger.with_status(Status.PAUSED)]
+            names = list(self.order([*names, *(name for name in paused if name not in names)]))
+        for name in names:
             if not self._must_wait(name):
+                if name not in self.waiting:
+                    self.waiting.append(name)
                 return name
         joins = None
         if self.sampler and self._to_draw() > 0:
             drawn = self.sampler.suggest(self.ledger.next_name)
             joins = self.ledger.add(TrialConfig.from_flat(drawn)).name
-        elif self.resume is not None and not self.waiting:
+        elif self.resume is not None and self.order is None and not self.waiting:
             joins = self.resume([trial.name for trial in self.ledger.with_status(Status.PAUSED)])
         if joins is None:
             return None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from growsearch.searches.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
+from growsearch.trial.options import option
 from growsearch.tuning.one_metric import by_epoch, longest
 
 if TYPE_CHECKING:
@@ -19,16 +20,19 @@ if TYPE_CHECKING:
 class ASHA(StoppingScheduler):
     """Stops trials by asynchronous successive halving, which is Tune's own."""
 
+    grace_period: int = option(5, "no trial is stopped before this epoch", least=1)
+    reduction_factor: float = option(4.0, "at each rung one trial in this many goes on", above=1)
+
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
     ) -> "TrialScheduler":
         from ray.tune.schedulers import AsyncHyperBandScheduler
 
-        from growsearch.stopping.racing import GRACE
         from growsearch.tuning.over_ledger import OverLedger
 
         epochs = longest(queue.ledger)
         asha = AsyncHyperBandScheduler(
-            **by_epoch(metric), grace_period=min(GRACE, epochs), max_t=epochs
-        )
+            **by_epoch(metric), grace_period=min(self.grace_period, epochs), max_t=epochs,
+            reduction_factor=self.reduction_factor,
+        )  # fmt: skip
         return OverLedger(queue.ledger, asha)

@@ -1,0 +1,48 @@
+"""Prints, as Markdown, what a referee study says of each contested claim about growing.
+
+    python analysis/referee.py [STUDY]
+
+STUDY is a search over search_spaces/gpt_referee.py, or the recorded one in analysis/studies.
+"""
+
+import argparse
+from pathlib import Path
+
+from growsearch.study.referee import FACTORS, schedules, verdicts
+from growsearch.study.results import read_study
+
+RECORDED = Path(__file__).parent / "studies/gpt_referee"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("study", nargs="?", default=RECORDED)
+    study = read_study(parser.parse_args().study)
+    print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
+    print("|---|---|---|---|---|---|---|")
+    for found in verdicts(study):
+        claim, judged = found.claim, found.judged
+        bound = f" (claimed: below {claim.below:g})" if claim.below else ""
+        print(
+            f"| {claim.says} | {claim.source or '-'} | {-judged.mean:+.4f} {claim.unit}{bound} "
+            f"| {-judged.high:+.4f} to {-judged.low:+.4f} | {judged.seeds} | {found.runs} "
+            f"| {judged.verdict} |"
+        )
+    table = schedules(study).groupby(list(FACTORS), dropna=False)
+    means = table[["val_loss", "flops", "at_steps", "at_flops"]].mean()
+    means["std"] = table["val_loss"].std()
+    for schedule in ("cosine", "wsd"):
+        print(f"\nThe ten best schedules under {schedule}, by their loss in the mean over seeds:\n")
+        print("| pattern | start | new blocks | place | state | grows after | FLOPs | loss "
+              "| over the static one | at equal FLOPs |")  # fmt: skip
+        print("|---|---|---|---|---|---|---|---|---|---|")
+        own = means[means.index.get_level_values("lr_schedule") == schedule]
+        for key, row in own.sort_values("val_loss").head(10).iterrows():
+            print(
+                f"| {' | '.join(map(str, key[1:]))} | {row['flops']:.0%} | {row['val_loss']:.4f} "
+                f"± {row['std']:.4f} | {row['at_steps']:+.4f} | {row['at_flops']:+.4f} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

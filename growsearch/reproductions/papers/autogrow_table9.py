@@ -1,0 +1,78 @@
+"""AutoGrow's Table 9: the depth found on parts of the training images."""
+
+from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
+from growsearch.reproductions.drawing import Points
+from growsearch.reproductions.settings import (
+    AUTOGROW_NOTE,
+    BASIC4,
+    DIGITS_NOTE,
+    autogrow,
+    autogrow_small,
+)
+from growsearch.reproductions.statistics import Difference
+
+SHARES = {"100 %": None, "75 %": 0.75, "50 %": 0.5, "25 %": 0.25}
+
+
+def rows(options: Options) -> Rows:
+    whole = {"100 %": options}
+    return whole | {
+        row: {**options, "train_fraction": share} for row, share in SHARES.items() if share
+    }
+
+
+def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
+    return {
+        row: {"network": network, "val_accuracy": accuracy}
+        for row, (network, accuracy) in zip(SHARES, found, strict=True)
+    }
+
+
+DEFINITION = Reproduction(
+    title="The depth found on parts of the data",
+    place="AutoGrow, Table 9",
+    quantities=("network", "blocks", "val_accuracy"),
+    numbers={
+        "Basic3ResNet, CIFAR-10": _numbers(
+            ("42-42-42", 94.27), ("32-31-31", 93.54), ("17-17-17", 91.34), ("21-12-7", 88.18)
+        ),
+        "Basic4ResNet, CIFAR-100": _numbers(
+            ("17-51-16-16", 79.47), ("17-17-16-16", 77.26), ("12-12-12-11", 72.91),
+            ("6-6-6-6", 62.53),
+        ),
+        "Plain3Net, MNIST": _numbers(
+            ("20-20-20", 99.66), ("12-12-12", 99.54), ("12-11-11", 99.46), ("10-9-9", 99.33)
+        ),
+        "Plain4Net, SVHN": _numbers(
+            ("12-12-12-11", 97.08), ("9-9-9-9", 96.71), ("8-8-8-8", 96.37), ("5-5-5-5", 95.68)
+        ),
+    },
+    claims=(
+        Claim(
+            "a quarter of the images leads to a shallower network than all of them",
+            Difference("blocks", "100 %", "25 %"),
+        ),
+        Claim(
+            "a quarter of the images leads to a less accurate network than all of them",
+            Difference("val_accuracy", "100 %", "25 %"),
+        ),
+    ),
+    drawing=Points("blocks"),
+    small=Scale(
+        groups={"Basic3ResNet, digits": rows(autogrow_small(interval=2))},
+        seeds=(0, 1, 2, 3),
+        note=f"{DIGITS_NOTE}; K = 2 for 3 (divided by the share, as in the paper), J = 20 for "
+        "100, 20 epochs of fine-tuning for 200, at most 100 epochs in all.",
+    ),
+    paper=Scale(
+        groups={
+            "Basic3ResNet, CIFAR-10": rows(autogrow("cifar10", interval=3)),
+            "Basic4ResNet, CIFAR-100": rows(autogrow("cifar100", BASIC4, interval=3)),
+            "Plain3Net, MNIST": rows(autogrow("mnist", "plain3net", interval=3, lr=0.01)),
+            "Plain4Net, SVHN": rows(autogrow("svhn", "plain4net", interval=3, lr=0.01)),
+        },
+        seeds=(0, 1, 2),
+        note=f"{AUTOGROW_NOTE} K = 3, divided by the share; plain networks have learning rate "
+        "0.01. The rows of all images are those of its Table 8.",
+    ),
+)  # fmt: skip

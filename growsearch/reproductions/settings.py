@@ -1,0 +1,52 @@
+"""Options that several definitions share: each paper's own setting, and the small one."""
+
+from typing import Any
+
+BASIC3, BASIC4 = "basic3resnet", "basic4resnet"
+LIPGROW_NOTE = (
+    "The paper's setting: 164 epochs, batches of 128, learning rate 0.5 to 0.001. Validation "
+    "images are the first half of the test set, as in the authors' program."
+)
+AUTOGROW_NOTE = (
+    "The paper's setting: batches of 128, learning rate 0.1, J = 100, 200 epochs of fine-tuning. "
+    "Validation images are the test set, as in the authors' program, so growth decisions see it."
+)
+DIGITS_NOTE = (
+    "Small: 1,197 training, 300 validation and 300 test images of 8x8 pixels (scikit-learn's "
+    "digits) in place of the paper's data"
+)
+
+
+def lipgrow(dataset: str, **options: Any) -> dict[str, Any]:
+    """LipGrow's own setting (section 5.2); what is not here is the default of its policies."""
+    return {
+        "dataset": dataset, "split": "paper", "network": BASIC3, "epochs": 164, "lr": 0.5, **options
+    }  # fmt: skip
+
+
+def lipgrow_small(**options: Any) -> dict[str, Any]:
+    """LipGrow on the digits, in 30 epochs at a learning rate of 0.1."""
+    return {"dataset": "digits", "network": BASIC3, "epochs": 30, "lr": 0.1, **options}
+
+
+LIPSCHITZ = {"policy": "lipschitz", "rtol": 1.4, "window": 10, "reserve": 30}
+LIPSCHITZ_SMALL = {"policy": "lipschitz", "rtol": 1.05, "window": 2}
+
+
+def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, Any]:
+    """AutoGrow's own setting (section 3), growing every K epochs or on convergence."""
+    usual: dict[str, Any] = {
+        "split": "autogrow-paper", "tau": 0.05, "finetune_epochs": 200, "lr": 0.1,
+        "weight_decay": 5e-4,
+    }  # fmt: skip
+    if options.get("policy", "periodic") == "periodic":
+        usual |= {"policy": "periodic", "patience": 100}
+    return {"dataset": dataset, "network": network, **usual, **options}
+
+
+def autogrow_small(**options: Any) -> dict[str, Any]:
+    """AutoGrow on the digits: J = 20, 20 epochs of fine-tuning, at most 100 epochs in all."""
+    usual: dict[str, Any] = {"tau": 0.05, "finetune_epochs": 20, "epochs": 100, "lr": 0.1}
+    if options.get("policy", "periodic") == "periodic":
+        usual |= {"policy": "periodic", "patience": 20}
+    return {"dataset": "digits", "network": BASIC3, **usual, **options}

@@ -1,0 +1,151 @@
+"""Which trial should be trained next: the one of which the front gains most for what is paid.
+
+All trials are known before any runs, and so are their costs and the epochs that they share. What
+they will come to is predicted from their schedules by a Gaussian process on the completed trials.
+The next trial is the one with the largest expected gain in hypervolume (Emmerich et al. 2006), over
+the accuracies that it may come to at its known cost, per parameter-epochs that are still to be paid
+for it: epochs that are in the store are free. The first trials are the cheapest.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from growsearch.searches.features import features
+from growsearch.searches.tree import branches
+from growsearch.stopping.cost import Cost, cost_of
+from growsearch.stopping.cost_bounds import Size
+from growsearch.stopping.gaussian_process import GaussianProcess
+from growsearch.stopping.hypervolume import scaled_gains
+from growsearch.trial.config import TrialConfig
+
+FIRST = 4
+"""So many trials complete, cheapest first, before any is predicted."""
+OPTIMISM = 1.5
+"""By how much the predictor's deviation is taken to be larger than it says."""
+LEVELS = OPTIMISM * ndtri((np.arange(9) + 0.5) / 9)
+"""The deviations at which the expectation is taken, each as likely as the others."""
+
+
+class BestFirst:
+    """The trials of a search by name, what each must still pay, and what it promises.
+
+    `sizes` gives the sizes of a trial's networks, see CostBound. Trials may join later.
+    """
+
+    def __init__(self, cost: str, sizes: Callable[[TrialConfig], Size]) -> None:
+        self.cost, self.unit = cost_of(cost), cost_of("param_epochs")
+        self.sizes = sizes
+        self.configs: dict[str, TrialConfig] = {}
+        self.epochs: dict[str, int] = {}
+        """How many epochs of each trial are trained."""
+        self.errors: dict[str, float] = {}
+        """Of the completed trials, in their order."""
+        self._plan: _Plan | None = None
+
+    def add(self, name: str, config: TrialConfig) -> None:
+        """A trial joins."""
+        self.configs[name] = config
+        self._plan = None
+
+    def trained(self, name: str, epochs: int) -> None:
+        """Takes note that so many epochs of the trial are trained."""
+        self.epochs[name] = epochs
+        if self._plan is not None:
+            self._plan.trained(name, epochs)
+
+    def completed(self, name: str, error: float) -> None:
+        """Takes note of what the trial has come to; one that diverged has no error."""
+        if np.isfinite(error):
+            self.errors[name] = error
+            if self._plan is not None:
+                self._plan.learn(name, error)
+
+    def order(self, names: list[str]) -> list[str]:
+        """The trials `names`, the best first."""
+        if len(names) < 2:
+            return names
+        plan = self._plan = self._plan or self._planned()
+        places = np.array([plan.places[name] for name in names])
+        keys = [plan.costs[places]]
+        if len(self.errors) >= FIRST:
+            keys.append(-plan.gains(places) / plan.to_pay(places))
+        return [names[i] for i in np.lexsort(keys)]
+
+    def parts(self, name: str) -> tuple[int, ...]:
+        """After how many of the trial's epochs another trial goes another way, or ends."""
+        plan = self._plan = self._plan or self._planned()
+        way = plan.ways[plan.places[name]]
+        shared = enumerate(way.nodes[: way.known], 1)
+        return tuple(epochs for epochs, node in shared if len(plan.next[node]) > 1)
+
+    def _planned(self) -> "_Plan":
+        plan = _Plan(self.configs, self.cost, self.unit, self.sizes)
+        for name, epochs in self.epochs.items():
+            plan.trained(name, epochs)
+        for name, error in self.errors.items():
+            plan.learn(name, error)
+        return plan
+
+
+class _Plan:
+    """What is known of the trials `configs` before any runs, and what was learnt of them since."""
+
+    def __init__(
+        self, configs: Mapping[str, TrialConfig], cost: Cost, unit: Cost,
+        sizes: Callable[[TrialConfig], Size],
+    ) -> None:  # fmt: skip
+        self.places = {name: place for place, name in enumerate(configs)}
+        self.ways = branches(configs.values())
+        pairs = [(w, sizes(c)) for w, c in zip(self.ways, configs.values(), strict=True)]
+        self.costs = np.array([way.final_cost(cost, size) for way, size in pairs])
+        self.ahead = [
+            np.append(np.cumsum(way.prices(unit, size)[::-1])[::-1], 0.0) for way, size in pairs
+        ]
+        """What each trial's epochs from the k-th on cost."""
+        parameters = [{a: size(a)[0] for a in way.architectures} for way, size in pairs]
+        points = features(list(configs.values()), self.ways, parameters)
+        self.predictor = GaussianProcess(points)
+        self.ends: list[tuple[float, float]] = []
+        """Costs and errors of the completed trials."""
+        self.next: dict[object, set[object]] = {}
+        """What follows each epoch in one trial or another; None where a trial ends."""
+        for way in self.ways:
+            for node, following in zip(way.nodes, (*way.nodes[1:], None), strict=True):
+                self.next.setdefault(node, set()).add(following)
+        self._nodes: set[object] = set()
+        self._known = [0] * len(self.ways)
+
+    def trained(self, name: str, epochs: int) -> None:
+        self._nodes.update(self.ways[self.places[name]].nodes[:epochs])
+
+    def learn(self, name: str, error: float) -> None:
+        place = self.places[name]
+        self.ends.append((self.costs[place], error))
+        self.predictor.add(place, error)
+
+    def to_pay(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What each trial's epochs cost that nobody has trained; above 0."""
+        for place in places:
+            nodes, known = self.ways[place].nodes, self._known[place]
+            while known < len(nodes) and nodes[known] in self._nodes:
+                known += 1
+            self._known[place] = known
+        left = np.array([self.ahead[place][self._known[place]] for place in places])
+        return np.maximum(left, self.ahead[0][0] * 1e-6)
+
+    def gains(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The expected gain in hypervolume of each trial."""
+        mean, deviation = (values[places] for values in self.predictor.predict())
+        ends, logs = np.array(self.ends), np.log10(self.costs)
+        lowest, span = logs.min(), np.ptp(logs) or 1.0
+        best = ends[:, 1].min()
+        points = np.ptp(ends[:, 1]) or 1.0
+        front = np.column_stack(
+            [(np.log10(ends[:, 0]) - lowest) / span, (ends[:, 1] - best) / points]
+        )
+        errors = (mean[:, None] + deviation[:, None] * LEVELS - best) / points
+        costs = np.repeat((logs[places] - lowest) / span, len(LEVELS))
+        return scaled_gains(costs, errors.ravel(), front).reshape(errors.shape).mean(axis=1)

@@ -1,0 +1,89 @@
+"""The tree of epochs that trials will train, as far as it is known before any of them runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from growsearch.searches.sharing import root_of
+from growsearch.stopping.cost import Cost, EpochWork
+from growsearch.stopping.cost_bounds import Size
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.history import INITIALIZING
+from growsearch.trial.path import TrialPath
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A trial's way through the tree."""
+
+    nodes: tuple[object, ...]
+    """Its epochs; those that trials share are equal."""
+    architectures: tuple[str, ...]
+    """What each epoch trains at least; certain for the first `known` ones."""
+    known: int
+    """The number of epochs at the beginning that no data decides."""
+
+    def prices(self, cost: Cost, size: Size) -> list[float]:
+        """The least cost of each epoch, for one image of one token: relative to other trials."""
+        return [cost.least(EpochWork(a, *size(a), 1.0, 1.0)) for a in self.architectures]
+
+    def final_cost(self, cost: Cost, size: Size) -> float:
+        """The least cost of the trial, in the unit of `prices`; exact where all is known."""
+        prices = self.prices(cost, size)
+        return sum(prices) / len(prices) if cost.mean else sum(prices)
+
+
+class Tree:
+    """Grows by the branches of trials; equal next epochs at an equal place are one node."""
+
+    def __init__(self) -> None:
+        self._places: dict[object, int] = {}
+
+    def add(self, config: TrialConfig) -> Branch:
+        """The branch of a trial.
+
+        Its epochs that data may decide become nodes of its own, with the networks that are certain.
+        """
+        steps, architectures = _steps(config)
+        place = self._place(root_of(config))
+        nodes: list[object] = []
+        for step in steps:
+            place = self._place((place, step))
+            nodes.append(place)
+        own = [(config, k) for k in range(len(steps), len(architectures))]
+        return Branch((*nodes, *own), architectures, len(steps))
+
+    def _place(self, step: object) -> int:
+        return self._places.setdefault(step, len(self._places))
+
+
+def branches(configs: Iterable[TrialConfig]) -> Sequence[Branch]:
+    """The branches of the trials in one tree."""
+    tree = Tree()
+    return [tree.add(config) for config in configs]
+
+
+@lru_cache(maxsize=10_000)
+def _steps(config: TrialConfig) -> tuple[list[object], tuple[str, ...]]:
+    """What each epoch that no data decides adds to the one before; the networks of all epochs."""
+    path = TrialPath(config)
+    steps: list[object] = []
+    architectures: list[str] = []
+    while is_known(path):
+        architectures.append(path.architecture)
+        steps.append(path.next_epoch())
+        path.assume()
+    while not path.ended:
+        architectures.append(path.architecture)
+        path.assume()
+    return steps, tuple(architectures)
+
+
+def is_known(path: TrialPath) -> bool:
+    """Whether what the next epoch trains is known before any data are."""
+    config, trained = path.config, len(path.history.trained)
+    data_rates = config.lr_schedule.reads_data and trained > 0
+    if path.ended or data_rates or trained >= config.policy.known_epochs(config):
+        return False
+    apart = path.phase == INITIALIZING
+    return not apart or (config.initializer is not None and config.initializer.apart_known)

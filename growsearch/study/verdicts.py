@@ -1,0 +1,67 @@
+"""Whether our numbers agree with a claim: the 95 % t-interval of a number over paired seeds."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean, stdev
+
+from scipy.stats import t as student
+
+CONFIDENCE = 0.95
+
+
+class Verdict(StrEnum):
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    CANNOT_TELL = "cannot tell at this size"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The number that a claim is about, over seeds, and what follows."""
+
+    mean: float
+    low: float
+    high: float
+    """The ends of the 95 % interval; infinite with fewer than two seeds."""
+    seeds: int
+    verdict: Verdict
+
+
+def half_width(values: Iterable[float]) -> float:
+    """Half the width of the 95 % interval of their mean; NaN is left out, and one is not enough."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return math.inf
+    t = student.ppf((1 + CONFIDENCE) / 2, len(known) - 1)
+    return float(t) * stdev(known) / math.sqrt(len(known))
+
+
+def judge(values: Iterable[float], above: float) -> Judged:
+    """The verdict on the claim that the mean of a number is more than `above`.
+
+    `values` are the number of each seed; NaN is left out. The claim agrees if the whole interval
+    (Student's t, two-sided) lies above `above`, disagrees if all of it lies below, and cannot be
+    told if `above` is inside or on its edge, or if there are fewer than two seeds.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return Judged(math.nan, -math.inf, math.inf, 0, Verdict.CANNOT_TELL)
+    mean, half = fmean(known), half_width(known)
+    low, high = mean - half, mean + half
+    verdict = Verdict.CANNOT_TELL
+    if low > above:
+        verdict = Verdict.AGREES
+    elif high < above:
+        verdict = Verdict.DISAGREES
+    return Judged(mean, low, high, len(known), verdict)
+
+
+def overall(verdicts: Sequence[Verdict]) -> Verdict:
+    """Disagrees if one claim does, agrees if all do, otherwise it cannot be told."""
+    if Verdict.DISAGREES in verdicts:
+        return Verdict.DISAGREES
+    if verdicts and all(verdict is Verdict.AGREES for verdict in verdicts):
+        return Verdict.AGREES
+    return Verdict.CANNOT_TELL

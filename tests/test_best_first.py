@@ -1,0 +1,253 @@
+"""The most promising trial first: what it promises, and what is still to be paid for it."""
+
+import json
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import record, run
+
+from growsearch.searches.best_first import FIRST, BestFirst
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
+from growsearch.searches.tree import branches
+from growsearch.stopping.cost import metric_of
+from growsearch.stopping.gaussian_process import GaussianProcess
+from growsearch.stopping.hypervolume import Bounds, hypervolume, scaled_gains
+from growsearch.stopping.judge import ParetoStopping
+from growsearch.trial.config import TrialConfig
+from growsearch.tuning.branches_over_ledger import BranchesOverLedger
+
+EPOCHS = 8
+SIZES = {"1-1-1": 100, "2-2-2": 200, "4-4-4": 400}
+
+
+def config(*growths: int, **options) -> TrialConfig:
+    """Grows after these epochs."""
+    targets = ("2-2-2", "4-4-4")[: len(growths)]
+    given = {"growth_epochs": growths, "growth_architectures": targets, "initializer": "zero"}
+    return TrialConfig(
+        policy="fixed", architecture="1-1-1", epochs=EPOCHS, lr_schedule="constant",
+        **given, **options,
+    )  # fmt: skip
+
+
+CONFIGS = {f"{a}": config(a) for a in range(1, 8)} | {
+    f"{a}-{b}": config(a, b) for a in range(1, 7) for b in range(a + 1, 8)
+}
+
+
+def sizes(_):
+    return lambda architecture: (SIZES[architecture], SIZES[architecture])
+
+
+def search(configs=CONFIGS) -> BestFirst:
+    best = BestFirst("param_epochs", sizes)
+    for name, one in configs.items():
+        best.add(name, one)
+    return best
+
+
+def parameter_epochs(one: TrialConfig) -> int:
+    depths = [sum(g < epoch for g in one.policy.growth_epochs) for epoch in range(1, EPOCHS + 1)]
+    return sum(list(SIZES.values())[depth] for depth in depths)
+
+
+def test_a_branch_has_the_epochs_that_its_trial_trains():
+    one, other = branches([config(3), config(3, 5)])
+    assert one.architectures == ("1-1-1",) * 3 + ("2-2-2",) * 5
+    assert one.nodes[:5] == other.nodes[:5]
+    assert not {*one.nodes[5:]} & {*other.nodes[5:]}
+    assert one.known == EPOCHS
+
+
+def test_what_data_decide_is_a_branch_of_its_own():
+    adaptive = {"policy": "lipschitz", "epochs": EPOCHS}
+    one, other = branches([TrialConfig(**adaptive), TrialConfig(**adaptive, rtol=1.3)])
+    assert one.known < EPOCHS == len(one.nodes)
+    assert one.nodes[-1] != other.nodes[-1]
+
+
+def test_before_trials_have_completed_the_cheapest_come_first():
+    order = search().order(list(CONFIGS))
+    costs = [parameter_epochs(CONFIGS[name]) for name in order]
+    assert costs == sorted(costs)
+
+
+def test_of_equal_promises_the_one_with_the_most_epochs_in_the_store_comes_first():
+    """Trials that differ only in what the metric does not depend on."""
+    configs = {f"{a}-{seed}": config(a, seed=seed) for a in (2, 4, 6) for seed in (0, 1, 2, 3)}
+    best = search(configs)
+    done = [name for name in configs if not name.startswith("4")]
+    for name in done[:FIRST]:
+        best.trained(name, EPOCHS)
+        best.completed(name, 5.0 + int(name[0]) / 10)
+    best.trained("4-2", 6)
+    left = ["4-1", "4-2", "4-3"]
+    assert best.order(left)[0] == "4-2"
+
+
+def test_what_can_only_be_worse_than_a_cheaper_trial_comes_last():
+    best = search()
+    for name, one in CONFIGS.items():
+        if len(one.policy.growth_epochs) == 1:
+            best.trained(name, EPOCHS)
+            best.completed(name, 1.0 + parameter_epochs(one) / 1000)  # growing does not pay
+    left = [name for name in CONFIGS if name not in best.errors]
+    cheapest = min(left, key=lambda name: parameter_epochs(CONFIGS[name]))
+    assert best.order(left)[0] == cheapest
+
+
+def test_a_trial_that_diverged_teaches_nothing():
+    one, other = search(), search()
+    for best in (one, other):
+        for name in list(CONFIGS)[:FIRST]:
+            best.completed(name, float(name))
+    one.completed("1-2", float("nan"))
+    left = list(CONFIGS)[10:]
+    assert one.order(left) == other.order(left)
+
+
+def test_a_branch_parts_where_another_trial_trains_something_else_next():
+    """Of the trials that grow after 3, one grows again after 5, and one after 6."""
+    best = search({name: CONFIGS[name] for name in ("3", "3-5", "3-6", "7")})
+    assert best.parts("3") == (3, 5, 6)
+    assert best.parts("3-5") == (3, 5)
+    assert best.parts("7") == (3,)
+
+
+def test_trials_that_join_later_are_ordered_as_if_they_had_been_there():
+    one, late = search(), search(dict(list(CONFIGS.items())[:20]))
+    for best in (one, late):
+        for k, name in enumerate(list(CONFIGS)[:12]):
+            best.trained(name, EPOCHS)
+            best.completed(name, 10 - k + 0.1 * k**2)
+        best.order(list(CONFIGS)[12:20])
+    for name in list(CONFIGS)[20:]:
+        late.add(name, CONFIGS[name])
+    left = list(CONFIGS)[12:]
+    assert late.order(left) == one.order(left)
+
+
+def test_the_process_predicts_as_the_dense_formulas_say():
+    """Rasmussen and Williams, equations 2.41 and 2.42 with a constant as the only basis."""
+    draw = np.random.default_rng(0)
+    points = draw.normal(size=(30, 3))
+    process, known, values = GaussianProcess(points), [], []
+    for k in range(22):
+        known.append(k)
+        values.append(float(points[k] @ [1, 2, 3] + draw.normal() / 10))
+        process.add(k, values[-1])
+    kernel = process._kernel_of(process.shape)
+    inverse = np.linalg.inv(kernel[:22, :22] + process.shape.noise * np.eye(22))
+    mean = (inverse @ values).sum() / inverse.sum()
+    left = np.array(values) - mean
+    variance = left @ inverse @ left / 22
+    expected = mean + kernel[:, :22] @ inverse @ left
+    spread = np.diag(kernel - kernel[:, :22] @ inverse @ kernel[:22])
+    found, deviation = process.predict()
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(deviation[22:] ** 2, variance * spread[22:], rtol=1e-5)
+
+
+def test_the_process_learns_a_function_of_which_it_has_seen_some_values():
+    draw = np.random.default_rng(1)
+    points = draw.uniform(-1, 1, size=(120, 2))
+    truth = np.sin(2 * points[:, 0]) + points[:, 1] ** 2
+    process = GaussianProcess(points)
+    for k in range(60):
+        process.add(k, truth[k])
+    mean, deviation = process.predict()
+    errors = np.abs(mean - truth)[60:]
+    assert errors.mean() < 0.02
+    assert np.mean(errors < 3 * deviation[60:]) > 0.9
+
+
+def test_gains_on_the_scaled_plane_are_differences_of_hypervolumes():
+    draw = random.Random(2)
+    bounds = Bounds(lowest_cost=1, highest_cost=10, lowest_accuracy=0, highest_accuracy=1)
+    others = [(10 ** draw.random(), draw.random()) for _ in range(5)]
+    mine = [(10 ** draw.random(), draw.random()) for _ in range(20)]
+    before = hypervolume(others, bounds)
+    expected = [hypervolume([*others, one], bounds) - before for one in mine]
+    cost, error = np.array([bounds.scaled(one) for one in mine]).T
+    found = scaled_gains(cost, error, np.array([bounds.scaled(one) for one in others]))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def written(folder, names: list[str]) -> Ledger:
+    """The ledger of a search whose trials `names` are over."""
+    folder.mkdir()
+    (folder / "trials").mkdir()
+    ledger = Ledger(folder)
+    for one in CONFIGS.values():
+        ledger.add(one)
+    for k, name in enumerate(names):
+        ledger.start(name)
+        for epoch in range(1, EPOCHS + 1):
+            status = "completed" if epoch == EPOCHS else "running"
+            new = record(
+                epoch, status=status, val_accuracy=50 + k % 7 + epoch, key=f"{name} {epoch}"
+            )
+            ledger.enter(name, Report(record=new))
+    return ledger
+
+
+def scheduler_of(queue) -> BranchesOverLedger:
+    judge = ParetoStopping(costs=("param_epochs",), audit=0)
+    judge.sizes = sizes
+    best = BestFirst("param_epochs", sizes)
+    return BranchesOverLedger(queue, judge, best, metric_of("val_accuracy"))
+
+
+def test_a_resumed_search_goes_on_with_the_trial_that_would_have_been_next(tmp_path):
+    ended = [f"{k:05d}" for k in (3, 0, 8, 20, 5, 13, 11, 2, 17)]
+    left = [f"{k:05d}" for k in range(len(CONFIGS)) if f"{k:05d}" not in ended]
+    queues = [SimpleNamespace(ledger=Ledger(tmp_path), order=None, parts=None) for _ in range(2)]
+    queues[0].ledger = ledger = written(tmp_path / "undisturbed", [])
+    scheduler = scheduler_of(queues[0])
+    for k, name in enumerate(ended):
+        ledger.start(name)
+        for epoch in range(1, EPOCHS + 1):
+            status = "completed" if epoch == EPOCHS else "running"
+            new = record(
+                epoch, status=status, val_accuracy=50 + k % 7 + epoch, key=f"{name} {epoch}"
+            )
+            ledger.enter(name, Report(record=new))
+            trial = SimpleNamespace(config={"name": name})
+            (scheduler.on_trial_result if epoch < EPOCHS else scheduler.on_trial_complete)(
+                None, trial, {}
+            )
+    written(tmp_path / "killed", ended)
+    queues[1].ledger = Ledger.read(tmp_path / "killed")
+    scheduler_of(queues[1])
+    assert queues[1].order(left) == queues[0].order(left) != left
+
+
+@pytest.mark.slow
+def test_a_search_trains_the_most_promising_branch_first_and_each_epoch_once(tmp_path, capsys, ray):
+    space = tmp_path / "space.py"
+    space.write_text(
+        "from ray import tune\n"
+        "param_space = {'policy': 'fixed', 'initializer': 'zero', 'train_size': 100, 'epochs': 4,\n"
+        "    'architecture': '1-1-1', 'lr': tune.grid_search([0.1, 0.05]),\n"
+        "    'growth_epochs': tune.grid_search(['1', '2', '3', '1 2', '2 3', '1 3', '1 2 3'])}\n"
+    )
+    out = tmp_path / "study"
+    code, _, errors = run(
+        capsys, "search", space, "--dataset", "digits", "--scheduler", "branches", "--cost",
+        "param_epochs", "--max-concurrent", 1, "--out", out,
+    )  # fmt: skip
+    assert code == 0, errors
+    ledger = Ledger.read(out)
+    histories = ledger.read_histories()
+    assert {trial.status for trial in ledger.trials.values()} == {"completed"}
+    ended = [name for name, epochs in ledger.results() if epochs == 4]
+    # the first ones are the cheapest
+    costs = [histories[name][-1].param_epochs for name in ended]
+    assert costs[:FIRST] == sorted(costs)[:FIRST]
+    trained = [r.key for history in histories.values() for r in history if not r.reused]
+    assert sorted(trained) == sorted({r.key for h in histories.values() for r in h})
+    lines = [json.loads(line) for line in (out / "search.jsonl").read_text().splitlines()]
+    assert sum(line.get("status") == "completed" for line in lines) == 14

@@ -1,0 +1,161 @@
+"""Verdicts on contested claims, from hand-made trials whose losses are known."""
+
+import math
+from itertools import product
+
+import pytest
+from conftest import record
+
+from growsearch.study.referee import (
+    CLAIMS,
+    DOUBLINGS,
+    ONE_JUMP,
+    ONE_MORE,
+    beside_one_jump,
+    best_of_others,
+    difference,
+    mean,
+    schedules,
+    verdicts,
+)
+from growsearch.study.results import create_study, read_study, write_trial
+from growsearch.study.verdicts import Verdict
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+
+EPOCHS = 10
+FLOPS = {n: float(n) for n in range(1, 5)}
+JUMP, DOUBLED, STEPS = {5: 4}, {2: 2, 5: 4}, {2: 2, 4: 3, 6: 4}
+
+
+def architecture(blocks: int) -> str:
+    return "-".join([str(blocks)] * 3)
+
+
+def trial(folder, loss, seed=0, growths=None, depth=4, epochs=EPOCHS, schedule="wsd", **options):
+    """A trial that grows as `growths` say, {epoch: blocks}, or never, and ends at the loss."""
+    config = TrialConfig(policy="none", architecture=architecture(depth), epochs=epochs,
+                         seed=seed, lr_schedule=schedule)  # fmt: skip
+    if growths:
+        config = TrialConfig(
+            policy="fixed", architecture="1-1-1", growth_epochs=tuple(growths),
+            growth_architectures=tuple(map(architecture, growths.values())), epochs=epochs,
+            seed=seed, lr_schedule=schedule,
+            **{"initializer": "zero", "momentum_on_growth": "carry"} | options,
+        )  # fmt: skip
+    name = f"{len(list((folder / 'trials').glob('*.parquet'))):05}"
+    records, flops, blocks = [], 0.0, 1 if growths else depth
+    for epoch in range(1, epochs + 1):
+        flops += FLOPS[blocks]
+        grew = bool(growths) and epoch in growths
+        records.append(
+            record(
+                epoch, architecture=architecture(blocks), train_flops=flops, grew=grew,
+                val_loss=loss if epoch == epochs else 5.0, grown_val_loss=5.0 if grew else None,
+                status="completed" if epoch == epochs else "running", key=f"{name} {epoch}",
+            )
+        )  # fmt: skip
+        blocks = growths[epoch] if grew else blocks
+    write_trial(folder, name, config, records)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return create_study(tmp_path / "study", command="search", searched=[])
+
+
+def add_static(folder, seeds=(0, 1, 2)):
+    """The deepest networks' loss is linear in the logarithm of the horizon."""
+    for seed, schedule in product(seeds, ("cosine", "wsd")):
+        for epochs in (5, 10):
+            trial(folder, 4 - math.log(epochs), seed, epochs=epochs, schedule=schedule)
+
+
+def test_a_schedule_is_compared_with_the_best_static_network_that_it_could_have_bought(folder):
+    add_static(folder, seeds=(0,))
+    trial(folder, 1.9, growths=JUMP)
+    trial(folder, 1.8, growths=DOUBLED)
+    trial(folder, 1.7, growths=STEPS)
+    table = schedules(read_study(folder)).set_index("pattern")
+    assert set(table.index) == {ONE_JUMP, DOUBLINGS, ONE_MORE}
+    jump = table.loc[ONE_JUMP]
+    assert (jump["start"], jump["share"], jump["flops"]) == ("1", 0.5, 25 / 40)
+    assert jump["at_steps"] == pytest.approx(1.9 - (4 - math.log(10)))
+    # four blocks for 25 FLOPs train 6.25 epochs
+    assert jump["at_flops"] == pytest.approx(1.9 - (4 - math.log(6.25)))
+    trial(folder, 0.5, depth=2, epochs=10)  # 20 FLOPs: better, and cheaper than all three
+    table = schedules(read_study(folder)).set_index("pattern")
+    assert table["at_flops"].to_dict() == pytest.approx(
+        {ONE_JUMP: 1.9 - 0.5, DOUBLINGS: 1.8 - 0.5, ONE_MORE: 1.7 - 0.5}
+    )
+
+
+def test_an_effect_is_the_difference_where_all_else_is_equal(folder):
+    """The loss is a sum of an effect of each factor, so that each difference is known."""
+    add_static(folder)
+    effect = {"default": 0.0, "zero": 0.03, "carry": 0.0, "reset": 0.1, "wsd": 0.0, "cosine": 0.4}
+    ways = product((0, 1, 2), ("default", "zero"), ("carry", "reset"), ("wsd", "cosine"))
+    for seed, initializer, state, schedule in ways:
+        if (seed, initializer, state) == (2, "zero", "reset"):
+            continue  # a pair that is not whole is not compared
+        loss = 1 + seed + effect[initializer] + effect[state] + effect[schedule]
+        trial(folder, loss, seed, JUMP, schedule=schedule, initializer=initializer,
+              momentum_on_growth=state)  # fmt: skip
+    table = schedules(read_study(folder))
+    numbers, runs = difference("initializer", "default", "zero", column="val_loss")(table)
+    assert numbers.to_dict() == pytest.approx({0: -0.03, 1: -0.03, 2: -0.03})
+    assert runs == 2 * (2 * 2 * 2 + 2)
+    numbers, runs = difference("state", "carry", "reset", "val_loss", initializer="default")(table)
+    assert numbers.to_dict() == pytest.approx({0: -0.1, 1: -0.1, 2: -0.1})
+    assert runs == 2 * 6
+    numbers, _ = difference("placement", "between", "end")(table)
+    assert numbers.empty
+    numbers, runs = mean("val_loss", lr_schedule="cosine", state="reset", seed=(0, 1))(table)
+    assert numbers.to_dict() == pytest.approx({0: 1.515, 1: 2.515})
+    assert runs == 4
+
+
+def test_patterns_are_compared_at_equal_flops(folder):
+    add_static(folder)
+    for seed in (0, 1, 2):
+        for epoch in (3, 5, 7):  # 31, 25 and 19 FLOPs
+            trial(folder, 3 - math.log(epoch + 4 * (10 - epoch)), seed, {epoch: 4})
+        # 2 + 6 + 20 FLOPs; 0.01 lower than a jump for as many
+        trial(folder, 0.99 * (3 - math.log(28)), seed, DOUBLED)
+        trial(folder, 0.5, seed, {1: 2, 2: 4})  # 35 FLOPs: no jump costs so much
+    numbers, runs = beside_one_jump(DOUBLINGS)(schedules(read_study(folder)))
+    assert numbers.to_dict() == pytest.approx({0: -1.0, 1: -1.0, 2: -1.0})
+    assert runs == 3
+
+
+def test_the_best_schedule_is_chosen_by_other_seeds_than_it_is_judged_by(folder):
+    add_static(folder)
+    for seed in (0, 1, 2):
+        for epoch in (4, 5, 6):
+            lucky = epoch - 4 == seed  # each schedule has one seed in which it is far better
+            trial(folder, 1.0 if lucky else 2.0 + epoch / 100, seed, {epoch: 4})
+    numbers, runs = best_of_others("val_loss", (0.0, 1.0))(schedules(read_study(folder)))
+    assert runs == 9
+    # by the other two seeds, a schedule without luck in its own seed has luck in another
+    assert numbers.to_dict() == pytest.approx({0: 2.05, 1: 2.04, 2: 2.04})
+
+
+def test_a_claim_agrees_if_its_whole_interval_is_on_its_side(folder):
+    add_static(folder)
+    for seed, state in product((0, 1, 2), ("carry", "reset")):
+        loss = 2.0 + (0.1 + 0.01 * seed if state == "reset" else 0.0)
+        trial(folder, loss, seed, JUMP, momentum_on_growth=state)
+    found = {v.claim.says: v for v in verdicts(read_study(folder))}
+    assert set(found) < {claim.says for claim in CLAIMS}
+    carried = next(v for says, v in found.items() if "carried" in says)
+    assert (carried.judged.verdict, carried.runs) == (Verdict.AGREES, 6)
+    assert carried.judged.mean == pytest.approx(0.11)
+
+
+def test_a_study_without_static_networks_is_said_in_one_line(folder):
+    trial(folder, 2.0, growths=JUMP)
+    with pytest.raises(InputError, match="no completed static trial"):
+        schedules(read_study(folder))
+    trial(folder, 2.0, epochs=5)
+    with pytest.raises(InputError, match=r"trial 00000 has no static one .* 10 epochs"):
+        schedules(read_study(folder))
