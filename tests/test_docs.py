@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def commands(path: Path) -> list[list[str]]:
     blocks += re.findall(r"(?m)(?:^    .*\n)+", re.sub(r"(?s)```.*?```|<!--.*?-->", "", text))
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     split = [shlex.split(line, comments=True) for line in lines if "growsearch " in line]
-    return [words[words.index("growsearch") + 1 :] for words in split if "growsearch" in words]
+    found = [words[words.index("growsearch") + 1 :] for words in split if "growsearch" in words]
+    return [list(takewhile(lambda word: word not in (">", "|"), words)) for words in found]
 
 
 RUN = [
