@@ -1,11 +1,11 @@
-# make demo | test | test-slow | test-long | lint | wheel-check | release-check | benchmark: each sets up its own environment in .venv first.
+# make demo | test | test-slow | test-long | lint | wheel-check | release-check | benchmark | docs: each sets up its own environment in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test test-slow test-long lint wheel-check release-check benchmark clean
+.PHONY: demo test test-slow test-long lint docs wheel-check release-check benchmark clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml setup.py constraints.txt
@@ -35,6 +35,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# the documentation site, without a network; a warning is an error
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
+	@echo build/docs/index.html
 
 # the wheel outside the clone, beside the packages of .venv
 wheel-check: $(VENV)/installed
