@@ -21,6 +21,13 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from growsearch import __version__
+from growsearch.machine.files import (
+    because,
+    check_file_name,
+    read_text,
+    replacing,
+    write_whole,
+)
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
 from growsearch.trial.config import TrialConfig, every_option
@@ -35,6 +42,18 @@ NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
 """The training state of `growsearch train`, and those that --save-every keeps."""
+_INFO: dict[str, tuple[type, ...]] = {
+    "searched": (list, bool), "created": (str,), "versions": (dict,), "hardware": (dict,)
+}  # fmt: skip
+"""What each study.json has, and of which types."""
+_MORE_INFO: dict[str, tuple[type, ...]] = {
+    "settings": (dict,), "options": (dict,), "plugins": (list,), "overrides": (dict,),
+    "own_metrics": (dict,), "resources_per_trial": (dict,), "data": (list,), "trials": (int,),
+    "search_seed": (int,),
+}  # fmt: skip
+"""What it may have too."""
+_FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
+"""What a study may have before it has its STUDY_FILE."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -142,9 +161,21 @@ def create_study(folder: str | Path, **info: Any) -> Path:
 
     Raises InputError if the folder is not empty or cannot be made.
     """
+    folder = make_folder(folder)
+    write_info(folder, info)
+    return folder
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Makes the folder of a study, which is one once `write_info` has been called.
+
+    Raises InputError if the folder is not empty or cannot be made.
+    """
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if _is_half_made(folder):
+                raise InputError(_half_made(folder))
             held = "another study" if (folder / STUDY_FILE).exists() else "other files"
             raise InputError(
                 f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
@@ -155,9 +186,29 @@ def create_study(folder: str | Path, **info: Any) -> Path:
         raise InputError(
             f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
         ) from error
-    info |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
-    (folder / STUDY_FILE).write_text(json.dumps(info, indent=2) + "\n")
     return folder
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Writes the study's `info`, and when and where it was made, into its study.json."""
+    made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
+
+
+def _is_half_made(folder: Path) -> bool:
+    """Whether a process was killed between `make_folder` and `write_info`."""
+    trials = folder / TRIALS_FOLDER
+    if not trials.is_dir() or any(trials.iterdir()):
+        return False
+    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}.unfinished"}
+    return {name.removesuffix(".unfinished") for name in there} <= _FIRST
+
+
+def _half_made(folder: str | Path) -> str:
+    return (
+        f"{str(folder)!r} is a study that was interrupted while it was made, before its first "
+        "trial; remove the folder and start again"
+    )
 
 
 def environment() -> dict[str, Any]:
@@ -177,18 +228,33 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     """The study's `info`, as `create_study` wrote it; InputError if `folder` is not a study."""
     path = Path(folder) / STUDY_FILE
     try:
-        info = json.loads(path.read_text())
-    except OSError as error:
+        info = json.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if _is_half_made(Path(folder)):
+            raise InputError(_half_made(folder)) from error
         raise InputError(
             f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
             "--out named"
         ) from error
-    except ValueError as error:
-        raise InputError(f"{str(path)!r} is damaged ({error}); restore it from a copy") from error
-    missing = {"searched", "created", "versions", "hardware"} - set(info)
+    except OSError as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({because(error)}); give the folder that --out named"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        said = one_line(error)[:200]
+        raise InputError(f"{str(path)!r} is damaged ({said}); restore it from a copy") from error
+    if not isinstance(info, dict):
+        raise InputError(f"{str(path)!r} is damaged: it is no dict; restore it from a copy")
+    missing = _INFO.keys() - set(info)
     if missing:
         lacking = ", ".join(sorted(missing))
         raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
+    for name, kinds in (_INFO | _MORE_INFO).items():
+        if name in info and not isinstance(info[name], kinds):
+            raise InputError(
+                f"{str(path)!r} is damaged: {name} is {str(info[name])[:100]!r}; restore it from "
+                "a copy"
+            )
     return info
 
 
@@ -197,9 +263,7 @@ def add_searched(folder: str | Path, field: str) -> None:
     info = read_info(folder)
     if field not in info["searched"]:
         info["searched"].append(field)
-        unfinished = Path(folder) / f"{STUDY_FILE}.unfinished"
-        unfinished.write_text(json.dumps(info, indent=2) + "\n")
-        os.replace(unfinished, Path(folder) / STUDY_FILE)
+        write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
 
 
 def write_trial(
@@ -224,12 +288,17 @@ def write_trial(
         if not cost.column:
             for row, spent in zip(rows, cost_so_far(cost, records), strict=True):
                 row[cost.result()] = spent
-    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
-    unfinished = path.with_suffix(".unfinished")
+    path = trial_file(folder, trial_id)
     bounds = [name for name in stop or {} if name.startswith(f"bound/{OWN}")]
-    pq.write_table(pa.Table.from_pylist(rows, schema(metrics, bounds)), unfinished)
-    os.replace(unfinished, path)
+    table = pa.Table.from_pylist(rows, schema(metrics, bounds))
+    with replacing(path) as unfinished:
+        pq.write_table(table, unfinished)
     return path
+
+
+def trial_file(folder: str | Path, trial_id: str) -> Path:
+    """The file of a trial. InputError for a name that would lead out of the study."""
+    return Path(folder) / TRIALS_FOLDER / f"{check_file_name(trial_id, 'trial')}.parquet"
 
 
 def read_histories(folder: str | Path) -> dict[str, History]:

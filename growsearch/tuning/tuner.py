@@ -11,8 +11,9 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
+from growsearch.machine.files import write_whole
 from growsearch.searches.horizons import longer, own_rates
-from growsearch.searches.ledger import Ledger, only_writer
+from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
@@ -22,8 +23,9 @@ from growsearch.study.results import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
-    create_study,
+    make_folder,
     read_info,
+    write_info,
 )
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
@@ -101,26 +103,26 @@ def run_search(
         searched.insert(0, "policy")
     searched += (name for name in options.scheduler.varies if name not in searched)
     text = find_space(space_file).read_text()
-    folder = create_study(
-        out,
-        command="search",
-        space=text,
-        overrides=overrides or {},
-        searched=searched,
-        trials=trials or len(drawn),
-        search_seed=search_seed,
-        resources_per_trial=resources,
-        settings=options.to_flat(),
-        plugins=describe(loaded),
-        data=own_data(checked),
-        own_metrics=own_numbers(checked),
-    ).resolve()
+    info = {
+        "command": "search",
+        "space": text,
+        "overrides": overrides or {},
+        "searched": searched,
+        "trials": trials or len(drawn),
+        "search_seed": search_seed,
+        "resources_per_trial": resources,
+        "settings": options.to_flat(),
+        "plugins": describe(loaded),
+        "data": own_data(checked),
+        "own_metrics": own_numbers(checked),
+    }
+    folder = make_folder(out).resolve()
     keep_plugins(folder, loaded)
-    (folder / SPACE_FILE).write_text(text)
+    write_whole(folder / SPACE_FILE, text)
     with only_writer(folder):
         ledger = Ledger(folder)
-        for config in drawn:
-            ledger.add(config)
+        ledger.add_all(drawn)
+        write_info(folder, info)  # last: it makes the folder a study
         return _run(ledger, options, resources, loaded)
 
 
@@ -143,6 +145,8 @@ def resume_search(
     options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
+        if options.sampler is None and extend is None:
+            _check_number(ledger, info["trials"])
         if extend is not None:
             spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
@@ -158,11 +162,20 @@ def resume_search(
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
         drawn = info["trials"] if extend is None else len(ledger.trials) + extend
-        for config in new:
-            ledger.add(config)
         if further:
             add_searched(folder, "epochs")
+        ledger.add_all(new)
         return _run(ledger, options, resources, plugins, drawn + len(further))
+
+
+def _check_number(ledger: Ledger, trials: int) -> None:
+    """InputError if the log has fewer trials than were drawn before the search's first epoch."""
+    known = len(ledger.trials)
+    if known < trials:
+        raise InputError(
+            f"{str(ledger.folder / LOG_FILE)!r} has {known} of the {trials} trials that the search "
+            f"began with; restore it from a copy, or add others by --extend {trials - known}"
+        )
 
 
 def _further(
