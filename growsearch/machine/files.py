@@ -21,12 +21,17 @@ MOST_TEXT = 64 * 2**20
 
 def check_file_name(name: object, what: str) -> str:
     """`name`, if it can name a file in any folder; InputError, which says `what` it is, if not."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not is_file_name(name):
         raise InputError(
             f"{what} {str(name)[:100]!r} cannot name a file: a name has at most 100 letters, "
             "digits, '_', '-' and '.', the first a letter or digit; restore it from a copy"
         )
-    return name
+    return str(name)
+
+
+def is_file_name(name: object) -> bool:
+    """Whether `name` can name a file in any folder, and does not lead out of it."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 @contextmanager
@@ -78,10 +83,11 @@ def read_text(path: Path) -> str:
     return content.decode()
 
 
-def check_links(folder: Path) -> None:
+def check_links(folder: Path, but: tuple[str, ...] = ()) -> None:
     """InputError if a link below `folder` leads out of it: what is written there would be outside.
 
     Raises InputError too for what is neither file nor folder, as reading that may never end.
+    Folders of the names in `but` are not looked into.
     """
     inside = folder.resolve()
     for place, folders, names in os.walk(inside):
@@ -95,6 +101,7 @@ def check_links(folder: Path) -> None:
                 )
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
                 raise InputError(f"{str(path)!r} is neither file nor folder; remove it")
+        folders[:] = [name for name in folders if name not in but]
 
 
 def because(error: OSError) -> str:

@@ -6,6 +6,7 @@ Units are in the schema's metadata.
 """
 
 import json
+import logging
 import math
 import os
 import platform
@@ -24,6 +25,7 @@ from growsearch import __version__
 from growsearch.machine.files import (
     because,
     check_file_name,
+    opened,
     read_text,
     replacing,
     write_whole,
@@ -52,6 +54,9 @@ _MORE_INFO: dict[str, tuple[type, ...]] = {
     "search_seed": (int,),
 }  # fmt: skip
 """What it may have too."""
+_MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
+"""A trial's table is refused beyond so many times its size, and so many bytes of text."""
+_LOG = logging.getLogger("growsearch")
 _FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
@@ -302,14 +307,37 @@ def trial_file(folder: str | Path, trial_id: str) -> Path:
 
 
 def read_histories(folder: str | Path) -> dict[str, History]:
-    """The records of each trial in the study, as they were written."""
+    """The records of each trial in the study, as they were written.
+
+    Raises InputError for a table that is damaged, or a folder without tables.
+    """
     histories = {}
-    for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
-        there = pq.read_schema(file).names  # an older growsearch had fewer
-        wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
-        rows = pq.read_table(file, columns=wanted).to_pylist()
-        histories[file.stem] = History(map(_record_of, rows))
+    for file in _tables(folder):
+        try:
+            there = checked_table(file).names  # an older growsearch had fewer
+            wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
+            rows = pq.read_table(file, columns=wanted).to_pylist()
+            history = History(map(_record_of, rows))
+            if [record.epoch for record in history] != list(range(1, len(rows) + 1)):
+                raise ValueError("its epochs are not 1, 2, 3 and so on")
+        except (pa.ArrowException, OSError, TypeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"table {str(file)!r} is damaged ({one_line(error)[:200]}); restore it from a "
+                "copy, or remove it: its trial then goes on from the epoch store"
+            ) from error
+        histories[file.stem] = history
     return histories
+
+
+def _tables(folder: str | Path) -> list[Path]:
+    """The files of the trials. InputError if the study has no folder for them."""
+    trials = Path(folder) / TRIALS_FOLDER
+    if trials.is_symlink() or not trials.is_dir():
+        raise InputError(
+            f"study {str(folder)!r} has no folder {TRIALS_FOLDER!r} of its own; restore it from a "
+            "copy, or make an empty one: trials then go on from the epoch store"
+        )
+    return sorted(trials.glob("*.parquet"))
 
 
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
@@ -324,35 +352,91 @@ def _record_of(row: Mapping[str, Any]) -> EpochRecord:
 def read_study(folder: str | Path) -> "pd.DataFrame":
     """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in `schema`.
 
-    Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
+    A damaged file is left out, and a warning names it. Raises InputError if `folder` is not a
+    study, or has no epochs yet that can be read.
     """
     read_info(folder)
-    files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
+    files = _tables(folder)
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
-    try:
-        table = pa.dataset.dataset([str(f) for f in files], schema=_found(files)).to_table()
-    except (pa.ArrowInvalid, OSError) as error:
+    found, damaged = _schemas(files)
+    table = None
+    if found:
+        columns = _columns(found.values())
+        try:
+            table = _read(list(found), columns)
+        except (pa.ArrowException, OSError):  # which one it is, each alone tells
+            parts = {}
+            for file in found:
+                try:
+                    parts[file] = _read([file], columns)
+                except (pa.ArrowException, OSError) as error:
+                    damaged[file] = error
+            table = pa.concat_tables(parts.values()) if parts else None
+    for file, why in damaged.items():
+        _LOG.warning(
+            "%s is damaged and left out (%s); restore it from a copy", file, one_line(why)[:200]
+        )
+    if table is None:
         raise InputError(
-            f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
-            "to read the others"
-        ) from error
-    return table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+            f"all tables of study {str(folder)!r} are damaged ({one_line(why)[:200]}); restore "
+            "them from a copy"
+        )
+    rows: pd.DataFrame = table.to_pandas().sort_values(["trial_id", "epoch"], ignore_index=True)
+    return rows
 
 
-def _found(files: list[Path]) -> pa.Schema:
+def _read(files: list[Path], columns: pa.Schema) -> pa.Table:
+    return pa.dataset.dataset([str(file) for file in files], schema=columns).to_table()
+
+
+def _schemas(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
+    """The schemas of the files, and what is wrong with those that are damaged."""
+    found, damaged = dict[Path, pa.Schema](), dict[Path, Exception]()
+    for file in files:
+        try:
+            found[file] = checked_table(file)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            damaged[file] = error
+    return found, damaged
+
+
+def checked_table(file: Path) -> pa.Schema:
+    """The schema of a trial's file.
+
+    Raises an ArrowException, OSError or ValueError for what is no such file, or would take far more
+    memory than it has bytes. Each row has times that differ, so it takes more than a byte.
+    """
+    with opened(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        metadata = pq.read_metadata(stream)
+    columns = metadata.schema.to_arrow_schema()
+    missing = {"trial_id", "epoch", "status"} - set(columns.names)
+    if missing:
+        raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+    rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
+    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+    most = max((chunk.num_values for chunk in chunks), default=0)  # of lists those of all rows
+    if rows == 0:
+        raise ValueError("it has no row")
+    if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
+        raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
+    texts = sum(c.total_uncompressed_size for c in chunks if c.physical_type == "BYTE_ARRAY")
+    if rows * texts > _MOST_TEXTS:  # a row may have all of them
+        raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
+    return columns
+
+
+def _columns(found: Iterable[pa.Schema]) -> pa.Schema:
     """The columns of these files, and those of `schema` that an older growsearch did not write.
 
     Columns of plugins are read as they are, so no plugin needs to be loaded.
     """
     known = schema()
     others: dict[str, pa.Field] = {}
-    for file in files:
-        try:
-            found = pq.read_schema(file)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise pa.ArrowInvalid(f"{file}: {error}") from error
-        others |= {n: found.field(n) for n in set(found.names) - set(known.names)}
+    for one in found:
+        others |= {n: one.field(n) for n in set(one.names) - set(known.names)}
     return pa.schema([*known, *others.values()], metadata=known.metadata)
 
 

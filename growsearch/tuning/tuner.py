@@ -11,12 +11,13 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
-from growsearch.machine.files import write_whole
+from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
 from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
+from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
@@ -49,7 +50,7 @@ from growsearch.tuning.shared_data import check_own_data, own_data, shared_datas
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
-SPACE_FILE, OPTUNA_FILE = "space.py", "optuna.db"
+OPTUNA_FILE = "optuna.db"
 _LOG = logging.getLogger("growsearch")
 _DRAWS, _APART = 50, 1_000_000
 """How often a search is extended by another draw, and how far apart their seeds are."""
@@ -119,6 +120,7 @@ def run_search(
     folder = make_folder(out).resolve()
     keep_plugins(folder, loaded)
     write_whole(folder / SPACE_FILE, text)
+    remember(acts_of(folder, info, draws=True))
     with only_writer(folder):
         ledger = Ledger(folder)
         ledger.add_all(drawn)
@@ -128,19 +130,24 @@ def run_search(
 
 def resume_search(
     folder: str | Path, extend: int | None = None,
-    extend_horizon: int | Sequence[int] | None = None, **changes: Any,
+    extend_horizon: int | Sequence[int] | None = None, trust: Trust = False, **changes: Any,
 ) -> SearchEnd:  # fmt: skip
     """Go on with the search whose study is in `folder`, wherever it was interrupted.
 
     Trials that have ended are not run again; the others go on from their newest epoch. `extend`
     adds so many trials, drawn from the same space. `extend_horizon` adds trials with so many
-    epochs; see horizons.longer. `changes` are settings that are new. Raises InputError if there is
-    no such search, or what it needs is gone.
+    epochs; see horizons.longer. `changes` are settings that are new. `trust` allows what
+    check_trust asks for. Raises InputError if there is no such search, or what it needs is gone.
     """
     info = read_info(folder)
     if "settings" not in info:
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
+    check_links(folder, but=(STORE_FOLDER,))
+    draws = extend is not None or {**info["settings"], **changes}.get("sampler") is not None
+    asked = {name: None for name in ("store", "state_megabytes") if name in changes}
+    acts = acts_of(folder, {**info, "settings": {**info["settings"], **asked}}, draws)
+    check_trust(folder, acts, trust)
     plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
