@@ -205,10 +205,10 @@ def without_rows(path):
     pq.write_table(pq.read_table(path)[:0], path)
 
 
-def of_ten_million_rows(path):
+def of_many_rows(path):
     """In some kilobytes, because all are the same."""
     row = pq.read_table(path)[:1]
-    pq.write_table(row.take(pa.array(np.zeros(10**6, dtype=int))), path, compression="zstd")
+    pq.write_table(row.take(pa.array(np.zeros(10**5, dtype=int))), path, compression="zstd")
 
 
 def of_a_long_list(path):
@@ -220,7 +220,7 @@ def of_a_long_list(path):
 
 DAMAGE = [
     truncated, emptied, of_other_columns, of_other_types, as_a_folder, without_rows,
-    of_ten_million_rows, of_a_long_list,
+    of_many_rows, of_a_long_list,
 ]  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def test_a_trial_whose_table_was_removed_goes_on_and_others_stay(folder):
     known = Ledger.read(folder)
     assert [trial.status for trial in known.trials.values()] == ["completed", "waiting", "running"]
     shutil.rmtree(folder / "trials")
-    with pytest.raises(InputError, match="has no folder 'trials' of its own.*make an empty one"):
+    with pytest.raises(InputError, match="has no folder 'trials' of its own"):
         Ledger.read(folder)
     (folder / "trials").mkdir()
     assert {trial.status for trial in Ledger.read(folder).trials.values()} == {"waiting", "running"}

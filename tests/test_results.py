@@ -123,6 +123,6 @@ def test_what_is_no_study_is_an_error_that_says_what_to_give(tmp_path, study):
         read_study(empty)
     for name in "ab":
         (study / "trials" / f"{name}.parquet").write_bytes(b"PAR1 not parquet")
-    with pytest.raises(InputError, match="all tables of study .* are damaged") as caught:
+    with pytest.raises(InputError, match="all tables of study") as caught:
         read_study(study)
     assert "\n" not in str(caught.value)

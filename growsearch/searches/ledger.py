@@ -100,10 +100,11 @@ class Ledger:
             trial.history = history
             for record in history:
                 ledger._count(trial, record)
-            ledger.forget(name)
         for name, trial in ledger.trials.items():
-            if not trial.history and epochs[name] > 0:
+            if trial.status.ended and len(trial.history) < epochs[name]:
                 trial.status, trial.reason = Status.WAITING, ""
+            if trial.history:
+                ledger.forget(name)
         return ledger
 
     def _take(self, line: dict[str, Any]) -> None:

@@ -414,6 +414,10 @@ def checked_table(file: Path) -> pa.Schema:
     missing = {"trial_id", "epoch", "status"} - set(columns.names)
     if missing:
         raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+    for name in set(columns.names) & set(_UNITS):
+        found, wanted = columns.field(name).type, _UNITS[name][0]
+        if found != wanted and not (_is_number(found) and _is_number(wanted)):
+            raise ValueError(f"its column {name} has type {found}, not {wanted}")
     rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
     chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
     unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
@@ -426,6 +430,10 @@ def checked_table(file: Path) -> pa.Schema:
     if rows * texts > _MOST_TEXTS:  # a row may have all of them
         raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
     return columns
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _columns(found: Iterable[pa.Schema]) -> pa.Schema:
