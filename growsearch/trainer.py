@@ -21,7 +21,7 @@ from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState, read_state
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.kinds import Decision, Grow
 from growsearch.trial.path import TrialPath
@@ -82,7 +82,7 @@ class Trainer(Iterator[EpochRecord]):
         else:
             history, contents = saved
             self.task.check_unchanged(contents.get("data"))
-            self._state = TrainState.restored(contents, history, self.task)
+            self._state = self._restored(contents, history)
             saved_root = contents.get("root", root)  # files of older versions have no root
             self.branch.follow(history, self._state.architecture, saved_root)
             self.path.resume(history, self._state.phase, str(self._state.architecture))
@@ -92,6 +92,18 @@ class Trainer(Iterator[EpochRecord]):
         self.reason: str | None = None
         """Why the trial failed; None if it did not."""
         self._store_seconds = 0.0
+
+    def _restored(self, contents: dict[str, Any], history: History) -> TrainState:
+        """The saved state. Raises InputError if it is not one of this trial's networks."""
+        try:
+            return TrainState.restored(contents, history, self.task)
+        except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+            if isinstance(error, InputError) or is_out_of_memory(error):
+                raise
+            raise InputError(
+                f"the saved state does not fit its trial ({one_line(error)[:200]}); restore the "
+                "file from a copy, or start the trial again"
+            ) from error
 
     @property
     def history(self) -> History:

@@ -19,6 +19,7 @@ from growsearch.trial.config import TrialConfig, check_field, every_option
 from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
+    from growsearch.searches.trust import Trust
     from growsearch.tuning.tuner import SearchEnd
 
 # Heavy imports are in the commands: train must not import ray.
@@ -78,20 +79,32 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
-    end = resume_search(parsed.study, parsed.extend, parsed.extend_horizon, **_settings(parsed))
+    end = resume_search(
+        parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
+    )
     return _show_end("resume", parsed.study, end)
+
+
+def _trust(parsed: argparse.Namespace) -> "Trust":
+    """Whether a study may do what its user decides: as asked for, or as answered on a terminal."""
+    return "trust" in parsed or (_agreed if sys.stdin.isatty() else False)
+
+
+def _agreed(question: str) -> bool:
+    print(f"growsearch resume: {question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _resume_trial(parsed: argparse.Namespace) -> int:
     for name, value in vars(parsed).items():
-        if name not in ("command", "study", "plugins") and value is not None:
+        if name not in ("command", "study", "plugins", "trust") and value is not None:
             raise InputError(
                 f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
                 "as it began; leave it out"
             )
     from growsearch.cli.train import resume as resume_trial
 
-    return _failed("resume", resume_trial(parsed.study))
+    return _failed("resume", resume_trial(parsed.study, _trust(parsed)))
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -148,9 +161,17 @@ def store(parsed: argparse.Namespace) -> int:
 
     remembered = existing(parsed.place)
     if parsed.action == "gc":
-        dropped, size = collect(remembered, in_bytes(parsed.state_megabytes) or 0)
+        most = in_bytes(parsed.state_megabytes) or 0
+        dropped, size = collect(remembered, most)
         print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
-        return 0
+        left = sum(entry.size for entry in remembered.entries(STATES))
+        if left > most:
+            print(
+                f"growsearch store: {left / 1e6:,.1f} MB of states stay, more than were asked for: "
+                f"they cannot be removed; see whether {parsed.place} can be written",
+                file=sys.stderr,
+            )
+        return int(left > most)
     damaged = []
     for kind in (RECORDS, STATES):
         count = size = 0

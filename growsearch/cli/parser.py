@@ -143,6 +143,11 @@ def _parser() -> argparse.ArgumentParser:
         help="add each configuration with so many epochs; with lr_schedule wsd or constant they "
         "train what is new only",
     )  # fmt: skip
+    resume.add_argument(
+        "--trust", action="store_true", default=argparse.SUPPRESS,
+        help="run the plugins and the space file of the study, though this user's searches have "
+        "not run them on this machine",
+    )  # fmt: skip
     _add_search_options(resume)
 
     check = commands.add_parser(

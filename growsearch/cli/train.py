@@ -7,7 +7,9 @@ from typing import Any
 from rich.console import Console
 
 from growsearch.epochs.store import EpochStore, in_bytes
+from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
+from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
@@ -15,8 +17,10 @@ from growsearch.study.results import (
     STATE_FILE,
     STATES_FOLDER,
     TRIALS_FOLDER,
-    create_study,
+    make_folder,
+    read_histories,
     read_info,
+    write_info,
     write_trial,
 )
 from growsearch.study.terminal import EpochDisplay, show_notes, trial_summary
@@ -24,6 +28,7 @@ from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
 from growsearch.trial.plugins import Plugin
 
 
@@ -46,31 +51,50 @@ def begin(
             return _follow(trainer, processes)
         if stored:
             options = options | {"store": stored["store"].place}
-        folder = create_study(
-            out, command="train", searched=[], trials=1, options=options,
-            plugins=describe(plugins), own_metrics=own_numbers([config]),
-        )  # fmt: skip
+        info: dict[str, Any] = {
+            "command": "train", "searched": [], "trials": 1, "options": options,
+            "plugins": describe(plugins), "own_metrics": own_numbers([config]),
+        }  # fmt: skip
+        folder = make_folder(out)
         keep_plugins(folder, plugins)
         if every:
             (folder / STATES_FOLDER).mkdir()
+        remember(acts_of(folder, info, draws=False))
+        write_info(folder, info)
         return _train(trainer, folder, config.digest, options)
 
 
-def resume(folder: str | Path) -> str | None:
-    """Continue the trial that `begin` left in `folder`, to the records of an undisturbed one."""
+def resume(folder: str | Path, trust: Trust = False) -> str | None:
+    """Continue the trial that `begin` left in `folder`, to the records of an undisturbed one.
+
+    `trust` allows what check_trust asks for. Raises InputError if a file is missing or damaged.
+    """
     folder = Path(folder)
     info = read_info(folder)
     options = info.get("options", {})
+    check_links(folder)
+    check_trust(folder, acts_of(folder, info, draws=False), trust)
     load_kept(folder, info)
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
     if not names or not (folder / STATE_FILE).exists():
         raise InputError(f"{str(folder)!r} has no epoch yet to go on from; start the trial again")
     with joined() as processes:
         config, history, contents = read_state(folder / STATE_FILE)
+        _check_same(folder, history, read_histories(folder)[names[0]])
         trainer = Trainer(config, saved=(history, contents), **_stored(options))
         if not processes.first:
             return _follow(trainer, processes)
         return _train(trainer, folder, names[0], options)
+
+
+def _check_same(folder: Path, state: History, table: History) -> None:
+    """InputError if the saved state is not of the trial in the table, which may be ahead of it."""
+    keys = [record.key for record in state]
+    if not keys or keys != [record.key for record in table][: len(keys)]:
+        said = "is of no epoch" if not keys else "has other epochs than its table"
+        raise InputError(
+            f"{str(folder / STATE_FILE)!r} {said}; restore it from a copy, or start the trial again"
+        )
 
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from growsearch.epochs.store import EpochStore, entry_path
 
 CLAIMS = "claims"
+_LONGEST = 10_000
 LIFETIME = 60.0
 """A claim ends this many seconds after its last renewal."""
 
@@ -67,10 +68,10 @@ def _claimant(store: EpochStore, key: str) -> str | None:
         if entry.mtime is None:  # there is no claim
             return None
         with store.files.open_input_file(path) as file:
-            owner, host, process = json.loads(file.read())
+            owner, host, process = json.loads(file.read(_LONGEST))
     except OSError:  # the claim has just been removed
         return None
-    except ValueError:  # the claim is being written
+    except (ValueError, TypeError, RecursionError):  # the claim is being written
         owner, host, process = "", "another host", 0
     if owner == store.owner:
         return None
@@ -136,6 +137,7 @@ class _ClaimFile:
         try:
             self.store.files.create_dir(path.rpartition("/")[0], recursive=True)
             if self.store.is_local:
+                self.store.check_path(path)
                 with Path(self.store.place, path).open("x" if new else "w") as file:
                     file.write(claim)
             else:

@@ -6,7 +6,6 @@ They are there whether or not the trial has an epoch store, and whatever the sto
 """
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import torch
 from torch import nn
 
 from growsearch.epochs.store import EpochStore
+from growsearch.machine.files import check_file_name, replacing
+from growsearch.machine.saved import load_tensors
 from growsearch.trial.errors import one_line
 from growsearch.trial.history import History
 
@@ -79,7 +80,6 @@ class KeptNetworks:
 
     def _write(self, key: str, architecture: str, weights: dict[str, Any]) -> None:
         path = self._path(key)
-        unfinished = path.with_suffix(".unfinished")
         contents = {
             "architecture": architecture,
             "network": weights,
@@ -87,8 +87,8 @@ class KeptNetworks:
         }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            torch.save(contents, unfinished)
-            os.replace(unfinished, path)
+            with replacing(path) as unfinished:
+                torch.save(contents, unfinished)
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
             if not self._warned:
                 _LOG.warning("a network cannot be kept in %s (%s)", self.folder, one_line(error))
@@ -99,11 +99,14 @@ def kept_weights(networks: Path, key: str, trial: str = "*") -> dict[str, Any] |
     """What a file of that key holds: "architecture", "network" and "facts"; None without one.
 
     `networks` is the folder of the study. A file that cannot be read counts as none, and a warning
-    is logged.
+    is logged. Raises InputError for a key or a trial whose name leads out of the folder.
     """
+    check_file_name(key, "key")
+    if trial != "*":
+        check_file_name(trial, "trial")
     for path in sorted(networks.glob(f"{trial}/{key}.pt")):
         try:
-            contents: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            contents = load_tensors(path)
             return {name: contents[name] for name in ("architecture", "network", "facts")}
         except Exception as error:  # torch raises many types
             _LOG.warning("%s cannot be read (%s)", path, one_line(error)[:200])

@@ -8,6 +8,7 @@ written under another name and then moved, so that a reader never sees an incomp
 never changed: training an epoch again gives the same content.
 """
 
+import errno
 import hashlib
 import io
 import json
@@ -26,12 +27,16 @@ from typing import Any
 
 from pyarrow import fs
 
+from growsearch.machine.files import check_file_name, is_file_name
 from growsearch.trial.errors import InputError, one_line
 
 RECORDS, STATES = "records", "states"
 _UNFINISHED = "unfinished"
 FILES_PER_READER = 2000
 """Files that one process reads in about the time that another takes to start."""
+_MOST_RECORD = 2**24
+"""The largest record that is read, in bytes; they take some kilobytes."""
+_PART = 2**20
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
 
@@ -78,7 +83,16 @@ class EpochStore:
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of `key`; None if the store has none."""
         content = self._read(RECORDS, key)
-        return None if content is None else json.loads(content)
+        if content is None:
+            return None
+        try:
+            record = json.loads(content)
+            if not isinstance(record, dict):
+                raise ValueError("it is no dict")
+        except (ValueError, RecursionError) as error:
+            self._refuse(entry_path(RECORDS, key), "no record", error)
+            return None
+        return record
 
     def remember(self, key: str, record: dict[str, Any]) -> None:
         """Writes the record of `key`."""
@@ -89,21 +103,21 @@ class EpochStore:
         content = self._read(STATES, key)
         if content is None:
             return None
-        import torch
+        from growsearch.machine.saved import load_tensors
 
         try:
-            contents: dict[str, Any] = torch.load(
-                io.BytesIO(content), map_location="cpu", weights_only=True
-            )
+            return load_tensors(content)
         except Exception as error:  # torch raises many types
-            path = entry_path(STATES, key)
-            _LOG.warning(
-                "%s in store %s is no state of tensors (%s); it is made again",
-                path, self.place, one_line(error)[:200],
-            )  # fmt: skip
-            self.remove(path)
+            self._refuse(entry_path(STATES, key), "no state of tensors", error)
             return None
-        return contents
+
+    def _refuse(self, path: str, what: str, error: Exception) -> None:
+        """Removes a whole file that is not what it should be."""
+        _LOG.warning(
+            "%s in store %s is %s (%s); it is made again",
+            path, self.place, what, one_line(error)[:200],
+        )  # fmt: skip
+        self.remove(path)
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:
         """Writes the state after the epoch of `key`; returns whether the store has it now."""
@@ -120,18 +134,41 @@ class EpochStore:
             collect(self, self.state_bytes)
             self._unchecked_bytes = 0
 
-    def drop(self, key: str) -> None:
-        """Removes the state of `key`, but not its record."""
-        self.remove(entry_path(STATES, key))
+    def drop(self, key: str) -> bool:
+        """Removes the state of `key`, but not its record; returns whether there was one."""
+        return self.remove(entry_path(STATES, key))
 
     def entries(self, kind: str) -> Iterator[fs.FileInfo]:
-        """The files of `kind`, RECORDS or STATES, listed folder by folder."""
+        """The files of `kind`, RECORDS or STATES, listed folder by folder.
+
+        What is not named like an entry of its folder is none.
+        """
         for prefix in range(256):
             yield from self._folder(kind, prefix)
 
     def _folder(self, kind: str, prefix: int) -> list[fs.FileInfo]:
-        folder = fs.FileSelector(f"{kind}/{prefix:02x}", allow_not_found=True)
-        return self.files.get_file_info(folder)
+        place = f"{kind}/{prefix:02x}"
+        if self._link_in(place):
+            _LOG.warning("%s in store %s is a link, which is not followed", place, self.place)
+            return []
+        entries = self.files.get_file_info(fs.FileSelector(place, allow_not_found=True))
+        return [
+            entry
+            for entry in entries
+            if entry.type == fs.FileType.File
+            and is_file_name(entry.base_name)
+            and entry.path == entry_path(kind, entry.base_name)
+        ]
+
+    def _link_in(self, path: str) -> bool:
+        """Whether a part of `path` below the store's place is a link, on this machine's disks."""
+        parts = Path(path).parts if self.is_local else ()
+        return any(Path(self.place, *parts[:n]).is_symlink() for n in range(1, len(parts) + 1))
+
+    def check_path(self, path: str) -> None:
+        """OSError if `path` may lead out of the store."""
+        if self._link_in(path):
+            raise OSError(errno.ELOOP, "it is a link, or in one", path)
 
     def damaged(self, kind: str) -> list[str]:
         """Paths of the files of `kind` whose content does not match their hash.
@@ -148,6 +185,8 @@ class EpochStore:
 
     def sweep(self) -> None:
         """Removes unfinished files, which killed processes have left, after an hour."""
+        if self._link_in(_UNFINISHED):
+            return
         before = datetime.now(UTC) - timedelta(hours=1)
         for entry in self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True)):
             if entry.mtime is not None and entry.mtime < before:
@@ -157,15 +196,20 @@ class EpochStore:
         """Whether the content of the file at `path` matches its hash; true if the file is gone."""
         try:
             with self.files.open_input_file(path) as file:
-                return _content(file.read()) is not None
+                head, found = file.read(len(_head(b"")) + 1), hashlib.sha256()
+                while part := file.read(_PART):
+                    found.update(part)
+                return head == _MAGIC + found.hexdigest().encode() + b"\n"
         except FileNotFoundError:  # another process has dropped it
             return True
 
     def _read(self, kind: str, key: str) -> bytes | None:
         path = entry_path(kind, key)
         try:
+            self.check_path(path)
             with self.files.open_input_file(path) as file:
-                content = _content(file.read())
+                most = file.size() if kind == STATES else _MOST_RECORD
+                content = _content(file.read(most)) if file.size() <= most else None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -180,6 +224,8 @@ class EpochStore:
         path = entry_path(kind, key)
         unfinished = f"{_UNFINISHED}/{uuid.uuid4().hex}"
         try:
+            self.check_path(path)
+            self.check_path(_UNFINISHED)
             if self.has(kind, key):
                 return True
             self.files.create_dir(_UNFINISHED, recursive=True)
@@ -199,10 +245,16 @@ class EpochStore:
             return False
         return True
 
-    def remove(self, path: str) -> None:
-        """Removes the file at `path`, if it exists."""
+    def remove(self, path: str) -> bool:
+        """Removes the file at `path`, if it exists; returns whether it did.
+
+        A link is removed, but nothing in a folder that is one.
+        """
         with suppress(OSError):  # it does not exist, or another process has removed it
+            self.check_path(path.rpartition("/")[0])
             self.files.delete_file(path)
+            return True
+        return False
 
 
 def existing(place: str) -> EpochStore:
@@ -223,18 +275,19 @@ def collect(store: EpochStore, budget: int) -> tuple[int, int]:
     """Drops states until the rest takes at most `budget` bytes; returns their number and bytes.
 
     States of the earliest epochs are dropped first. Unfinished files are removed after an hour.
+    States that cannot be removed, on a read-only disk for example, are not counted.
     """
     states = []
     for entry in store.entries(STATES):
-        record = store.record(entry.base_name)
-        states.append((record["epoch"] if record else 0, entry.base_name, entry.size))
+        epoch = (store.record(entry.base_name) or {}).get("epoch", 0)
+        states.append((epoch if isinstance(epoch, int) else 0, entry.base_name, entry.size))
     excess = sum(size for *_, size in states) - budget
     dropped = freed = 0
     for _, key, size in sorted(states):
         if freed >= excess:
             break
-        store.drop(key)
-        dropped, freed = dropped + 1, freed + size
+        if store.drop(key):
+            dropped, freed = dropped + 1, freed + size
     store.sweep()
     return dropped, freed
 
@@ -261,8 +314,11 @@ def _damaged(place: str, kind: str, prefix: int) -> list[str]:
 
 
 def entry_path(kind: str, key: str) -> str:
-    """The path of the entry of `kind` and `key`, below the store's place."""
-    return f"{kind}/{key[:2]}/{key}"
+    """The path of the entry of `kind` and `key`, below the store's place.
+
+    Raises InputError for a key that would lead out of the store.
+    """
+    return f"{kind}/{key[:2]}/{check_file_name(key, 'key')}"
 
 
 def _content(file: bytes) -> bytes | None:

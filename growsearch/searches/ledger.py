@@ -11,23 +11,27 @@ any time.
 
 import fcntl
 import json
+import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from growsearch.machine.files import because, check_file_name, opened, replacing, write_whole
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
-from growsearch.study.results import read_histories, write_trial
+from growsearch.study.results import read_histories, trial_file, write_trial
 from growsearch.trial.config import TrialConfig, flat
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples
 from growsearch.trial.options import Value
 from growsearch.trial.status import Status
 
 LOG_FILE = "search.jsonl"
+_BLOCK = 2**16
 SECONDS_BEHIND = 3
 """A trial's table is written at most this often: writing takes milliseconds, like some epochs."""
 
@@ -60,7 +64,8 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / LOG_FILE).touch()
+        if not (folder / LOG_FILE).exists():
+            write_whole(folder / LOG_FILE, "")
         self.trials: dict[str, SearchTrial] = {}
         self.paid = dict.fromkeys(("epochs", *summed_costs()), 0.0)
         """The number of epochs that this search trained, and the sum of each of their costs."""
@@ -69,28 +74,61 @@ class Ledger:
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
-        """The ledger of a search that was interrupted or has ended."""
+        """The ledger of a search that was interrupted or has ended.
+
+        A trial whose table is gone goes on from the epoch store. Raises InputError for a log or a
+        table that is damaged.
+        """
+        _drop_cut_line(folder / LOG_FILE)
         ledger = cls(folder)
-        with (folder / LOG_FILE).open("r+b") as file:  # a kill may have cut its last line short
-            file.truncate(file.read().rfind(b"\n") + 1)
-        for line in ledger._lines():
-            if "config" in line:
-                config = TrialConfig.from_flat(line["config"])
-                trial = SearchTrial(line["trial"], config, given=line.get("given"))
-                ledger.trials[trial.name] = trial
-            else:
-                trial = ledger.trials[line["trial"]]
-                trial.status = Status(line.get("status", Status.RUNNING))
-                trial.reason = line.get("reason", "")
+        epochs: dict[str, int] = {}
+        for number, line in enumerate(ledger._lines(), start=1):
+            try:
+                ledger._take(line)
+                epochs[line["trial"]] = line.get("epochs", epochs.get(line["trial"], 0))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ledger._damaged(number, error) from error
         for name, history in ledger.read_histories().items():
-            trial = ledger.trials[name]
+            trial = ledger.trials.get(name)
+            if trial is None:
+                raise InputError(
+                    f"{str(trial_file(folder, name))!r} is of no trial in {LOG_FILE}; remove it, "
+                    f"or restore {LOG_FILE} from a copy"
+                )
             if history[-1].status is not Status.RUNNING:
                 trial.status = history[-1].status
             trial.history = history
             for record in history:
                 ledger._count(trial, record)
-            ledger.forget(name)
+        for name, trial in ledger.trials.items():
+            if trial.status.ended and len(trial.history) < epochs[name]:
+                trial.status, trial.reason = Status.WAITING, ""
+            if trial.history:
+                ledger.forget(name)
         return ledger
+
+    def _take(self, line: dict[str, Any]) -> None:
+        """Takes note of a line of the log."""
+        if "config" in line:
+            name = check_file_name(line["trial"], "trial")
+            config = TrialConfig.from_flat(line["config"])
+            self.trials[name] = SearchTrial(name, config, given=line.get("given"))
+        else:
+            trial = self.trials[line["trial"]]
+            trial.status = Status(line.get("status", Status.RUNNING))
+            trial.reason = str(line.get("reason", ""))
+
+    def _damaged(self, number: int, error: Exception) -> InputError:
+        if isinstance(error, InputError):
+            said = str(error)
+        elif isinstance(error, KeyError):
+            said = f"it has no {str(error)[:100]}, or no line before it has that trial"
+        else:
+            said = one_line(error)[:200]
+        return InputError(
+            f"line {number} of {str(self.folder / LOG_FILE)!r} is damaged ({said}); restore the "
+            "file from a copy"
+        )
 
     def results(self) -> Iterator[tuple[str, int]]:
         """For each result in its order: the trial's name, and the number of its epochs by then."""
@@ -103,15 +141,29 @@ class Ledger:
         histories = read_histories(self.folder)
         for line in self._lines():
             known = histories.get(line["trial"], History())
-            records = [EpochRecord(**with_tuples(r)) for r in line.get("records", [])]
+            try:
+                records = [EpochRecord(**with_tuples(r)) for r in line.get("records", [])]
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{str(self.folder / LOG_FILE)!r} has a damaged record of trial "
+                    f"{line['trial']} ({one_line(error)[:200]}); restore it from a copy, or read "
+                    "it with the growsearch that wrote it"
+                ) from error
             new = [record for record in records if record.epoch > len(known)]
             if new:
                 histories[line["trial"]] = History((*known, *new))
         return histories
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        with (self.folder / LOG_FILE).open() as file:
-            yield from map(json.loads, file)
+        with (self.folder / LOG_FILE).open("rb") as file:
+            for number, text in enumerate(file, start=1):
+                try:
+                    line = json.loads(text.decode().strip())
+                except (ValueError, RecursionError) as error:
+                    raise self._damaged(number, error) from error
+                if not isinstance(line, dict) or not isinstance(line.get("trial"), str):
+                    raise self._damaged(number, ValueError("it names no trial"))
+                yield line
 
     @property
     def next_name(self) -> str:
@@ -119,11 +171,26 @@ class Ledger:
 
     def add(self, config: TrialConfig) -> SearchTrial:
         """Adds a trial to the search."""
+        trial, line = self._joined(config)
+        self._log(**line)
+        return trial
+
+    def add_all(self, configs: Iterable[TrialConfig]) -> None:
+        """Adds trials to the search: after a kill, all of them or none are in the log."""
+        lines = [json.dumps(self._joined(config)[1]) + "\n" for config in configs]
+        with replacing(self.folder / LOG_FILE) as unfinished:
+            shutil.copyfile(self.folder / LOG_FILE, unfinished)
+            with unfinished.open("a") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _joined(self, config: TrialConfig) -> tuple[SearchTrial, dict[str, Any]]:
+        """The trial, which has joined, and its line of the log."""
         trial = SearchTrial(self.next_name, config)
         self.trials[trial.name] = trial
         given = {name: flat(value) for name, value in config.given.items()}
-        self._log(trial=trial.name, config=config.to_flat(), given=given)
-        return trial
+        return trial, {"trial": trial.name, "config": config.to_flat(), "given": given}
 
     def start(self, name: str) -> SearchTrial:
         """Takes note that the trial begins or continues."""
@@ -225,10 +292,36 @@ class Ledger:
             file.write(json.dumps(line) + "\n")
 
 
+def _drop_cut_line(log: Path) -> None:
+    """Removes the end of a line that a kill has cut short. InputError if there is no such log."""
+    try:
+        with opened(log, "r+b") as file:
+            end = start = file.seek(0, os.SEEK_END)
+            tail = b""
+            while start and b"\n" not in tail:
+                start = max(start - _BLOCK, 0)
+                file.seek(start)
+                tail = file.read(_BLOCK)
+            if (whole := start + tail.rfind(b"\n") + 1) < end:
+                file.truncate(whole)
+    except OSError as error:
+        raise InputError(
+            f"{str(log)!r} cannot be read ({because(error)}); it lists the trials of the search: "
+            "restore it from a copy, or start the search again with --store to share epochs"
+        ) from error
+
+
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Locks the study's ledger within the block; InputError if another process holds the lock."""
-    with (folder / "search.lock").open("w") as file:
+    path = folder / "search.lock"
+    try:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise InputError(
+            f"{str(path)!r} cannot be written ({because(error)}); mend that, or copy the study"
+        ) from error
+    with os.fdopen(opened, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -1,13 +1,15 @@
 """The plugins of a study: copies beside its records, from which it is resumed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from growsearch.machine.files import check_file_name, read_text
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, session_plugins
 
 PLUGINS_FOLDER = "plugins"
+_LISTED = ("name", "file", "sha256")
 
 
 def describe(plugins: Iterable[Plugin]) -> list[dict[str, str]]:
@@ -27,12 +29,28 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
         (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
 
 
+def kept_files(folder: Path, info: Mapping[str, Any]) -> list[Path]:
+    """The study's copies of its plugins. Raises InputError if study.json lists them wrongly."""
+    paths = []
+    for listed in info.get("plugins", []):
+        if not (isinstance(listed, dict) and all(isinstance(listed.get(n), str) for n in _LISTED)):
+            raise InputError(
+                f"study.json in {str(folder)!r} is damaged: it lists {str(listed)[:100]!r} as a "
+                "plugin; restore it from a copy"
+            )
+        if listed["file"]:
+            name = check_file_name(Path(listed["file"]).name, "plugin")
+            paths.append(folder / PLUGINS_FOLDER / name)
+    return paths
+
+
 def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
     """Load the study's plugins from its copies.
 
     Raises InputError for a copy that is missing or changed, or whose original has changed, and for
     components of a notebook that are not defined.
     """
+    kept_files(folder, info)
     plugins = []
     own = {plugin.digest: (plugin, classes) for plugin, classes in session_plugins()}
     for listed in info.get("plugins", []):
@@ -48,14 +66,14 @@ def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
         path = folder / PLUGINS_FOLDER / Path(listed["file"]).name
         if not path.is_file():
             raise InputError(f"the study's plugin {str(path)!r} is missing; restore it from a copy")
-        plugin = Plugin(listed["name"], path.read_text(encoding="utf-8"))
+        plugin = Plugin(listed["name"], read_text(path))
         if plugin.digest != listed["sha256"]:
             raise InputError(
                 f"the study's plugin {str(path)!r} was changed since the study began; restore it "
                 "from a copy"
             )
         original = Path(listed["name"])
-        if original.is_file() and Plugin("", original.read_text()).digest != plugin.digest:
+        if original.is_file() and original.read_bytes() != plugin.source.encode():
             raise InputError(
                 f"plugin {listed['name']!r} was changed since the study began; restore it (a copy "
                 f"is {str(path)!r}), or start a new study"

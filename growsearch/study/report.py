@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from growsearch.machine.files import because, replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, study_cost, study_metric
 from growsearch.study.comparisons import found_networks
@@ -64,14 +66,22 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
         folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
         count_epochs(study), searched, metric, cost,
     )  # fmt: skip
-    front.to_csv(report.table, index=False)
     figure = front_figure(
         trials, cost.column, metric.column, _title(folder, trials), metric.minimized
     )
-    figure.savefig(report.picture, dpi=150)
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
     page = _page(folder, info, study, trials, report)
-    report.page.write_text(page, encoding="utf-8")
+    try:
+        with replacing(report.table) as unfinished:
+            front.to_csv(unfinished, index=False)
+        with replacing(report.picture) as unfinished:
+            figure.savefig(unfinished, dpi=150, format="png")
+        write_whole(report.page, page)
+    except OSError as error:
+        raise InputError(
+            f"the report cannot be written into {str(folder)!r} ({because(error)}); make room or "
+            "copy the study to where you can write"
+        ) from error
     return report
 
 
@@ -122,11 +132,9 @@ def _page(
     # "<" is escaped so that no text in the data can end the script element.
     text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
     template = files("growsearch.study").joinpath("report.html").read_text(encoding="utf-8")
-    return (
-        template.replace("{{title}}", _escaped(title))
-        .replace("{{plotly}}", get_plotlyjs())
-        .replace("{{data}}", text)
-    )
+    filled = {"title": _escaped(title), "plotly": get_plotlyjs(), "data": text}
+    # in one pass: a study may be named like a place of the template
+    return re.sub(r"\{\{(title|plotly|data)\}\}", lambda place: filled[place[1]], template)
 
 
 def _audit(

@@ -6,6 +6,7 @@ Units are in the schema's metadata.
 """
 
 import json
+import logging
 import math
 import os
 import platform
@@ -21,6 +22,14 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from growsearch import __version__
+from growsearch.machine.files import (
+    because,
+    check_file_name,
+    opened,
+    read_text,
+    replacing,
+    write_whole,
+)
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
 from growsearch.trial.config import TrialConfig, every_option
@@ -35,6 +44,21 @@ NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
 """The training state of `growsearch train`, and those that --save-every keeps."""
+_INFO: dict[str, tuple[type, ...]] = {
+    "searched": (list, bool), "created": (str,), "versions": (dict,), "hardware": (dict,)
+}  # fmt: skip
+"""What each study.json has, and of which types."""
+_MORE_INFO: dict[str, tuple[type, ...]] = {
+    "settings": (dict,), "options": (dict,), "plugins": (list,), "overrides": (dict,),
+    "own_metrics": (dict,), "resources_per_trial": (dict,), "data": (list,), "trials": (int,),
+    "search_seed": (int,),
+}  # fmt: skip
+"""What it may have too."""
+_MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
+"""A trial's table is refused beyond so many times its size, and so many bytes of text."""
+_LOG = logging.getLogger("growsearch")
+_FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
+"""What a study may have before it has its STUDY_FILE."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -142,9 +166,21 @@ def create_study(folder: str | Path, **info: Any) -> Path:
 
     Raises InputError if the folder is not empty or cannot be made.
     """
+    folder = make_folder(folder)
+    write_info(folder, info)
+    return folder
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Makes the folder of a study, which is one once `write_info` has been called.
+
+    Raises InputError if the folder is not empty or cannot be made.
+    """
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if _is_half_made(folder):
+                raise InputError(_half_made(folder))
             held = "another study" if (folder / STUDY_FILE).exists() else "other files"
             raise InputError(
                 f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
@@ -155,9 +191,29 @@ def create_study(folder: str | Path, **info: Any) -> Path:
         raise InputError(
             f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
         ) from error
-    info |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
-    (folder / STUDY_FILE).write_text(json.dumps(info, indent=2) + "\n")
     return folder
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Writes the study's `info`, and when and where it was made, into its study.json."""
+    made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
+
+
+def _is_half_made(folder: Path) -> bool:
+    """Whether a process was killed between `make_folder` and `write_info`."""
+    trials = folder / TRIALS_FOLDER
+    if not trials.is_dir() or any(trials.iterdir()):
+        return False
+    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}.unfinished"}
+    return {name.removesuffix(".unfinished") for name in there} <= _FIRST
+
+
+def _half_made(folder: str | Path) -> str:
+    return (
+        f"{str(folder)!r} is a study that was interrupted while it was made, before its first "
+        "trial; remove the folder and start again"
+    )
 
 
 def environment() -> dict[str, Any]:
@@ -177,18 +233,33 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     """The study's `info`, as `create_study` wrote it; InputError if `folder` is not a study."""
     path = Path(folder) / STUDY_FILE
     try:
-        info = json.loads(path.read_text())
-    except OSError as error:
+        info = json.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if _is_half_made(Path(folder)):
+            raise InputError(_half_made(folder)) from error
         raise InputError(
             f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
             "--out named"
         ) from error
-    except ValueError as error:
-        raise InputError(f"{str(path)!r} is damaged ({error}); restore it from a copy") from error
-    missing = {"searched", "created", "versions", "hardware"} - set(info)
+    except OSError as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({because(error)}); give the folder that --out named"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        said = one_line(error)[:200]
+        raise InputError(f"{str(path)!r} is damaged ({said}); restore it from a copy") from error
+    if not isinstance(info, dict):
+        raise InputError(f"{str(path)!r} is damaged: it is no dict; restore it from a copy")
+    missing = _INFO.keys() - set(info)
     if missing:
         lacking = ", ".join(sorted(missing))
         raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
+    for name, kinds in (_INFO | _MORE_INFO).items():
+        if name in info and not isinstance(info[name], kinds):
+            raise InputError(
+                f"{str(path)!r} is damaged: {name} is {str(info[name])[:100]!r}; restore it from "
+                "a copy"
+            )
     return info
 
 
@@ -197,9 +268,7 @@ def add_searched(folder: str | Path, field: str) -> None:
     info = read_info(folder)
     if field not in info["searched"]:
         info["searched"].append(field)
-        unfinished = Path(folder) / f"{STUDY_FILE}.unfinished"
-        unfinished.write_text(json.dumps(info, indent=2) + "\n")
-        os.replace(unfinished, Path(folder) / STUDY_FILE)
+        write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
 
 
 def write_trial(
@@ -224,23 +293,53 @@ def write_trial(
         if not cost.column:
             for row, spent in zip(rows, cost_so_far(cost, records), strict=True):
                 row[cost.result()] = spent
-    path = Path(folder) / TRIALS_FOLDER / f"{trial_id}.parquet"
-    unfinished = path.with_suffix(".unfinished")
+    path = trial_file(folder, trial_id)
     bounds = [name for name in stop or {} if name.startswith(f"bound/{OWN}")]
-    pq.write_table(pa.Table.from_pylist(rows, schema(metrics, bounds)), unfinished)
-    os.replace(unfinished, path)
+    table = pa.Table.from_pylist(rows, schema(metrics, bounds))
+    with replacing(path) as unfinished:
+        pq.write_table(table, unfinished)
     return path
 
 
+def trial_file(folder: str | Path, trial_id: str) -> Path:
+    """The file of a trial. InputError for a name that would lead out of the study."""
+    return Path(folder) / TRIALS_FOLDER / f"{check_file_name(trial_id, 'trial')}.parquet"
+
+
 def read_histories(folder: str | Path) -> dict[str, History]:
-    """The records of each trial in the study, as they were written; a file may have several."""
-    records: dict[str, list[EpochRecord]] = {}
-    for file in sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet")):
-        there = pq.read_schema(file).names  # an older growsearch had fewer
-        wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
-        for row in pq.read_table(file, columns=["trial_id", *wanted]).to_pylist():
-            records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
-    return {name: History(found) for name, found in records.items()}
+    """The records of each trial in the study, as they were written; a file may have several.
+
+    Raises InputError for a table that is damaged, or a folder without tables.
+    """
+    histories: dict[str, History] = {}
+    for file in _tables(folder):
+        records: dict[str, list[EpochRecord]] = {}
+        try:
+            there = checked_table(file).names  # an older growsearch had fewer
+            wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
+            for row in pq.read_table(file, columns=["trial_id", *wanted]).to_pylist():
+                records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
+            for found in records.values():
+                if [record.epoch for record in found] != list(range(1, len(found) + 1)):
+                    raise ValueError("its epochs are not 1, 2, 3 and so on")
+        except (pa.ArrowException, OSError, TypeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"table {str(file)!r} is damaged ({one_line(error)[:200]}); restore it from a "
+                "copy, or remove it: its trial then goes on from the epoch store"
+            ) from error
+        histories |= {name: History(found) for name, found in records.items()}
+    return histories
+
+
+def _tables(folder: str | Path) -> list[Path]:
+    """The files of the trials. InputError if the study has no folder for them."""
+    trials = Path(folder) / TRIALS_FOLDER
+    if trials.is_symlink() or not trials.is_dir():
+        raise InputError(
+            f"study {str(folder)!r} has no folder {TRIALS_FOLDER!r} of its own; restore it from a "
+            "copy, or make an empty one: trials then go on from the epoch store"
+        )
+    return sorted(trials.glob("*.parquet"))
 
 
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
@@ -255,7 +354,8 @@ def _record_of(row: Mapping[str, Any]) -> EpochRecord:
 def read_study(folder: str | Path) -> "pd.DataFrame":
     """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in `schema`.
 
-    Raises InputError if `folder` is not a study, has no epochs yet, or has a damaged file.
+    A damaged file is left out, and a warning names it. Raises InputError if `folder` is not a
+    study, or has no epochs yet that can be read.
     """
     return read_table(folder).to_pandas()
 
@@ -263,32 +363,94 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
 def read_table(folder: str | Path) -> pa.Table:
     """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
     read_info(folder)
-    files = sorted((Path(folder) / TRIALS_FOLDER).glob("*.parquet"))
+    files = _tables(folder)
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
-    try:
-        table = pa.dataset.dataset([str(f) for f in files], schema=_found(files)).to_table()
-    except (pa.ArrowInvalid, OSError) as error:
+    found, damaged = _schemas(files)
+    table = None
+    if found:
+        columns = _columns(found.values())
+        try:
+            table = _read(list(found), columns)
+        except (pa.ArrowException, OSError):  # which one it is, each alone tells
+            parts = {}
+            for file in found:
+                try:
+                    parts[file] = _read([file], columns)
+                except (pa.ArrowException, OSError) as error:
+                    damaged[file] = error
+            table = pa.concat_tables(parts.values()) if parts else None
+    for file, why in damaged.items():
+        _LOG.warning(
+            "%s is damaged and left out (%s); restore it from a copy", file, one_line(why)[:200]
+        )
+    if table is None:
         raise InputError(
-            f"study {str(folder)!r} has a damaged file ({one_line(error)}); remove it "
-            "to read the others"
-        ) from error
+            f"all tables of study {str(folder)!r} are damaged ({one_line(why)[:200]}); restore "
+            "them from a copy"
+        )
     return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
 
 
-def _found(files: list[Path]) -> pa.Schema:
+def _read(files: list[Path], columns: pa.Schema) -> pa.Table:
+    return pa.dataset.dataset([str(file) for file in files], schema=columns).to_table()
+
+
+def _schemas(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
+    """The schemas of the files, and what is wrong with those that are damaged."""
+    found, damaged = dict[Path, pa.Schema](), dict[Path, Exception]()
+    for file in files:
+        try:
+            found[file] = checked_table(file)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            damaged[file] = error
+    return found, damaged
+
+
+def checked_table(file: Path) -> pa.Schema:
+    """The schema of a trial's file.
+
+    Raises an ArrowException, OSError or ValueError for what is no such file, or would take far more
+    memory than it has bytes. Each row has times that differ, so it takes more than a byte.
+    """
+    with opened(file) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        metadata = pq.read_metadata(stream)
+    columns = metadata.schema.to_arrow_schema()
+    missing = {"trial_id", "epoch", "status"} - set(columns.names)
+    if missing:
+        raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+    for name in set(columns.names) & set(_UNITS):
+        found, wanted = columns.field(name).type, _UNITS[name][0]
+        if found != wanted and not (_is_number(found) and _is_number(wanted)):
+            raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
+    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+    most = max((chunk.num_values for chunk in chunks), default=0)  # of lists those of all rows
+    if rows == 0:
+        raise ValueError("it has no row")
+    if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
+        raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
+    texts = sum(c.total_uncompressed_size for c in chunks if c.physical_type == "BYTE_ARRAY")
+    if rows * texts > _MOST_TEXTS:  # a row may have all of them
+        raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
+    return columns
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _columns(found: Iterable[pa.Schema]) -> pa.Schema:
     """The columns of these files, and those of `schema` that an older growsearch did not write.
 
     Columns of plugins are read as they are, so no plugin needs to be loaded.
     """
     known = schema()
     others: dict[str, pa.Field] = {}
-    for file in files:
-        try:
-            found = pq.read_schema(file)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise pa.ArrowInvalid(f"{file}: {error}") from error
-        others |= {n: found.field(n) for n in set(found.names) - set(known.names)}
+    for one in found:
+        others |= {n: one.field(n) for n in set(one.names) - set(known.names)}
     return pa.schema([*known, *others.values()], metadata=known.metadata)
 
 

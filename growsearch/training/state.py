@@ -1,6 +1,5 @@
 """The training state: everything but the configuration that the next epoch depends on."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.machine.compiling import compile_blocks
+from growsearch.machine.files import replacing
 from growsearch.machine.randomness import derived_seed
+from growsearch.machine.saved import load_tensors
 from growsearch.tasks.seed_models import built
 from growsearch.tasks.task import Task
 from growsearch.training.apart import apart_parameters
@@ -20,7 +21,12 @@ from growsearch.training.param_groups import note_multiples
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import INITIALIZING, TRAINING, EpochRecord, History
+from growsearch.trial.history import FINE_TUNING, INITIALIZING, TRAINING, EpochRecord, History
+
+_CONTENTS = {
+    "architecture", "network", "optimizer", "apart_optimizer", "phase", "lipschitz_vectors",
+}  # fmt: skip
+"""What `TrainState.contents` has."""
 
 
 @dataclass
@@ -61,9 +67,8 @@ class TrainState:
             "config": task.trial.to_flat(),
             "history": [record.to_dict() for record in self.history],
         }
-        unfinished = path.with_name(path.name + ".unfinished")
-        torch.save(contents, unfinished)
-        os.replace(unfinished, path)
+        with replacing(path) as unfinished:
+            torch.save(contents, unfinished)
 
     def contents(self) -> dict[str, Any]:
         """The state without its history, as tensors, numbers and strings."""
@@ -110,14 +115,25 @@ def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
     Raises InputError for any other file.
     """
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        contents = load_tensors(path)
     except Exception as error:  # torch raises many types
         raise InputError(
             f"{str(path)!r} is not a saved state ({one_line(error)[:200]}); give the state.pt that "
             "train wrote"
         ) from error
-    history = History(EpochRecord(**record) for record in contents.pop("history"))
-    return TrialConfig.from_flat(contents.pop("config")), history, contents
+    try:
+        history = History(EpochRecord(**record) for record in contents.pop("history"))
+        given = dict(contents.pop("config"))
+        missing = _CONTENTS - set(contents)
+        if missing or contents["phase"] not in (TRAINING, INITIALIZING, FINE_TUNING):
+            lacking = f"it lacks {', '.join(sorted(missing))}"
+            raise ValueError(lacking if missing else f"its phase is {contents['phase']!r:.100}")
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{str(path)!r} is damaged ({type(error).__name__}: {one_line(error)[:200]}); restore "
+            "it from a copy"
+        ) from error
+    return TrialConfig.from_flat(given), history, contents
 
 
 def new_network(task: Task, architecture: Architecture, epoch: int = 0) -> nn.Module:

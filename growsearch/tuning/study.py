@@ -16,16 +16,19 @@ class Study(StoredStudy):
 
     def resume(
         self, extend: int | None = None, extend_horizon: int | Sequence[int] | None = None,
-        **changes: Any,
+        *, trust: bool = False, **changes: Any,
     ) -> Self:  # fmt: skip
         """Go on with the search, wherever it was interrupted, and return its study.
 
         Trials that have ended are not run again. `extend` adds so many trials from the same space.
         `extend_horizon` adds each configuration once more with so many epochs, or with each of
         several numbers; with lr_schedule "wsd" or "constant" it trains what is new only. `changes`
-        are settings that are new. Raises InputError if it is no search, or what it needs is gone.
+        are settings that are new. `trust` runs plugins and space file of a study that this user's
+        searches on this machine have not run. Raises InputError if it is no search, or what it
+        needs is gone.
         """
         from growsearch.tuning.tuner import resume_search, show_end
 
-        show_end(self.folder, resume_search(self.folder, extend, extend_horizon, **changes))
+        end = resume_search(self.folder, extend, extend_horizon, trust, **changes)
+        show_end(self.folder, end)
         return type(self)(self.folder)

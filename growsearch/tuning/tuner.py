@@ -11,19 +11,22 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
+from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
-from growsearch.searches.ledger import Ledger, only_writer
+from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
+from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
-    create_study,
+    make_folder,
     read_info,
+    write_info,
 )
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
@@ -47,7 +50,7 @@ from growsearch.tuning.shared_data import check_own_data, own_data, shared_datas
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
-SPACE_FILE, OPTUNA_FILE = "space.py", "optuna.db"
+OPTUNA_FILE = "optuna.db"
 _LOG = logging.getLogger("growsearch")
 _DRAWS, _APART = 50, 1_000_000
 """How often a search is extended by another draw, and how far apart their seeds are."""
@@ -101,48 +104,56 @@ def run_search(
         searched.insert(0, "policy")
     searched += (name for name in options.scheduler.varies if name not in searched)
     text = find_space(space_file).read_text()
-    folder = create_study(
-        out,
-        command="search",
-        space=text,
-        overrides=overrides or {},
-        searched=searched,
-        trials=trials or len(drawn),
-        search_seed=search_seed,
-        resources_per_trial=resources,
-        settings=options.to_flat(),
-        plugins=describe(loaded),
-        data=own_data(checked),
-        own_metrics=own_numbers(checked),
-    ).resolve()
+    info = {
+        "command": "search",
+        "space": text,
+        "overrides": overrides or {},
+        "searched": searched,
+        "trials": trials or len(drawn),
+        "search_seed": search_seed,
+        "resources_per_trial": resources,
+        "settings": options.to_flat(),
+        "plugins": describe(loaded),
+        "data": own_data(checked),
+        "own_metrics": own_numbers(checked),
+    }
+    folder = make_folder(out).resolve()
     keep_plugins(folder, loaded)
-    (folder / SPACE_FILE).write_text(text)
+    write_whole(folder / SPACE_FILE, text)
+    remember(acts_of(folder, info, draws=True))
     with only_writer(folder):
         ledger = Ledger(folder)
-        for config in drawn:
-            ledger.add(config)
+        ledger.add_all(drawn)
+        write_info(folder, info)  # last: it makes the folder a study
         return _run(ledger, options, resources, loaded)
 
 
 def resume_search(
     folder: str | Path, extend: int | None = None,
-    extend_horizon: int | Sequence[int] | None = None, **changes: Any,
+    extend_horizon: int | Sequence[int] | None = None, trust: Trust = False, **changes: Any,
 ) -> SearchEnd:  # fmt: skip
     """Go on with the search whose study is in `folder`, wherever it was interrupted.
 
     Trials that have ended are not run again; the others go on from their newest epoch. `extend`
     adds so many trials, drawn from the same space. `extend_horizon` adds trials with so many
-    epochs; see horizons.longer. `changes` are settings that are new. Raises InputError if there is
-    no such search, or what it needs is gone.
+    epochs; see horizons.longer. `changes` are settings that are new. `trust` allows what
+    check_trust asks for. Raises InputError if there is no such search, or what it needs is gone.
     """
     info = read_info(folder)
     if "settings" not in info:
         raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
     folder = Path(folder).resolve()
+    check_links(folder, but=(STORE_FOLDER,))
+    draws = extend is not None or {**info["settings"], **changes}.get("sampler") is not None
+    asked = {name: None for name in ("store", "state_megabytes") if name in changes}
+    acts = acts_of(folder, {**info, "settings": {**info["settings"], **asked}}, draws)
+    check_trust(folder, acts, trust)
     plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
     with only_writer(folder):
         ledger, new = Ledger.read(folder), []
+        if options.sampler is None and extend is None:
+            _check_number(ledger, info["trials"])
         if extend is not None:
             spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
@@ -158,11 +169,20 @@ def resume_search(
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
         drawn = info["trials"] if extend is None else len(ledger.trials) + extend
-        for config in new:
-            ledger.add(config)
         if further:
             add_searched(folder, "epochs")
+        ledger.add_all(new)
         return _run(ledger, options, resources, plugins, drawn + len(further))
+
+
+def _check_number(ledger: Ledger, trials: int) -> None:
+    """InputError if the log has fewer trials than were drawn before the search's first epoch."""
+    known = len(ledger.trials)
+    if known < trials:
+        raise InputError(
+            f"{str(ledger.folder / LOG_FILE)!r} has {known} of the {trials} trials that the search "
+            f"began with; restore it from a copy, or add others by --extend {trials - known}"
+        )
 
 
 def _further(

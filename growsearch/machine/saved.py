@@ -1,0 +1,31 @@
+"""Reads what torch.save wrote: tensors and plain values, no code, within the file's size."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from growsearch.machine.files import opened
+
+
+def load_tensors(file: Path | bytes) -> dict[str, Any]:
+    """The dict of a file, or of its content, on the CPU.
+
+    Raises an error of any type for something else: a link, a pipe, another object than a dict, or
+    an archive that is compressed, whose content may be far larger than the file.
+    """
+    with io.BytesIO(file) if isinstance(file, bytes) else opened(file) as stream:
+        size = stream.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(stream) as archive:
+            parts = archive.infolist()
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+                raise ValueError("it is compressed, which torch.save never does")
+            if sum(part.file_size for part in parts) > size:
+                raise ValueError("it says that it holds more than it does")
+        stream.seek(0)
+        contents = torch.load(stream, map_location="cpu", weights_only=True)
+    if not isinstance(contents, dict):
+        raise TypeError(f"it holds no dict but {type(contents).__name__}")
+    return contents

@@ -1,0 +1,109 @@
+"""What a study makes `resume` do that only its user may decide: run its code, delete elsewhere.
+
+Each such act is known by a hash of what would run. The hashes of what this user's searches have run
+on this machine are in a file of the cache folder, so that resuming one's own study needs no word.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growsearch.machine.cache import cache_folder
+from growsearch.machine.files import because, read_text
+from growsearch.searches.spaces import built_in_spaces
+from growsearch.study.plugins import kept_files
+from growsearch.trial.errors import InputError
+
+SPACE_FILE = "space.py"
+_LOG = logging.getLogger("growsearch")
+Trust = bool | Callable[[str], bool]
+"""Whether to do it: yes, no, or what a user answers to a question."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that `resume` would do because the study says so."""
+
+    text: str
+    """What it is, like "run space.py"."""
+    digest: str
+    """A hash of all that decides what it does."""
+
+
+def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
+    """What resuming the study in `folder` does; `draws` if it draws trials from its space.
+
+    Raises InputError for code that is missing or no file.
+    """
+    places = kept_files(folder, info)
+    if draws:
+        places.append(folder / SPACE_FILE)
+    acts = []
+    for path in places:
+        try:
+            code = read_text(path)
+        except (OSError, UnicodeDecodeError) as error:
+            said = because(error) if isinstance(error, OSError) else "it is not UTF-8"
+            raise InputError(
+                f"the study's {str(path)!r} cannot be read ({said}); restore it from a copy"
+            ) from error
+        acts.append(Act(f"run {path.relative_to(folder)}", _digest("code", code)))
+    options = {**info.get("options", {}), **info.get("settings", {})}
+    place, limit = options.get("store"), options.get("state_megabytes")
+    if place not in (None, "none") and limit is not None and not _is_inside(place, folder):
+        text = f"delete states in the store {place} beyond {limit} MB"
+        acts.append(Act(text, _digest("store", str(place), str(limit))))
+    return acts
+
+
+def check_trust(folder: Path, acts: list[Act], trust: Trust = False) -> None:
+    """Says what the study's acts are, and that the user wants them.
+
+    Raises InputError if they are not all known, and `trust` does not allow them.
+    """
+    if not acts:
+        return
+    everything = ", ".join(act.text for act in acts)
+    _LOG.warning("resuming %s will %s, as the study says", folder, everything)
+    known = _known()
+    new = ", ".join(act.text for act in acts if act.digest not in known)
+    if new and not (trust(f"{new}, from study {str(folder)!r}?") if callable(trust) else trust):
+        raise InputError(
+            f"resuming {str(folder)!r} would {new}, which this user's searches have not done on "
+            "this machine; look at that, and add --trust (in Python: trust=True) if you want it"
+        )
+    remember(acts)
+
+
+def remember(acts: Iterable[Act]) -> None:
+    """Takes note that this user wants these acts."""
+    known = _known()
+    lines = [f"{digest}\n" for digest in dict.fromkeys(act.digest for act in acts)]
+    with suppress(OSError):  # without a cache folder, `resume` asks
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with _file().open("a") as file:
+            file.writelines(line for line in lines if line.strip() not in known)
+
+
+def _known() -> set[str]:
+    known = {_digest("code", path.read_text("utf-8")) for path in built_in_spaces().values()}
+    with suppress(OSError, UnicodeDecodeError):
+        known |= set(_file().read_text().split())
+    return known
+
+
+def _file() -> Path:
+    return cache_folder() / "trusted"
+
+
+def _is_inside(place: object, folder: Path) -> bool:
+    text = str(place)
+    return "://" not in text and Path(text).resolve().is_relative_to(folder.resolve())
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

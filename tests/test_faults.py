@@ -1,0 +1,281 @@
+"""What a kill, a full disk or damage leaves: a whole study, or one line that says what to do."""
+
+import json
+import resource
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import record, run
+
+from growsearch.machine.files import replacing
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
+from growsearch.study.results import (
+    add_searched,
+    create_study,
+    make_folder,
+    read_info,
+    read_study,
+    write_info,
+    write_trial,
+)
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+
+
+@contextmanager
+def files_of_at_most(size):
+    """What is written beyond `size` bytes of a file fails, as on a full disk."""
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def said(error) -> str:
+    """The message, which is one line."""
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A search of three trials: two have completed, and one is in its second epoch."""
+    folder = create_study(
+        tmp_path / "study", command="search", searched=["lr"], trials=3, search_seed=0,
+        settings={"metric": "val_accuracy"}, resources_per_trial={}, overrides={},
+    )  # fmt: skip
+    ledger = Ledger(folder)
+    ledger.add_all(TrialConfig(lr=lr, epochs=2) for lr in (0.1, 0.2, 0.3))
+    for name in ("00000", "00001"):
+        ledger.start(name)
+        for epoch, status in ((1, "running"), (2, "completed")):
+            ledger.enter(name, Report(record=record(epoch, status=status, key=f"{name}{epoch}")))
+    ledger.start("00002")
+    ledger.enter("00002", Report(record=record(1, key="k")))
+    return folder
+
+
+def test_a_full_disk_while_trials_join_leaves_all_of_them_or_none(tmp_path):
+    ledger = Ledger(make_folder(tmp_path / "study"))
+    configs = [TrialConfig(seed=seed) for seed in range(40)]
+    with files_of_at_most(20_000), pytest.raises(OSError, match="too large"):
+        ledger.add_all(configs)
+    assert Ledger.read(tmp_path / "study").trials == {}
+    other = Ledger.read(tmp_path / "study")
+    other.add_all(configs)
+    size = (tmp_path / "study" / "search.jsonl").stat().st_size
+    with files_of_at_most(size + 20_000), pytest.raises(OSError, match="too large"):
+        Ledger.read(tmp_path / "study").add_all(configs)
+    assert [t.config for t in Ledger.read(tmp_path / "study").trials.values()] == configs
+
+
+def test_a_study_that_was_interrupted_while_it_was_made_says_so_and_what_to_do(tmp_path, capsys):
+    folder = make_folder(tmp_path / "study")
+    (folder / "space.py").write_text("param_space = {}")
+    Ledger(folder).add_all([TrialConfig()])
+    with files_of_at_most(100), pytest.raises(OSError, match="too large"):
+        write_info(folder, {"searched": ["x" * 200]})
+    for command in ("resume", "report", "best"):
+        code, _, err = run(capsys, command, folder)
+        assert code == 2
+        assert "interrupted while it was made" in err
+        assert "remove the folder and start again" in err
+        assert err.count("\n") == 1
+    with pytest.raises(InputError, match="interrupted while it was made"):
+        create_study(folder, searched=[])
+    shutil.rmtree(folder)
+    assert read_info(create_study(folder, searched=[]))["searched"] == []
+
+
+def test_a_folder_with_files_of_the_users_is_not_taken_for_a_study_that_was_interrupted(tmp_path):
+    folder = make_folder(tmp_path / "study")
+    (folder / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="other files; nothing was changed"):
+        create_study(folder, searched=[])
+    with pytest.raises(InputError, match="not a study"):
+        read_info(folder)
+
+
+def test_a_full_disk_leaves_study_json_as_it_was(folder):
+    before = (folder / "study.json").read_text()
+    with files_of_at_most(100), pytest.raises(OSError, match="too large"):
+        add_searched(folder, "epochs")
+    assert (folder / "study.json").read_text() == before
+    add_searched(folder, "epochs")
+    assert read_info(folder)["searched"] == ["lr", "epochs"]
+
+
+def test_a_full_disk_leaves_a_trials_table_as_it_was(folder):
+    before = read_study(folder)
+    with files_of_at_most(100), pytest.raises(OSError, match="large"):
+        write_trial(folder, "00000", TrialConfig(), [record(1), record(2), record(3)])
+    assert read_study(folder).equals(before)
+
+
+def test_what_a_kill_leaves_of_a_file_is_written_anew(tmp_path):
+    (tmp_path / "a.unfinished").write_text("half")
+    with replacing(tmp_path / "a") as unfinished:
+        unfinished.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_log_without_trials_that_the_search_began_with_is_refused(folder, capsys):
+    log = folder / "search.jsonl"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:1]))
+    for path in (folder / "trials").iterdir():
+        path.unlink()
+    code, _, err = run(capsys, "resume", folder)
+    assert code == 2
+    assert "has 1 of the 3 trials that the search began with" in err
+    assert "--extend 2" in err
+    log.write_text("")
+    assert "has 0 of the 3 trials" in run(capsys, "resume", folder)[2]
+    log.unlink()
+    code, _, err = run(capsys, "resume", folder)
+    assert code == 2
+    assert "search.jsonl' cannot be read (No such file or directory)" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (b"\n", "Expecting value"),
+        (b"\0\0\0\n", "Expecting value"),
+        (b"\xff\xfe\xfa\n", "codec"),
+        (b"[" * 100_000 + b"\n", "recursion"),
+        (b"[]\n", "names no trial"),
+        (b'{"trial": "00009", "epochs": 1}\n', "no line before it"),
+        (b'{"trial": "00000", "status": "asleep"}\n', "asleep"),
+        (b'{"trial": "00003", "config": {"speed": 9}}\n', "speed"),
+        (b'{"trial": "00003", "config": 7}\n', "int"),
+    ],
+)
+def test_a_damaged_line_of_the_log_is_named(folder, capsys, line, what):
+    log = folder / "search.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([*lines[:3], line, *lines[3:]]))
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"line 4 of {str(log)!r} is damaged" in err
+    assert what in err
+    assert "restore the file from a copy" in err
+
+
+def test_a_record_with_a_field_that_this_growsearch_does_not_know_is_named(folder, capsys):
+    line = {"trial": "00002", "epochs": 2, "records": [{"speed": 1}]}
+    with (folder / "search.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "damaged record of trial 00002" in err
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def of_other_columns(path):
+    pq.write_table(pa.table({"a": [1]}), path)
+
+
+def of_other_types(path):
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("val_loss")
+    pq.write_table(table.set_column(at, "val_loss", pa.array(["low"] * len(table))), path)
+
+
+def as_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def without_rows(path):
+    pq.write_table(pq.read_table(path)[:0], path)
+
+
+def of_many_rows(path):
+    """In some kilobytes, because all are the same."""
+    row = pq.read_table(path)[:1]
+    pq.write_table(row.take(pa.array(np.zeros(10**5, dtype=int))), path, compression="zstd")
+
+
+def of_a_long_list(path):
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("lipschitz_blocks")
+    lists = pa.array([[0.0] * 10**6] * len(table))
+    pq.write_table(table.set_column(at, "lipschitz_blocks", lists), path, compression="zstd")
+
+
+DAMAGE = [
+    truncated, emptied, of_other_columns, of_other_types, as_a_folder, without_rows,
+    of_many_rows, of_a_long_list,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_table_is_named_and_the_rest_is_read(folder, caplog, capsys, damage):
+    whole, path = read_study(folder), folder / "trials" / "00001.parquet"
+    damage(path)
+    rest = read_study(folder)
+    assert rest.equals(whole[whole["trial_id"] != "00001"].reset_index(drop=True))
+    assert f"{path} is damaged and left out" in caplog.text
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"table {str(path)!r} is damaged" in err
+    assert "restore it from a copy, or remove it: its trial then goes on" in err
+
+
+def test_a_trial_whose_table_was_removed_goes_on_and_others_stay(folder):
+    (folder / "trials" / "00001.parquet").unlink()
+    known = Ledger.read(folder)
+    assert [trial.status for trial in known.trials.values()] == ["completed", "waiting", "running"]
+    shutil.rmtree(folder / "trials")
+    with pytest.raises(InputError, match="has no folder 'trials' of its own"):
+        Ledger.read(folder)
+    (folder / "trials").mkdir()
+    assert {trial.status for trial in Ledger.read(folder).trials.values()} == {"waiting", "running"}
+
+
+def test_a_table_of_no_trial_is_named(folder, capsys):
+    shutil.copy(folder / "trials" / "00001.parquet", folder / "trials" / "00009.parquet")
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "00009.parquet' is of no trial in search.jsonl; remove it" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("null", "it is no dict"),
+        ("7", "it is no dict"),
+        ("[" * 100_000, "recursion"),
+        ("{", "is damaged"),
+        (b"\xff\xfe", "codec"),
+        ({"settings": 7}, "settings is '7'"),
+        ({"plugins": {}}, "plugins is"),
+        ({"versions": None}, "versions is"),
+        ({"plugins": [7]}, "as a plugin"),
+        ({"settings": {"speed": 9}}, "speed"),
+        ({"trials": "many"}, "trials is 'many'"),
+    ],
+)
+def test_a_damaged_study_json_is_named(folder, capsys, text, what):
+    path = folder / "study.json"
+    if isinstance(text, dict):
+        text = json.dumps(read_info(folder) | text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert what in err
