@@ -248,8 +248,16 @@ def test_a_trial_whose_table_was_removed_goes_on_and_others_stay(folder):
     assert {trial.status for trial in Ledger.read(folder).trials.values()} == {"waiting", "running"}
 
 
-def test_a_table_of_no_trial_is_named(folder, capsys):
-    shutil.copy(folder / "trials" / "00001.parquet", folder / "trials" / "00009.parquet")
+def test_a_table_of_no_trial_and_the_copy_of_one_are_named(folder, capsys):
+    own, copy = folder / "trials" / "00001.parquet", folder / "trials" / "00009.parquet"
+    shutil.copy(own, copy)
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"tables {str(own)!r} and {str(copy)!r} both have trial 00001; remove the one" in err
+    table = pq.read_table(copy)
+    names = pa.array(["00009"] * len(table), table.schema.field("trial_id").type)
+    place = table.schema.get_field_index("trial_id")
+    pq.write_table(table.set_column(place, "trial_id", names), copy)
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert "00009.parquet' is of no trial in search.jsonl; remove it" in err

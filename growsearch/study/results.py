@@ -309,9 +309,11 @@ def trial_file(folder: str | Path, trial_id: str) -> Path:
 def read_histories(folder: str | Path) -> dict[str, History]:
     """The records of each trial in the study, as they were written; a file may have several.
 
-    Raises InputError for a table that is damaged, or a folder without tables.
+    Raises InputError for a table that is damaged, a trial that is in two tables, or a folder without
+    tables.
     """
     histories: dict[str, History] = {}
+    places: dict[str, Path] = {}
     for file in _tables(folder):
         records: dict[str, list[EpochRecord]] = {}
         try:
@@ -327,7 +329,13 @@ def read_histories(folder: str | Path) -> dict[str, History]:
                 f"table {str(file)!r} is damaged ({one_line(error)[:200]}); restore it from a "
                 "copy, or remove it: its trial then goes on from the epoch store"
             ) from error
-        histories |= {name: History(found) for name, found in records.items()}
+        for name, found in records.items():
+            if name in places:
+                raise InputError(
+                    f"tables {str(places[name])!r} and {str(file)!r} both have trial {name}; remove "
+                    "the one that is a copy"
+                )
+            histories[name], places[name] = History(found), file
     return histories
 
 
