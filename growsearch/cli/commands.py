@@ -117,8 +117,10 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_end(command: str, out: str, end: "SearchEnd") -> int:
+    from growsearch.study.console import printable
+
     for failure in end.failures:
-        print(f"growsearch {command}: {failure}", file=sys.stderr)
+        print(f"growsearch {command}: {printable(failure)}", file=sys.stderr)
     if any(Path(out, "trials").glob("*.parquet")):
         _show_report(out)
     if end.unfinished:
@@ -234,13 +236,12 @@ def record(parsed: argparse.Namespace) -> int:
 
 
 def _show_report(study: str, metric: str | None = None) -> None:
-    from rich.console import Console
-
+    from growsearch.study.console import PlainConsole
     from growsearch.study.report import write_report
     from growsearch.study.terminal import found_table, front_table
 
     made = write_report(study, metric)
-    console = Console()
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
     if len(made.front):

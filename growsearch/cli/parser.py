@@ -18,6 +18,8 @@ from growsearch.trial.options import Option
 from growsearch.trial.plugins import load_plugins
 
 # --help must answer at once: nothing heavy is imported here.
+_LONGEST, _ENDING = 2000, 500
+"""Characters of an error's message, and of those the last ones."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
                 find_target(target)
         parser = _parser()
     except InputError as error:
-        print(f"growsearch: error: {error}", file=sys.stderr)
+        print(f"growsearch: error: {_one_line(error)}", file=sys.stderr)
         return 2
     parsed = parser.parse_args(arguments)
     parsed.plugins = plugins
@@ -69,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         command: Callable[[argparse.Namespace], int] = getattr(commands, name)
         return command(parsed)
     except InputError as error:
-        print(f"growsearch {parsed.command}: error: {error}", file=sys.stderr)
+        print(f"growsearch {parsed.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # what read the output, like head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,6 +79,16 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"growsearch {parsed.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _one_line(error: InputError) -> str:
+    """The message on one line, short, and without what a terminal would obey."""
+    from growsearch.study.console import printable
+
+    text = printable(str(error)).replace("\n", "\\n")
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - _ENDING]} ... {text[-_ENDING:]}"  # the remedy is at the end
 
 
 def _plugin_names(arguments: list[str]) -> list[str]:

@@ -64,9 +64,8 @@ def add_command(
 
 
 def replay(parsed: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from growsearch.searches.recorded import read_recording
+    from growsearch.study.console import PlainConsole
     from growsearch.trial.errors import InputError
     from growsearch.tuning.replays import compare, contender
 
@@ -79,7 +78,7 @@ def replay(parsed: argparse.Namespace) -> int:
         raise InputError(f"figure {parsed.figure!r} has no known ending; give .png, .pdf or .svg")
     recording = read_recording(parsed.study, parsed.cost, parsed.metric, parsed.paid)
     cost, metric = recording.cost, recording.metric
-    console, found = Console(stderr=True), []
+    console, found = PlainConsole(stderr=True), []
     with console.status("") as status:
         for workers in parsed.workers:
             for text in parsed.schedulers:
@@ -99,7 +98,7 @@ def replay(parsed: argparse.Namespace) -> int:
         }  # fmt: skip
         print(json.dumps(about | {"schedulers": [one.to_dict() for one in found]}, indent=2))
         return 0
-    console = Console()
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = 120
     facts = _facts(recording)

@@ -67,6 +67,7 @@ def add_commands(
 
 def best(parsed: argparse.Namespace) -> int:
     """The exit code is 1 if no configuration meets the constraints."""
+    from growsearch.study.console import printable
     from growsearch.study.study import StoredStudy
 
     found = StoredStudy(parsed.study).best(
@@ -78,7 +79,7 @@ def best(parsed: argparse.Namespace) -> int:
         print(
             f"growsearch best: nothing meets the constraints; the nearest: {said}", file=sys.stderr
         )
-    print(json.dumps(found.to_dict(), indent=2) if parsed.json else _text(found))
+    print(json.dumps(found.to_dict(), indent=2) if parsed.json else printable(_text(found)))
     return 1 if found.misses else 0
 
 

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
 from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
+from growsearch.study.console import PlainConsole
 from growsearch.study.plugins import describe, keep_plugins, load_kept
 from growsearch.study.results import (
     NETWORKS_FOLDER,
@@ -113,7 +112,7 @@ def _follow(trainer: Trainer, processes: Ranks) -> str | None:
 
 
 def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -> str | None:
-    every, console = options.get("save_every"), Console()
+    every, console = options.get("save_every"), PlainConsole()
     trainer.keep_networks(folder / NETWORKS_FOLDER / name)
     show_notes(console, trainer.config.notes)
     try:

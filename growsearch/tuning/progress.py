@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,6 +16,7 @@ from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.messages import trial_name
 from growsearch.stopping.cost import Metric, metric_of
 from growsearch.stopping.judge import ParetoStopping
+from growsearch.study.console import PlainConsole
 from growsearch.study.terminal import (
     STATUS_STYLE,
     counted,
@@ -56,7 +57,7 @@ class SearchProgress(tune.Callback):
     def setup(self, *args: Any, **info: Any) -> None:
         # made here, not in __init__: the Tuner pickles its callbacks, and Live has a lock
         self.started, self.ended_before = time.monotonic(), self._ended()
-        self.console = Console()
+        self.console = PlainConsole()
         show_notes(self.console, self.notes)
         if self.console.is_terminal:
             self.live = Live(
