@@ -309,8 +309,8 @@ def trial_file(folder: str | Path, trial_id: str) -> Path:
 def read_histories(folder: str | Path) -> dict[str, History]:
     """The records of each trial in the study, as they were written; a file may have several.
 
-    Raises InputError for a table that is damaged, a trial that is in two tables, or a folder without
-    tables.
+    Raises InputError for a table that is damaged, a trial that is in two tables, or a folder
+    without tables.
     """
     histories: dict[str, History] = {}
     places: dict[str, Path] = {}
@@ -332,8 +332,8 @@ def read_histories(folder: str | Path) -> dict[str, History]:
         for name, found in records.items():
             if name in places:
                 raise InputError(
-                    f"tables {str(places[name])!r} and {str(file)!r} both have trial {name}; remove "
-                    "the one that is a copy"
+                    f"tables {str(places[name])!r} and {str(file)!r} both have trial {name}; "
+                    "remove the one that is a copy"
                 )
             histories[name], places[name] = History(found), file
     return histories
