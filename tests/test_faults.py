@@ -287,3 +287,12 @@ def test_a_damaged_study_json_is_named(folder, capsys, text, what):
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert what in err
+
+
+def test_a_line_that_a_kill_has_cut_short_is_dropped(folder):
+    log = folder / "search.jsonl"
+    whole = log.read_bytes()
+    for cut in (b'{"trial": "00002", "ep', b'{"trial": "00002", "reason": "' + b"x" * 200_000):
+        log.write_bytes(whole + cut)
+        assert len(Ledger.read(folder).trials) == 3
+        assert log.read_bytes() == whole

@@ -346,7 +346,7 @@ def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
     contents = torch.load(tmp_path / "state.pt", weights_only=True)
     del contents["network"]["classifier.bias"]
     torch.save(contents, tmp_path / "state.pt")
-    with pytest.raises(InputError, match=r"does not fit its trial .*classifier\.bias"):
+    with pytest.raises(InputError, match=r"classifier\.bias"):
         Trainer.load(tmp_path / "state.pt")
 
 

@@ -15,6 +15,7 @@ import json
 import logging
 import math
 import os
+import re
 import socket
 import uuid
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,7 @@ FILES_PER_READER = 2000
 _MOST_RECORD = 2**24
 """The largest record that is read, in bytes; they take some kilobytes."""
 _PART = 2**20
+_MISSPELT = re.compile(r"(s3|gs|gcs|hdfs|abfss?|file):/?(?!/)")
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
 
@@ -57,6 +59,11 @@ class EpochStore:
         self, place: str, owner: str | None = None, state_bytes: int | None = None
     ) -> None:
         self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
+        if _MISSPELT.match(place):
+            raise InputError(
+                f"store {place!r} is neither a folder nor an address; give one like "
+                f"{place.replace(':/', '://', 1)}, or ./{place} for a folder"
+            )
         self.is_local = "://" not in place
         self.place = str(Path(place).resolve()) if self.is_local else place
         try:

@@ -14,6 +14,7 @@ from growsearch.trial.options import Option, Value, suggestion
 
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""
+_LONGEST_TIMEOUT = 1e9
 CHOSEN = ("scheduler", "sampler", "log")
 """The kinds of components whose options are settings too."""
 
@@ -89,9 +90,10 @@ class SearchSettings:
                 f"scheduler {scheduler!r} draws trials itself, and so does sampler "
                 f"{self.sampler.name!r}; leave one of them out"
             )
-        if self.epoch_timeout is not None and not self.epoch_timeout > 0:
+        if self.epoch_timeout is not None and not 0 < self.epoch_timeout <= _LONGEST_TIMEOUT:
             raise InputError(
-                f"epoch_timeout={self.epoch_timeout} is no time; give seconds, above 0"
+                f"epoch_timeout={self.epoch_timeout} is no time; give seconds, above 0 and at "
+                f"most {_LONGEST_TIMEOUT:g}"
             )
 
     @classmethod

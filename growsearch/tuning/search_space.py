@@ -1,7 +1,8 @@
 """Search-space files: Python files with a Tune `param_space` of TrialConfig fields."""
 
+import math
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ from growsearch.trial.components import EVERY_KIND, KINDS, component, components
 from growsearch.trial.config import TrialConfig, check_field, check_name
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin
-from growsearch.tuning.ray_private import Categorical, Domain, Float, Integer, generate_variants
+from growsearch.tuning.ray_private import (
+    Categorical,
+    Domain,
+    Float,
+    Integer,
+    Quantized,
+    generate_variants,
+)
+
+MOST_TRIALS = 100_000
+"""A search has no more: they are drawn before the first one starts."""
 
 Space = dict[str, Any]
 
@@ -29,7 +40,9 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     try:
         with registering(_plugin_of(path).digest):
             found = runpy.run_path(str(path)).get("param_space")
-    except (Exception, SystemExit) as error:  # the user's file may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's file may raise anything
         raise InputError(
             f"search space {str(path)!r} does not run{_line_of(error, path)}: "
             f"{type(error).__name__}: {one_line(error)}"
@@ -41,13 +54,20 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             "dict of trial fields, or a list of such dicts"
         )
     try:
+        _check_number(sum(map(_points, spaces)))
         for name, values in (item for space in spaces for item in space.items()):
             check_name(name)
             for value in _stated_values(name, values):
                 check_field(name, value)
     except InputError as error:
         raise InputError(f"search space {str(path)!r}: {error}") from error
-    return [{**space, **(overrides or {})} for space in spaces]
+    merged = [{**space, **(overrides or {})} for space in spaces]
+    if not all(merged):
+        raise InputError(
+            f"search space {str(path)!r} has a param_space without a field; write at least one, "
+            "like {'lr': 0.1}"
+        )
+    return merged
 
 
 def _plugin_of(path: Path) -> Plugin:
@@ -94,8 +114,9 @@ def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[Tria
     not a multiple of the number of grid points, `trials` is missing although a space without a grid
     draws at random, or `seed` is negative.
     """
-    grids = [int(np.prod([len(_grid(v)) or 1 for v in space.values()])) for space in spaces]
+    grids = [_points(space) for space in spaces]
     grid = sum(grids)
+    _check_number(max(grid, trials or 0))
     if trials is None:
         if any(n == 1 and searched_fields([s]) for n, s in zip(grids, spaces, strict=True)):
             raise InputError(
@@ -117,17 +138,41 @@ def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[Tria
             for space in spaces
             for _, variant in generate_variants({"config": space}, random_state=rng)
         ]
-    except Exception as error:  # the user's tune.sample_from may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the user's tune.sample_from may raise anything
         raise InputError(
             f"the search space cannot be drawn: {one_line(error)}; correct its tune.sample_from"
         ) from error
     return [TrialConfig.from_flat(variant) for variant in variants]
 
 
+def _check_number(trials: int) -> None:
+    if trials > MOST_TRIALS:
+        raise InputError(
+            f"the search would have {trials:,} trials, and a search has at most {MOST_TRIALS:,}; "
+            "give smaller grids, or draw with tune.choice and --trials"
+        )
+
+
+def _points(space: Space) -> int:
+    """How many points the grids of the space have together."""
+    return math.prod(len(_grid(values)) or 1 for values in space.values())
+
+
 def _grid(values: Any) -> list[Any]:
-    """The points of a tune.grid_search; an empty list for other values."""
-    is_grid = isinstance(values, dict) and set(values) == {"grid_search"}
-    return list(values["grid_search"]) if is_grid else []
+    """The points of a tune.grid_search; an empty list for other values.
+
+    Raises InputError for a grid without points.
+    """
+    if not (isinstance(values, dict) and set(values) == {"grid_search"}):
+        return []
+    points = values["grid_search"]
+    if isinstance(points, str | bytes) or not isinstance(points, Iterable) or not points:
+        raise InputError(
+            f"a field has a tune.grid_search of {str(points)[:100]!r}; give a list of values"
+        )
+    return list(points)
 
 
 def _stated_values(name: str, values: Any) -> Iterator[Any]:
@@ -141,12 +186,20 @@ def _stated_values(name: str, values: Any) -> Iterator[Any]:
             f"{name} is drawn from {values.lower} to {values.upper}, an empty range; give the "
             "lower end first"
         )
+    elif isinstance(values, Integer | Float) and not _step(values) > 0:
+        raise InputError(f"{name} is drawn in steps of {_step(values)}; give a step above 0")
     elif isinstance(values, Integer):
         yield from (values.lower, values.upper - 1)
     elif isinstance(values, Float):
         yield from (end for end in (values.lower, values.upper) if np.isfinite(end))
     elif not isinstance(values, Domain):
         yield from _grid(values) or [values]
+
+
+def _step(values: Integer | Float) -> float:
+    """The step of a quantized range; 1 for others."""
+    sampler: Any = values.get_sampler()
+    return float(sampler.q) if isinstance(sampler, Quantized) and sampler.q is not None else 1.0
 
 
 def _line_of(error: BaseException, path: Path) -> str:

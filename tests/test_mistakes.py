@@ -1,0 +1,54 @@
+"""What a user can get wrong in spaces and settings is one line, before anything starts."""
+
+import pytest
+
+from growsearch.epochs.store import EpochStore
+from growsearch.searches.settings import SearchSettings
+from growsearch.trial.errors import InputError
+from growsearch.tuning.search_space import draw_trials, load_spaces
+
+
+def drawn(tmp_path, text, trials=None):
+    (tmp_path / "space.py").write_text(f"from ray import tune\n{text}\n")
+    return draw_trials(load_spaces(tmp_path / "space.py"), trials, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("param_space = {}", "without a field"),
+        ("param_space = [{}]", "without a field"),
+        ("param_space = {'lr': {'grid_search': 5}}", "grid_search of '5'; give a list"),
+        ("param_space = {'lr': {'grid_search': []}}", "give a list"),
+        ("param_space = {'lr': tune.quniform(0.1, 0.5, -0.1)}", "steps of -0.1"),
+        ("class Odd(BaseException): pass\nraise Odd('why')", "Odd: why"),
+        ("param_space = {'lr': tune.sample_from(lambda spec: exit())}", "cannot be drawn"),
+        (
+            "param_space = {n: tune.grid_search([1] * 2**16) for n in ('lr', 'seed', 'epochs', "
+            "'batch_size')}",
+            "18,446,744,073,709,551,616 trials, and a search has at most 100,000",
+        ),
+        ("param_space = {'seed': tune.grid_search(list(range(200_000)))}", "200,000 trials"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_in_one_line(tmp_path, text, said):
+    with pytest.raises(InputError) as error:
+        drawn(tmp_path, text, 1 if "sample_from" in text else None)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e300])
+def test_a_timeout_that_never_comes_is_refused(seconds):
+    with pytest.raises(InputError, match="epoch_timeout"):
+        SearchSettings(epoch_timeout=seconds)
+
+
+@pytest.mark.parametrize("place", ["s3:/x", "s3:x", "gs:/bucket/x"])
+def test_an_address_that_is_misspelt_is_no_folder(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="neither a folder nor an address"):
+        EpochStore(place)
+    assert list(tmp_path.iterdir()) == []
+    EpochStore("./s3:x")
+    assert [path.name for path in tmp_path.iterdir()] == ["s3:x"]
