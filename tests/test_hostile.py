@@ -2,12 +2,10 @@
 
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from growsearch.searches.trust import acts_of, check_trust
 from growsearch.study.plugins import describe
 from growsearch.study.results import create_study, write_info, write_trial
 from growsearch.study.saved_networks import saved_network
-from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
@@ -289,78 +286,3 @@ def test_a_study_deletes_states_in_a_store_elsewhere_only_with_trust(folder, tmp
     own = {**settings, "store": str(folder / "epochs")}
     assert acts_of(folder, {**INFO, "settings": own}, draws=False) == []
     assert len(list(theirs.entries("states"))) == 3
-
-
-class Runs:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.write_text, (self.path, "ran")
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """The folder of a trial of two epochs, of which the first has been trained."""
-    folder = create_study(
-        tmp_path_factory.mktemp("one") / "study", command="train", searched=[], trials=1
-    )
-    trainer = Trainer(TrialConfig(policy="none", train_size=100, epochs=2))
-    next(trainer)
-    write_trial(folder, "one", trainer.config, trainer.history)
-    trainer.save(folder / "state.pt")
-    return folder
-
-
-def without(name):
-    return lambda c: {n: v for n, v in c.items() if n != name}
-
-
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        (lambda c: c | {"history": []}, "is of no epoch"),
-        (lambda c: c | {"history": [c["history"][0] | {"key": KEY}]}, "has other epochs"),
-        (lambda c: c | {"history": 7}, "is damaged"),
-        (lambda c: c | {"history": [{"speed": 1}]}, "is damaged"),
-        (lambda c: c | {"phase": "asleep"}, "its phase is 'asleep'"),
-        (lambda c: c | {"config": None}, "is damaged"),
-        (lambda c: c | {"optimizer": 7}, "does not fit its trial"),
-        (lambda c: c | {"network": {}}, "does not fit its trial"),
-        (lambda c: c | {"network": {n: v[:1] for n, v in c["network"].items() if v.dim()}},
-         "does not fit its trial"),
-        (without("phase"), "it lacks phase"),
-        (without("network"), "it lacks network"),
-        (without("config"), "is damaged"),
-        (lambda c: [c], "it holds no dict"),
-        (lambda c: torch.zeros(3), "it holds no dict"),
-    ],
-)  # fmt: skip
-def test_a_state_that_is_none_of_the_trial_is_named_with_the_remedy(
-    saved, tmp_path, capsys, change, what
-):
-    folder = shutil.copytree(saved, tmp_path / "copy")
-    path = folder / "state.pt"
-    torch.save(change(torch.load(path, weights_only=True)), path)
-    err = refused(capsys, "resume", folder)
-    assert what in err
-    assert "; restore" in err or "; give" in err
-
-
-def test_a_state_is_not_unpickled_and_not_inflated(saved, tmp_path, capsys):
-    """An archive of 16 MiB of zeros takes 16 kB; a pickle would run code."""
-    folder = shutil.copytree(saved, tmp_path / "copy")
-    path, proof = folder / "state.pt", tmp_path / "proof"
-    torch.save({"network": Runs(proof)}, path)
-    assert "is not a saved state" in refused(capsys, "resume", folder)
-    path.write_bytes(pickle.dumps(Runs(proof)))
-    assert "is not a saved state" in refused(capsys, "resume", folder)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data/0", bytes(2**24))
-    assert "it is compressed" in refused(capsys, "resume", folder)
-    assert not proof.exists()
-    path.unlink()
-    os.mkfifo(path)
-    assert "is neither file nor folder" in refused(capsys, "resume", folder)

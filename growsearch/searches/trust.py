@@ -15,7 +15,7 @@ from typing import Any
 from growsearch.machine.cache import cache_folder
 from growsearch.machine.files import because, read_text
 from growsearch.searches.spaces import built_in_spaces
-from growsearch.study.plugins import kept_files
+from growsearch.study.plugins import find_kept
 from growsearch.trial.errors import InputError
 
 SPACE_FILE = "space.py"
@@ -39,25 +39,26 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
 
     Raises InputError for code that is missing or no file.
     """
-    places = kept_files(folder, info)
+    codes = [(path, plugin.source) for path, plugin in find_kept(folder, info) if path is not None]
     if draws:
-        places.append(folder / SPACE_FILE)
-    acts = []
-    for path in places:
-        try:
-            code = read_text(path)
-        except (OSError, UnicodeDecodeError) as error:
-            said = because(error) if isinstance(error, OSError) else "it is not UTF-8"
-            raise InputError(
-                f"the study's {str(path)!r} cannot be read ({said}); restore it from a copy"
-            ) from error
-        acts.append(Act(f"run {path.relative_to(folder)}", _digest("code", code)))
+        codes.append((folder / SPACE_FILE, _space(folder / SPACE_FILE)))
+    acts = [Act(f"run {p.relative_to(folder)}", _digest("code", code)) for p, code in codes]
     options = {**info.get("options", {}), **info.get("settings", {})}
     place, limit = options.get("store"), options.get("state_megabytes")
     if place not in (None, "none") and limit is not None and not _is_inside(place, folder):
         text = f"delete states in the store {place} beyond {limit} MB"
         acts.append(Act(text, _digest("store", str(place), str(limit))))
     return acts
+
+
+def _space(path: Path) -> str:
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        said = because(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(
+            f"the study's {str(path)!r} cannot be read ({said}); restore it from a copy"
+        ) from error
 
 
 def check_trust(folder: Path, acts: list[Act], trust: Trust = False) -> None:

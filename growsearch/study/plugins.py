@@ -29,9 +29,8 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
         (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
 
 
-def kept_files(folder: Path, info: Mapping[str, Any]) -> list[Path]:
-    """The study's copies of its plugins. Raises InputError if study.json lists them wrongly."""
-    paths = []
+def _check_listed(folder: Path, info: Mapping[str, Any]) -> None:
+    """InputError if study.json lists plugins wrongly."""
     for listed in info.get("plugins", []):
         if not (isinstance(listed, dict) and all(isinstance(listed.get(n), str) for n in _LISTED)):
             raise InputError(
@@ -39,19 +38,27 @@ def kept_files(folder: Path, info: Mapping[str, Any]) -> list[Path]:
                 "plugin; restore it from a copy"
             )
         if listed["file"]:
-            name = check_file_name(Path(listed["file"]).name, "plugin")
-            paths.append(folder / PLUGINS_FOLDER / name)
-    return paths
+            check_file_name(Path(listed["file"]).name, "plugin")
 
 
-def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
-    """Load the study's plugins from its copies.
+def load_kept(folder: Path, info: Mapping[str, Any]) -> list[Plugin]:
+    """Load the study's plugins from its copies; InputError as in `find_kept`."""
+    plugins = []
+    for path, plugin in find_kept(folder, info):
+        if path is not None:
+            plugin.load()
+        plugins.append(plugin)
+    return plugins
+
+
+def find_kept(folder: Path, info: Mapping[str, Any]) -> list[tuple[Path | None, Plugin]]:
+    """The study's plugins, not loaded, and their copies; None for those of the running session.
 
     Raises InputError for a copy that is missing or changed, or whose original has changed, and for
     components of a notebook that are not defined.
     """
-    kept_files(folder, info)
-    plugins = []
+    _check_listed(folder, info)
+    plugins: list[tuple[Path | None, Plugin]] = []
     own = {plugin.digest: (plugin, classes) for plugin, classes in session_plugins()}
     for listed in info.get("plugins", []):
         if not listed["file"]:
@@ -61,7 +68,7 @@ def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
                     "runs alone; import it, or run its cells, unchanged and resume in Python with "
                     "growsearch.Study(...).resume()"
                 )
-            plugins.append(own[listed["sha256"]][0])
+            plugins.append((None, own[listed["sha256"]][0]))
             continue
         path = folder / PLUGINS_FOLDER / Path(listed["file"]).name
         if not path.is_file():
@@ -78,6 +85,5 @@ def load_kept(folder: Path, info: dict[str, Any]) -> list[Plugin]:
                 f"plugin {listed['name']!r} was changed since the study began; restore it (a copy "
                 f"is {str(path)!r}), or start a new study"
             )
-        plugin.load()
-        plugins.append(plugin)
+        plugins.append((path, plugin))
     return plugins
