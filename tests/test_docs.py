@@ -1,7 +1,7 @@
 """README and docs/: their Python blocks run, their commands exist, their links lead somewhere.
 
 The Python blocks of a page are one program. `<!-- setup ... -->` in a page holds lines of it that
-readers do not see, and `<!-- slow -->` marks a page whose test is slow.
+readers do not see, and `<!-- slow -->` or `<!-- long -->` marks a page whose test is.
 """
 
 import os
@@ -49,9 +49,10 @@ def commands(path: Path) -> list[list[str]]:
     return [list(takewhile(lambda word: word not in (">", "|"), words)) for words in found]
 
 
+LANES = [pytest.mark.slow, pytest.mark.long]
 RUN = [
     pytest.param(
-        path, id=name(path), marks=[pytest.mark.slow] if "<!-- slow -->" in path.read_text() else []
+        path, id=name(path), marks=[m for m in LANES if f"<!-- {m.name} -->" in path.read_text()]
     )
     for path in PAGES
     if program(path)
