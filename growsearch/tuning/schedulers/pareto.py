@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from growsearch.searches.kinds import Queue, Resume, StoppingScheduler
 from growsearch.trial.components import register
@@ -15,15 +15,9 @@ if TYPE_CHECKING:
     from growsearch.stopping.judge import ParetoStopping
 
 
-@register(
-    "scheduler", "pareto",
-    source="bound: Lei et al. 2018, JASA; racing: Schmucker et al. 2021, arXiv:2106.12639",
-)  # fmt: skip
 @dataclass(frozen=True, kw_only=True)
-class Pareto(StoppingScheduler):
-    """Stops trials that cannot reach the front of cost and accuracy. With racing, it also pauses
-    those that others of equal cost leave behind.
-    """
+class SafeStoppingScheduler(StoppingScheduler):
+    """A scheduler that stops trials by the safe layer. Its options are those of ParetoStopping."""
 
     judges = True
 
@@ -35,6 +29,27 @@ class Pareto(StoppingScheduler):
         0.1, "share of trials that run to their end whatever happens, to calibrate and check the "
         "bound", least=0, most=1,
     )  # fmt: skip
+
+    def judge(self, costs: Sequence[str], metric: "Metric", seed: int) -> "ParetoStopping":
+        from growsearch.stopping.judge import ParetoStopping
+
+        options: dict[str, Any] = self.values()
+        return ParetoStopping(costs=costs, seed=seed, metric=metric, **options)
+
+    def notes(self, metric: "Metric") -> list[str]:
+        return []
+
+
+@register(
+    "scheduler", "pareto",
+    source="bound: Lei et al. 2018, JASA; racing: Schmucker et al. 2021, arXiv:2106.12639",
+)  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Pareto(SafeStoppingScheduler):
+    """Stops trials that cannot reach the front of cost and accuracy. With racing, it also pauses
+    those that others of equal cost leave behind.
+    """
+
     racing: float | None = option(
         None, "at each step of cost one trial in this many continues, the others pause until "
         "nothing else is left to do", above=1, default_help="off",
@@ -43,14 +58,6 @@ class Pareto(StoppingScheduler):
     @property
     def pauses(self) -> str | None:
         return f"racing={self.racing:g}" if self.racing is not None else None
-
-    def judge(self, costs: Sequence[str], metric: "Metric", seed: int) -> "ParetoStopping":
-        from growsearch.stopping.judge import ParetoStopping
-
-        return ParetoStopping(
-            costs=costs, alpha=self.alpha, delta=self.delta, audit=self.audit, racing=self.racing,
-            seed=seed, metric=metric,
-        )  # fmt: skip
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
@@ -62,6 +69,3 @@ class Pareto(StoppingScheduler):
 
     def resume(self, judge: "ParetoStopping | None") -> Resume | None:
         return judge.next_to_resume if judge is not None and judge.racing else None
-
-    def notes(self, metric: "Metric") -> list[str]:
-        return []
