@@ -69,6 +69,14 @@ def test_what_data_decide_is_a_branch_of_its_own():
     assert one.nodes[-1] != other.nodes[-1]
 
 
+def test_of_epochs_that_train_new_blocks_apart_until_data_end_that_one_is_certain():
+    apart = TrialConfig(policy="fixed", growth_epochs=(3,), initializer="adam", epochs=8,
+                        architecture="2-2-2")  # fmt: skip
+    (branch,) = branches([apart])
+    assert branch.known == 3
+    assert branch.architectures == ("2-2-2",) * 3 + ("4-4-4",) * 6
+
+
 def test_before_trials_have_completed_the_cheapest_come_first():
     order = search().order(list(CONFIGS))
     costs = [parameter_epochs(CONFIGS[name]) for name in order]

@@ -59,7 +59,11 @@ def test_lipgrow_grows_before_its_end_at_the_latest():
         assert history[0].parameters < ppe <= history[-1].ppe
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW), ids=str)
+APART = {"policy": "fixed", "growth_epochs": (2,), "initializer": "adam"}
+"""How long new blocks are trained apart depends on data."""
+
+
+@pytest.mark.parametrize("fields", [APART, *first_quick(WAYS_TO_GROW)], ids=str)
 def test_it_holds_for_every_way_to_grow(fields):
     config = TrialConfig(train_size=100, epochs=6, lr=0.1, **fields)
     trainer = Trainer(config)

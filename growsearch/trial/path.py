@@ -57,11 +57,14 @@ class TrialPath:
         self.extend(replace(record, grew=False, status=Status.RUNNING))
 
     def assume(self) -> None:
-        """Add an epoch whose data decide nothing: only what is certain follows it."""
+        """Add an epoch whose data decide nothing: only what is certain follows it.
+
+        Where new blocks are trained apart until data end that, it ends after one epoch.
+        """
         epoch = len(self.history) + 1
         self._add(unknown_record(epoch, self.phase, self.architecture))
         certain = None if self.ended else decide(self.config, self.history, certain=True)
-        self._enter(certain)
+        self._enter(certain, assumed=True)
 
     def revise(self, **changes: Any) -> None:
         """Change the last record."""
@@ -89,12 +92,12 @@ class TrialPath:
             self.ended = True
             self.revise(status=Status.COMPLETED)
 
-    def _enter(self, decision: Decision | None) -> None:
+    def _enter(self, decision: Decision | None, assumed: bool = False) -> None:
         self.decision = decision
         if isinstance(decision, Grow):
             self.architecture = str(decision.architecture)
             self.revise(grew=True)
-        self.phase = next_phase(self.config, self.history, decision)
+        self.phase = next_phase(self.config, self.history, decision, assumed)
 
     @property
     def rates(self) -> PlannedRates:
@@ -136,8 +139,13 @@ def decide(config: TrialConfig, history: History, certain: bool = False) -> Deci
     return decision
 
 
-def next_phase(config: TrialConfig, history: History, decision: Decision | None) -> str:
-    """The phase of the epoch that follows `history` and the decision at its end."""
+def next_phase(
+    config: TrialConfig, history: History, decision: Decision | None, assumed: bool = False
+) -> str:
+    """The phase of the epoch that follows `history` and the decision at its end.
+
+    With `assumed`, the last epoch has no numbers: a phase that its data might end is over.
+    """
     if isinstance(decision, FineTune):
         return FINE_TUNING
     initializer = config.initializer
@@ -145,7 +153,8 @@ def next_phase(config: TrialConfig, history: History, decision: Decision | None)
         assert initializer is not None
         return INITIALIZING if initializer.is_apart(config) else TRAINING
     if history[-1].phase == INITIALIZING and initializer is not None:
-        return TRAINING if initializer.initialized(config, history) else INITIALIZING
+        over = assumed and not initializer.apart_known
+        return TRAINING if over or initializer.initialized(config, history) else INITIALIZING
     return history[-1].phase
 
 
