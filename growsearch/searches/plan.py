@@ -1,12 +1,9 @@
 """How many epochs a search will train, before it trains any."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from growsearch.searches.sharing import root_of
-from growsearch.searches.tree import is_known
+from growsearch.searches.tree import branches
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.path import TrialPath
 
 
 @dataclass(frozen=True)
@@ -27,19 +24,8 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
     A trial's path is known until data may decide something: with a fixed schedule to its end. The
     epochs that follow may all be its own, or all be shared.
     """
-    known: set[tuple[Any, ...]] = set()
-    places: dict[tuple[Any, ...], int] = {}
-    unknown = longest = nominal = 0
-    for config in drawn:
-        path, place = TrialPath(config), places.setdefault(root_of(config), len(places))
-        while is_known(path):
-            step = (place, path.next_epoch())
-            known.add(step)
-            place = places.setdefault(step, len(places))
-            path.assume()
-        epochs = len(path.history)
-        rest = 0 if path.ended else config.epochs - len(path.history.trained)
-        unknown += rest
-        nominal += epochs + rest
-        longest = max(longest, epochs + rest)
-    return Plan(len(drawn), nominal, max(len(known), longest), len(known) + unknown)
+    ways = branches(drawn)
+    known = {node for way in ways for node in way.nodes[: way.known]}
+    lengths = [way.known + way.rest for way in ways]
+    fewest = max(len(known), *lengths, 0)
+    return Plan(len(drawn), sum(lengths), fewest, len(known) + sum(way.rest for way in ways))

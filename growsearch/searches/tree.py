@@ -22,6 +22,8 @@ class Branch:
     """What each epoch trains at least; certain for the first `known` ones."""
     known: int
     """The number of epochs at the beginning that no data decides."""
+    rest: int
+    """The number of epochs after them, those that initialize new blocks by adam not counted."""
 
     def prices(self, cost: Cost, size: Size) -> list[float]:
         """The least cost of each epoch, for one image of one token: relative to other trials."""
@@ -44,14 +46,14 @@ class Tree:
 
         Its epochs that data may decide become nodes of its own, with the networks that are certain.
         """
-        steps, architectures = _steps(config)
+        steps, architectures, rest = _steps(config)
         place = self._place(root_of(config))
         nodes: list[object] = []
         for step in steps:
             place = self._place((place, step))
             nodes.append(place)
         own = [(config, k) for k in range(len(steps), len(architectures))]
-        return Branch((*nodes, *own), architectures, len(steps))
+        return Branch((*nodes, *own), architectures, len(steps), rest)
 
     def _place(self, step: object) -> int:
         return self._places.setdefault(step, len(self._places))
@@ -64,22 +66,25 @@ def branches(configs: Iterable[TrialConfig]) -> Sequence[Branch]:
 
 
 @lru_cache(maxsize=10_000)
-def _steps(config: TrialConfig) -> tuple[list[object], tuple[str, ...]]:
-    """What each epoch that no data decides adds to the one before; the networks of all epochs."""
+def _steps(config: TrialConfig) -> tuple[list[object], tuple[str, ...], int]:
+    """What each epoch that no data decides adds to the one before; the networks of all epochs; and
+    Branch.rest.
+    """
     path = TrialPath(config)
     steps: list[object] = []
     architectures: list[str] = []
-    while is_known(path):
+    while _is_known(path):
         architectures.append(path.architecture)
         steps.append(path.next_epoch())
         path.assume()
+    rest = 0 if path.ended else config.epochs - len(path.history.trained)
     while not path.ended:
         architectures.append(path.architecture)
         path.assume()
-    return steps, tuple(architectures)
+    return steps, tuple(architectures), rest
 
 
-def is_known(path: TrialPath) -> bool:
+def _is_known(path: TrialPath) -> bool:
     """Whether what the next epoch trains is known before any data are."""
     config, trained = path.config, len(path.history.trained)
     data_rates = config.lr_schedule.reads_data and trained > 0
