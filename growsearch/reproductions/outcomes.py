@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -153,8 +153,8 @@ def _measured(trial: "pd.Series") -> Iterator[tuple[str, float | str]]:
     yield "growth_share", int(first[0]) / int(trial["epochs"]) if first else math.nan
 
 
-def _number(value: object) -> float:
-    return math.nan if value is None or pd.isna(value) else float(value)  # type: ignore[arg-type, call-overload]
+def _number(value: Any) -> float:
+    return math.nan if pd.isna(value) else float(value)
 
 
 def _seconds(study: pd.DataFrame) -> Mapping[str, float]:

@@ -1,6 +1,9 @@
 """Options that several definitions share: each paper's own setting, and the small one."""
 
+from collections.abc import Iterable
 from typing import Any
+
+from growsearch.reproductions.definition import Cells
 
 BASIC3, BASIC4 = "basic3resnet", "basic4resnet"
 LIPGROW_NOTE = (
@@ -29,8 +32,21 @@ def lipgrow_small(**options: Any) -> dict[str, Any]:
     return {"dataset": "digits", "network": BASIC3, "epochs": 30, "lr": 0.1, **options}
 
 
+LIPGROW_SMALL_NOTE = f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5"
+HAND_TUNED, HAND_TUNED_SMALL = [60, 110], [11, 20]
+"""The epochs of hand-tuned growths (LipGrow, section 5.5), and the same shares of 30 epochs."""
+HAND_TUNED_NOTE = f"{LIPGROW_SMALL_NOTE}; growths after epochs 11 and 20, for 60 and 110."
+
 LIPSCHITZ = {"policy": "lipschitz", "rtol": 1.4, "window": 10, "reserve": 30}
 LIPSCHITZ_SMALL = {"policy": "lipschitz", "rtol": 1.05, "window": 2}
+
+
+def networks_found(rows: Iterable[str], *found: tuple[str, float]) -> dict[str, Cells]:
+    """The paper's numbers of these rows: the network that was found, and its accuracy."""
+    return {
+        row: {"network": network, "val_accuracy": accuracy}
+        for row, (network, accuracy) in zip(rows, found, strict=True)
+    }
 
 
 def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, Any]:

@@ -37,9 +37,17 @@ def matching(pattern: str, rows: Iterable[str]) -> list[str]:
     return [row for row in rows if fnmatchcase(row, pattern)]
 
 
+def _known_means(
+    values: Values, rows: Iterable[str], quantity: str, without: int
+) -> dict[str, float]:
+    """By row, the mean over all seeds but one, where it is known."""
+    means = {row: values.mean(row, quantity, without) for row in rows}
+    return {row: mean for row, mean in means.items() if not math.isnan(mean)}
+
+
 @dataclass(frozen=True)
-class Difference:
-    """`quantity` of row `one` minus that of row `other`."""
+class _OfTwo:
+    """`quantity` of row `one` and of row `other`."""
 
     quantity: str
     one: str
@@ -49,31 +57,14 @@ class Difference:
     def needs(self) -> tuple[str, ...]:
         return self.one, self.other
 
-    def of(self, values: Values, seed: int) -> float:
+    def pair(self, values: Values, seed: int) -> tuple[float, float]:
         one, other = (values.value(row, seed, self.quantity) for row in self.needs)
-        return one - other
+        return one, other
 
 
 @dataclass(frozen=True)
-class Saving:
-    """The share of `quantity` that row `one` saves of that of row `other`."""
-
-    quantity: str
-    one: str
-    other: str
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return self.one, self.other
-
-    def of(self, values: Values, seed: int) -> float:
-        one, other = (values.value(row, seed, self.quantity) for row in self.needs)
-        return 1 - one / other
-
-
-@dataclass(frozen=True)
-class Minus:
-    """Minus the `quantity` of a row, for claims that it is negative."""
+class _OfRow:
+    """`quantity` of a row."""
 
     quantity: str
     row: str
@@ -81,21 +72,37 @@ class Minus:
     @property
     def needs(self) -> tuple[str, ...]:
         return (self.row,)
+
+
+@dataclass(frozen=True)
+class Difference(_OfTwo):
+    """`quantity` of row `one` minus that of row `other`."""
+
+    def of(self, values: Values, seed: int) -> float:
+        one, other = self.pair(values, seed)
+        return one - other
+
+
+@dataclass(frozen=True)
+class Saving(_OfTwo):
+    """The share of `quantity` that row `one` saves of that of row `other`."""
+
+    def of(self, values: Values, seed: int) -> float:
+        one, other = self.pair(values, seed)
+        return 1 - one / other
+
+
+@dataclass(frozen=True)
+class Minus(_OfRow):
+    """Minus the `quantity` of a row, for claims that it is negative."""
 
     def of(self, values: Values, seed: int) -> float:
         return -values.value(self.row, seed, self.quantity)
 
 
 @dataclass(frozen=True)
-class Apart:
+class Apart(_OfRow):
     """Minus how far `quantity` of a row is from its mean over the other seeds: near 0 is stable."""
-
-    quantity: str
-    row: str
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return (self.row,)
 
     def of(self, values: Values, seed: int) -> float:
         own = values.value(self.row, seed, self.quantity)
@@ -162,8 +169,7 @@ class OverBest:
         if self.cost is not None:
             most = values.mean(self.one, self.cost, seed)
             rows = [row for row in rows if values.mean(row, self.cost, seed) <= most]
-        means = {row: values.mean(row, self.quantity, seed) for row in rows}
-        means = {row: mean for row, mean in means.items() if not math.isnan(mean)}
+        means = _known_means(values, rows, self.quantity, seed)
         if not means:
             return math.nan
         best = max(means, key=means.__getitem__)
@@ -172,20 +178,11 @@ class OverBest:
 
 
 @dataclass(frozen=True)
-class UnderBest:
+class UnderBest(OverBest):
     """The best of `others` minus row `one`: `OverBest`, the other way round."""
 
-    quantity: str
-    one: str
-    others: str
-    cost: str | None = None
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        return self.one, self.others
-
     def of(self, values: Values, seed: int) -> float:
-        return -OverBest(self.quantity, self.one, self.others, self.cost).of(values, seed)
+        return -super().of(values, seed)
 
 
 @dataclass(frozen=True)
@@ -203,9 +200,7 @@ class WorstToBest:
         return (self.rows,)
 
     def of(self, values: Values, seed: int) -> float:
-        rows = matching(self.rows, values.rows)
-        means = {row: values.mean(row, self.quantity, seed) for row in rows}
-        means = {row: mean for row, mean in means.items() if not math.isnan(mean)}
+        means = _known_means(values, matching(self.rows, values.rows), self.quantity, seed)
         if len(means) < 2:
             return math.nan
         ends = min(means, key=means.__getitem__), max(means, key=means.__getitem__)

@@ -1,10 +1,17 @@
 """AutoGrow's Table 4: p-AutoGrow by the growing interval K."""
 
 from collections.abc import Mapping
+from functools import partial
 
-from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
-from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
+from growsearch.reproductions.settings import (
+    AUTOGROW_NOTE,
+    DIGITS_NOTE,
+    autogrow,
+    autogrow_small,
+    networks_found,
+)
 from growsearch.reproductions.statistics import Difference
 
 INTERVALS = {
@@ -19,11 +26,7 @@ def rows(options: Options, intervals: Mapping[str, int]) -> Rows:
     return {row: {**options, "interval": interval} for row, interval in intervals.items()}
 
 
-def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
-    return {
-        row: {"network": network, "val_accuracy": accuracy}
-        for row, (network, accuracy) in zip(INTERVALS, found, strict=True)
-    }
+_numbers = partial(networks_found, INTERVALS)
 
 
 DEFINITION = Reproduction(

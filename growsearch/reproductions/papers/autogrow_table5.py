@@ -1,9 +1,17 @@
 """AutoGrow's Table 5: p-AutoGrow by initializer."""
 
-from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
+from functools import partial
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.papers.autogrow_table3 import INITIALIZERS
-from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
+from growsearch.reproductions.settings import (
+    AUTOGROW_NOTE,
+    DIGITS_NOTE,
+    autogrow,
+    autogrow_small,
+    networks_found,
+)
 from growsearch.reproductions.statistics import Difference
 
 
@@ -13,11 +21,7 @@ def rows(options: Options) -> Rows:
     }
 
 
-def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
-    return {
-        row: {"network": network, "val_accuracy": accuracy}
-        for row, (network, accuracy) in zip(INITIALIZERS, found, strict=True)
-    }
+_numbers = partial(networks_found, INITIALIZERS)
 
 
 DEFINITION = Reproduction(

@@ -1,6 +1,8 @@
 """AutoGrow's Table 9: the depth found on parts of the training images."""
 
-from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
+from functools import partial
+
+from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
@@ -8,6 +10,7 @@ from growsearch.reproductions.settings import (
     DIGITS_NOTE,
     autogrow,
     autogrow_small,
+    networks_found,
 )
 from growsearch.reproductions.statistics import Difference
 
@@ -21,11 +24,7 @@ def rows(options: Options) -> Rows:
     }
 
 
-def _numbers(*found: tuple[str, float]) -> dict[str, Cells]:
-    return {
-        row: {"network": network, "val_accuracy": accuracy}
-        for row, (network, accuracy) in zip(SHARES, found, strict=True)
-    }
+_numbers = partial(networks_found, SHARES)
 
 
 DEFINITION = Reproduction(

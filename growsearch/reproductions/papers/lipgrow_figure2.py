@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
-from growsearch.reproductions.settings import DIGITS_NOTE, LIPGROW_NOTE, lipgrow, lipgrow_small
+from growsearch.reproductions.settings import (
+    LIPGROW_NOTE,
+    LIPGROW_SMALL_NOTE,
+    lipgrow,
+    lipgrow_small,
+)
 from growsearch.reproductions.statistics import Correlation, MoreCorrelated
 
 NETWORKS = {"ResNet": "basic3resnet", "pre-activation": "preact3resnet"}
@@ -50,8 +55,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(lipgrow_small(), (2, 3, 4, 8, 12))},
         seeds=(0, 1, 2),
-        note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5. The paper draws its "
-        "points without numbers.",
+        note=f"{LIPGROW_SMALL_NOTE}. The paper draws its points without numbers.",
     ),
     paper=Scale(
         groups={"CIFAR-10": rows(lipgrow("cifar10"), BLOCKS)},

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
-    DIGITS_NOTE,
     LIPGROW_NOTE,
+    LIPGROW_SMALL_NOTE,
     LIPSCHITZ,
     LIPSCHITZ_SMALL,
     lipgrow,
@@ -52,8 +52,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(lipgrow_small(), LIPSCHITZ_SMALL, range(2, 25, 2))},
         seeds=(0, 1, 2, 3, 4),
-        note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5, rtol 1.05 for 1.4, "
-        f"window 2 for 10. {SECOND}",
+        note=f"{LIPGROW_SMALL_NOTE}, rtol 1.05 for 1.4, window 2 for 10. {SECOND}",
     ),
     paper=Scale(
         groups={

@@ -7,8 +7,10 @@ from itertools import combinations
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
-    DIGITS_NOTE,
+    HAND_TUNED,
+    HAND_TUNED_SMALL,
     LIPGROW_NOTE,
+    LIPGROW_SMALL_NOTE,
     LIPSCHITZ,
     LIPSCHITZ_SMALL,
     lipgrow,
@@ -52,13 +54,13 @@ DEFINITION = Reproduction(
     ),
     drawing=Against("best_val_accuracy", "ppe", starred=True),
     small=Scale(
-        groups={"digits": rows(lipgrow_small(), LIPSCHITZ_SMALL, [11, 20], range(2, 28))},
+        groups={"digits": rows(lipgrow_small(), LIPSCHITZ_SMALL, HAND_TUNED_SMALL, range(2, 28))},
         seeds=(0, 1, 2, 3, 4),
-        note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5, rtol 1.05 for 1.4, "
+        note=f"{LIPGROW_SMALL_NOTE}, rtol 1.05 for 1.4, "
         "window 2 for 10, hand-tuned growths in the proportion of 60 and 110 of 164 epochs.",
     ),
     paper=Scale(
-        groups={"CIFAR-10": rows(lipgrow("cifar10"), LIPSCHITZ, [60, 110], range(10, 150, 5))},
+        groups={"CIFAR-10": rows(lipgrow("cifar10"), LIPSCHITZ, HAND_TUNED, range(10, 150, 5))},
         seeds=(0, 1, 2, 3, 4),
         note=f"{LIPGROW_NOTE} The paper does not give its sampled schedules.",
     ),

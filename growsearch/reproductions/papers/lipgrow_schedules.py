@@ -2,7 +2,14 @@
 
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
-from growsearch.reproductions.settings import DIGITS_NOTE, LIPGROW_NOTE, lipgrow, lipgrow_small
+from growsearch.reproductions.settings import (
+    HAND_TUNED,
+    HAND_TUNED_NOTE,
+    HAND_TUNED_SMALL,
+    LIPGROW_NOTE,
+    lipgrow,
+    lipgrow_small,
+)
 from growsearch.reproductions.statistics import WorstToBest
 
 
@@ -29,15 +36,14 @@ DEFINITION = Reproduction(
     ),
     drawing=Points("val_accuracy"),
     small=Scale(
-        groups={"digits": rows(lipgrow_small(), [11, 20])},
+        groups={"digits": rows(lipgrow_small(), HAND_TUNED_SMALL)},
         seeds=(0, 1, 2, 3, 4),
-        note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5; growths after epochs "
-        "11 and 20, for 60 and 110.",
+        note=HAND_TUNED_NOTE,
     ),
     paper=Scale(
         groups={
-            "CIFAR-10": rows(lipgrow("cifar10"), [60, 110]),
-            "CIFAR-100": rows(lipgrow("cifar100"), [60, 110]),
+            "CIFAR-10": rows(lipgrow("cifar10"), HAND_TUNED),
+            "CIFAR-100": rows(lipgrow("cifar100"), HAND_TUNED),
         },
         seeds=(0, 1, 2),
         note=f"{LIPGROW_NOTE} Growths are hand-tuned, where restarts are known. The numbers are "

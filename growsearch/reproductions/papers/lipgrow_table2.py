@@ -11,8 +11,8 @@ from growsearch.reproductions.definition import (
 )
 from growsearch.reproductions.drawing import Against
 from growsearch.reproductions.settings import (
-    DIGITS_NOTE,
     LIPGROW_NOTE,
+    LIPGROW_SMALL_NOTE,
     LIPSCHITZ,
     LIPSCHITZ_SMALL,
     lipgrow,
@@ -88,8 +88,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(lipgrow_small(), LIPSCHITZ_SMALL)},
         seeds=(0, 1, 2, 3, 4),
-        note=f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5, rtol 1.05 for 1.4, "
-        "window 2 for 10.",
+        note=f"{LIPGROW_SMALL_NOTE}, rtol 1.05 for 1.4, window 2 for 10.",
     ),
     paper=Scale(
         groups={
