@@ -15,9 +15,10 @@ from growsearch.reproductions.comparison import compare
 from growsearch.reproductions.definition import SCALES, Claim, Scale, identity
 from growsearch.reproductions.drawing import Against, Curves, Points
 from growsearch.reproductions.figures import draw
-from growsearch.reproductions.outcomes import QUANTITIES, epoch_seconds
+from growsearch.reproductions.outcomes import QUANTITIES
 from growsearch.reproductions.running import Places, first_epochs, plan, reproduce, train
 from growsearch.reproductions.statistics import Difference
+from growsearch.study.equal_cost import epoch_seconds
 from growsearch.study.recording import record_study
 from growsearch.study.results import create_study, read_study, summarize, write_trial
 from growsearch.study.verdicts import Verdict

@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter
 
 from growsearch.reproductions.comparison import Comparison
 from growsearch.reproductions.drawing import Against, Curves, Points
-from growsearch.reproductions.outcomes import QUANTITIES, Outcomes, epoch_seconds
+from growsearch.reproductions.outcomes import QUANTITIES, Outcomes
+from growsearch.study.equal_cost import epoch_seconds
 from growsearch.study.figures import ACCENT, POINT
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.status import Status

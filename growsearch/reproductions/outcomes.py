@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import pandas as pd
 
 from growsearch.reproductions.definition import Identity, Scale, identity
 from growsearch.study.comparisons import found_networks
+from growsearch.study.equal_cost import epoch_seconds
 from growsearch.study.results import config_of, summarize
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
@@ -101,7 +102,8 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
     if deltas:
         table = found_networks(trials)
         delta = dict(zip(table["trial_id"], table["val_delta"], strict=True))
-    seconds, completed, ended = _seconds(study), 0, 0
+    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
+    completed = ended = 0
     for _, trial in trials.iterrows():
         same = _identity(trial)
         if same is None or (place := wanted.get(same)) is None:
@@ -117,7 +119,7 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
                 f"{name}: give a study that has each trial once"
             )
         measured = dict(_measured(trial)) | {
-            "delta": float(delta.get(name, math.nan)), "seconds": seconds[name]
+            "delta": float(delta.get(name, math.nan)), "seconds": float(seconds[name])
         }  # fmt: skip
         groups[group].of[row, seed] = measured
         groups[group].trial_ids[row].append(name)
@@ -155,22 +157,3 @@ def _measured(trial: "pd.Series") -> Iterator[tuple[str, float | str]]:
 
 def _number(value: Any) -> float:
     return math.nan if pd.isna(value) else float(value)
-
-
-def _seconds(study: pd.DataFrame) -> Mapping[str, float]:
-    """Of training, by trial: each epoch counts as the median one of its network.
-
-    Epochs that came from a store, and other work on the machine, do not distort it.
-    """
-    return dict(epoch_seconds(study).groupby(study["trial_id"]).sum())
-
-
-def epoch_seconds(study: pd.DataFrame) -> pd.Series:
-    """For each row of the study, the median seconds of training an epoch like it.
-
-    Epochs are alike that train the same network on as many images.
-    """
-    apart = ("network", "dataset", "train_size", "train_fraction", "batch_size")
-    alike = study.groupby(["architecture", *(f"config/{name}" for name in apart)], dropna=False)
-    median: pd.Series = alike["train_seconds"].transform("median")
-    return median

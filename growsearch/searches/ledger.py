@@ -316,12 +316,12 @@ def only_writer(folder: Path) -> Iterator[None]:
     """Locks the study's ledger within the block; InputError if another process holds the lock."""
     path = folder / "search.lock"
     try:
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(
             f"{str(path)!r} cannot be written ({because(error)}); mend that, or copy the study"
         ) from error
-    with os.fdopen(opened, "w") as file:
+    with os.fdopen(descriptor, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

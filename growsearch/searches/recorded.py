@@ -8,7 +8,7 @@ from growsearch.searches.tree import branches
 from growsearch.stopping.cost import Metric, cost_of, cost_so_far, summed_costs, work_of
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
-from growsearch.study.best import study_metric
+from growsearch.study.best import first_cost, study_metric
 from growsearch.study.results import config_of, read_histories, read_info, read_study
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -128,7 +128,7 @@ def read_recording(
         known = ", ".join(summed_costs())
         raise InputError(f"{unit!r} is nothing to pay in: it is no sum over epochs; give {known}")
     info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
-    cost = cost or info.get("settings", {}).get("costs", ["ppe"])[0]
+    cost = cost or first_cost(info)
     measured = study_metric(info, rows, metric)
     if rows["key"].isna().any():
         raise InputError(

@@ -137,8 +137,13 @@ def study_cost(info: dict[str, Any], trials: pd.DataFrame) -> StudyCost:
 
     Raises InputError if its trials do not have it.
     """
-    name = next(iter(info.get("settings", {}).get("costs", ())), "ppe")
+    name = first_cost(info)
     return StudyCost(name, cost_column(trials, name))
+
+
+def first_cost(info: dict[str, Any]) -> str:
+    """The name of the first cost that the study's search compares; "ppe" if it names none."""
+    return next(iter(info.get("settings", {}).get("costs", ())), "ppe")
 
 
 def cost_column(trials: pd.DataFrame, name: str) -> str:

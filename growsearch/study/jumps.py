@@ -1,10 +1,8 @@
 """One late growth compared with static networks at equal steps, FLOPs and seconds (Bu 2025)."""
 
-import math
-
-import numpy as np
 import pandas as pd
 
+from growsearch.study.equal_cost import at_cost, epoch_seconds, static_over_whole_horizon
 from growsearch.study.results import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
@@ -28,7 +26,9 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
 
     Raises InputError if there are no such trials.
     """
-    trials = _with_seconds(study)
+    trials = summarize(study)
+    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
+    trials["train_seconds"] = trials["trial_id"].map(seconds)
     completed = trials[trials["status"] == "completed"]
     grown = completed[completed["growth_epochs"].str.fullmatch(r"\d+")]
     static = completed[completed["config/policy"] == "none"]
@@ -50,24 +50,15 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _with_seconds(study: pd.DataFrame) -> pd.DataFrame:
-    """The trials, with the seconds of training that the median epoch of each depth takes."""
-    median = study.groupby("architecture")["train_seconds"].median()
-    seconds = study["architecture"].map(median).groupby(study["trial_id"]).sum()
-    trials = summarize(study).set_index("trial_id")
-    return trials.assign(train_seconds=seconds).reset_index()
-
-
 def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
     same = ["config/lr_schedule", "config/seed", "architecture"]
     paired = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
-    whole = paired[paired["epochs"] == trial["epochs"]]
-    if whole.empty:
-        raise InputError(
-            f"trial {trial['trial_id']} has no static one of architecture {trial['architecture']}, "
-            f"{trial['epochs']} epochs and equal seed and lr_schedule; add it to the space"
-        )
-    whole = whole.iloc[0]
+    whole = static_over_whole_horizon(trial, paired)
+    at_equal = {
+        # the horizons of late_growth.py are rounded to epochs, and so a little below or above
+        cost: at_cost(trial[cost], list(paired[cost]), list(paired["val_loss"]), slack=0.03)
+        for cost in ("train_flops", "train_seconds")
+    }
     return {
         "lr_schedule": trial["config/lr_schedule"],
         "initializer": trial["config/initializer"],
@@ -77,18 +68,6 @@ def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
         "flops": trial["train_flops"] / whole["train_flops"],
         "seconds": trial["train_seconds"] / whole["train_seconds"],
         "at_steps": trial["val_loss"] - whole["val_loss"],
-        "at_flops": trial["val_loss"] - _interpolated(paired, "train_flops", trial),
-        "at_seconds": trial["val_loss"] - _interpolated(paired, "train_seconds", trial),
+        "at_flops": trial["val_loss"] - at_equal["train_flops"],
+        "at_seconds": trial["val_loss"] - at_equal["train_seconds"],
     }
-
-
-def _interpolated(static: pd.DataFrame, cost: str, trial: "pd.Series") -> float:
-    """The loss of the static network that costs as much as the trial."""
-    logs = np.log(static[cost].to_numpy(dtype=float))
-    losses = static["val_loss"].to_numpy(dtype=float)
-    # the horizons of late_growth.py are rounded to epochs, and so a little below or above
-    within = math.log(0.97), math.log(1.03)
-    wanted = math.log(trial[cost])
-    if not logs.min() + within[0] <= wanted <= logs.max() + within[1]:
-        return math.nan
-    return float(np.interp(wanted, logs, losses))

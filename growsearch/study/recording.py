@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from growsearch.machine.files import write_whole
 from growsearch.study.results import (
     STUDY_FILE,
     TRIALS_FOLDER,
-    create_study,
+    make_folder,
     read_info,
     read_table,
 )
@@ -34,10 +35,10 @@ def record_study(folder: str | Path, out: str | Path) -> Path:
         file.unlink()
         file.parent.rmdir()
         (out / STUDY_FILE).unlink()
-    create_study(out)
+    make_folder(out)
+    pq.write_table(table, file, compression="zstd")
     settings = info.get("settings", {})
     kept = {name: value for name, value in settings.items() if name not in _OF_THIS_MACHINE}
     text = json.dumps({**info, **({"settings": kept} if settings else {})}, indent=2)
-    (out / STUDY_FILE).write_text(text + "\n")
-    pq.write_table(table, file, compression="zstd")
+    write_whole(out / STUDY_FILE, text + "\n")
     return file

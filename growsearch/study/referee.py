@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from growsearch.study.equal_cost import at_cost, static_over_whole_horizon
 from growsearch.study.results import summarize
 from growsearch.study.verdicts import Judged, judge
 from growsearch.trial.errors import InputError
@@ -35,7 +36,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgedClaim:
     claim: Claim
     judged: Judged
     """Of the number with its sign turned, so that the claim is that it is more than -below."""
@@ -68,19 +69,12 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, trial in grown.iterrows():
         beside = by_pair.get(tuple(trial[same]), static[:0])
-        full = (beside["architecture"] == deepest) & (beside["epochs"] == trial["epochs"])
-        if not full.any():
-            raise InputError(
-                f"trial {trial['trial_id']} has no static one of architecture {deepest}, "
-                f"{trial['epochs']} epochs and equal seed and lr_schedule; add it to the space"
-            )
-        rows.append(_row(trial, beside[full].iloc[0], beside, deepest))
+        whole = static_over_whole_horizon(trial, beside)
+        rows.append(_row(trial, whole, beside))
     return pd.DataFrame(rows)
 
 
-def _row(
-    trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame, deepest: str
-) -> dict[str, Any]:
+def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[str, Any]:
     path = [str(trial["config/architecture"]), *str(trial["config/growth_architectures"]).split()]
     return {
         "trial_id": trial["trial_id"],
@@ -97,7 +91,7 @@ def _row(
         "flops": trial["train_flops"] / whole["train_flops"],
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_steps_percent": 100 * (trial["val_loss"] / whole["val_loss"] - 1),
-        "at_flops": trial["val_loss"] - _affordable(trial["train_flops"], static, deepest),
+        "at_flops": trial["val_loss"] - _affordable(trial, static),
     }
 
 
@@ -113,19 +107,16 @@ def _pattern(depths: list[int]) -> str:
     return ONE_MORE
 
 
-def _affordable(flops: float, static: pd.DataFrame, deepest: str) -> float:
-    """The least loss of a static network for at most so many FLOPs."""
+def _affordable(trial: "pd.Series", static: pd.DataFrame) -> float:
+    """The least loss of a static network for at most as many FLOPs as the trial's."""
+    flops = trial["train_flops"]
     within = static[static["train_flops"] <= 1.001 * flops]["val_loss"]
-    least = within.min() if len(within) else math.nan
-    horizons = static[static["architecture"] == deepest].sort_values("train_flops")
-    costs = np.log(horizons["train_flops"].to_numpy(dtype=float))
-    if costs[0] <= math.log(flops) <= costs[-1]:
-        losses = horizons["val_loss"].to_numpy(dtype=float)
-        least = np.fmin(least, np.interp(math.log(flops), costs, losses))
-    return float(least)
+    horizons = static[static["architecture"] == trial["architecture"]].sort_values("train_flops")
+    between = at_cost(flops, list(horizons["train_flops"]), list(horizons["val_loss"]))
+    return float(np.fmin(within.min() if len(within) else math.nan, between))
 
 
-def verdicts(study: pd.DataFrame) -> list[Verdict]:
+def verdicts(study: pd.DataFrame) -> list[JudgedClaim]:
     """Each of CLAIMS judged by a study over search_spaces/gpt_referee.py, or one like it.
 
     Claims of which the study has no trials are left out. Raises InputError as `schedules`.
@@ -135,7 +126,7 @@ def verdicts(study: pd.DataFrame) -> list[Verdict]:
     for claim in CLAIMS:
         numbers, runs = claim.numbers(table)
         if runs:
-            found.append(Verdict(claim, judge(-numbers, above=-claim.below), runs))
+            found.append(JudgedClaim(claim, judge(-numbers, above=-claim.below), runs))
     return found
 
 
@@ -185,10 +176,11 @@ def beside_one_jump(
         rows = []
         for _, trial in table[table["pattern"] == pattern].iterrows():
             curve = curves.get(tuple(trial[same]))
-            if curve is None or not curve.index[0] <= trial["flops"] <= curve.index[-1]:
+            if curve is None:
                 continue
-            there = np.interp(np.log(trial["flops"]), np.log(curve.index), curve.to_numpy())
-            rows.append((trial["seed"], 100 * (trial["val_loss"] / there - 1)))
+            there = at_cost(trial["flops"], list(curve.index), list(curve))
+            if not math.isnan(there):
+                rows.append((trial["seed"], 100 * (trial["val_loss"] / there - 1)))
         found = pd.DataFrame(rows, columns=["seed", "percent"])
         return found.groupby("seed")["percent"].mean(), len(found)
 
@@ -232,11 +224,6 @@ LATE: dict[str, Any] = {"pattern": ONE_JUMP, "start": "1", "state": "carry"}
 _LATEST = {**LATE, "share": 0.8}
 
 
-def _cosine_over_wsd(table: pd.DataFrame) -> tuple[pd.Series, int]:
-    """What a jump from half the horizon on costs more under WSD than under a cosine."""
-    return difference("lr_schedule", "wsd", "cosine", **LATE, share=(0.5, 0.65, 0.8))(table)
-
-
 CLAIMS = (
     Claim(
         "One jump from one block at 0.8 of the horizon costs less than 0.5 % of the loss under WSD",
@@ -248,7 +235,8 @@ CLAIMS = (
     ),
     Claim(
         "From half the horizon on, a jump costs less under WSD than under a cosine",
-        BU, "nats", _cosine_over_wsd,
+        BU, "nats",
+        difference("lr_schedule", "wsd", "cosine", **LATE, share=(0.5, 0.65, 0.8)),
     ),
     Claim(
         "Doublings gain on one jump at equal FLOPs (Bu says that stages gain nothing)",

@@ -1,8 +1,10 @@
 """When LipGrow's rule grows, beside growths at fixed shares of the horizon at equal FLOPs."""
 
-import numpy as np
+import math
+
 import pandas as pd
 
+from growsearch.study.equal_cost import at_cost
 from growsearch.study.results import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
@@ -76,8 +78,7 @@ def _whole_flops(study: pd.DataFrame) -> pd.Series:
 
 def _beside(trial: "pd.Series", curve: "pd.Series | None") -> float:
     """The trial's loss in percent of that of fixed growths for as many FLOPs, minus 100."""
-    flops = trial["train_flops"]
-    if curve is None or not curve.index[0] <= flops <= curve.index[-1]:
-        return float("nan")
-    there = np.interp(np.log(flops), np.log(curve.index), curve.to_numpy())
+    if curve is None:
+        return math.nan
+    there = at_cost(trial["train_flops"], list(curve.index), list(curve))
     return float(100 * (trial["val_loss"] / there - 1))

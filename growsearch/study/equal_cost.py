@@ -1,0 +1,48 @@
+"""Trials compared with others at equal steps, FLOPs or seconds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from growsearch.trial.errors import InputError
+
+
+def at_cost(
+    cost: float, costs: Sequence[float], losses: Sequence[float], slack: float = 0.0
+) -> float:
+    """The loss at `cost`, interpolated over log cost between points of rising `costs`.
+
+    NaN outside of them. Within the share `slack` beyond the ends, it is the loss at the end.
+    """
+    if not costs[0] * (1 - slack) <= cost <= costs[-1] * (1 + slack):
+        return math.nan
+    return float(np.interp(np.log(cost), np.log(np.asarray(costs, dtype=float)), losses))
+
+
+def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.Series":
+    """Of the static trials `beside`, the one of the trial's last architecture and its epochs.
+
+    Raises InputError, which names the trial, if there is none.
+    """
+    same = ["architecture", "epochs"]
+    whole = beside[(beside[same] == trial[same]).all(axis=1)]
+    if whole.empty:
+        raise InputError(
+            f"trial {trial['trial_id']} has no static one of architecture {trial['architecture']}, "
+            f"{trial['epochs']} epochs and equal seed and lr_schedule; add it to the space"
+        )
+    return whole.iloc[0]
+
+
+def epoch_seconds(study: pd.DataFrame) -> pd.Series:
+    """For each row of `read_study`'s table, the median seconds of training an epoch like it.
+
+    Epochs are alike that train the same network on as many images. So neither epochs that came from
+    a store nor other work on the machine distort sums of it.
+    """
+    apart = ("network", "dataset", "train_size", "train_fraction", "batch_size")
+    alike = study.groupby(["architecture", *(f"config/{name}" for name in apart)], dropna=False)
+    median: pd.Series = alike["train_seconds"].transform("median")
+    return median
