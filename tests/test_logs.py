@@ -80,6 +80,7 @@ def assert_tensorboard_has_all_of(study):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(folder, tmp_path):
     out = tmp_path / "racing"
     options = "--scheduler pareto --racing 2 --audit 0 --alpha 0.01 --log tensorboard"

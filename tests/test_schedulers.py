@@ -153,6 +153,7 @@ def test_the_safe_layer_stops_what_a_completed_trial_dominates(folder, tmp_path,
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_files_tell_what_the_audit_told(folder, tmp_path, capsys):
     """All trials are audited. Once three have calibrated the bound, it would stop the others."""
     options = "--scheduler pareto --alpha 0.5 --delta 100 --audit 1 --max-concurrent 1"
@@ -186,6 +187,7 @@ def test_optuna_draws_the_trials_and_learns_how_they_ended(folder, tmp_path, sam
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_hyperband_pauses_trials_that_go_on_to_the_records_of_the_undisturbed_search(
     folder, rates, tmp_path
 ):
@@ -203,6 +205,7 @@ def test_hyperband_pauses_trials_that_go_on_to_the_records_of_the_undisturbed_se
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_population_replaces_its_worst_by_trials_that_train_alone_to_the_same(folder, tmp_path):
     out = tmp_path / "population"
     assert main(["search", f"{folder}/wide.py", "--scheduler", "pbt", "--out", str(out)]) == 0
@@ -232,6 +235,7 @@ def test_schedulers_that_cannot_do_what_is_asked_say_so(folder, tmp_path, capsys
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_tunes_own_schedulers_say_what_they_are_blind_to(folder, tmp_path, capsys):
     out = tmp_path / "asha"
     assert main(["search", f"{folder}/grid.py", "--scheduler", "asha", "--out", str(out)]) == 0

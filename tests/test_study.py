@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 import torch
-from conftest import ROOT, run
+from conftest import ROOT, first_quick, run
 
 from growsearch import InputError, Study, TrialConfig, load_network, read_study, summarize
 from growsearch.cli.train import begin
@@ -224,7 +224,7 @@ param_space = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"store": "none"}, {"state_megabytes": 0}],
+    first_quick([{}, {"store": "none"}, {"state_megabytes": 0}], 1, pytest.mark.long),
     ids=str,
 )
 def test_each_trial_of_a_search_has_its_last_and_best_network(ray, tmp_path, settings):

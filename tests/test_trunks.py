@@ -267,7 +267,10 @@ def check_alone(folder):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize(("at_once", "horizons"), [(1, HORIZONS[::-1]), (2, (40, 80, 20, 60))])
+@pytest.mark.parametrize(
+    ("at_once", "horizons"),
+    [pytest.param(1, HORIZONS[::-1], marks=pytest.mark.long), (2, (40, 80, 20, 60))],
+)
 def test_a_search_trains_each_epoch_once_in_any_order_and_so_does_a_longer_horizon(
     task, count, tmp_path, capsys, at_once, horizons
 ):
@@ -287,6 +290,7 @@ def test_a_search_trains_each_epoch_once_in_any_order_and_so_does_a_longer_horiz
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_that_is_killed_and_resumed_trains_at_most_what_the_kill_interrupted(
     task, count, tmp_path, capsys, ray
 ):

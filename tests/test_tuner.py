@@ -161,8 +161,9 @@ param_space = {
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("concurrent", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.parametrize("concurrent", [1, 2])
 def test_with_a_store_each_distinct_epoch_is_trained_once(tmp_path, capsys, concurrent):
     """A second search over a finer grid trains only the new epochs."""
     paid = {}
@@ -245,9 +246,8 @@ def test_a_search_that_has_ended_can_be_extended(search, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "killed", [pytest.param(False, marks=pytest.mark.long), True], ids=["both end", "one is killed"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("killed", [False, True], ids=["both end", "one is killed"])
 def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, grid, killed):
     """The other search trains the killed search's epoch; neither loses an epoch or hangs."""
     store = EpochStore(str(tmp_path / "store"))
@@ -269,8 +269,9 @@ def test_two_searches_at_once_over_one_store_train_each_epoch_once(tmp_path, gri
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("max_failures", [pytest.param(0, marks=pytest.mark.long), 1])
+@pytest.mark.parametrize("max_failures", [0, 1])
 def test_when_a_trials_actor_is_killed_it_or_another_goes_on(tmp_path, grid, max_failures, capsys):
     store = EpochStore(str(tmp_path / "store"))
     before = set(actors())
