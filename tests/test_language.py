@@ -242,6 +242,34 @@ def test_cloning_clones_the_first_block_unless_it_is_to_be_kept(text):
             assert torch.equal(block.up.weight, old.network.blocks[source].up.weight)
 
 
+def test_an_explicit_step_size_is_a_factor_of_both_residuals_and_leaves_weights(text):
+    """The reference computes each block as x + step * f(x); so does scaling the last layers."""
+    old, new, _, logits = grown(text, "2", "4", "clone", scaling="step-size")
+    _, scaled, _, expected = grown(text, "2", "4", "clone")
+    torch.testing.assert_close(logits, expected)
+    with torch.no_grad():
+        x = torch.randn(2, 5, 16)
+        for block, source in zip(new.network.blocks, (0, 0, 1, 1), strict=True):
+            whole = old.network.blocks[source]
+            for mine, inherited in zip(block.parameters(), whole.parameters(), strict=True):
+                assert torch.equal(mine, inherited)
+            middle = x + 0.5 * whole.attention(whole.ln1(x))
+            stepped = middle + 0.5 * whole.mlp(whole.ln2(middle))
+            torch.testing.assert_close(block(x), stepped)
+    assert not torch.equal(scaled.network.blocks[0].down.weight, new.network.blocks[0].down.weight)
+
+
+def test_step_sizes_of_two_growths_multiply_and_weights_know_them(text):
+    two = {"growth_epochs": (1, 2), "growth_architectures": ("2", "4"), "architecture": "1"}
+    trainer = Trainer(config(text, initializer="clone", scaling="step-size", **two))
+    list(trainer)
+    network = trainer.state.network
+    assert [block.step.explicit for block in network.blocks] == [0.25] * 4
+    other = Trainer(config(text, policy="none", architecture="4")).state.network
+    with pytest.raises(RuntimeError, match="made for step sizes"):
+        other.load_state_dict(network.state_dict())
+
+
 @pytest.mark.parametrize(
     ("initializer", "said"),
     [
@@ -290,6 +318,7 @@ def test_blocks_that_are_not_there_yet_are_asked_before_the_trial(text, own_regi
         {"architecture": "0", "initializer": "zero"},
         {"architecture": "1", "initializer": "copy", "positions": "rotary", "mlp": "swiglu"},
         {"architecture": "2", "initializer": "clone", "tokens": "characters"},
+        {"architecture": "1", "initializer": "clone", "scaling": "step-size"},
     ],
     ids=str,
 )

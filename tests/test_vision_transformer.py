@@ -257,7 +257,7 @@ def test_a_network_grows_from_no_block(initializer):
     [
         {"architecture": "0", "initializer": "zero"},
         {"architecture": "1", "initializer": "copy", "pooling": "token", "mlp": "swiglu"},
-        {"architecture": "2", "initializer": "clone"},
+        {"architecture": "2", "initializer": "clone", "scaling": "step-size"},
     ],
     ids=str,
 )
@@ -388,7 +388,6 @@ def test_keys_of_image_trials_have_no_options_of_vision_transformers():
         ({"network": "plain3net"}, "network='plain3net' belongs to a task that has a network"),
         ({"lipschitz": "layers"}, "has none"),
         ({"initializer": "uniform"}, "'uniform' needs last_normalization of a block"),
-        ({"initializer": "clone", "scaling": "step-size"}, "choose scaling 'paper'"),
         ({"initializer": "copy", "architecture": "0"}, "there is no block to copy"),
         ({"train_size": 10_000}, "train_size must be at most"),
         ({"train_fraction": 0.5}, "both say how many images"),

@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from growsearch.growth.step_sizes import StepSize
-from growsearch.tasks.images.networks import STEP_SIZES
-from growsearch.tasks.images.task import ImageTask
+from growsearch.growth.step_sizes import STEP_SIZES, StepSize
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig, flat
@@ -37,8 +35,8 @@ class NetworkSpec:
     """By kind, hashes of the users' sources that the trial's components come from."""
     architecture: str
     steps: tuple[tuple[float, float], ...]
-    """Implicit and explicit step size of each sub-network's blocks, for image classification: see
-    StepSize."""
+    """Implicit and explicit step size of each stack's blocks, where the task has `explicit_steps`:
+    see StepSize."""
     facts: Mapping[str, Any]
     """What the task must know of its data: see Task.facts."""
 
@@ -51,7 +49,7 @@ class NetworkSpec:
             options |= {name: flat(value) for name, value in part.values().items()}
         task = config.task
         steps: tuple[tuple[float, float], ...] = ()
-        if isinstance(task, ImageTask):
+        if task.explicit_steps:
             sizes = task.step_sizes(Architecture(architecture))
             steps = tuple((step.implicit, step.explicit) for step in sizes)
         return cls(

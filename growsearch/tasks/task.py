@@ -233,6 +233,24 @@ class Task(Component, ABC):
 
         return built(self, architecture, seed=0)
 
+    def step_sizes(self, architecture: Architecture) -> "list[StepSize]":
+        """The step sizes of the stacks' blocks once the model has `architecture`.
+
+        `build` gives them to its blocks where the task has `explicit_steps`.
+        """
+        from growsearch.growth.step_sizes import StepSize
+
+        trial = self.trial
+        if trial.initializer is None:
+            return [StepSize()] * len(architecture.blocks)
+        # the product of N/N+ over all growths is the first N over the last N+
+        seed = Architecture(trial.architecture)
+        depths = zip(seed.blocks, architecture.blocks, strict=True)
+        return [
+            StepSize(*trial.initializer.step_sizes(n / grown if grown else 1.0))
+            for n, grown in depths
+        ]
+
     def steps(self) -> int | None:
         """Training steps of an epoch, where that is known without reading batches.
 

@@ -9,12 +9,12 @@ of 16 channels.
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from growsearch.growth.step_sizes import StepSize
+from growsearch.growth.step_sizes import StepSize, guard_step_sizes
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.images.blocks import Block
 from growsearch.tasks.images.costs import count_macs
@@ -22,9 +22,6 @@ from growsearch.tasks.scores import count_parameters
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import component
 from growsearch.trial.kinds import Family
-
-STEP_SIZES = "step_sizes"
-"""Key of a state dict, or of its metadata, for the step sizes that its weights are made for."""
 
 
 class GrowableNetwork(nn.Module):
@@ -40,10 +37,8 @@ class GrowableNetwork(nn.Module):
         widths: tuple[int, ...], classes: int, steps: list[StepSize],
     ) -> None:  # fmt: skip
         super().__init__()
-        self.register_state_dict_post_hook(_write_steps)
-        self.register_load_state_dict_pre_hook(_check_steps)
+        guard_step_sizes(self, steps)
         self.architecture = architecture
-        self.steps = tuple((step.implicit, step.explicit) for step in steps)
         self.stem = stem
         self.subnetworks = nn.ModuleList()
         channels = widths[0]
@@ -76,30 +71,6 @@ class GrowableNetwork(nn.Module):
         x = self.head(self.features(images)).to(self.classifier.weight.dtype).mean(dim=(2, 3))
         with torch.autocast(x.device.type, enabled=False):  # in bfloat16 the largest two may tie
             return self.classifier(x)
-
-
-def _write_steps(
-    network: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
-) -> None:
-    metadata[STEP_SIZES] = cast(GrowableNetwork, network).steps
-
-
-def _check_steps(
-    network: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any],
-    strict: bool, missing: list[str], unexpected: list[str], errors: list[str],
-) -> None:  # fmt: skip
-    """Adds an error if the weights are made for other step sizes than the network's."""
-    own = cast(GrowableNetwork, network).steps
-    found = metadata.get(STEP_SIZES)  # older states have none
-    beside = state.pop(prefix + STEP_SIZES, None)
-    if beside is not None:
-        found = beside.tolist()
-    if found is not None and [tuple(step) for step in found] != list(own):
-        errors.append(
-            f"the weights are made for step sizes (implicit, explicit) of {found}, but the "
-            f"network has {list(own)}: give build_network these `steps`, or load an exported file "
-            "with growsearch.load_network"
-        )
 
 
 def imagenet_stem(channels: int, width: int) -> nn.Module:

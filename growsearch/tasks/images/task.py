@@ -76,18 +76,6 @@ class ImageTask(ImageDataTask):
         # the order in which sums are added, as in training
         return network.to(memory_format=torch.channels_last)
 
-    def step_sizes(self, architecture: Architecture) -> "list[StepSize]":
-        """The step sizes of the sub-networks' blocks once the network has `architecture`."""
-        from growsearch.growth.step_sizes import StepSize
-
-        trial = self.trial
-        if trial.initializer is None:
-            return [StepSize()] * len(architecture.blocks)
-        # the product of N/N+ over all growths is the first N over the last N+
-        seed = Architecture(trial.architecture)
-        depths = zip(seed.blocks, architecture.blocks, strict=True)
-        return [StepSize(*trial.initializer.step_sizes(n / grown)) for n, grown in depths]
-
     def blocks(self, model: Any) -> "list[list[nn.Module]]":
         return [list(blocks) for blocks in model.blocks]
 

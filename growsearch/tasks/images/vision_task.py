@@ -106,7 +106,8 @@ class VisionTransformerTask(TransformerStack, ImageDataTask):
     def build(self, architecture: Architecture) -> "nn.Module":
         from growsearch.tasks.images.vision_transformer import VisionTransformer
 
-        return VisionTransformer(architecture.blocks[0], self._form)
+        model = VisionTransformer(architecture.blocks[0], self._form)
+        return self.stepped(model, self.step_sizes(architecture))
 
     def rebuilt(
         self, architecture: Architecture, facts: Mapping[str, Any], steps: "list[StepSize]"
@@ -116,7 +117,7 @@ class VisionTransformerTask(TransformerStack, ImageDataTask):
 
         known = ImageFacts.from_dict(facts)
         form = self._form_for(known.image_shape, known.classes)
-        return VisionTransformer(architecture.blocks[0], form)
+        return self.stepped(VisionTransformer(architecture.blocks[0], form), steps)
 
     def macs(self, model: "nn.Module") -> int:
         from growsearch.tasks.images.vision_transformer import image_macs

@@ -164,17 +164,21 @@ class LanguageTask(TransformerStack):
     # the model
 
     def build(self, architecture: Architecture) -> "nn.Module":
-        return self._network(architecture, self.loaded.characters)
+        steps = self.step_sizes(architecture)
+        return self._network(architecture, self.loaded.characters, steps)
 
-    def _network(self, architecture: Architecture, characters: str | None) -> "nn.Module":
+    def _network(
+        self, architecture: Architecture, characters: str | None, steps: "list[StepSize]"
+    ) -> "nn.Module":
         from growsearch.tasks.language.model import GPT
         from growsearch.tasks.language.text import vocabulary
 
-        return GPT(
+        model = GPT(
             architecture.blocks[0], self.width, self.heads, context=self.context,
             vocabulary=vocabulary(characters), rotary=self.positions == "rotary", mlp=self.mlp,
             tied=self.embeddings == "tied",
         )  # fmt: skip
+        return self.stepped(model, steps)
 
     def facts(self) -> dict[str, Any]:
         return {"characters": self.loaded.characters}
@@ -182,7 +186,7 @@ class LanguageTask(TransformerStack):
     def rebuilt(
         self, architecture: Architecture, facts: Mapping[str, Any], steps: "list[StepSize]"
     ) -> "nn.Module":
-        return self._network(architecture, facts["characters"])
+        return self._network(architecture, facts["characters"], steps)
 
     def loss(self, model: "nn.Module", batch: Any) -> "Tensor":
         from torch.nn import functional as F

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from growsearch.growth.step_sizes import StepSize
 from growsearch.tasks.transformer.heads import check_heads as check_heads
 
 STD = 0.02
@@ -34,6 +35,8 @@ class TransformerBlock(nn.Module):
 
     cosines: Tensor
     sines: Tensor
+    step: StepSize | None = None
+    """Its explicit one is a factor of both residuals; None: 1."""
 
     def __init__(
         self, width: int, heads: int, *, causal: bool, mlp: str = "gelu", rotary: int = 0
@@ -55,8 +58,11 @@ class TransformerBlock(nn.Module):
             self.register_buffer("sines", sines, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.ln1(x))
-        return x + self.mlp(self.ln2(x))
+        x = x + self._scaled(self.attention(self.ln1(x)))
+        return x + self._scaled(self.mlp(self.ln2(x)))
+
+    def _scaled(self, residual: Tensor) -> Tensor:
+        return residual if self.step is None else self.step.explicit * residual
 
     def attention(self, x: Tensor) -> Tensor:
         """What each token takes from the others; from those before it if the block is causal."""
