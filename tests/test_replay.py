@@ -10,7 +10,7 @@ import pytest
 from conftest import record, run
 
 from growsearch.searches.recorded import RecordedTrial, Recording
-from growsearch.stopping.cost import metric_of
+from growsearch.stopping.cost import OwnNumber, metric_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
@@ -150,6 +150,25 @@ def test_the_front_is_that_of_brute_force(recorded):
     # the front is complete with its last member, and not before
     last = max(c.paid for c in done.completions if c.trial in front)
     assert done.paid_to(1.0) == last
+
+
+@pytest.mark.parametrize("text", ["none", "pareto,racing=2", "asha", "branches"])
+def test_a_number_of_a_tasks_own_is_replayed_like_the_metric_that_it_equals(recorded, text):
+    """A loss that is lower where the accuracy is higher, named `bits` in the records."""
+    own = replace(
+        recorded, metric=OwnNumber(number="val_bits", better="lower"),
+        trials=tuple(
+            replace(t, history=History(
+                replace(r, metrics={"val_bits": 100 - r.val_accuracy}) for r in t.history
+            ))
+            for t in recorded.trials
+        ),
+    )  # fmt: skip
+    assert own.front == recorded.front
+    if text in ("none", "asha"):  # whose decisions do not depend on the metric's range
+        mine, other = (contender(text).replay(one, seed=1) for one in (own, recorded))
+        assert [c.trial for c in mine.completions] == [c.trial for c in other.completions]
+    assert contender(text).replay(own, seed=1).paid_to(0.5) is not None
 
 
 def test_equal_seeds_replay_equally_and_others_in_another_order(recorded):
