@@ -16,8 +16,8 @@ from typing import Any
 import growsearch
 from growsearch.cli.parser import _parser
 from growsearch.trial.components import EVERY_KIND, Component, components
-from growsearch.trial.config import default_text, trial_options
 from growsearch.trial.options import Option, Role
+from growsearch.trial.trial_options import default_text, trial_options
 
 ROOT = Path(__file__).parent.parent
 

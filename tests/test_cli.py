@@ -5,7 +5,7 @@ import pytest
 from conftest import RECORD, ROOT, run
 
 from growsearch.study.results import read_info, read_study
-from growsearch.trial.config import every_option
+from growsearch.trial.trial_options import every_option
 
 QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]
 SPACE = str(ROOT / "search_spaces/lipgrow.py")

@@ -32,13 +32,14 @@ from growsearch.training.optimizers.sgd import SGD
 from growsearch.trial import components as registry
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import KINDS, component, components, register, users_of
-from growsearch.trial.config import TrialConfig, every_option, trial_options
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import INITIALIZING, EpochRecord, History
 from growsearch.trial.kinds import Initializer
 from growsearch.trial.optimizer_changes import parse_change
 from growsearch.trial.options import Option, Role, option
 from growsearch.trial.rates import rates
+from growsearch.trial.trial_options import every_option, trial_options
 
 ONE_OF_EACH = sorted({rule.role: name for name, rule in every_option().items()}.values())
 """An option of each role, which are tried in the quick lane."""

@@ -15,8 +15,9 @@ from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
 from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
-from growsearch.trial.config import TrialConfig, check_field, every_option
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.trial_options import check_field, every_option
 
 if TYPE_CHECKING:
     from growsearch.searches.trust import Trust

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from growsearch.trial.components import EVERY_KIND, Component, components
-from growsearch.trial.config import flat
+from growsearch.trial.trial_options import flat
 
 
 def components_table(kind: str) -> Table:

@@ -12,10 +12,10 @@ from growsearch.checks.target import find_target, targets_in
 from growsearch.cli import replay, reproduce, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
-from growsearch.trial.config import default_text, every_option, trial_options
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
 from growsearch.trial.plugins import load_plugins
+from growsearch.trial.trial_options import default_text, every_option, trial_options
 
 # --help must answer at once: nothing heavy is imported here.
 _LONGEST, _ENDING = 2000, 500

@@ -84,7 +84,7 @@ def best(parsed: argparse.Namespace) -> int:
 
 
 def _text(found: "Best") -> str:
-    from growsearch.trial.config import flat
+    from growsearch.trial.trial_options import flat
 
     others = f" (seeds: {', '.join(found.trials)})" if len(found.trials) > 1 else ""
     lines = [f"{'trial':<16}{found.trial}{others}"]

@@ -24,11 +24,12 @@ from growsearch.machine.files import because, check_file_name, opened, replacing
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, trial_file, write_trial
-from growsearch.trial.config import TrialConfig, flat
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples
 from growsearch.trial.options import Value
 from growsearch.trial.status import Status
+from growsearch.trial.trial_options import flat
 
 LOG_FILE = "search.jsonl"
 _BLOCK = 2**16

@@ -8,9 +8,9 @@ from typing import Any
 
 from growsearch.searches.kinds import Log, Sampler, Scheduler
 from growsearch.trial.components import SEARCH_KINDS, Component, component, components
-from growsearch.trial.config import is_option
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option, Value, suggestion
+from growsearch.trial.trial_options import is_option
 
 KEPT = ("all", "forks", "last")
 """Which training states stay in an epoch store."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 from growsearch.growth.step_sizes import STEP_SIZES, StepSize
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
-from growsearch.trial.config import TrialConfig, flat
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.trial_options import flat
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

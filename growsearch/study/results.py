@@ -32,9 +32,10 @@ from growsearch.machine.files import (
 )
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
-from growsearch.trial.config import TrialConfig, every_option
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
+from growsearch.trial.trial_options import every_option
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it

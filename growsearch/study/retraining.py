@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from growsearch.trial.components import KINDS
-from growsearch.trial.config import TrialConfig, every_option
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Value
+from growsearch.trial.trial_options import every_option
 
 
 def given_options(config: TrialConfig) -> dict[str, Value]:

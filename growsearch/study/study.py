@@ -13,9 +13,10 @@ from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.study.results import config_of, read_info, read_study, summarize
 from growsearch.study.retraining import given_options, recorded_options, train_command
-from growsearch.trial.config import TrialConfig, flat
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Value, suggestion
+from growsearch.trial.trial_options import flat
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ from typing import Any
 from growsearch.searches.settings import SearchSettings, search_options
 from growsearch.study.results import TRIALS_FOLDER
 from growsearch.trial.components import Component, is_loading
-from growsearch.trial.config import every_option, is_option
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.plugins import session_plugins
+from growsearch.trial.trial_options import every_option, is_option
 from growsearch.tuning.by_value import pickled
 from growsearch.tuning.space_text import space_text
 from growsearch.tuning.study import Study

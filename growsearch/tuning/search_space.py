@@ -11,9 +11,10 @@ import numpy as np
 
 from growsearch.searches.spaces import find_space
 from growsearch.trial.components import EVERY_KIND, KINDS, component, components, registering
-from growsearch.trial.config import TrialConfig, check_field, check_name
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin
+from growsearch.trial.trial_options import check_field, check_name
 from growsearch.tuning.ray_private import (
     Categorical,
     Domain,
