@@ -36,14 +36,27 @@ def page_data(page: str) -> dict:
     return json.loads(found.group(1))
 
 
+def trials_of(data: dict) -> dict[str, dict]:
+    """By name, each trial with its curves, from the columns of the page."""
+    n, begin, trials = len(data["groups"]), 0, {}
+    columns = {c: v["all"] if isinstance(v, dict) else v for c, v in data["trials"].items()}
+    for i in range(n):
+        same = {c for c, v in data["trials"].items() if isinstance(v, dict)}
+        trial = {c: v if c in same else v[i] for c, v in columns.items()}
+        end = begin + data["curves"]["lengths"][i]
+        trial["curve"] = {c: v[begin:end] for c, v in data["curves"]["numbers"].items()}
+        depths = data["curves"]["architectures"]
+        trial["depths"] = [depths[d] for d in data["curves"]["architecture"][begin:end]]
+        trials[trial["trial_id"]], begin = trial, end
+    return trials
+
+
 def test_the_page_holds_every_trial_its_curve_and_its_growths(study):
     report = write_report(study)
-    data = page_data(report.page.read_text())
-    trials = {trial["trial_id"]: trial for trial in data["trials"]}
+    trials = trials_of(page_data(report.page.read_text()))
     assert set(trials) == {"one", "two", "three", "four"}
-    assert {name for name, trial in trials.items() if trial["optimal"]} == {"one", "two"}
     assert trials["two"]["curve"]["val_accuracy"] == [50.0, 95.0]
-    assert trials["two"]["curve"]["architecture"] == ["2-2-2", "4-4-4"]
+    assert trials["two"]["depths"] == ["2-2-2", "4-4-4"]
     assert trials["two"]["growth_epochs"] == "1"
     assert trials["two"]["config/rtol"] == 1.2
     assert trials["four"]["status"] == "diverged"
@@ -60,15 +73,15 @@ def test_trials_are_compared_by_the_first_cost_that_their_search_compared(tmp_pa
     assert list(made.front["trial_id"]) == ["short"]  # by PPE it would be the other
     data = page_data(made.page.read_text())
     assert data["cost"] == {"column": "train_flops", "name": "flops", "label": "training FLOPs"}
-    assert [t["trial_id"] for t in data["trials"] if t["optimal"]] == ["short"]
     assert Study(folder).figure().axes[0].get_xlabel() == "training FLOPs"
 
 
 def test_the_page_needs_no_network(study):
     page = write_report(study).page.read_text()
     assert "{{" not in re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    assert "<script src" not in page
     markup = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.S)
-    assert not re.search(r"""(src|href)\s*=|url\(|@import|https?:""", markup)
+    assert not re.search(r"""src\s*=|href="[^#]|url\(|@import|https?:""", markup)
 
 
 def test_names_and_texts_cannot_break_the_page(study):
@@ -109,7 +122,7 @@ def stopped_study(study):
 
 def test_the_page_has_what_stopped_a_trial_as_numbers(stopped_study):
     data = page_data(write_report(stopped_study).page.read_text())
-    trials = {trial["trial_id"]: trial for trial in data["trials"]}
+    trials = trials_of(data)
     five, seven, one = trials["five"], trials["seven"], trials["one"]
     assert (five["dominated_by"], five["bound/ppe"], five["bound/val_accuracy"]) == (
         "two",
