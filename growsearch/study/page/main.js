@@ -51,7 +51,8 @@ function start() {
   describeStudy();
   selectFirst();
   for (const setUp of [
-    setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
+    setUpFilters, setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
+    setUpSelection, setUpParallel, setUpSpending, setUpImportance,
   ]) setUp();
   drawAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
