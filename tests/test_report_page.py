@@ -1,14 +1,18 @@
 """The page of a report in a real Chromium: each control works, and nothing is fetched."""
 
+import io
 import math
 
+import pandas as pd
 import pytest
 from browser import Browser
 from conftest import record
 
+from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.study.report import write_report
 from growsearch.study.results import create_study, write_trial
 from growsearch.trial.config import TrialConfig
+from growsearch.tuning.search_space import draw_trials, load_spaces
 
 pytestmark = pytest.mark.slow
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -207,6 +211,106 @@ def test_a_stopped_trial_says_why_and_names_are_text(page):
     assert page.script("return document.querySelectorAll('img').length") == 0
     assert HOSTILE[:4] in page.text("h1") and HOSTILE in page.text("#details")
     assert "1 of 18 trials had not ended" in page.text("#notes")
+
+
+def test_a_filter_hides_trials_everywhere_and_a_link_restores_the_view(page, made):
+    page.click("#filter-open")
+    page.click("#filters input[data-value='stopped']")
+    page.click("#filters input[data-value='1.2']")
+    assert page.script("return shown().length") == 15 - 3 + 2
+    assert page.script("return tableRows.length") == 14
+    assert "14 of 18 trials shown" in page.text("#counts")
+    assert not any("stopped" in t for t in page.text("#front-legend").split(","))
+    page.set("#x", "paid_epochs")
+    page.set("#quantity", "val_loss")
+    page.set("#limit", 400)
+    page.click('#rows tr[data-trial="00009"]')
+    view = "return [state.x, state.quantity, state.limit, state.status, state.options, selected]"
+    view = view.replace("selected", "state.selected.map(t => t.trial_id)")
+    before, address = page.script(view), page.script("return location.href")
+    page.open(address)
+    assert page.script(view) == before
+    page.click("#filter-clear")
+    assert page.script("return shown().length") == 18
+    page.open(made.page.as_uri() + "#x=nothing&options={&trial=none&limit=-1&open=99")
+    assert page.script("return state.x") == "ppe"  # what is not known is left out
+
+
+def test_dragging_selects_and_the_selection_is_saved_as_a_table_and_as_a_search_space(
+    page, tmp_path
+):
+    page.set("#brush", True)
+    page.set("#seeds", False)
+    page.set("#quantity", "lr")
+    (x0, y0), (x1, y1) = place(page, "00000"), place(page, "00005")
+    page.pointer((x0 - 12, max(y0, y1) + 12), ((x0 + x1) / 2, y0), (x1 + 12, min(y0, y1) - 12))
+    assert selected(page) == ["00000", "00001", "00002", "00003", "00004", "00005"]
+    table = pd.read_csv(io.StringIO(page.script("return csvOf(state.selected)")), dtype=str)
+    assert table["trial_id"].tolist() == selected(page)
+    assert table["config/rtol"].astype(float).tolist() == [1.1] * 3 + [1.2] * 3
+    file = tmp_path / "selection.py"
+    file.write_text(page.script("return spaceOf(state.selected)"))
+    drawn = draw_trials(load_spaces(file), None, 0)
+    assert drawn == [
+        TrialConfig(rtol=rtol, window=1, seed=seed, epochs=EPOCHS, reserve=1)
+        for rtol in (1.1, 1.2)
+        for seed in range(3)
+    ]
+    page.devtools("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.click("#save-csv")
+    page.until("return document.querySelector('#said').textContent.includes('saved')")
+    page.click("#select-none")
+    assert selected(page) == [] and page.script("return element('save-csv').disabled")
+    page.click("#select-shown")
+    assert len(selected(page)) == 18
+
+
+def band(page) -> tuple[float, float, float]:
+    """Where in the window the parallel axis of rtol has 1.3 and 1.2: one x, two y."""
+    return page.script(
+        """element("parallel").scrollIntoView({block: "center"});
+        const box = element("parallel").getBoundingClientRect();
+        const axis = parallelPlot.axes.find(a => a.name === "rtol");
+        const at = text => box.top + axis.scale(axis.texts.indexOf(text));
+        return [box.left + axis.at, at("1.3") - 6, at("1.2") + 6]"""
+    )
+
+
+def test_a_stretch_of_a_parallel_axis_filters(page):
+    x, top, bottom = band(page)
+    page.pointer((x, top), (x, (top + bottom) / 2), (x, bottom))
+    kept = page.script("return [...new Set(shown().map(t => t['config/rtol']))].sort()")
+    assert kept == [1.2, 1.3]
+    x, top, _ = band(page)  # what stands above has shrunk
+    page.pointer((x, top))
+    assert page.script("return shown().length") == 18
+
+
+def test_what_was_paid_and_which_options_decide_are_shown(page):
+    assert "Sharing epochs saved" in page.text("#spending-text")
+    last = page.script("return study.spending.hypervolume.at(-1)")
+    bounds = page.script("return study.spending.bounds")
+    points = [(ppe + 2 * seed, accuracy + seed)
+              for _, ppe, accuracy in CONFIGURATIONS for seed in range(3)]  # fmt: skip
+    assert last == pytest.approx(hypervolume(points, Bounds(**bounds)), rel=1e-5)
+    assert "scikit-learn" in page.text("#importance-text")
+    assert "rtol" in page.text("#importance") and "seed" in page.text("#importance")
+    assert page.script("return Object.keys(study.attainment.surfaces)") == ["25", "50", "75"]
+    assert "50 % of the seeds" in page.text("#attainment-legend")
+
+
+def test_the_table_makes_only_the_rows_that_are_seen_and_sorts(page):
+    page.click("#head th:nth-child(1) button")
+    assert page.script("return tableRows[0].trial_id") == "00000"
+    page.click("#head th:nth-child(1) button")
+    assert page.script("return tableRows[0].trial_id") == "stopped"
+    assert page.script("return document.querySelector('th[aria-sort]').textContent") == "trial ↓"
+    seen = page.script(
+        """element("table").style.maxHeight = "120px";
+        drawRows();
+        return document.querySelectorAll("#rows tr[data-row]").length"""
+    )
+    assert seen < 18
 
 
 def test_the_keyboard_reaches_points_and_rows(page):

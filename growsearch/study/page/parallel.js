@@ -5,7 +5,9 @@ const parallelPlot = {host: null, canvas: null, axes: [], from: null};
 
 /** The axes: {name, column, text values or a range}. */
 function parallelAxes() {
-  const columns = [...filterable.map(f => ({name: f.name, column: f.column, texts: f.range ? null : f.texts}))];
+  // an option that some trials have and others do not, with one value, says what another one says
+  const columns = filterable.filter(f => f.range || f.texts.filter(text => text !== "–").length > 1)
+    .map(f => ({name: f.name, column: f.column, texts: f.range ? null : f.texts}));
   for (const [column, label] of [[state.x, (costAxis(state.x) ?? study.cost).label],
     [state.y, (metricAxis(state.y) ?? study.metric).label]]) columns.push({name: label, column, texts: null});
   return columns.map(axis => {
