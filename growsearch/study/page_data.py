@@ -185,7 +185,7 @@ def curve_columns(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> 
     return {
         "lengths": lengths.reindex(trials["trial_id"]).tolist(),
         "labels": there,
-        "numbers": {c: [short(v) for v in study[c].tolist()] for c in there},
+        "numbers": {c: packed([short(v) for v in study[c].tolist()]) for c in there},
         "architecture": depths.tolist(),
         "architectures": list(architectures),
         "phase": phases.tolist() if len(names) > 1 else None,
@@ -193,8 +193,19 @@ def curve_columns(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> 
     }
 
 
+_FEW, _MANY = 100, 1000
+
+
+def packed(values: list[Any]) -> list[Any] | dict[str, list[Any]]:
+    """A long column of few different numbers as {"values": numbers, "places": of each epoch's}."""
+    known = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    if len(values) < _MANY or len(known) > _FEW:
+        return values
+    return {"values": list(known), "places": [known[value] for value in values]}
+
+
 def short(value: Any) -> float | int | None:
-    """A number of a curve with five digits, so that large studies stay small."""
+    """A number of a curve with five digits, so that the page of a large study stays small."""
     if value is None or value is pd.NA or not math.isfinite(value):
         return None
     rounded = float(f"{value:.5g}")

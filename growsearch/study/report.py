@@ -9,19 +9,22 @@ import pandas as pd
 from growsearch.machine.files import because, replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, study_cost, study_metric
-from growsearch.study.comparisons import found_networks
+from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import Subject, page_data
-from growsearch.study.pareto import pareto_front
+from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.plugins import plugin_files
 from growsearch.study.results import is_empty, read_info, read_undamaged, schema, summarize
 from growsearch.study.retraining import arithmetic, recorded_options, train_command
 from growsearch.study.search_log import LOG_FILE, given_in_log
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
+
+_MOST_COMMANDS = 1000
+"""The page of a study with more trials has the commands of the front's alone, to stay small."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,12 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     trials = summarize(study) if len(study) else _no_trials(study)
     metric = study_metric(info, trials, metric_name)
     cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
-    found = found_networks(trials).dropna(subset="val_delta")
+    grown = trials if has_twins(trials) else trials.iloc[:0]
+    found = found_networks(grown).dropna(subset="val_delta")
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
     return Subject(
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
-        audit=_audit(info, trials, metric), commands=_commands(folder, info, trials),
+        audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=tuple(_damage(name, why) for name, why in damaged.items()),
     )  # fmt: skip
 
@@ -107,7 +111,9 @@ def _damage(path: str, why: str) -> str:
     return f"{path} is damaged and left out ({why}). Restore it from a copy."
 
 
-def _commands(folder: Path, info: dict[str, Any], trials: pd.DataFrame) -> dict[str, str]:
+def _commands(
+    folder: Path, info: dict[str, Any], trials: pd.DataFrame, metric: Metric, cost: StudyCost
+) -> dict[str, str]:
     """By trial, the command that trains it again: with what its search gave, or all its options.
 
     It needs no plugin, and no configuration is made, which would take milliseconds for each trial.
@@ -117,6 +123,8 @@ def _commands(folder: Path, info: dict[str, Any], trials: pd.DataFrame) -> dict[
     except InputError:  # study.json is damaged there; the trials can be shown all the same
         plugins = []
     given, found = given_in_log(folder / LOG_FILE), {}
+    if len(trials) > _MOST_COMMANDS:
+        trials = trials[is_pareto_optimal(trials, cost.column, metric.column, metric.minimized)]
     for row in trials.to_dict("records"):
         known = {f"config/{n}": value for n, value in given.get(row["trial_id"], {}).items()}
         options = recorded_options(known or row)

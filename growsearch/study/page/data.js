@@ -18,6 +18,11 @@ const trials = (() => {
 const byName = new Map(trials.map(t => [t.trial_id, t]));
 const growthsOf = t => t.growth_epochs ? String(t.growth_epochs).split(" ").map(Number) : [];
 
+// a column of few different numbers is a list of them, and the place of each epoch's in it
+for (const [column, given] of Object.entries(study.curves.numbers)) {
+  if (!Array.isArray(given)) study.curves.numbers[column] = given.places.map(i => given.values[i]);
+}
+
 /** Where each trial's epochs begin in the columns of `study.curves`. */
 const firstEpoch = (() => {
   let sum = 0;

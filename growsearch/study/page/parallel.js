@@ -1,7 +1,7 @@
 "use strict";
 // Parallel coordinates: an axis for each option that differs, for the cost and for the metric.
 
-const parallelPlot = {host: null, canvas: null, axes: [], from: null};
+const parallelPlot = {host: null, canvas: null, over: null, axes: [], from: null};
 
 /** The axes: {name, column, text values or a range}. */
 function parallelAxes() {
@@ -19,22 +19,29 @@ function parallelAxes() {
   });
 }
 
-function drawParallel() {
-  const {host, canvas} = parallelPlot, {width, height} = host.getBoundingClientRect();
-  if (!width) return;
-  const ratio = window.devicePixelRatio || 1, axes = parallelPlot.axes = parallelAxes();
+/** A cleared canvas, as large as the plot. */
+function parallelContext(canvas) {
+  const {width, height} = parallelPlot.host.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
   const ctx = canvas.getContext("2d");
   ctx.scale(ratio, ratio);
   ctx.font = FONT;
+  return {ctx, width, height};
+}
+
+/** The lines of all trials; the axes and the selected trials are on a canvas above. */
+function drawParallel() {
+  const {ctx, width, height} = parallelContext(parallelPlot.canvas);
+  if (!width) return;
+  const axes = parallelPlot.axes = parallelAxes();
   const [top, bottom] = [40, height - 12], side = Math.min(60, width / (2 * axes.length));
   axes.forEach((axis, i) => {
     axis.at = side + i * (width - 2 * side) / Math.max(axes.length - 1, 1);
     axis.scale = v => bottom - (v - axis.domain[0]) / (axis.domain[1] - axis.domain[0]) * (bottom - top);
     axis.back = y => axis.domain[0] + (bottom - y) / (bottom - top) * (axis.domain[1] - axis.domain[0]);
   });
-  const kept = new Set(shown()), chosen = new Map(state.selected.map((t, i) => [t, i]));
+  const kept = new Set(shown());
   const order = [...trials].sort((a, b) => kept.has(a) - kept.has(b));
   const values = shown().map(t => t[state.y]).filter(v => v !== null && v !== undefined);
   const [worst, best] = extent(values, false, 0) ?? [0, 1];
@@ -48,14 +55,20 @@ function drawParallel() {
     parallelLine(ctx, axes, t);
   }
   ctx.globalAlpha = 1;
-  for (const [t, place] of [...chosen].slice(0, 64)) {
+  drawParallelOver();
+}
+
+function drawParallelOver() {
+  const {ctx, width, height} = parallelContext(parallelPlot.over), {axes} = parallelPlot;
+  if (!width || !axes.length) return;
+  for (const [place, t] of state.selected.slice(0, 64).entries()) {
     ctx.strokeStyle = styleOf(place).fill;
     ctx.lineWidth = 2.5;
     ctx.setLineDash(styleOf(place).dash);
     parallelLine(ctx, axes, t);
   }
   ctx.setLineDash([]);
-  axes.forEach((axis, i) => parallelAxis(ctx, axis, i, axes.length, top, bottom, width));
+  axes.forEach((axis, i) => parallelAxis(ctx, axis, i, axes.length, 40, height - 12, width));
 }
 
 function parallelLine(ctx, axes, t) {
@@ -145,6 +158,8 @@ function setUpParallel() {
   element("parallel-card").hidden = false;
   const host = parallelPlot.host = element("parallel");
   parallelPlot.canvas = add(host, "canvas");
+  parallelPlot.over = add(host, "canvas", "", "over");
+  host.style.minWidth = 84 * parallelAxes().length + "px";
   host.setAttribute("role", "img");
   host.setAttribute("aria-label", "Parallel coordinates of the trials' options, cost and metric. " +
     "The filter above does the same with the keyboard.");
@@ -163,7 +178,7 @@ function setUpParallel() {
   host.addEventListener("pointermove", event => {
     if (!parallelPlot.from) return;
     parallelPlot.from.y1 = at(event)[1];
-    requestAnimationFrame(drawParallel);
+    requestAnimationFrame(drawParallelOver);
   });
   host.addEventListener("pointerup", () => {
     const {from} = parallelPlot;
@@ -171,5 +186,6 @@ function setUpParallel() {
     if (from) brushParallel(from);
   });
   new ResizeObserver(drawParallel).observe(host);
-  view(["status", "options", "selected", "x", "y"], drawParallel);
+  view(["status", "options", "x", "y"], drawParallel);
+  view(["selected"], drawParallelOver);
 }

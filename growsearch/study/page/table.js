@@ -7,7 +7,8 @@ const ROOM = 8;  // rows above and below those that are seen
 const tableColumns = (() => {
   const there = column => trials.some(t => (t[column] ?? null) !== null);
   const metric = metricAxis(study.metric.column) ?? study.metric;
-  const fixed = digits => x => x === null || x === undefined ? "–" : x.toFixed(digits);
+  const fixed = digits => x => x === null || x === undefined ? "–" :
+    x.toFixed(digits).replace(/^-(0\.?0*)$/, "$1");
   const costColumn = {name: study.cost.name === "ppe" ? "PPE" : study.cost.name,
     value: t => t[study.cost.column], show: t => amount(t[study.cost.column])};
   const accuracy = there("val_accuracy") ? [

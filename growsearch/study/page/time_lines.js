@@ -123,8 +123,8 @@ function setUpLines() {
   });
   new ResizeObserver(drawLines).observe(host);
   element("lines-card").hidden = !trials.length;
-  element("lines-text").textContent = "A line is a trial, in the order of the table; it is darker where " +
-    "the network is deeper. Diamonds mark growths. Click a line to see its curve.";
+  element("lines-text").textContent = "A line is a trial, in the order of the table; its colour is fuller " +
+    "where the network is deeper. Diamonds mark growths. Click a line to see its curve.";
   view(["status", "options", "sort", "selected"], () => {
     drawLines();
     const few = depthOrder.order.length <= 8 ? depthOrder.order :
