@@ -1,12 +1,15 @@
 import json
 import re
+import shlex
 
 import pandas as pd
 import pytest
 from conftest import record
 
 from growsearch import Study
+from growsearch.cli.parser import _parser
 from growsearch.study.figures import front_figure
+from growsearch.study.page_data import packed
 from growsearch.study.pareto import pareto_front
 from growsearch.study.report import write_report
 from growsearch.study.results import create_study, read_study, summarize, write_trial
@@ -181,3 +184,56 @@ def test_a_report_is_written_anew_when_the_study_has_gone_on(study):
     done = record(1, ppe=10.0, val_accuracy=99.0, status="completed")
     write_trial(study, "five", TrialConfig(), [done])
     assert write_report(study).front["trial_id"].tolist() == ["five"]
+
+
+def notes(page) -> str:
+    return " ".join(page_data(page.read_text())["notes"])
+
+
+def test_a_study_without_an_epoch_has_a_page_that_says_so(tmp_path):
+    report = write_report(create_study(tmp_path / "empty", searched=["lr"]))
+    assert "No epoch has finished yet" in notes(report.page)
+    assert len(report.front) == 0
+
+
+@pytest.mark.parametrize("status", ["diverged", "running"])
+def test_a_study_without_a_completed_trial_says_how_its_trials_stand(tmp_path, status):
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    write_trial(folder, "one", TrialConfig(), [record(1, status=status)])
+    said = notes(write_report(folder).page)
+    assert f"No trial has completed (1 {status})" in said
+    assert ("1 of 1 trials had not ended" in said) == (status == "running")
+
+
+def test_a_damaged_table_is_named_and_the_others_are_shown(study):
+    damaged = study / "trials" / "two.parquet"
+    damaged.write_bytes(b"PAR1 not parquet")
+    page = write_report(study).page
+    assert f"{damaged} is damaged and left out" in notes(page)
+    assert len(trials_of(page_data(page.read_text()))) == 3
+
+
+def test_trials_that_differ_in_their_seed_alone_are_one_configuration(tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr", "seed"])
+    for name, config in {"a": {"lr": 0.1}, "b": {"lr": 0.2}, "c": {"lr": 0.1, "seed": 1}}.items():
+        write_trial(folder, name, TrialConfig(**config), [record(1, status="completed")])
+    assert page_data(write_report(folder).page.read_text())["groups"] == [0, 1, 0]
+
+
+def test_the_command_of_a_trial_makes_its_configuration(tmp_path):
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), epochs=6, lr=0.05, seed=3)
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    last = record(1, status="completed", precision="float32", compiled=False)
+    write_trial(folder, "one", config, [last])
+    command = page_data(write_report(folder).page.read_text())["commands"]["one"]
+    parsed = vars(_parser().parse_args(shlex.split(command)[1:]))
+    given = {n: v for n, v in parsed.items() if n in config.to_flat()}
+    assert TrialConfig(**given) == config.replaced(precision="float32", compile="off")
+
+
+def test_a_long_column_of_few_numbers_is_packed_and_others_are_not():
+    column = [0.1, 0.2, None] * 500
+    found = packed(column)
+    assert [found["values"][place] for place in found["places"]] == column
+    assert packed(list(range(1500))) == list(range(1500))
+    assert packed([1, 1]) == [1, 1]
