@@ -157,8 +157,15 @@ def test_the_knee_is_farthest_from_the_line_between_the_fronts_ends(page, log):
 
 
 def test_a_cost_limit_names_the_best_configuration_that_it_buys(page, made):
+    page.script(
+        """const line = frontPlot.line;
+        window.lines = [];
+        frontPlot.line = (ctx, ...ends) => { lines.push(ends[0]); line(ctx, ...ends); }"""
+    )
     for slider in (0, 200, 500, 1000):
+        page.script("lines.length = 0")
         page.set("#limit", slider)
+        assert page.script("return lines.includes(frontPlot.scaleX(bought.limit))")
         limit = page.script("return bought.limit")
         affordable = [p for p in means() if p[0] <= limit]
         assert page.script("return bought.point.y") == max(y for _, y in affordable)

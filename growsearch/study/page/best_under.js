@@ -53,10 +53,10 @@ function drawBest() {
   const cost = costAxis(state.x) ?? study.cost, knee = layout.knee;
   element("knee-text").textContent = knee ?
     `The knee of the front is trial ${named(knee)}: ${measured(knee.y, layout.metric)} for ` +
-      `${amount(knee.x)} ${cost.label}. It is the point farthest from the line between the front's ` +
+      `${amount(knee.x)} ${bare(cost.label)}. It is the point farthest from the line between the front's ` +
       "ends, with the axes as they are drawn." :
     "The front has no knee: it has fewer than three points, or none lies beyond the line between its ends.";
-  element("limit-cost").textContent = cost.label;
+  element("limit-cost").textContent = bare(cost.label);
   const text = element("best-text"), slider = element("limit");
   slider.disabled = !bought;
   element("commands").replaceChildren();
@@ -66,10 +66,10 @@ function drawBest() {
   }
   const {limit, point, metric} = bought, t = bestOf(point);
   const spread = point.sy ? ` ± ${+point.sy.toPrecision(2)}` : "";
-  text.textContent = `A limit of ${amount(limit)} ${cost.label} buys trial ${named(point)}: ` +
-    `${metric.label} ${measured(point.y, metric)}${spread} for ${amount(point.x)}.` +
+  text.textContent = `A limit of ${amount(limit)} ${bare(cost.label)} buys trial ${named(point)}: ` +
+    `${bare(metric.label)} ${measured(point.y, metric)}${spread} for ${amount(point.x)}.` +
     (metric.column === state.y ? "" : " It is chosen by validation, not by what is drawn.");
-  slider.setAttribute("aria-valuetext", `${amount(limit)} ${cost.label}, trial ${t.trial_id}`);
+  slider.setAttribute("aria-valuetext", `${amount(limit)} ${bare(cost.label)}, trial ${t.trial_id}`);
   addCommands(t, limit, cost, metric);
 }
 
@@ -128,6 +128,5 @@ function setUpBest() {
   slider.value = state.limit;
   slider.oninput = () => change({limit: Number(slider.value)});
   const parts = ["x", "y", "log", "status", "options", "limit"];
-  view(parts, () => { bought = bestUnder(); });
   view([...parts, "seeds", "open"], drawBest);
 }

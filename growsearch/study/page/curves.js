@@ -53,8 +53,8 @@ function describeSelected(single, list) {
   const metric = metricAxis(study.metric.column) ?? study.metric;
   element("curve-text").textContent = single ? [
     shortDepths(single),
-    `${amount(single[study.cost.column])} ${study.cost.label}`,
-    `${metric.label} ${measured(single[metric.column], metric)}`,
+    `${amount(single[study.cost.column])} ${bare(study.cost.label)}`,
+    `${bare(metric.label)} ${measured(single[metric.column], metric)}`,
     ...optionLines(single),
   ].join(" · ") : list.length ? "A diamond is a growth. Click an entry below to remove it." +
     (more > 0 ? ` ${counted(more, "more trial")} of the selection are not drawn.` : "") : "";
@@ -135,7 +135,7 @@ function paintHint(ctx, plot, text) {
 function curveText({t, values, beside}, i) {
   const name = study.curves.labels[beside ?? state.quantity];
   const grew = growthsOf(t).includes(i + 1) ? `\ngrew after this epoch to ${depthsOf(t)[i + 1] ?? "?"}` : "";
-  return `trial ${t.trial_id}, epoch ${i + 1}\n${name} ${amount(values[i], 5)}\n` +
+  return `trial ${t.trial_id}, epoch ${i + 1}\n${bare(name)} ${amount(values[i], 5)}\n` +
     `depth ${depthsOf(t)[i]}${grew}`;
 }
 

@@ -24,6 +24,8 @@ const measured = (x, metric) => x === null || x === undefined ? "–" :
   metric.percent ? percentText(x) : Math.abs(x) >= 1e4 ? amount(x, 5) : x.toFixed(4);
 
 const signed = x => x === null || x === undefined ? "–" : (x > 0 ? "+" : "") + x.toFixed(2);
+/** A label in a sentence: without its unit, or what it stands for, in brackets. */
+const bare = label => label.replace(/ \([^)]*\)$/, "");
 const capital = text => text.charAt(0).toUpperCase() + text.slice(1);
 const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 

@@ -84,8 +84,8 @@ function pointText(p) {
     const spread = (s, text) => s ? ` ± ${text(s)}` : "";
     return [
       `${p.trials.length} trials of one configuration`,
-      `${metric.label} ${measured(p.y, metric)}${spread(p.sy, s => +s.toPrecision(2))}`,
-      `${cost.label} ${amount(p.x)}${spread(p.sx, s => amount(s, 2))}`,
+      `${bare(metric.label)} ${measured(p.y, metric)}${spread(p.sy, s => +s.toPrecision(2))}`,
+      `${bare(cost.label)} ${amount(p.x)}${spread(p.sx, s => amount(s, 2))}`,
       `trials ${p.trials.slice(0, 6).map(t => t.trial_id).join(", ")}` +
         (p.trials.length > 6 ? ", ..." : ""),
       ...optionLines(p.trials[0], ["seed"]),
@@ -94,8 +94,8 @@ function pointText(p) {
   const t = p.trials[0];
   return [
     `trial ${t.trial_id}` + (t.status === "completed" ? "" : ` (${t.status} after ${t.epochs} epochs)`),
-    `${metric.label} ${measured(t[state.y], metric)}`,
-    `${cost.label} ${amount(t[state.x])}`,
+    `${bare(metric.label)} ${measured(t[state.y], metric)}`,
+    `${bare(cost.label)} ${amount(t[state.x])}`,
     `depth ${t.architecture}, ` +
       (growthsOf(t).length ? `grew after epochs ${inWords(growthsOf(t))}` : "never grew"),
     ...(reasonOf(t) ? [reasonOf(t)] : []),
@@ -123,7 +123,7 @@ function drawFront() {
   const {metric, points, front, opened, others, domainX, domainY, knee} = layout;
   const cost = costAxis(state.x) ?? study.cost, kinds = {nominal: "nominal ", paid: "", size: ""};
   element("front-title").textContent =
-    `${capital(metric.label)} against ${kinds[cost.kind] ?? ""}${cost.label}`;
+    `${capital(bare(metric.label))} against ${kinds[cost.kind] ?? ""}${bare(cost.label)}`;
   element("front-text").textContent = frontText();
   const onFront = new Set(front);
   const rest = points.filter(p => !onFront.has(p));
@@ -273,5 +273,6 @@ function setUpFront() {
     element(name).onchange = () => change({[name]: element(name).checked, open: null});
   }
   view(["x", "y", "log", "seeds", "open", "status", "options"], computeLayout);
+  view(["x", "y", "log", "status", "options", "limit"], () => { bought = bestUnder(); });
   view(["x", "y", "log", "seeds", "open", "status", "options", "selected", "brush", "limit"], drawFront);
 }

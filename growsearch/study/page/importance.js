@@ -16,10 +16,10 @@ function setUpImportance() {
     `of ${label} (R² on trials that it has not seen).` : ` ${capital(label)} does not vary.`;
   text.textContent = `Permutation importance by ${library}: how much worse a random forest predicts when ` +
     "an option's values are shuffled, with the standard deviation." +
-    said(cost, study.cost.label) + said(metric, study.metric.label) +
+    said(cost, bare(study.cost.label)) + said(metric, bare(study.metric.label)) +
     (completed < 40 ? ` With ${completed} trials, small differences mean nothing.` : "");
   const host = add(element("importance"), "div", "", "share");
-  for (const head of ["option", study.cost.label, study.metric.label]) add(host, "b", head);
+  for (const head of ["option", bare(study.cost.label), bare(study.metric.label)]) add(host, "b", head);
   const names = [...new Set([...(metric?.options ?? []), ...(cost?.options ?? [])])];
   const most = Math.max(0.01, ...(cost?.mean ?? []), ...(metric?.mean ?? []));
   for (const name of names) {

@@ -35,7 +35,7 @@ function headline() {
     ...(shared ? [[counts.paid.toLocaleString("en"), "epochs, paid"]] : []),
     [duration(seconds.nominal), shared ? "of training, nominal" : "of training"],
     ...(shared ? [[duration(seconds.paid), "of training, paid"]] : []),
-    [best ? measured(best.y, metric) : "–", `best ${metric.label.replace(/ \(%\)$/, "")}, last epoch`],
+    [best ? measured(best.y, metric) : "–", `best ${bare(metric.label)}, last epoch`],
   ];
 }
 

@@ -58,8 +58,8 @@ function drawAttainment(plot) {
     x: {label: capital(study.cost.label), domain, format: x => amount(x, 3)},
     y: {label: metric.label, domain: up, format: tickText(up)},
     points: there.flatMap(([share]) => surfaces[share].map(([x, y]) => ({x, y,
-      tip: () => `${share} % of the seeds attain\n${metric.label} ${measured(y, metric)}\n` +
-        `for ${amount(x)} ${study.cost.label}`}))),
+      tip: () => `${share} % of the seeds attain\n${bare(metric.label)} ${measured(y, metric)}\n` +
+        `for ${amount(x)} ${bare(study.cost.label)}`}))),
     paint(ctx, p) {
       for (const [share, fill, dash] of there) {
         ctx.strokeStyle = color(fill);
