@@ -1,12 +1,15 @@
 import json
 import re
+import shlex
 
 import pandas as pd
 import pytest
 from conftest import record
 
 from growsearch import Study
+from growsearch.cli.parser import _parser
 from growsearch.study.figures import front_figure
+from growsearch.study.page_data import packed
 from growsearch.study.pareto import pareto_front
 from growsearch.study.report import write_report
 from growsearch.study.results import create_study, read_study, summarize, write_trial
@@ -36,14 +39,27 @@ def page_data(page: str) -> dict:
     return json.loads(found.group(1))
 
 
+def trials_of(data: dict) -> dict[str, dict]:
+    """By name, each trial with its curves, from the columns of the page."""
+    n, begin, trials = len(data["groups"]), 0, {}
+    columns = {c: v["all"] if isinstance(v, dict) else v for c, v in data["trials"].items()}
+    for i in range(n):
+        same = {c for c, v in data["trials"].items() if isinstance(v, dict)}
+        trial = {c: v if c in same else v[i] for c, v in columns.items()}
+        end = begin + data["curves"]["lengths"][i]
+        trial["curve"] = {c: v[begin:end] for c, v in data["curves"]["numbers"].items()}
+        depths = data["curves"]["architectures"]
+        trial["depths"] = [depths[d] for d in data["curves"]["architecture"][begin:end]]
+        trials[trial["trial_id"]], begin = trial, end
+    return trials
+
+
 def test_the_page_holds_every_trial_its_curve_and_its_growths(study):
     report = write_report(study)
-    data = page_data(report.page.read_text())
-    trials = {trial["trial_id"]: trial for trial in data["trials"]}
+    trials = trials_of(page_data(report.page.read_text()))
     assert set(trials) == {"one", "two", "three", "four"}
-    assert {name for name, trial in trials.items() if trial["optimal"]} == {"one", "two"}
     assert trials["two"]["curve"]["val_accuracy"] == [50.0, 95.0]
-    assert trials["two"]["curve"]["architecture"] == ["2-2-2", "4-4-4"]
+    assert trials["two"]["depths"] == ["2-2-2", "4-4-4"]
     assert trials["two"]["growth_epochs"] == "1"
     assert trials["two"]["config/rtol"] == 1.2
     assert trials["four"]["status"] == "diverged"
@@ -60,15 +76,15 @@ def test_trials_are_compared_by_the_first_cost_that_their_search_compared(tmp_pa
     assert list(made.front["trial_id"]) == ["short"]  # by PPE it would be the other
     data = page_data(made.page.read_text())
     assert data["cost"] == {"column": "train_flops", "name": "flops", "label": "training FLOPs"}
-    assert [t["trial_id"] for t in data["trials"] if t["optimal"]] == ["short"]
     assert Study(folder).figure().axes[0].get_xlabel() == "training FLOPs"
 
 
 def test_the_page_needs_no_network(study):
     page = write_report(study).page.read_text()
     assert "{{" not in re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    assert "<script src" not in page
     markup = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.S)
-    assert not re.search(r"""(src|href)\s*=|url\(|@import|https?:""", markup)
+    assert not re.search(r"""src\s*=|href="[^#]|url\(|@import|https?:""", markup)
 
 
 def test_names_and_texts_cannot_break_the_page(study):
@@ -109,7 +125,7 @@ def stopped_study(study):
 
 def test_the_page_has_what_stopped_a_trial_as_numbers(stopped_study):
     data = page_data(write_report(stopped_study).page.read_text())
-    trials = {trial["trial_id"]: trial for trial in data["trials"]}
+    trials = trials_of(data)
     five, seven, one = trials["five"], trials["seven"], trials["one"]
     assert (five["dominated_by"], five["bound/ppe"], five["bound/val_accuracy"]) == (
         "two",
@@ -168,3 +184,56 @@ def test_a_report_is_written_anew_when_the_study_has_gone_on(study):
     done = record(1, ppe=10.0, val_accuracy=99.0, status="completed")
     write_trial(study, "five", TrialConfig(), [done])
     assert write_report(study).front["trial_id"].tolist() == ["five"]
+
+
+def notes(page) -> str:
+    return " ".join(page_data(page.read_text())["notes"])
+
+
+def test_a_study_without_an_epoch_has_a_page_that_says_so(tmp_path):
+    report = write_report(create_study(tmp_path / "empty", searched=["lr"]))
+    assert "No epoch has finished yet" in notes(report.page)
+    assert len(report.front) == 0
+
+
+@pytest.mark.parametrize("status", ["diverged", "running"])
+def test_a_study_without_a_completed_trial_says_how_its_trials_stand(tmp_path, status):
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    write_trial(folder, "one", TrialConfig(), [record(1, status=status)])
+    said = notes(write_report(folder).page)
+    assert f"No trial has completed (1 {status})" in said
+    assert ("1 of 1 trials had not ended" in said) == (status == "running")
+
+
+def test_a_damaged_table_is_named_and_the_others_are_shown(study):
+    damaged = study / "trials" / "two.parquet"
+    damaged.write_bytes(b"PAR1 not parquet")
+    page = write_report(study).page
+    assert f"{damaged} is damaged and left out" in notes(page)
+    assert len(trials_of(page_data(page.read_text()))) == 3
+
+
+def test_trials_that_differ_in_their_seed_alone_are_one_configuration(tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr", "seed"])
+    for name, config in {"a": {"lr": 0.1}, "b": {"lr": 0.2}, "c": {"lr": 0.1, "seed": 1}}.items():
+        write_trial(folder, name, TrialConfig(**config), [record(1, status="completed")])
+    assert page_data(write_report(folder).page.read_text())["groups"] == [0, 1, 0]
+
+
+def test_the_command_of_a_trial_makes_its_configuration(tmp_path):
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), epochs=6, lr=0.05, seed=3)
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    last = record(1, status="completed", precision="float32", compiled=False)
+    write_trial(folder, "one", config, [last])
+    command = page_data(write_report(folder).page.read_text())["commands"]["one"]
+    parsed = vars(_parser().parse_args(shlex.split(command)[1:]))
+    given = {n: v for n, v in parsed.items() if n in config.to_flat()}
+    assert TrialConfig(**given) == config.replaced(precision="float32", compile="off")
+
+
+def test_a_long_column_of_few_numbers_is_packed_and_others_are_not():
+    column = [0.1, 0.2, None] * 500
+    found = packed(column)
+    assert [found["values"][place] for place in found["places"]] == column
+    assert packed(list(range(1500))) == list(range(1500))
+    assert packed([1, 1]) == [1, 1]

@@ -62,7 +62,7 @@ def choose(
     wanted = dict.fromkeys([quality, "val_accuracy", "test_accuracy", price, *limits])
     columns = [c for c in wanted if completed[c].notna().any()]
     choices = []
-    for names in _by_configuration(completed):
+    for names in by_configuration(completed):
         group = completed.loc[names].sort_values(quality, ascending=sign < 0, kind="stable")
         values = {column: group[column].astype(float) for column in columns}
         mean = {column: float(v.mean()) for column, v in values.items()}
@@ -90,7 +90,7 @@ def _misses(
     return tuple(misses), excess
 
 
-def _by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
+def by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
     """Row labels of the trials, those together that differ in their seed alone."""
     options = [c for c in map(str, trials) if c.startswith("config/") and c != "config/seed"]
     groups: dict[tuple[Any, ...], list[Any]] = {}

@@ -66,6 +66,17 @@ def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
     return table[["schedule", "growth_epochs", "ppe", "best_val_accuracy", "pareto_optimal"]]
 
 
+def _never_grows(trials: pd.DataFrame) -> pd.Series:
+    grows = {name: policy.grows for name, policy in _policies().items()}
+    # a policy of a plugin that is not loaded may grow
+    return ~trials["config/policy"].map(lambda name: grows.get(name, True)).astype(bool)
+
+
+def has_twins(trials: pd.DataFrame) -> bool:
+    """Whether a completed trial trained from scratch, so that `found_networks` may compare."""
+    return bool(_never_grows(trials[trials["status"] == Status.COMPLETED]).any())
+
+
 def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     """The networks found by growing, compared with training them from scratch (AutoGrow's tables).
 
@@ -78,9 +89,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     --from-scratch` trains the trials from scratch.
     """
     completed = trials[trials["status"] == Status.COMPLETED]
-    grows = {name: policy.grows for name, policy in _policies().items()}
-    # a policy of a plugin that is not loaded may grow
-    never = ~completed["config/policy"].map(lambda name: grows.get(name, True)).astype(bool)
+    never = _never_grows(completed)
     scratch = {
         config.digest: trial
         for _, trial in completed[never].iterrows()

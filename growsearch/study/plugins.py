@@ -29,6 +29,13 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
         (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
 
 
+def plugin_files(folder: Path, info: Mapping[str, Any]) -> list[str]:
+    """Paths of the study's copies of its plugins. InputError if study.json lists them wrongly."""
+    _check_listed(folder, info)
+    listed = [Path(p["file"]).name for p in info.get("plugins", []) if p["file"]]
+    return [str(folder / PLUGINS_FOLDER / name) for name in listed]
+
+
 def _check_listed(folder: Path, info: Mapping[str, Any]) -> None:
     """InputError if study.json lists plugins wrongly."""
     for listed in info.get("plugins", []):

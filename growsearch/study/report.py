@@ -1,32 +1,30 @@
 """The report of a study: one self-contained HTML page, and the front as a picture and a table."""
 
-import json
-import math
-import re
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from growsearch.machine.files import because, replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, study_cost, study_metric
-from growsearch.study.comparisons import found_networks
-from growsearch.study.epoch_tree import EpochCounts, count_epochs, epoch_tree
-from growsearch.study.figures import LABELS, front_figure
-from growsearch.study.outcomes import audit, count_outcomes
+from growsearch.study.comparisons import found_networks, has_twins
+from growsearch.study.epoch_tree import EpochCounts, count_epochs
+from growsearch.study.figures import front_figure
+from growsearch.study.outcomes import audit
+from growsearch.study.page import fill_page
+from growsearch.study.page_data import Subject, page_data
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
-from growsearch.study.results import read_info, read_study, schema, summarize
+from growsearch.study.plugins import plugin_files
+from growsearch.study.results import is_empty, read_info, read_undamaged, schema, summarize
+from growsearch.study.retraining import arithmetic, recorded_options, train_command
+from growsearch.study.search_log import LOG_FILE, given_in_log
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 
-_CURVES = (
-    "epoch", "architecture", "phase", "val_accuracy", "test_accuracy", "val_loss", "train_loss",
-    "lipschitz", "lr",
-)  # fmt: skip
+_MOST_COMMANDS = 1000
+"""The page of a study with more trials has the commands of the front's alone, to stay small."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +49,20 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     """Write report.html, front.png and front.csv into the study `folder`, replacing older ones.
 
     Trials are compared by the first cost of their search, and by the metric of that name, by
-    default the study's. Raises InputError if
-    `folder` is not a study, has no epochs yet, or has no such metric.
+    default the study's. A study without an epoch has a report that says so. Raises InputError if
+    `folder` is not a study, all its tables are damaged, or it has no such metric.
     """
     folder = Path(folder)
-    info, study = read_info(folder), read_study(folder)
-    trials = summarize(study)
-    metric = study_metric(info, trials, metric_name)
-    cost = study_cost(info, trials)
+    subject = study_subject(folder, metric_name)
+    trials, metric, cost = subject.trials, subject.metric, subject.cost
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
-    searched = list(info["searched"])
-    found = found_networks(trials).dropna(subset="val_delta")
     report = Report(
-        folder / "report.html", folder / "front.png", folder / "front.csv", front, found,
-        count_epochs(study), searched, metric, cost,
+        folder / "report.html", folder / "front.png", folder / "front.csv", front,
+        subject.found, count_epochs(subject.study), list(subject.info["searched"]), metric,
+        cost,
     )  # fmt: skip
-    figure = front_figure(
-        trials, cost.column, metric.column, _title(folder, trials), metric.minimized
-    )
-    trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
-    page = _page(folder, info, study, trials, report)
+    figure = front_figure(trials, cost.column, metric.column, subject.title, metric.minimized)
+    page = fill_page(subject.title, page_data(subject))
     try:
         with replacing(report.table) as unfinished:
             front.to_csv(unfinished, index=False)
@@ -83,6 +75,61 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
             "copy the study to where you can write"
         ) from error
     return report
+
+
+def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
+    """What the report of the study in `folder` is about. Raises InputError as `write_report`."""
+    info = read_info(folder)
+    table, damaged = (schema().empty_table(), {}) if is_empty(folder) else read_undamaged(folder)
+    study = table.to_pandas()
+    trials = summarize(study) if len(study) else _no_trials(study)
+    metric = study_metric(info, trials, metric_name)
+    cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
+    grown = trials if has_twins(trials) else trials.iloc[:0]
+    found = found_networks(grown).dropna(subset="val_delta")
+    trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
+    return Subject(
+        folder, _title(folder, trials), info, study, trials, metric, cost, found,
+        audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
+        notes=tuple(_damage(name, why) for name, why in damaged.items()),
+    )  # fmt: skip
+
+
+_SUMMARIZED = (
+    "epochs", "growth_epochs", "growth_ended", "best_epoch", "best_val_accuracy", "best_val_loss",
+    "test_accuracy_at_best", "paid_epochs", "paid_param_epochs", "paid_flops", "paid_seconds",
+    "loss_jump", "mixing_to_best", "mixing_to_trend",
+)  # fmt: skip
+
+
+def _no_trials(study: pd.DataFrame) -> pd.DataFrame:
+    """`summarize`'s table of a study without epochs."""
+    return study.drop(columns=["epoch", "grew"]).assign(**dict.fromkeys(_SUMMARIZED))
+
+
+def _damage(path: str, why: str) -> str:
+    return f"{path} is damaged and left out ({why}). Restore it from a copy."
+
+
+def _commands(
+    folder: Path, info: dict[str, Any], trials: pd.DataFrame, metric: Metric, cost: StudyCost
+) -> dict[str, str]:
+    """By trial, the command that trains it again: with what its search gave, or all its options.
+
+    It needs no plugin, and no configuration is made, which would take milliseconds for each trial.
+    """
+    try:
+        plugins = plugin_files(folder, info)
+    except InputError:  # study.json is damaged there; the trials can be shown all the same
+        plugins = []
+    given, found = given_in_log(folder / LOG_FILE), {}
+    if len(trials) > _MOST_COMMANDS:
+        trials = trials[is_pareto_optimal(trials, cost.column, metric.column, metric.minimized)]
+    for row in trials.to_dict("records"):
+        known = {f"config/{n}": value for n, value in given.get(row["trial_id"], {}).items()}
+        options = recorded_options(known or row)
+        found[row["trial_id"]] = train_command({**options, **arithmetic(row)}, plugins)
+    return found
 
 
 def _title(folder: Path, trials: pd.DataFrame) -> str:
@@ -98,45 +145,6 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
 
 
-def _page(
-    folder: Path, info: dict[str, Any], study: pd.DataFrame, trials: pd.DataFrame, report: Report
-) -> str:
-    from plotly.offline import get_plotlyjs
-
-    metric, cost = report.metric, report.cost
-    title = _title(folder, trials)
-    data = {
-        "title": title,
-        "info": info,
-        "searched": report.searched,
-        "epochs": len(study),
-        "seconds": study["seconds"].sum(),
-        "trials": _trials(study, trials, metric, cost),
-        "metric": {
-            "column": metric.column,
-            "minimized": metric.minimized,
-            "percent": "accuracy" in metric.reads,
-            "label": LABELS.get(metric.column, metric.title),
-            "name": metric.title,
-        },
-        "cost": {
-            "column": cost.column,
-            "name": cost.name.replace("_", " "),
-            "label": LABELS.get(cost.column, cost.name),
-        },
-        "counts": asdict(count_epochs(study)),
-        "outcomes": count_outcomes(trials),
-        "audit": _audit(info, trials, metric),
-        "tree": epoch_tree(study).to_dict("records"),
-    }
-    # "<" is escaped so that no text in the data can end the script element.
-    text = json.dumps(_plain(data), separators=(",", ":")).replace("<", "\\u003c")
-    template = files("growsearch.study").joinpath("report.html").read_text(encoding="utf-8")
-    filled = {"title": _escaped(title), "plotly": get_plotlyjs(), "data": text}
-    # in one pass: a study may be named like a place of the template
-    return re.sub(r"\{\{(title|plotly|data)\}\}", lambda place: filled[place[1]], template)
-
-
 def _audit(
     info: dict[str, Any], trials: pd.DataFrame, metric: Metric
 ) -> dict[str, int] | None:  # fmt: skip
@@ -149,39 +157,3 @@ def _audit(
         return asdict(audit(trials, metric))
     except InputError:  # a report never loads a study's plugins
         return None
-
-
-def _trials(
-    study: pd.DataFrame, trials: pd.DataFrame, metric: Metric, cost: StudyCost
-) -> list[dict[Any, Any]]:
-    optimal = is_pareto_optimal(trials, cost.column, metric.column, metric.minimized)
-    shown = dict.fromkeys((*_CURVES, metric.column))
-    curves = dict(iter(study.groupby("trial_id")))
-    scalars = trials.drop(columns=[f.name for f in schema() if pa.types.is_list(f.type)])
-    return [
-        trial
-        | {
-            "optimal": bool(is_optimal),
-            "curve": {name: curves[trial["trial_id"]][name].tolist() for name in shown},
-        }
-        for trial, is_optimal in zip(scalars.to_dict("records"), optimal, strict=True)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """`value` in JSON's types: NaN and infinity become null; floats keep seven digits."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if value is None or value is pd.NA:
-        return None
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

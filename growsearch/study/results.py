@@ -351,6 +351,11 @@ def _tables(folder: str | Path) -> list[Path]:
     return sorted(trials.glob("*.parquet"))
 
 
+def is_empty(folder: str | Path) -> bool:
+    """Whether no trial of the study has finished an epoch. InputError as for `_tables`."""
+    return not _tables(folder)
+
+
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
     metrics = {
         name.removeprefix(OWN): value
@@ -371,6 +376,17 @@ def read_study(folder: str | Path) -> "pd.DataFrame":
 
 def read_table(folder: str | Path) -> pa.Table:
     """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
+    table, damaged = read_undamaged(folder)
+    for name, why in damaged.items():
+        _LOG.warning("%s is damaged and left out (%s); restore it from a copy", name, why)
+    return table
+
+
+def read_undamaged(folder: str | Path) -> tuple[pa.Table, dict[str, str]]:
+    """`read_table`'s table, and by the path of each damaged file what is wrong with it.
+
+    Raises InputError as `read_study` does.
+    """
     read_info(folder)
     files = _tables(folder)
     if not files:
@@ -389,16 +405,13 @@ def read_table(folder: str | Path) -> pa.Table:
                 except (pa.ArrowException, OSError) as error:
                     damaged[file] = error
             table = pa.concat_tables(parts.values()) if parts else None
-    for file, why in damaged.items():
-        _LOG.warning(
-            "%s is damaged and left out (%s); restore it from a copy", file, one_line(why)[:200]
-        )
+    reasons = {str(file): one_line(why)[:200] for file, why in damaged.items()}
     if table is None:
         raise InputError(
-            f"all tables of study {str(folder)!r} are damaged ({one_line(why)[:200]}); restore "
-            "them from a copy"
+            f"all tables of study {str(folder)!r} are damaged ({list(reasons.values())[-1]}); "
+            "restore them from a copy"
         )
-    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
+    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")]), reasons
 
 
 def _read(files: list[Path], columns: pa.Schema) -> pa.Table:

@@ -55,6 +55,18 @@ def _are_numbers(value: object) -> bool:
     return len(parts) > 1 and all(re.fullmatch(r"[-+.\deE]+", part) for part in parts)
 
 
+def arithmetic(row: Mapping[Any, Any]) -> dict[str, Value]:
+    """What "auto" stood for in the precision and the compiler of a row of results."""
+    changes: dict[str, Value] = {}
+    if row["config/precision"] == "auto":
+        precision = row["precision"]
+        known = precision is not None and precision == precision
+        changes["precision"] = str(precision) if known else "float32"  # older ones had no other
+    if row["config/compile"] == "auto":
+        changes["compile"] = "on" if row["compiled"] is True or row["compiled"] == 1 else "off"
+    return changes
+
+
 def train_command(given: Mapping[str, Value], plugins: Iterable[str] = ()) -> str:
     """`growsearch train` with the options `given`, for a shell.
 

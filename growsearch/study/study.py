@@ -10,9 +10,14 @@ from growsearch.stopping.cost import Metric
 from growsearch.study.best import Choice, choose, cost_column, study_cost, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.study.plugins import PLUGINS_FOLDER
+from growsearch.study.plugins import plugin_files
 from growsearch.study.results import config_of, read_info, read_study, summarize
-from growsearch.study.retraining import given_options, recorded_options, train_command
+from growsearch.study.retraining import (
+    arithmetic,
+    given_options,
+    recorded_options,
+    train_command,
+)
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Value, suggestion
@@ -145,8 +150,7 @@ class StoredStudy:
     @property
     def plugins(self) -> list[str]:
         """Paths of the study's copies of its plugins."""
-        listed = [Path(p["file"]).name for p in self.info.get("plugins", []) if p["file"]]
-        return [str(self.folder / PLUGINS_FOLDER / name) for name in listed]
+        return plugin_files(self.folder, self.info)
 
     def command(self, trial: str = BEST) -> str:
         """`growsearch train` that trains the trial again, in the arithmetic that it had."""
@@ -157,11 +161,8 @@ class StoredStudy:
 
         With `same_arithmetic`, precision and compile are what "auto" stood for.
         """
-        row, changes = self._row(trial), dict[str, Any]()
-        if same_arithmetic and row["config/precision"] == "auto":
-            changes["precision"] = _plain(row["precision"]) or "float32"  # older ones had no other
-        if same_arithmetic and row["config/compile"] == "auto":
-            changes["compile"] = "on" if _plain(row["compiled"]) else "off"
+        row = self._row(trial)
+        changes = arithmetic(row.to_dict()) if same_arithmetic else {}
         try:
             config = self.config(trial)
         except InputError:

@@ -1,0 +1,98 @@
+"use strict";
+// The filter: statuses, and values of options. The filter hides trials everywhere.
+
+/** What may be filtered: the searched options that differ, with their values. */
+const filterable = study.searched.flatMap(name => {
+  const column = "config/" + name, values = [...new Set(trials.map(t => t[column] ?? null))];
+  if (values.length < 2) return [];
+  const numbers = values.filter(v => v !== null);
+  const isNumber = numbers.every(v => typeof v === "number");
+  const texts = [...new Set(values.map(optionText))].sort((a, b) => a.localeCompare(b, "en", {numeric: true}));
+  return [{name, column, texts, range: isNumber && numbers.length > 6 ?
+    [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))] : null}];
+});
+
+/** Changes the rule of one option; null removes it. */
+function setRule(column, rule) {
+  const {[column]: _, ...others} = state.options;
+  change({options: rule ? {...others, [column]: rule} : others});
+}
+
+function checks(parent, texts, chosen, changed) {
+  const host = add(parent, "div", "", "values");
+  const boxes = texts.map(text => {
+    const label = add(host, "label"), box = add(label, "input");
+    box.type = "checkbox";
+    box.checked = !chosen || chosen.includes(text);
+    box.dataset.value = text;
+    add(label, "span", text);
+    return box;
+  });
+  host.addEventListener("change", () => {
+    const kept = boxes.filter(box => box.checked).map(box => box.dataset.value);
+    changed(kept.length === texts.length ? null : kept);
+  });
+}
+
+function numbersBetween(parent, {name, column, range}) {
+  const row = add(parent, "div"), rule = state.options[column] ?? {};
+  const fields = ["from", "to"].map((end, i) => {
+    const label = add(row, "label", end), field = add(label, "input");
+    field.type = "number";
+    field.step = "any";
+    field.placeholder = optionText(range[i]);
+    field.value = rule[end] ?? "";
+    field.setAttribute("aria-label", `${name} ${end}`);
+    field.onchange = () => {
+      const [from, to] = fields.map(f => f.value === "" ? null : Number(f.value));
+      setRule(column, from === null && to === null ? null : {from, to});
+    };
+    return field;
+  });
+}
+
+function drawFilters() {
+  const host = element("filters"), focused = document.activeElement;
+  host.hidden = !state.filtering;
+  element("filter-open").setAttribute("aria-expanded", String(state.filtering));
+  if (host.contains(focused)) return;  // what a reader changes here stays as it is
+  host.replaceChildren();
+  const grid = add(host, "div", "", "filters");
+  const field = name => {
+    const set = add(grid, "fieldset");
+    add(set, "legend", name);
+    return set;
+  };
+  const statuses = [...new Set(trials.map(t => t.status))];
+  checks(field("status"), statuses, state.status, kept => change({status: kept}));
+  for (const option of filterable) {
+    const set = field(option.name), rule = state.options[option.column];
+    if (option.range) numbersBetween(set, option);
+    else checks(set, option.texts, rule?.values, kept => setRule(option.column, kept && {values: kept}));
+  }
+  const clear = add(host, "button", "Show all trials");
+  clear.type = "button";
+  clear.id = "filter-clear";
+  clear.onclick = () => {
+    clear.blur();
+    change({status: null, options: {}});
+  };
+}
+
+function drawCounts() {
+  const kept = shown().length;
+  element("counts").textContent = (kept === trials.length ? counted(kept, "trial") :
+    `${kept.toLocaleString("en")} of ${counted(trials.length, "trial")} shown`) +
+    `, ${state.selected.length.toLocaleString("en")} selected`;
+  for (const id of ["save-csv", "save-space"]) element(id).disabled = !state.selected.length;
+}
+
+function setUpFilters() {
+  element("filter-open").onclick = () => change({filtering: !state.filtering});
+  view(["filtering", "status", "options"], drawFilters);
+  view(["status", "options"], () => {
+    const kept = new Set(shown());
+    if (state.selected.some(t => !kept.has(t))) change({selected: state.selected.filter(t => kept.has(t))});
+  });
+  view(["status", "options", "selected"], drawCounts);
+}

@@ -1,0 +1,366 @@
+"""What the page of a report shows, as one dict in JSON's types."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from growsearch.stopping.cost import Metric, costs
+from growsearch.study.attainment import attainment
+from growsearch.study.best import StudyCost, by_configuration
+from growsearch.study.epoch_tree import count_epochs, epoch_tree
+from growsearch.study.figures import LABELS
+from growsearch.study.importance import LEAST_TRIALS, importances
+from growsearch.study.lipschitz_ratio import lipschitz_ratios
+from growsearch.study.outcomes import count_outcomes
+from growsearch.study.results import schema
+from growsearch.study.search_log import LOG_FILE, ending_order
+from growsearch.study.spending import bounds_of, spending
+from growsearch.trial.history import OWN
+from growsearch.trial.status import Status
+from growsearch.trial.trial_options import every_option
+
+CURVES = {
+    "val_accuracy": "validation accuracy (%)",
+    "test_accuracy": "test accuracy (%)",
+    "train_accuracy": "training accuracy (%)",
+    "val_loss": "validation loss",
+    "train_loss": "training loss",
+    "lipschitz": "Lipschitz constant",
+    "lipschitz_ratio": "Lipschitz ratio",
+    "lr": "learning rate",
+    "parameters": "parameters",
+}
+"""What is drawn over epochs, besides a task's own numbers."""
+_METRICS = ("val_accuracy", "val_loss", "best_val_accuracy", "best_val_loss", "test_accuracy",
+            "train_loss")  # fmt: skip
+_PAID = {
+    "paid_param_epochs": "parameter-epochs paid",
+    "paid_flops": "training FLOPs paid",
+    "paid_seconds": "seconds paid",
+    "paid_epochs": "epochs paid",
+}
+_SIZES = {"parameters": LABELS["parameters"], "macs": LABELS["macs"], "epochs": "epochs"}
+_SUMMED = {
+    "param_epochs": "paid_param_epochs", "train_flops": "paid_flops", "seconds": "paid_seconds",
+}  # fmt: skip
+"""By the column of a cost that is summed, the column of what was paid of it."""
+_UNSHOWN = {"key", "decision"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The study of a report, and by what its trials are compared."""
+
+    folder: Path
+    title: str
+    info: dict[str, Any]
+    study: pd.DataFrame
+    """Of `read_study`."""
+    trials: pd.DataFrame
+    """Of `summarize`, with a column val_delta."""
+    metric: Metric
+    cost: StudyCost
+    found: pd.DataFrame
+    """Of `comparisons.found_networks`, those also trained from scratch."""
+    audit: dict[str, int] | None = None
+    commands: dict[str, str] = field(default_factory=dict)
+    """By trial, what trains it again."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: damaged tables, a search that still runs."""
+
+
+def page_data(subject: Subject) -> dict[str, Any]:
+    """All that the page shows. Numbers that are not finite become null."""
+    study, trials, info = subject.study, subject.trials, subject.info
+    cost, metric = subject.cost, subject.metric
+    return plain({
+        "title": subject.title,
+        "folder": str(subject.folder),
+        "info": info,
+        "notes": [*subject.notes, *notes_on(trials, metric)],
+        "searched": [n for n in info["searched"] if f"config/{n}" in trials],
+        "many": sorted(name for name, rule in every_option().items() if rule.many),
+        "epochs": len(study),
+        "seconds": {
+            "nominal": trials["seconds"].sum(), "paid": trials["paid_seconds"].sum()
+        },
+        "trials": trial_columns(trials),
+        "groups": configurations(trials),
+        "curves": curve_columns(study, trials, metric),
+        "costs": cost_axes(trials),
+        "metrics": metric_axes(trials, metric),
+        "metric": {
+            "column": metric.column,
+            "minimized": metric.minimized,
+            "percent": is_percent(metric),
+            "label": LABELS.get(metric.column, metric.title),
+            "name": metric.title,
+        },
+        "cost": {
+            "column": cost.column,
+            "name": cost.name.replace("_", " "),
+            "label": LABELS.get(cost.column, cost.name),
+        },
+        "counts": asdict(count_epochs(study)),
+        "outcomes": count_outcomes(trials),
+        "audit": subject.audit,
+        "tree": epoch_tree(study).to_dict("list"),
+        "spending": spending_curves(subject),
+        "attainment": seed_attainment(trials, metric, cost),
+        "importance": option_importance(trials, info, metric, cost),
+        "commands": subject.commands,
+    })  # fmt: skip
+
+
+def notes_on(trials: pd.DataFrame, metric: Metric) -> list[str]:
+    """What is unusual about the trials, in sentences."""
+    counts = count_outcomes(trials)
+    notes = []
+    going = counts.get(Status.RUNNING, 0) + counts.get(Status.WAITING, 0)
+    if not len(trials):
+        notes.append("No epoch has finished yet. The report shows trials from their first epoch.")
+    elif going:
+        notes.append(
+            f"{going} of {len(trials)} trials had not ended when this was written: the search "
+            "still runs, or was interrupted. Write the report again to see more."
+        )
+    if len(trials) and not counts.get(Status.COMPLETED):
+        ends = ", ".join(f"{n} {status}" for status, n in counts.items())
+        notes.append(f"No trial has completed ({ends}), so there is no front.")
+    completed = trials[trials["status"] == Status.COMPLETED] if len(trials) else trials
+    if len(completed) and completed[metric.column].isna().all():
+        notes.append(f"No completed trial has a {metric.title}.")
+    return notes
+
+
+def is_percent(metric: Metric) -> bool:
+    return "accuracy" in metric.reads
+
+
+def trial_columns(trials: pd.DataFrame) -> dict[str, Any]:
+    """Columns by name: a list with a value a trial, or {"all": value} where trials do not differ.
+
+    What is a list for each trial is left out.
+    """
+    lists = {f.name for f in schema() if pa.types.is_list(f.type)}
+    found: dict[str, Any] = {}
+    for name in trials:
+        if name in lists | _UNSHOWN:
+            continue
+        values = [None if v is pd.NA or v != v else v for v in trials[name].tolist()]
+        same = len(values) > 1 and all(v == values[0] for v in values)
+        found[str(name)] = {"all": values[0]} if same else values
+    return found
+
+
+def configurations(trials: pd.DataFrame) -> list[int]:
+    """For each trial the number of its configuration: trials that differ in their seed alone."""
+    numbers = pd.Series(0, index=trials.index)
+    for number, labels in enumerate(by_configuration(trials)):
+        numbers[labels] = number
+    return numbers.tolist()
+
+
+def curve_columns(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+    """The epochs of all trials one after another, each trial's from 1, in the trials' order.
+
+    `lengths` says how many epochs each trial has; architectures and phases are numbers of lists.
+    """
+    study = study.assign(lipschitz_ratio=_ratios(study))
+    own = [str(c) for c in study if str(c).startswith(OWN)]
+    wanted = {**CURVES, **{c: c.removeprefix(OWN).replace("_", " ") for c in own}}
+    if metric.column in study and metric.column not in wanted:
+        wanted[metric.column] = metric.title
+    there = {c: label for c, label in wanted.items() if c in study and study[c].notna().any()}
+    lengths = study.groupby("trial_id", sort=True).size()
+    depths, architectures = pd.factorize(study["architecture"])
+    phases, names = pd.factorize(study["phase"])
+    return {
+        "lengths": lengths.reindex(trials["trial_id"]).tolist(),
+        "labels": there,
+        "numbers": {c: packed([short(v) for v in study[c].tolist()]) for c in there},
+        "architecture": depths.tolist(),
+        "architectures": list(architectures),
+        "phase": phases.tolist() if len(names) > 1 else None,
+        "phases": list(names),
+    }
+
+
+_FEW, _MANY = 100, 1000
+
+
+def packed(values: list[Any]) -> list[Any] | dict[str, list[Any]]:
+    """A long column of few different numbers as {"values": numbers, "places": of each epoch's}."""
+    known = {value: place for place, value in enumerate(dict.fromkeys(values))}
+    if len(values) < _MANY or len(known) > _FEW:
+        return values
+    return {"values": list(known), "places": [known[value] for value in values]}
+
+
+def short(value: Any) -> float | int | None:
+    """A number of a curve with five digits, so that the page of a large study stays small."""
+    if value is None or value is pd.NA or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.5g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+
+
+def _ratios(study: pd.DataFrame) -> pd.Series:
+    """Of trials that grow by the Lipschitz constant; NaN for the others."""
+    ratios = pd.Series(math.nan, index=study.index)
+    if "config/rtol" not in study or "lipschitz" not in study:
+        return ratios
+    own = study[study["config/rtol"].notna() & study["config/window"].notna()]
+    for _, trial in own.groupby("trial_id", sort=False):
+        constants = trial["lipschitz"].astype(float).tolist()
+        window = int(trial["config/window"].iloc[0])
+        first = 1 if trial["config/baseline"].iloc[0] == "first-epoch" else window
+        found = lipschitz_ratios(constants, trial["architecture"].tolist(), window, first)
+        ratios.loc[trial.index] = np.array(found)
+    return ratios
+
+
+def cost_axes(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """What may stand on the axis of cost: nominal costs, then paid ones, then sizes.
+
+    `name` is what `growsearch best --cost` takes; None if it does not take it.
+    """
+    known = {cost.result(): name for name, cost in costs().items()}
+    plugins = [str(c) for c in trials if str(c).startswith("cost/") and c not in known]
+    named = known | {column: column.removeprefix("cost/") for column in plugins}
+    axes = [_axis(c, LABELS.get(c, n.replace("_", " ")), "nominal", n) for c, n in named.items()]
+    axes += [_axis(c, label, "paid") for c, label in _PAID.items()]
+    axes += [_axis(c, label, "size") for c, label in _SIZES.items()]
+    return [axis for axis in axes if _is_there(trials, axis["column"])]
+
+
+def metric_axes(trials: pd.DataFrame, metric: Metric) -> list[dict[str, Any]]:
+    """What may stand on the axis of the metric: the study's first.
+
+    `validation` says whether a trial may be chosen by it.
+    """
+    own = [str(c) for c in trials if str(c).startswith(OWN)]
+    axes = []
+    for column in dict.fromkeys((metric.column, *_METRICS, *own)):
+        if not _is_there(trials, column):
+            continue
+        name = column.removeprefix(OWN)
+        percent = is_percent(metric) if column == metric.column else "accuracy" in name
+        minimized = metric.minimized if column == metric.column else not percent
+        label = LABELS.get(column, name.replace("_", " "))
+        axes.append({
+            "column": column, "label": label, "minimized": minimized, "percent": percent,
+            "validation": column == metric.column or "val_" in name,
+        })  # fmt: skip
+    return axes
+
+
+def _axis(column: str, label: str, kind: str, name: str | None = None) -> dict[str, Any]:
+    return {"column": column, "label": label, "kind": kind, "name": name}
+
+
+def _is_there(trials: pd.DataFrame, column: str) -> bool:
+    return column in trials and bool(trials[column].notna().any())
+
+
+def spending_curves(subject: Subject) -> dict[str, Any] | None:
+    """Hypervolume against what was paid, and against what it would have cost without savings.
+
+    - paid: what was trained for each trial;
+    - unshared: all its epochs, also those that came from a store;
+    - unstopped: a stopped trial as well to its end, at the least that it could have cost.
+
+    None if the trials have no extent in cost and metric.
+    """
+    trials, metric, column = subject.trials, subject.metric, subject.cost.column
+    unit = column if column in _SUMMED else "param_epochs"
+    named = trials.set_index("trial_id")
+    logged = [name for name in ending_order(subject.folder / LOG_FILE) if name in named.index]
+    order = [*logged, *(name for name in named.index if name not in set(logged))]
+    rows = named.loc[order]
+    outcomes = [
+        (price, metric.value(value))
+        if status == Status.COMPLETED and price > 0 and math.isfinite(value)
+        else None
+        for price, value, status in zip(
+            rows.get(column, ()), rows.get(metric.column, ()), rows["status"], strict=True
+        )
+    ]
+    bounds = bounds_of([outcome for outcome in outcomes if outcome])
+    if bounds is None:
+        return None
+    nominal = rows[unit].astype(float)
+    bound = rows.get(f"bound/{unit}", pd.Series(math.nan, index=rows.index)).astype(float)
+    stopped = rows["status"] == Status.STOPPED
+    whole = nominal.where(~(stopped & (bound > nominal)), bound)
+    paid = rows[_SUMMED[unit]].astype(float)
+    totals = {"paid": paid, "unshared": nominal, "unstopped": whole}
+    curves = {n: spending(outcomes, cost.tolist(), bounds) for n, cost in totals.items()}
+    return {
+        "unit": LABELS[unit],
+        "ordered": bool(logged),
+        "trials": order,
+        "stopped": int(stopped.sum()),
+        "bounds": asdict(bounds),
+        "hypervolume": curves["paid"].hypervolume,
+        **{name: curve.spent for name, curve in curves.items()},
+    }
+
+
+def seed_attainment(trials: pd.DataFrame, metric: Metric, cost: StudyCost) -> dict[str, Any]:
+    """Attainment over the seeds that every configuration of completed trials has."""
+    columns = [cost.column, metric.column, "config/seed"]
+    if not len(trials) or any(c not in trials for c in columns):
+        return {"seeds": 0, "surfaces": {}}
+    done = trials.loc[trials["status"] == Status.COMPLETED, columns].dropna()
+    done.columns = pd.Index(["cost", "value", "seed"])
+    found = attainment(
+        done["cost"].tolist(), done["value"].tolist(), done["seed"].tolist(), metric.minimized
+    )
+    counts = done["seed"].value_counts()
+    return {
+        "seeds": len(counts),
+        "balanced": counts.nunique() <= 1,
+        "surfaces": {str(share): corners for share, corners in found.items()},
+    }
+
+
+def option_importance(
+    trials: pd.DataFrame, info: dict[str, Any], metric: Metric, cost: StudyCost
+) -> dict[str, Any]:
+    """Importance of each searched option for the study's cost and metric, and how it was found."""
+    columns = [f"config/{n}" for n in info["searched"] if f"config/{n}" in trials]
+    done = trials[trials["status"] == Status.COMPLETED] if len(trials) else trials
+    options = done[columns].rename(columns=lambda c: str(c).removeprefix("config/"))
+    found = {}
+    for what, column in (("cost", cost.column), ("metric", metric.column)):
+        importance = importances(options, done[column].tolist()) if column in done else None
+        found[what] = asdict(importance) if importance else None
+    return {
+        "trials": len(done),
+        "least": LEAST_TRIALS,
+        "library": f"scikit-learn {version('scikit-learn')}",
+        **found,
+    }
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's types: NaN and infinity become null; floats keep seven digits."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
