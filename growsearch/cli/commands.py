@@ -1,6 +1,7 @@
 """What the command line's commands do: each takes its parsed arguments and returns an exit code."""
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from dataclasses import fields
@@ -60,6 +61,7 @@ def search(parsed: argparse.Namespace) -> int:
     overrides = trial_options(parsed)
     from growsearch.tuning.tuner import run_search
 
+    _choose_cluster(parsed)
     end = run_search(
         parsed.space,
         out,
@@ -79,10 +81,16 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
+    _choose_cluster(parsed)
     end = resume_search(
         parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
     )
     return _show_end("resume", parsed.study, end)
+
+
+def _choose_cluster(parsed: argparse.Namespace) -> None:
+    if "address" in parsed:
+        os.environ["RAY_ADDRESS"] = parsed.address
 
 
 def _trust(parsed: argparse.Namespace) -> "Trust":
@@ -121,14 +129,22 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
 
     for failure in end.failures:
         print(f"growsearch {command}: {printable(failure)}", file=sys.stderr)
-    if any(Path(out, "trials").glob("*.parquet")):
-        _show_report(out)
-    if end.unfinished:
+    if end.unfinished:  # said first: what ends it may not wait for the report
         print(
             f"growsearch {command}: interrupted: {counted(end.unfinished, 'trial')} did not end; "
             f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
+    if any(Path(out, "trials").glob("*.parquet")):
+        try:
+            _show_report(out)
+        except KeyboardInterrupt:
+            print(
+                f"growsearch {command}: the report is not written; growsearch report {out} does it",
+                file=sys.stderr,
+            )
+            raise
+    if end.unfinished:
         return 130
     return 1 if end.failures else 0
 

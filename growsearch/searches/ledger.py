@@ -9,6 +9,7 @@ Both are on disk before a decision uses them. So `growsearch resume` can continu
 any time.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -20,7 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from growsearch.machine.files import because, check_file_name, opened, replacing, write_whole
+from growsearch.machine.files import (
+    because,
+    check_file_name,
+    of_disk,
+    opened,
+    replacing,
+    storage_error,
+    write_whole,
+)
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, trial_file, write_trial
@@ -288,7 +297,9 @@ class Ledger:
         self._written[trial.name] = time.monotonic()
 
     def _log(self, **line: Any) -> None:
-        with (self.folder / LOG_FILE).open("a") as file:
+        # not made anew where someone has removed it: without its first lines it says nothing
+        log = os.open(self.folder / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(log, "a") as file:
             file.write(json.dumps(line) + "\n")
 
 
@@ -308,6 +319,24 @@ def _drop_cut_line(log: Path) -> None:
         raise InputError(
             f"{str(log)!r} cannot be read ({because(error)}); it lists the trials of the search: "
             "restore it from a copy, or start the search again with --store to share epochs"
+        ) from error
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """InputError, which says how to go on, if the study's disk fails within the block."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of Tune's types, where it has called the ledger
+        if (lost := storage_error(error)) is None:
+            raise
+        removed = lost.errno in (errno.ENOENT, errno.ENOTDIR)
+        remedy = "restore what was removed" if removed else "make room, or make it writable"
+        raise InputError(
+            f"the study {str(folder)!r} cannot be written ({of_disk(lost)}); {remedy}, and go on "
+            f"with growsearch resume {folder}"
         ) from error
 
 

@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -176,6 +177,7 @@ def make_folder(folder: str | Path) -> Path:
 
     Raises InputError if the folder is not empty or cannot be made.
     """
+    check_folder(folder)
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -192,6 +194,19 @@ def make_folder(folder: str | Path) -> Path:
             f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
         ) from error
     return folder
+
+
+def check_folder(folder: str | Path) -> None:
+    """InputError if `folder` is an address like s3://bucket/runs: a study is a folder on disks.
+
+    Its log is locked, and each epoch is appended to it, which object storage cannot do.
+    """
+    if re.match(r"\w+:/", str(folder)):
+        raise InputError(
+            f"output folder {str(folder)!r} is an address, and a study needs a folder, whose files "
+            f"can be locked and appended to; give one that all nodes see, and --store {folder} for "
+            "the epochs"
+        )
 
 
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
