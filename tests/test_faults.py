@@ -354,3 +354,46 @@ def test_a_study_at_an_address_is_refused_before_anything_is_done(
     assert f"output folder {place!r} is an address" in err
     assert f"--store {place} for the epochs" in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bit_that_changes_in_a_table_is_noticed(folder):
+    path, whole = folder / "trials" / "00001.parquet", read_study(folder)
+    content, rest = path.read_bytes(), whole[whole["trial_id"] != "00001"].reset_index(drop=True)
+    noticed = 0
+    for bit in np.random.default_rng(0).integers(len(content) * 8, size=60):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(changed)
+        found = read_study(folder)
+        noticed += found.equals(rest)
+        assert found.equals(rest) or found.equals(whole)  # of the checksum's own mark, say
+    assert noticed > 55
+
+
+def test_a_table_with_a_checksum_is_read_by_any_reader_and_one_without_is_read_too(folder):
+    path, whole = folder / "trials" / "00001.parquet", read_study(folder)
+    table = pq.read_table(path)
+    assert table["val_loss"].to_pylist() == [1.0, 1.0]
+    pq.write_table(table.replace_schema_metadata({}), path)  # as older versions have it
+    assert read_study(folder).equals(whole)
+    assert len(Ledger.read(folder).trials["00001"].history) == 1
+
+
+def test_a_table_of_another_study_is_named(folder, tmp_path, caplog, capsys):
+    other = create_study(tmp_path / "other", searched=[])
+    write_trial(other, "00001", TrialConfig(lr=0.9, epochs=2), [record(1), record(2)])
+    shutil.copy(other / "trials" / "00001.parquet", folder / "trials")
+    assert set(read_study(folder)["trial_id"]) == {"00000"}
+    assert "it is of another study, whose id in study.json is" in caplog.text
+    assert read_info(other)["id"] in caplog.text
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "it is of another study" in err
+
+
+def test_a_gap_in_a_tables_epochs_is_named(folder, capsys):
+    path = folder / "trials" / "00001.parquet"
+    pq.write_table(pq.read_table(path)[1:], path)
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "its epochs are not 1, 2, 3 and so on" in err

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,9 @@ from growsearch.trial.status import Status
 
 LOG_FILE = "search.jsonl"
 _BLOCK = 2**16
+DIED = "its process died"
+_OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(OSError|ConnectionError|TimeoutError|RayError)\b")
+"""Reasons of failed trials that lie outside of them: a resumed search tries these again."""
 SECONDS_BEHIND = 3
 """A trial's table is written at most this often: writing takes milliseconds, like some epochs."""
 
@@ -85,7 +89,8 @@ class Ledger:
     def read(cls, folder: Path) -> "Ledger":
         """The ledger of a search that was interrupted or has ended.
 
-        A trial whose table is gone goes on from the epoch store. Raises InputError for a log or a
+        A trial whose table is gone goes on from the epoch store. One that failed because its
+        process died, or because of a disk or server, waits again. Raises InputError for a log or a
         table that is damaged.
         """
         _drop_cut_line(folder / LOG_FILE)
@@ -111,6 +116,8 @@ class Ledger:
                 ledger._count(trial, record)
         for name, trial in ledger.trials.items():
             if trial.status.ended and len(trial.history) < epochs[name]:
+                trial.status, trial.reason = Status.WAITING, ""
+            if trial.status is Status.FAILED and _OUTSIDE.match(trial.reason):
                 trial.status, trial.reason = Status.WAITING, ""
             if trial.history:
                 ledger.forget(name)

@@ -11,8 +11,10 @@ import math
 import os
 import platform
 import re
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,7 @@ from growsearch.machine.files import (
 )
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
+from growsearch.study.sealed import check_seal, seal
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
@@ -60,6 +63,8 @@ _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
 _LOG = logging.getLogger("growsearch")
 _FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
+_STUDY = "study"
+"""Metadata of a trial's file: the id of its study."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -212,6 +217,7 @@ def check_folder(folder: str | Path) -> None:
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Writes the study's `info`, and when and where it was made, into its study.json."""
     made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    made["id"] = uuid.uuid4().hex
     write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
 
 
@@ -311,9 +317,27 @@ def write_trial(
     path = trial_file(folder, trial_id)
     bounds = [name for name in stop or {} if name.startswith(f"bound/{OWN}")]
     table = pa.Table.from_pylist(rows, schema(metrics, bounds))
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **_owner(folder)})
     with replacing(path) as unfinished:
         pq.write_table(table, unfinished)
+        seal(unfinished)
     return path
+
+
+def _owner(folder: str | Path) -> dict[str, str]:
+    """Which study a table is of, as its metadata says it; nothing where the study has no id."""
+    try:
+        path = Path(folder, STUDY_FILE)
+        found = _id_of(str(path), path.stat().st_mtime_ns)
+    except (OSError, ValueError, RecursionError):  # it is written last, or not at all
+        return {}
+    return {_STUDY: found} if found is not None else {}
+
+
+@lru_cache(maxsize=16)
+def _id_of(path: str, changed: int) -> str | None:
+    info = json.loads(read_text(Path(path)))
+    return str(info["id"]) if isinstance(info, dict) and "id" in info else None
 
 
 def trial_file(folder: str | Path, trial_id: str) -> Path:
@@ -437,6 +461,7 @@ def checked_table(file: Path) -> pa.Schema:
     memory than it has bytes. Each row has times that differ, so it takes more than a byte.
     """
     with opened(file) as stream:
+        check_seal(stream)
         size = stream.seek(0, os.SEEK_END)
         metadata = pq.read_metadata(stream)
     columns = metadata.schema.to_arrow_schema()
@@ -447,6 +472,7 @@ def checked_table(file: Path) -> pa.Schema:
         found, wanted = columns.field(name).type, _UNITS[name][0]
         if found != wanted and not (_is_number(found) and _is_number(wanted)):
             raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    _check_owner(columns, file)
     rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
     chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
     unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
@@ -459,6 +485,14 @@ def checked_table(file: Path) -> pa.Schema:
     if rows * texts > _MOST_TEXTS:  # a row may have all of them
         raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
     return columns
+
+
+def _check_owner(columns: pa.Schema, file: Path) -> None:
+    """ValueError if `file` says that it is of another study; those of older versions do not say."""
+    said = (columns.metadata or {}).get(_STUDY.encode(), b"").decode(errors="replace")
+    own = _owner(file.parent.parent).get(_STUDY)
+    if said and own is not None and said != own:
+        raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -83,12 +83,13 @@ def processes_apart() -> Iterator[None]:
     A signal for the driver's group (`timeout`, a closed terminal, a batch system) then reaches only
     the driver, which ends the search and Ray.
     """
-    popen = services.ConsolePopen
-    services.ConsolePopen = partial(popen, process_group=0)
+    changed: Any = services
+    popen = changed.ConsolePopen
+    changed.ConsolePopen = partial(popen, process_group=0)
     try:
         yield
     finally:
-        services.ConsolePopen = popen
+        changed.ConsolePopen = popen
 
 
 class OneTrialGenerator(BasicVariantGenerator):
