@@ -59,10 +59,13 @@ def _failed(command: str, reason: str | None) -> int:
 def search(parsed: argparse.Namespace) -> int:
     out = parsed.out or _default_out(Path(parsed.space).stem)
     overrides = trial_options(parsed)
+    from growsearch.tuning.start import start_or_resume
     from growsearch.tuning.tuner import run_search
 
     _choose_cluster(parsed)
-    end = run_search(
+    if parsed.resume and parsed.out is None:
+        raise InputError("--resume goes on with the study of --out; give the folder by --out")
+    end = (start_or_resume if parsed.resume else run_search)(
         parsed.space,
         out,
         overrides=overrides,

@@ -177,6 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    search.add_argument(
+        "--resume", action="store_true",
+        help="go on with the search if --out has it already, so that one command can be repeated",
+    )  # fmt: skip
     _add_address(search)
     _add_plugin_option(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")

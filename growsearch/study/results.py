@@ -186,7 +186,7 @@ def make_folder(folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if _is_half_made(folder):
+            if is_half_made(folder):
                 raise InputError(_half_made(folder))
             held = "another study" if (folder / STUDY_FILE).exists() else "other files"
             raise InputError(
@@ -221,7 +221,7 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
 
 
-def _is_half_made(folder: Path) -> bool:
+def is_half_made(folder: Path) -> bool:
     """Whether a process was killed between `make_folder` and `write_info`."""
     trials = folder / TRIALS_FOLDER
     if not trials.is_dir() or any(trials.iterdir()):
@@ -256,7 +256,7 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     try:
         info = json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        if _is_half_made(Path(folder)):
+        if is_half_made(Path(folder)):
             raise InputError(_half_made(folder)) from error
         raise InputError(
             f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "

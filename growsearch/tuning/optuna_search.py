@@ -112,15 +112,18 @@ class ParetoOptunaSearch(OptunaSearch):
         self._refused = 0
         """How many suggestions broke a rule."""
         self._take_over(self.study.get_trials())
+        self._chosen, self._seed, self._startup_trials = chosen, seed, startup_trials
+        self._renew_sampler()
 
-        def sampler_of_next() -> None:
-            # Made anew for each trial: what it draws depends on the seed, the trials so far, and
-            # how many they are, so that a resumed search draws what an undisturbed one does.
-            number = len(self.configs) + self._refused
-            (state,) = np.random.SeedSequence((seed, number)).generate_state(1)
-            self.study.sampler = chosen.optuna_sampler(int(state), startup_trials)
+    def _renew_sampler(self) -> None:
+        """Makes the sampler of the next trial.
 
-        self._sampler_of_next = sampler_of_next
+        What it draws depends on the seed, the trials so far, and how many they are, so that a
+        resumed search draws what an undisturbed one does.
+        """
+        number = len(self.configs) + self._refused
+        (state,) = np.random.SeedSequence((self._seed, number)).generate_state(1)
+        self.study.sampler = self._chosen.optuna_sampler(int(state), self._startup_trials)
 
     @property
     def running(self) -> list[str]:
@@ -133,7 +136,7 @@ class ParetoOptunaSearch(OptunaSearch):
         Raises InputError if the new trial breaks a rule; Optuna records this trial as failed.
         """
         if trial_id not in self.configs:
-            self._sampler_of_next()
+            self._renew_sampler()
             trial = self.study.ask()
             try:
                 config = TrialConfig.from_flat(self._fields(trial))
