@@ -112,7 +112,7 @@ class ParetoOptunaSearch(OptunaSearch):
         self._refused = 0
         """How many suggestions broke a rule."""
         self._take_over(self.study.get_trials())
-        self._chosen, self._seed, self._startup_trials = chosen, seed, startup_trials
+        self._chosen, self._search_seed, self._startup_trials = chosen, seed, startup_trials
         self._renew_sampler()
 
     def _renew_sampler(self) -> None:
@@ -122,7 +122,7 @@ class ParetoOptunaSearch(OptunaSearch):
         resumed search draws what an undisturbed one does.
         """
         number = len(self.configs) + self._refused
-        (state,) = np.random.SeedSequence((self._seed, number)).generate_state(1)
+        (state,) = np.random.SeedSequence((self._search_seed, number)).generate_state(1)
         self.study.sampler = self._chosen.optuna_sampler(int(state), self._startup_trials)
 
     @property
