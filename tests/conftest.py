@@ -195,13 +195,16 @@ def recorded(name):
         yield config, History(history)
 
 
-def driver(*arguments, stderr=subprocess.DEVNULL):
-    """A growsearch process with its own Ray, independent of this process's Ray."""
-    command = [sys.executable, "-c", "from growsearch.cli import main; main()"]
+def driver(*arguments, stderr=subprocess.DEVNULL, group=False):
+    """A growsearch process with its own Ray, independent of this process's Ray.
+
+    With `group`, its process is the first of a group of its own, to which signals can be sent.
+    """
+    command = [sys.executable, "-c", "from growsearch.cli import main; raise SystemExit(main())"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     return subprocess.Popen(
         [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
-        stderr=stderr,
+        stderr=stderr, process_group=0 if group else None,
     )  # fmt: skip
 
 

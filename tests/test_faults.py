@@ -12,7 +12,7 @@ import pytest
 from conftest import record, run
 
 from growsearch.machine.files import replacing
-from growsearch.searches.ledger import Ledger
+from growsearch.searches.ledger import Ledger, written
 from growsearch.searches.messages import Report
 from growsearch.study.results import (
     add_searched,
@@ -296,3 +296,104 @@ def test_a_line_that_a_kill_has_cut_short_is_dropped(folder):
         log.write_bytes(whole + cut)
         assert len(Ledger.read(folder).trials) == 3
         assert log.read_bytes() == whole
+
+
+@pytest.mark.parametrize("gone", ["search.jsonl", "trials", ""])
+def test_a_study_that_is_removed_while_it_runs_ends_the_search_in_one_line(folder, gone):
+    ledger = Ledger.read(folder)
+    ledger.start("00002")
+    path = folder / gone
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+
+    def in_tune():
+        try:
+            ledger.enter("00002", Report(record=record(2, status="completed", key="k")))
+        except OSError as error:
+            raise RuntimeError("in Tune") from error
+
+    with pytest.raises(InputError) as error, written(folder):
+        in_tune()
+    assert f"study {str(folder)!r} cannot be written (No such file or directory" in said(error)
+    assert f"restore what was removed, and go on with growsearch resume {folder}" in said(error)
+    assert not path.exists()
+
+
+def test_a_full_disk_ends_the_search_in_one_line_and_leaves_what_was_written(folder):
+    log = folder / "search.jsonl"
+    before, ledger = log.read_bytes(), Ledger.read(folder)
+    with pytest.raises(InputError) as error, written(folder), files_of_at_most(len(before) + 10):
+        ledger.enter("00002", Report(record=record(2, key="k2")))
+    assert "cannot be written (File too large" in said(error)
+    assert "make room, or make it writable, and go on with growsearch resume" in said(error)
+    assert [len(trial.history) for trial in Ledger.read(folder).trials.values()] == [1, 1, 1]
+    assert log.read_bytes() == before
+
+
+def test_an_error_of_ours_within_a_search_is_not_taken_for_one_of_a_disk(folder):
+    with pytest.raises(ZeroDivisionError), written(folder):
+        1 / 0  # noqa: B018
+
+
+def test_train_on_a_full_disk_ends_in_one_line_and_goes_on_where_there_is_room(capsys, tmp_path):
+    arguments = ["--dataset", "digits", "--train-size", "100", "--epochs", "2", "--policy", "none"]
+    with files_of_at_most(100_000):
+        code, _, err = run(capsys, "train", *arguments, "--out", tmp_path / "one")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "error: a file cannot be read or written (File too large" in err
+    assert not list(tmp_path.rglob("*.unfinished"))
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/x", "gs://bucket/x", "s3:/bucket/x"])
+@pytest.mark.parametrize("command", [["train"], ["search", "lipgrow", "--trials", "1"]])
+def test_a_study_at_an_address_is_refused_before_anything_is_done(
+    capsys, tmp_path, monkeypatch, command, place
+):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, *command, "--dataset", "digits", "--out", place)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"output folder {place!r} is an address" in err
+    assert f"--store {place} for the epochs" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bit_that_changes_in_a_table_is_noticed(folder):
+    path, whole = folder / "trials" / "00001.parquet", read_study(folder)
+    content, rest = path.read_bytes(), whole[whole["trial_id"] != "00001"].reset_index(drop=True)
+    noticed = 0
+    for bit in np.random.default_rng(0).integers(len(content) * 8, size=60):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(changed)
+        found = read_study(folder)
+        noticed += found.equals(rest)
+        assert found.equals(rest) or found.equals(whole)  # of the checksum's own mark, say
+    assert noticed > 55
+
+
+def test_a_table_with_a_checksum_is_read_by_any_reader_and_one_without_is_read_too(folder):
+    path, whole = folder / "trials" / "00001.parquet", read_study(folder)
+    table = pq.read_table(path)
+    assert table["val_loss"].to_pylist() == [1.0, 1.0]
+    pq.write_table(table.replace_schema_metadata({}), path)  # as older versions have it
+    assert read_study(folder).equals(whole)
+    assert len(Ledger.read(folder).trials["00001"].history) == 1
+
+
+def test_a_table_of_another_study_is_named(folder, tmp_path, caplog, capsys):
+    other = create_study(tmp_path / "other", searched=[])
+    write_trial(other, "00001", TrialConfig(lr=0.9, epochs=2), [record(1), record(2)])
+    shutil.copy(other / "trials" / "00001.parquet", folder / "trials")
+    assert set(read_study(folder)["trial_id"]) == {"00000"}
+    assert "it is of another study, whose id in study.json is" in caplog.text
+    assert read_info(other)["id"] in caplog.text
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "it is of another study" in err
+
+
+def test_a_gap_in_a_tables_epochs_is_named(folder, capsys):
+    path = folder / "trials" / "00001.parquet"
+    pq.write_table(pq.read_table(path)[1:], path)
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "its epochs are not 1, 2, 3 and so on" in err

@@ -97,3 +97,23 @@ def test_a_state_is_not_unpickled_and_not_inflated(saved, tmp_path, capsys):
     path.unlink()
     os.mkfifo(path)
     assert "is neither file nor folder" in refused(capsys, "resume", folder)
+
+
+def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path):
+    from growsearch.machine.saved import load_tensors
+
+    path, weights = tmp_path / "state.pt", torch.linspace(0, 1, 3000)
+    torch.save({"network": {"weight": weights}, "phase": "training"}, path)
+    content, noticed = path.read_bytes(), 0
+    for bit in torch.randint(len(content) * 8, (200,), generator=torch.manual_seed(0)).tolist():
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(changed)
+        try:
+            found = load_tensors(path)
+        except Exception:  # of many types
+            noticed += 1
+        else:
+            assert found["phase"] == "training"
+            assert torch.equal(found["network"]["weight"], weights)
+    assert noticed > 150

@@ -1,9 +1,13 @@
 """What a user can get wrong in spaces and settings is one line, before anything starts."""
 
 import pytest
+from conftest import run
 
 from growsearch.epochs.store import EpochStore
 from growsearch.searches.settings import SearchSettings
+from growsearch.tasks.seed_models import built
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.tuning.search_space import draw_trials, load_spaces
 
@@ -52,3 +56,31 @@ def test_an_address_that_is_misspelt_is_no_folder(tmp_path, monkeypatch, place):
     assert list(tmp_path.iterdir()) == []
     EpochStore("./s3:x")
     assert [path.name for path in tmp_path.iterdir()] == ["s3:x"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--image-size", 10**9, "image_size=1000000000 for all images takes about 1,797,000,000,"),
+        ("--image-size", 2**63, "less than 2**63"),
+        ("--architecture", "1000000000-2-2", "architecture 1000000000-2-2 takes about"),
+        ("--architecture", "9" * 5000 + "-2-2", "has a number of over 15 digits"),
+        ("--epochs", "9" * 5000, "--epochs: invalid int value"),
+        ("--growth-epochs", "9" * 5000, "--growth-epochs: invalid"),
+    ],
+)
+def test_a_size_that_no_memory_holds_is_refused_in_one_short_line(
+    capsys, tmp_path, option, value, said
+):
+    out = tmp_path / "one"
+    code, _, err = run(capsys, "train", "--dataset", "digits", option, value, "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
+    assert len(err) < 2200
+    assert not out.exists()
+
+
+def test_a_deep_network_that_memory_holds_is_built():
+    task = TrialConfig(dataset="digits", architecture="1001-2-2").task
+    model = built(task, Architecture("1001-2-2"), seed=0)
+    assert [len(blocks) for blocks in task.blocks(model)] == [1001, 2, 2]

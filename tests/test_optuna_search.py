@@ -412,6 +412,22 @@ def test_a_study_goes_on_with_the_same_search_alone(tmp_path):
     assert ParetoOptunaSearch([SPACE], storage=path, study_name="another").configs == {}
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_a_search_that_goes_on_draws_what_an_undisturbed_one_does(tmp_path, sampler):
+    def begun(file):
+        return ParetoOptunaSearch(
+            [SPACE], sampler, seed=3, startup_trials=4, storage=tmp_path / file
+        )
+
+    undisturbed = begun("one.db")
+    run(undisturbed, 14)
+    for first in range(0, 14, 7):
+        disturbed = begun("other.db")
+        run(disturbed, 7, first=first)
+        disturbed.study.ask()  # killed before the trial had its name
+    assert begun("other.db").configs == undisturbed.configs
+
+
 ENDLESS = """
 import sys
 sys.path.insert(0, sys.argv[1])

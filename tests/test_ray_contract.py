@@ -4,6 +4,7 @@ The first part is what Tune documents, by a small search; the second is each par
 """
 
 import inspect
+import os
 import re
 import tomllib
 from importlib.metadata import version
@@ -387,3 +388,11 @@ def test_ray_private_is_the_only_module_that_uses_what_ray_does_not_document():
         deep = re.findall(r"from (ray\.tune\.search\.(?!optuna)\S+|ray\.\S*\._\S+) import", text)
         hidden = re.findall(r"\b(?!self\b|torch\b|os\b)\w+\._[a-z]\w*", text)
         assert path == ours or not deep + hidden, f"{path.name}: {deep + hidden}"
+
+
+def test_the_processes_of_ray_are_in_groups_of_their_own(ray):
+    from ray._private.worker import _global_node
+
+    started = [info.process for many in _global_node.all_processes.values() for info in many]
+    assert started
+    assert all(os.getpgid(process.pid) == process.pid for process in started)

@@ -8,6 +8,7 @@ from conftest import record
 
 from growsearch.study.results import (
     create_study,
+    read_info,
     read_study,
     schema,
     summarize,
@@ -42,6 +43,8 @@ def study(tmp_path):
 
 def test_every_column_has_its_unit_and_meaning_in_the_file(study):
     found = pq.read_schema(study / "trials" / "b.parquet")
+    assert found.metadata[b"study"].decode() == read_info(study)["id"]
+    found = found.with_metadata({k: v for k, v in found.metadata.items() if k != b"study"})
     assert found.equals(schema(), check_metadata=True)
     named = "trial_id epoch architecture parameters param_epochs ppe lr train_loss val_loss "
     named += "val_accuracy test_accuracy lipschitz grew seconds status"

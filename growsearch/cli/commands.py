@@ -1,6 +1,7 @@
 """What the command line's commands do: each takes its parsed arguments and returns an exit code."""
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from dataclasses import fields
@@ -59,9 +60,13 @@ def _failed(command: str, reason: str | None) -> int:
 def search(parsed: argparse.Namespace) -> int:
     out = parsed.out or _default_out(Path(parsed.space).stem)
     overrides = trial_options(parsed)
+    from growsearch.tuning.start import start_or_resume
     from growsearch.tuning.tuner import run_search
 
-    end = run_search(
+    _choose_cluster(parsed)
+    if parsed.resume and parsed.out is None:
+        raise InputError("--resume goes on with the study of --out; give the folder by --out")
+    end = (start_or_resume if parsed.resume else run_search)(
         parsed.space,
         out,
         overrides=overrides,
@@ -80,10 +85,16 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
+    _choose_cluster(parsed)
     end = resume_search(
         parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
     )
     return _show_end("resume", parsed.study, end)
+
+
+def _choose_cluster(parsed: argparse.Namespace) -> None:
+    if "address" in parsed:
+        os.environ["RAY_ADDRESS"] = parsed.address
 
 
 def _trust(parsed: argparse.Namespace) -> "Trust":
@@ -122,14 +133,22 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
 
     for failure in end.failures:
         print(f"growsearch {command}: {printable(failure)}", file=sys.stderr)
-    if any(Path(out, "trials").glob("*.parquet")):
-        _show_report(out)
-    if end.unfinished:
+    if end.unfinished:  # said first: what ends it may not wait for the report
         print(
             f"growsearch {command}: interrupted: {counted(end.unfinished, 'trial')} did not end; "
             f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
+    if any(Path(out, "trials").glob("*.parquet")):
+        try:
+            _show_report(out)
+        except KeyboardInterrupt:
+            print(
+                f"growsearch {command}: the report is not written; growsearch report {out} does it",
+                file=sys.stderr,
+            )
+            raise
+    if end.unfinished:
         return 130
     return 1 if end.failures else 0
 

@@ -20,6 +20,10 @@ from growsearch.trial.trial_options import default_text, every_option, trial_opt
 # --help must answer at once: nothing heavy is imported here.
 _LONGEST, _ENDING = 2000, 500
 """Characters of an error's message, and of those the last ones."""
+_LAST_SECONDS = 25
+"""How long a command may take to end after SIGTERM; Kubernetes kills after 30 seconds."""
+INTERRUPTED = 130
+"""What a command returns that Ctrl-C or another signal has ended."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
         return command.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {_short(message)} (see {self.prog} --help)\n")
 
     @property
     def taken(self) -> set[str]:
@@ -49,8 +53,21 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns 0 if it worked, 1 if a trial failed, 2 for an error in what was
-    asked, 130 if interrupted.
+    asked, 128 + n if signal n ended it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
     """
+    from growsearch.machine.ending import ended_by_signals
+
+    with ended_by_signals(within=_LAST_SECONDS) as ending:
+        try:
+            code = _main(arguments)
+        except KeyboardInterrupt:
+            given = (sys.argv[1:] if arguments is None else arguments)[:1]
+            print(" ".join(["growsearch", *given]) + f": {ending.name}", file=sys.stderr)
+            return ending.exit_code
+        return ending.exit_code if code == INTERRUPTED else code
+
+
+def _main(arguments: list[str] | None) -> int:
     try:
         # a plugin's options are the command line's, so it is loaded before the parser is made
         given = sys.argv[1:] if arguments is None else arguments
@@ -73,19 +90,36 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"growsearch {parsed.command}: error: {_one_line(error)}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # what read the output, like head, has read enough
+    except Exception as error:
+        return _lost(parsed.command, error)
+
+
+def _lost(command: str, error: Exception) -> int:
+    """The exit code where output cannot be written; raises any other error again."""
+    if isinstance(error, BrokenPipeError):  # what read the output, like head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print(f"growsearch {parsed.command}: interrupted", file=sys.stderr)
-        return 130
+    from growsearch.machine.files import of_disk, storage_error
+
+    lost = storage_error(error)
+    if lost is None or not isinstance(error, OSError | RuntimeError):  # torch raises the latter
+        raise error
+    print(
+        f"growsearch {command}: error: a file cannot be read or written ({of_disk(lost)}); make "
+        "room, or see whether it is there and can be written",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _one_line(error: InputError) -> str:
     """The message on one line, short, and without what a terminal would obey."""
     from growsearch.study.console import printable
 
-    text = printable(str(error)).replace("\n", "\\n")
+    return _short(printable(str(error)).replace("\n", "\\n"))
+
+
+def _short(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST - _ENDING]} ... {text[-_ENDING:]}"  # the remedy is at the end
@@ -105,6 +139,13 @@ def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", metavar="FILE|MODULE", default=argparse.SUPPRESS,
         help="load components of your own, and offer their options here; may be given repeatedly",
+    )  # fmt: skip
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address", metavar="HOST:PORT|auto", default=argparse.SUPPRESS,
+        help="the Ray cluster to run on (default: RAY_ADDRESS, or else this machine)",
     )  # fmt: skip
 
 
@@ -136,6 +177,11 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     search.add_argument("--out", help="folder for the study (default: runs/<space>-<time>)")
     search.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
+    search.add_argument(
+        "--resume", action="store_true",
+        help="go on with the search if --out has it already, so that one command can be repeated",
+    )  # fmt: skip
+    _add_address(search)
     _add_plugin_option(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
     _add_search_options(search)
@@ -147,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
         "resume", help="continue a search, or a trial, that was interrupted"
     )
     resume.add_argument("study", help="the folder that --out named")
+    _add_address(resume)
     resume.add_argument(
         "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )

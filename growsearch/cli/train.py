@@ -16,6 +16,7 @@ from growsearch.study.results import (
     STATE_FILE,
     STATES_FOLDER,
     TRIALS_FOLDER,
+    check_folder,
     make_folder,
     read_histories,
     read_info,
@@ -40,6 +41,7 @@ def begin(
     "save_every", after how many epochs states are kept for good; each may be missing. Raises
     InputError for what cannot be, before there is a study.
     """
+    check_folder(out)
     every = options.get("save_every")
     if every is not None and every < 1:
         raise InputError(f"save_every={every} is no number of epochs; give 1 or more")

@@ -7,6 +7,7 @@ They are there whether or not the trial has an epoch store, and whatever the sto
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ class KeptNetworks:
         wanted = {f"{history[i].key}.pt" for i in _wanted(history)}
         for path in self._files():
             if path.name not in wanted:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # on a read-only disk it stays
+                    path.unlink()
 
     def retrained(self, history: History, epoch: int, network: nn.Module) -> None:
         """Keeps `network`, trained again in `epoch`, if it is the best or last one of `history`."""

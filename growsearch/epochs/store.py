@@ -17,14 +17,15 @@ import math
 import os
 import re
 import socket
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pyarrow import fs
 
@@ -41,6 +42,9 @@ _PART = 2**20
 _MISSPELT = re.compile(r"(s3|gs|gcs|hdfs|abfss?|file):/?(?!/)")
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
+PAUSES, SECONDS_AWAY = (0.5, 1.0, 2.0, 4.0), 60.0
+"""Seconds before a server that fails is asked again, and for how long it is then left alone."""
+_T = TypeVar("_T")
 
 
 class EpochStore:
@@ -82,10 +86,56 @@ class EpochStore:
         self._unchecked_bytes = math.inf
         """Bytes of states written since `trim` last listed the states; inf before it has."""
         self._warned = False
+        self._away_until = 0.0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the store's server has just not answered, so that it is not asked now."""
+        return time.monotonic() < self._away_until
+
+    def _patiently(self, work: Callable[[], _T]) -> _T:
+        """What `work` returns. A server that fails is asked again after each of PAUSES.
+
+        Raises the last OSError. The server is then not asked for SECONDS_AWAY, and each call
+        raises OSError at once. Errors of this machine's disks are raised at once.
+        """
+        if self.is_away:
+            raise OSError(errno.EHOSTDOWN, "it did not answer")
+        for pause in (*PAUSES, None):
+            try:
+                return work()
+            except (FileNotFoundError, FileExistsError):
+                raise
+            except OSError:
+                if self.is_local:
+                    raise
+                if pause is None:
+                    self._away_until = time.monotonic() + SECONDS_AWAY
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last pause is None")
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether the store has an entry, which may be damaged."""
+        """Whether the store has an entry, which may be damaged; False if it does not answer."""
+        try:
+            return self._patiently(partial(self._has, kind, key))
+        except OSError as error:
+            if self.is_local:
+                raise
+            self._warn(error)
+            return False
+
+    def _has(self, kind: str, key: str) -> bool:
         return self.files.get_file_info(entry_path(kind, key)).type == fs.FileType.File
+
+    def _warn(self, error: OSError) -> None:
+        """Says once that the store fails."""
+        if not self._warned:
+            _LOG.warning(
+                "store %s cannot be used (%s); training continues without it, and epochs that it "
+                "has are trained again", self.place, one_line(error)[:300],
+            )  # fmt: skip
+        self._warned = True
 
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of `key`; None if the store has none."""
@@ -138,7 +188,10 @@ class EpochStore:
     def trim(self) -> None:
         """Drops states beyond `state_bytes`, each time that a twentieth of it has been written."""
         if self.state_bytes is not None and self._unchecked_bytes > self.state_bytes / 20:
-            collect(self, self.state_bytes)
+            try:
+                self._patiently(partial(collect, self, self.state_bytes))
+            except OSError as error:
+                self._warn(error)
             self._unchecked_bytes = 0
 
     def drop(self, key: str) -> bool:
@@ -214,12 +267,13 @@ class EpochStore:
         path = entry_path(kind, key)
         try:
             self.check_path(path)
-            with self.files.open_input_file(path) as file:
-                most = file.size() if kind == STATES else _MOST_RECORD
-                content = _content(file.read(most)) if file.size() <= most else None
+            content = self._patiently(partial(self._whole, kind, path))
         except FileNotFoundError:
             return None
         except OSError as error:
+            if not self.is_local:
+                self._warn(error)
+                return None
             _LOG.warning("%s in store %s cannot be read (%s)", path, self.place, one_line(error))
             return None
         if content is None:
@@ -227,21 +281,22 @@ class EpochStore:
             self.remove(path)
         return content
 
+    def _whole(self, kind: str, path: str) -> bytes | None:
+        """The content of a file; None if it is damaged, or larger than such files are."""
+        with self.files.open_input_file(path) as file:
+            most = file.size() if kind == STATES else _MOST_RECORD
+            return _content(file.read(most)) if file.size() <= most else None
+
     def _write(self, kind: str, key: str, content: bytes) -> bool:
         path = entry_path(kind, key)
         unfinished = f"{_UNFINISHED}/{uuid.uuid4().hex}"
         try:
             self.check_path(path)
             self.check_path(_UNFINISHED)
-            if self.has(kind, key):
-                return True
-            self.files.create_dir(_UNFINISHED, recursive=True)
-            self.files.create_dir(path.rpartition("/")[0], recursive=True)
-            with self.files.open_output_stream(unfinished) as file:
-                file.write(_head(content) + b"\n")
-                file.write(content)
-            self.files.move(unfinished, path)
+            self._patiently(partial(self._put, kind, key, unfinished, content))
         except OSError as error:
+            if not self.is_local:
+                self._warn(error)
             if not self._warned:
                 _LOG.warning(
                     "store %s cannot be written (%s); training continues without storing epochs",
@@ -252,16 +307,48 @@ class EpochStore:
             return False
         return True
 
+    def _put(self, kind: str, key: str, unfinished: str, content: bytes) -> None:
+        """Writes an entry, unless there is one."""
+        if self._has(kind, key):
+            return
+        path = entry_path(kind, key)
+        self.files.create_dir(_UNFINISHED, recursive=True)
+        self.files.create_dir(path.rpartition("/")[0], recursive=True)
+        with self.files.open_output_stream(unfinished) as file:
+            file.write(_head(content) + b"\n")
+            file.write(content)
+        self.files.move(unfinished, path)
+
     def remove(self, path: str) -> bool:
         """Removes the file at `path`, if it exists; returns whether it did.
 
         A link is removed, but nothing in a folder that is one.
         """
+        if self.is_away:
+            return False
         with suppress(OSError):  # it does not exist, or another process has removed it
             self.check_path(path.rpartition("/")[0])
             self.files.delete_file(path)
             return True
         return False
+
+
+def reached(
+    place: str, owner: str | None = None, state_bytes: int | None = None
+) -> EpochStore | None:
+    """The store at `place`, which was there before; None, with a warning, if it fails now.
+
+    Its server is asked again after each of PAUSES. A trial then trains without it.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            return EpochStore(place, owner, state_bytes)
+        except InputError as error:
+            if pause is None or "://" not in place:
+                _LOG.warning("%s; training continues without it", error)
+                return None
+            time.sleep(pause)
+    return None
 
 
 def existing(place: str) -> EpochStore:

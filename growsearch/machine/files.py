@@ -109,3 +109,29 @@ def because(error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "it is a link"
     return error.strerror or one_line(error)
+
+
+def storage_error(error: BaseException | None) -> OSError | None:
+    """The error of a disk, such as a full one, because of which `error` was raised; None if none.
+
+    Looks at what `error` was raised from, or while handling.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OF_DISKS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+_OF_DISKS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EACCES,
+    errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV,
+}  # fmt: skip
+
+
+def of_disk(error: OSError) -> str:
+    """An error of a disk with its file, in a few words."""
+    place = f": {str(error.filename)!r}" if error.filename is not None else ""
+    # pyarrow's text is long, and says twice what its number says
+    reason = os.strerror(error.errno) if error.errno else because(error)
+    return f"{reason}{place}"

@@ -9,9 +9,11 @@ Both are on disk before a decision uses them. So `growsearch resume` can continu
 any time.
 """
 
+import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from growsearch.machine.files import because, check_file_name, opened, replacing, write_whole
+from growsearch.machine.files import (
+    because,
+    check_file_name,
+    of_disk,
+    opened,
+    replacing,
+    storage_error,
+    write_whole,
+)
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.results import read_histories, trial_file, write_trial
@@ -33,6 +43,9 @@ from growsearch.trial.trial_options import flat
 
 LOG_FILE = "search.jsonl"
 _BLOCK = 2**16
+DIED = "its process died"
+_OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(OSError|ConnectionError|TimeoutError|RayError)\b")
+"""Reasons of failed trials that lie outside of them: a resumed search tries these again."""
 SECONDS_BEHIND = 3
 """A trial's table is written at most this often: writing takes milliseconds, like some epochs."""
 
@@ -77,7 +90,8 @@ class Ledger:
     def read(cls, folder: Path) -> "Ledger":
         """The ledger of a search that was interrupted or has ended.
 
-        A trial whose table is gone goes on from the epoch store. Raises InputError for a log or a
+        A trial whose table is gone goes on from the epoch store. One that failed because its
+        process died, or because of a disk or server, waits again. Raises InputError for a log or a
         table that is damaged.
         """
         _drop_cut_line(folder / LOG_FILE)
@@ -103,6 +117,8 @@ class Ledger:
                 ledger._count(trial, record)
         for name, trial in ledger.trials.items():
             if trial.status.ended and len(trial.history) < epochs[name]:
+                trial.status, trial.reason = Status.WAITING, ""
+            if trial.status is Status.FAILED and _OUTSIDE.match(trial.reason):
                 trial.status, trial.reason = Status.WAITING, ""
             if trial.history:
                 ledger.forget(name)
@@ -289,7 +305,9 @@ class Ledger:
         self._written[trial.name] = time.monotonic()
 
     def _log(self, **line: Any) -> None:
-        with (self.folder / LOG_FILE).open("a") as file:
+        # not made anew where someone has removed it: without its first lines it says nothing
+        log = os.open(self.folder / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(log, "a") as file:
             file.write(json.dumps(line) + "\n")
 
 
@@ -309,6 +327,24 @@ def _drop_cut_line(log: Path) -> None:
         raise InputError(
             f"{str(log)!r} cannot be read ({because(error)}); it lists the trials of the search: "
             "restore it from a copy, or start the search again with --store to share epochs"
+        ) from error
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[None]:
+    """InputError, which says how to go on, if the study's disk fails within the block."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # of Tune's types, where it has called the ledger
+        if (lost := storage_error(error)) is None:
+            raise
+        removed = lost.errno in (errno.ENOENT, errno.ENOTDIR)
+        remedy = "restore what was removed" if removed else "make room, or make it writable"
+        raise InputError(
+            f"the study {str(folder)!r} cannot be written ({of_disk(lost)}); {remedy}, and go on "
+            f"with growsearch resume {folder}"
         ) from error
 
 

@@ -10,8 +10,11 @@ import logging
 import math
 import os
 import platform
+import re
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +35,7 @@ from growsearch.machine.files import (
 )
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
+from growsearch.study.sealed import check_seal, seal
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
@@ -60,6 +64,8 @@ _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
 _LOG = logging.getLogger("growsearch")
 _FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
+_STUDY = "study"
+"""Metadata of a trial's file: the id of its study."""
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -177,10 +183,11 @@ def make_folder(folder: str | Path) -> Path:
 
     Raises InputError if the folder is not empty or cannot be made.
     """
+    check_folder(folder)
     folder = Path(folder)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if _is_half_made(folder):
+            if is_half_made(folder):
                 raise InputError(_half_made(folder))
             held = "another study" if (folder / STUDY_FILE).exists() else "other files"
             raise InputError(
@@ -195,13 +202,27 @@ def make_folder(folder: str | Path) -> Path:
     return folder
 
 
+def check_folder(folder: str | Path) -> None:
+    """InputError if `folder` is an address like s3://bucket/runs: a study is a folder on disks.
+
+    Its log is locked, and each epoch is appended to it, which object storage cannot do.
+    """
+    if re.match(r"\w+:/", str(folder)):
+        raise InputError(
+            f"output folder {str(folder)!r} is an address, and a study needs a folder, whose files "
+            f"can be locked and appended to; give one that all nodes see, and --store {folder} for "
+            "the epochs"
+        )
+
+
 def write_info(folder: Path, info: Mapping[str, Any]) -> None:
     """Writes the study's `info`, and when and where it was made, into its study.json."""
     made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    made["id"] = uuid.uuid4().hex
     write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
 
 
-def _is_half_made(folder: Path) -> bool:
+def is_half_made(folder: Path) -> bool:
     """Whether a process was killed between `make_folder` and `write_info`."""
     trials = folder / TRIALS_FOLDER
     if not trials.is_dir() or any(trials.iterdir()):
@@ -236,7 +257,7 @@ def read_info(folder: str | Path) -> dict[str, Any]:
     try:
         info = json.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError) as error:
-        if _is_half_made(Path(folder)):
+        if is_half_made(Path(folder)):
             raise InputError(_half_made(folder)) from error
         raise InputError(
             f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
@@ -297,9 +318,27 @@ def write_trial(
     path = trial_file(folder, trial_id)
     bounds = [name for name in stop or {} if name.startswith(f"bound/{OWN}")]
     table = pa.Table.from_pylist(rows, schema(metrics, bounds))
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **_owner(folder)})
     with replacing(path) as unfinished:
         pq.write_table(table, unfinished)
+        seal(unfinished)
     return path
+
+
+def _owner(folder: str | Path) -> dict[str, str]:
+    """Which study a table is of, as its metadata says it; nothing where the study has no id."""
+    try:
+        path = Path(folder, STUDY_FILE)
+        found = _id_of(str(path), path.stat().st_mtime_ns)
+    except (OSError, ValueError, RecursionError):  # it is written last, or not at all
+        return {}
+    return {_STUDY: found} if found is not None else {}
+
+
+@lru_cache(maxsize=16)
+def _id_of(path: str, changed: int) -> str | None:
+    info = json.loads(read_text(Path(path)))
+    return str(info["id"]) if isinstance(info, dict) and "id" in info else None
 
 
 def trial_file(folder: str | Path, trial_id: str) -> Path:
@@ -436,6 +475,7 @@ def checked_table(file: Path) -> pa.Schema:
     memory than it has bytes. Each row has times that differ, so it takes more than a byte.
     """
     with opened(file) as stream:
+        check_seal(stream)
         size = stream.seek(0, os.SEEK_END)
         metadata = pq.read_metadata(stream)
     columns = metadata.schema.to_arrow_schema()
@@ -446,6 +486,7 @@ def checked_table(file: Path) -> pa.Schema:
         found, wanted = columns.field(name).type, _UNITS[name][0]
         if found != wanted and not (_is_number(found) and _is_number(wanted)):
             raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    _check_owner(columns, file)
     rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
     chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
     unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
@@ -458,6 +499,14 @@ def checked_table(file: Path) -> pa.Schema:
     if rows * texts > _MOST_TEXTS:  # a row may have all of them
         raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
     return columns
+
+
+def _check_owner(columns: pa.Schema, file: Path) -> None:
+    """ValueError if `file` says that it is of another study; those of older versions do not say."""
+    said = (columns.metadata or {}).get(_STUDY.encode(), b"").decode(errors="replace")
+    own = _owner(file.parent.parent).get(_STUDY)
+    if said and own is not None and said != own:
+        raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from growsearch.machine.memory import check_fits
 from growsearch.machine.randomness import seeded
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
@@ -11,21 +12,48 @@ from growsearch.trial.errors import InputError
 if TYPE_CHECKING:
     from growsearch.tasks.task import Task
 
+_FEW_BLOCKS = 1000
+"""So many are built without an estimate."""
+_MODULE_BYTES = 2000
+"""What a module takes at least, beside its weights."""
+
 
 def built(task: "Task", architecture: Architecture, seed: int) -> nn.Module:
     """The task's model of `architecture` on the CPU. Its weights depend on `seed` alone.
 
     Raises InputError if `build` returns no module, or one whose stacks are not what the task says.
     """
-    with seeded(seed):
-        model = task.build(architecture)
+    model = _built(task, architecture, seed)
     check(task, model, architecture)
     if task.trial.policy.grows and not all(architecture.blocks):
         # a stack without blocks shows nothing of those that growth will add
         deeper = Architecture(max(n, 1) for n in architecture.blocks)
-        with seeded(seed):
-            check(task, task.build(deeper), deeper)
+        check(task, _built(task, deeper, seed), deeper)
     return model
+
+
+def _built(task: "Task", architecture: Architecture, seed: int) -> nn.Module:
+    _check_size(task, architecture, seed)
+    with seeded(seed):
+        return task.build(architecture)
+
+
+def _check_size(task: "Task", architecture: Architecture, seed: int) -> None:
+    """InputError if memory cannot hold the weights, gradients and momenta of a deep architecture.
+
+    A model with at most one block in each stack shows what a block takes.
+    """
+    if sum(architecture.blocks) <= _FEW_BLOCKS:
+        return
+    small = Architecture(min(max(n, task.least_depth), 1) for n in architecture.blocks)
+    with seeded(seed):
+        model = task.build(small)
+    size = 0
+    for blocks, depth in zip(task.blocks(model), architecture.blocks, strict=True):
+        for block in blocks[:1]:
+            weights = sum(p.numel() * p.element_size() for p in block.parameters())
+            size += depth * (3 * weights + _MODULE_BYTES * len(list(block.modules())))
+    check_fits(size, f"architecture {architecture}", "start from a shallower one")
 
 
 def check(task: "Task", model: object, architecture: Architecture) -> None:

@@ -67,8 +67,8 @@ class TrainState:
             "config": task.trial.to_flat(),
             "history": [record.to_dict() for record in self.history],
         }
-        with replacing(path) as unfinished:
-            torch.save(contents, unfinished)
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            torch.save(contents, file)  # by name, torch raises RuntimeError for a full disk
 
     def contents(self) -> dict[str, Any]:
         """The state without its history, as tensors, numbers and strings."""

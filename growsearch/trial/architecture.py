@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from growsearch.trial.errors import InputError
 
+_MOST_DIGITS = 15
+
 
 @dataclass(frozen=True, init=False)
 class Architecture:
@@ -29,6 +31,12 @@ class Architecture:
             raise InputError(
                 f"architecture {'-'.join(parts)!r} is not blocks per sub-network joined by dashes, "
                 "each a whole number; write it like 2-2-2"
+            )
+        if any(len(part) > _MOST_DIGITS for part in parts):
+            given = "-".join(part if len(part) <= 20 else f"{part[:20]}..." for part in parts)
+            raise InputError(
+                f"architecture {given!r} has a number of over {_MOST_DIGITS} digits; write it like "
+                "2-2-2"
             )
         object.__setattr__(self, "blocks", tuple(int(part) for part in parts))
 

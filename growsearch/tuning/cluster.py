@@ -2,11 +2,15 @@
 
 import logging
 import os
+import signal
 import socket
+import subprocess
+import sys
 from typing import Any
 
+from growsearch.machine.ending import own_sigterm_kept
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, one_line
 
 _RAY_SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data folders stay valid in trials
@@ -16,42 +20,92 @@ _RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
 }
+_ANSWER = 10
+"""Seconds that a cluster has to answer."""
 
 
 def start_ray() -> tuple[Any, Any]:
     """Start Ray without output and return the modules ray and ray.tune.
 
     Ray connects to the cluster in RAY_ADDRESS or else starts on this machine. Raises InputError if
-    the cluster does not answer.
+    the cluster does not answer, or Ray cannot start.
     """
     for variable, value in _RAY_SETTINGS.items():
         os.environ.setdefault(variable, value)
     import ray
     from ray import tune
 
+    from growsearch.tuning.ray_private import processes_apart
+
     # The search itself reports failures, at its end.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    _check_cluster(os.environ.get("RAY_ADDRESS", ""))
     if not ray.is_initialized():
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        check_cluster(os.environ.get("RAY_ADDRESS", ""))
+        try:
+            with own_sigterm_kept(), processes_apart():
+                ray.init(
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except Exception as error:  # Ray raises many types
+            place = os.environ.get("RAY_ADDRESS")
+            what = f"connect to RAY_ADDRESS={place!r}" if place else "start on this machine"
+            raise InputError(
+                f"Ray cannot {what} ({one_line(error)[:500]}); see what Ray says with "ray status", or leave the address out"
+            ) from error
     return ray, tune
 
 
-def _check_cluster(address: str) -> None:
-    """Raises InputError if nothing answers at host:port; Ray itself would retry for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
+def check_cluster(address: str) -> None:
+    """InputError if there is no cluster of Ray at `address`, or none that lets this user in.
+
+    Takes at most 15 seconds; Ray itself would try for minutes. "" and "local" stand for this
+    machine.
+    """
+    if address in ("", "local"):
+        return
+    given = f"RAY_ADDRESS={address!r}"
+    if address.startswith("ray://"):
+        raise InputError(
+            f"{given} is of Ray's client, through which no search runs; run the search on a node "
+            "of the cluster (ray job submit), or give host:port of its head, port 6379 if it has "
+            "no other"
+        )
+    host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise InputError(
+            f"{given} is no address; give auto or host:port of the cluster's head, or unset it to "
+            "search on this machine"
+        )
+    remedy = "start the cluster, or unset it to search on this machine"
+    if address != "auto":
         try:
             socket.create_connection((host, int(port)), timeout=10).close()
-        except OSError as error:
-            raise InputError(
-                f"RAY_ADDRESS={address!r} does not answer ({error}); start the cluster, or unset "
-                "it to search on this machine"
-            ) from error
+        except (OSError, UnicodeError) as error:
+            raise InputError(f"{given} does not answer ({one_line(error)}); {remedy}") from error
+    if (said := _unreachable(address)) is not None:
+        raise InputError(f"{given} is no cluster that can be used ({said}); {remedy}")
+
+
+def _unreachable(address: str) -> str | None:
+    """Why there is no cluster at `address`; None if there is one.
+
+    Asked in a process of its own, because Ray's client in C++ can neither be told to wait less nor
+    be interrupted.
+    """
+    from growsearch.tuning.ray_private import ASK_CLUSTER
+
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK_CLUSTER, address, str(_ANSWER)],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+    )  # fmt: skip
+    if asked.returncode == 0:
+        return None
+    if asked.returncode == -signal.SIGALRM:
+        return f"nothing of Ray answers there within {_ANSWER} s"
+    lines = [line.strip() for line in asked.stderr.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit code {asked.returncode}"
 
 
 def reserve(

@@ -46,6 +46,7 @@ _STATES = {
     Status.FAILED: TrialState.FAIL,
 }
 _NAME, _SEARCH = "name", "search"
+_REFUSED = "refused"
 """User attributes in Optuna's study: a trial's name here; the study's spaces and objectives."""
 
 
@@ -108,11 +109,21 @@ class ParetoOptunaSearch(OptunaSearch):
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
         self._paused: set[str] = set()
-        trials = self.study.get_trials()
-        self._take_over(trials)
-        # The seed alone would draw the trials of an earlier search again.
-        (state,) = np.random.SeedSequence((seed, len(trials))).generate_state(1)
-        self.study.sampler = chosen.optuna_sampler(int(state), startup_trials)
+        self._refused = 0
+        """How many suggestions broke a rule."""
+        self._take_over(self.study.get_trials())
+        self._chosen, self._search_seed, self._startup_trials = chosen, seed, startup_trials
+        self._renew_sampler()
+
+    def _renew_sampler(self) -> None:
+        """Makes the sampler of the next trial.
+
+        What it draws depends on the seed, the trials so far, and how many they are, so that a
+        resumed search draws what an undisturbed one does.
+        """
+        number = len(self.configs) + self._refused
+        (state,) = np.random.SeedSequence((self._search_seed, number)).generate_state(1)
+        self.study.sampler = self._chosen.optuna_sampler(int(state), self._startup_trials)
 
     @property
     def running(self) -> list[str]:
@@ -125,10 +136,13 @@ class ParetoOptunaSearch(OptunaSearch):
         Raises InputError if the new trial breaks a rule; Optuna records this trial as failed.
         """
         if trial_id not in self.configs:
+            self._renew_sampler()
             trial = self.study.ask()
             try:
                 config = TrialConfig.from_flat(self._fields(trial))
             except Exception:
+                self._refused += 1
+                trial.set_user_attr(_REFUSED, True)
                 self.study.tell(trial, state=TrialState.FAIL)
                 raise
             # The name is stored last, so a trial with a name has all its parameters.
@@ -196,6 +210,8 @@ class ParetoOptunaSearch(OptunaSearch):
                 self.configs[name], self._numbers[name] = config, trial.number
                 if trial.state.is_finished():
                     self._ended.add(name)
+            elif _REFUSED in trial.user_attrs:
+                self._refused += 1
             elif trial.state is TrialState.RUNNING:  # the process was killed during `suggest`
                 self.study.tell(trial.number, state=TrialState.FAIL)
 

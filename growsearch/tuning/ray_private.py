@@ -5,12 +5,15 @@ pyproject.toml admits the versions for which it has run.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from ray._private import services
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.result import AUTO_RESULT_KEYS
 from ray.tune.schedulers import PopulationBasedTraining
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from ray.tune.search.optuna import OptunaSearch
 
 __all__ = [
+    "ASK_CLUSTER",
     "Categorical",
     "Domain",
     "Float",
@@ -56,7 +60,36 @@ __all__ = [
     "mlflow_run_id",
     "optuna_study",
     "own_keys",
+    "processes_apart",
 ]
+
+
+ASK_CLUSTER = """
+import signal, sys
+from ray._private.services import canonicalize_bootstrap_address
+from ray._raylet import GcsClient
+
+address = canonicalize_bootstrap_address(sys.argv[1])
+signal.alarm(int(sys.argv[2]))
+GcsClient(address=address)
+"""
+"""Ends with exit code 0 if a cluster is at its first argument."""
+
+
+@contextmanager
+def processes_apart() -> Iterator[None]:
+    """Processes that ray.init starts within the block get process groups of their own.
+
+    A signal for the driver's group (`timeout`, a closed terminal, a batch system) then reaches only
+    the driver, which ends the search and Ray.
+    """
+    changed: Any = services
+    popen = changed.ConsolePopen
+    changed.ConsolePopen = partial(popen, process_group=0)
+    try:
+        yield
+    finally:
+        changed.ConsolePopen = popen
 
 
 class OneTrialGenerator(BasicVariantGenerator):

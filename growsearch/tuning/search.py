@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from growsearch.machine.ending import ended_by_signals
 from growsearch.searches.settings import SearchSettings, search_options
 from growsearch.study.results import TRIALS_FOLDER
 from growsearch.trial.components import Component, is_loading
@@ -70,20 +71,22 @@ def search(
         place = Path(out or f"runs/search-{datetime.now():%Y%m%d-%H%M%S}")
         own = [plugin for plugin, _ in session_plugins()]
         try:
-            end = run_search(
-                file,
-                place,
-                overrides={name: value for name, value in named.items() if name not in settings},
-                trials=trials,
-                search_seed=search_seed,
-                plugins=[*plugins, *pickled(own)],
-                **{name: value for name, value in named.items() if name in settings},
-            )
+            with ended_by_signals() as ending:
+                end = run_search(
+                    file,
+                    place,
+                    overrides={n: value for n, value in named.items() if n not in settings},
+                    trials=trials,
+                    search_seed=search_seed,
+                    plugins=[*plugins, *pickled(own)],
+                    **{name: value for name, value in named.items() if name in settings},
+                )
         except InputError as error:
             if file is space or (written := f"search space {str(file)!r}") not in str(error):
                 raise
             # its own file says nothing to who gave a dict
             raise InputError(str(error).replace(written, "the search space")) from None
+    ending.pass_on()
     if end.failures and not any((place / TRIALS_FOLDER).glob("*.parquet")):
         raise InputError(f"no trial has begun: {end.failures[0]}")
     show_end(place, end)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+from growsearch.machine.ending import ended_by_signals
 from growsearch.study.study import StoredStudy
 
 
@@ -29,6 +30,8 @@ class Study(StoredStudy):
         """
         from growsearch.tuning.tuner import resume_search, show_end
 
-        end = resume_search(self.folder, extend, extend_horizon, trust, **changes)
+        with ended_by_signals() as ending:
+            end = resume_search(self.folder, extend, extend_horizon, trust, **changes)
         show_end(self.folder, end)
+        ending.pass_on()
         return type(self)(self.folder)

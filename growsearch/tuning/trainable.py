@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from growsearch.epochs.store import EpochStore
+from growsearch.epochs.store import reached
 from growsearch.searches.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
 from growsearch.trainer import Trainer
 from growsearch.trial.errors import InputError
@@ -33,8 +33,9 @@ class AssignedTrial(GrowingTrial):
         self.known, self.timeout = assignment.known, given.epoch_timeout
         options: dict[str, Any] = {"dataset": (datasets or {}).get(trial.task.load_key())}
         if access := given.store:
-            store = EpochStore(access.place, access.owner, access.state_bytes)
-            options |= {"store": store, "keep_states": access.keep_states}
+            store = reached(access.place, access.owner, access.state_bytes)
+            if store is not None:
+                options |= {"store": store, "keep_states": access.keep_states}
             options["parts"] = assignment.parts
         self.trainer = Trainer(trial, name=assignment.name, **options)
         if given.networks is not None:

@@ -10,7 +10,7 @@ from ray.tune.experiment import Trial
 
 from growsearch.epochs.store import EpochStore
 from growsearch.searches.kinds import Order
-from growsearch.searches.ledger import Ledger, SearchTrial
+from growsearch.searches.ledger import DIED, Ledger, SearchTrial
 from growsearch.searches.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
 from growsearch.searches.sharing import Follower, growth_order
 from growsearch.searches.waiting import Awaited
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 """An exception's line in a traceback."""
-_DIED = "its process died"
 
 
 class TrialQueue(OneTrialGenerator):
@@ -250,6 +249,6 @@ class TrialQueue(OneTrialGenerator):
 def _reason(trial: Trial) -> tuple[str, bool]:
     """Why the actor failed: what it raised, if anything; and whether that was an InputError."""
     raised = _RAISED.findall(error_text(trial) or "")
-    last = str(raised[-1] if raised else _DIED)
+    last = str(raised[-1] if raised else DIED)
     reason = last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
     return reason, reason != last

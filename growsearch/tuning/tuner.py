@@ -11,9 +11,10 @@ import torch
 
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.compiling import check_compiler
+from growsearch.machine.ending import interrupts_kept
 from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
-from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer
+from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer, written
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
@@ -24,6 +25,7 @@ from growsearch.study.results import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
+    check_folder,
     make_folder,
     read_info,
     write_info,
@@ -85,6 +87,7 @@ def run_search(
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
+    check_folder(out)
     loaded = load_plugins(plugin for plugin in plugins if isinstance(plugin, str))
     loaded += (plugin for plugin in plugins if isinstance(plugin, Plugin))
     spaces = load_spaces(space_file, overrides)
@@ -121,7 +124,7 @@ def run_search(
     keep_plugins(folder, loaded)
     write_whole(folder / SPACE_FILE, text)
     remember(acts_of(folder, info, draws=True))
-    with only_writer(folder):
+    with only_writer(folder), written(folder):
         ledger = Ledger(folder)
         ledger.add_all(drawn)
         write_info(folder, info)  # last: it makes the folder a study
@@ -150,7 +153,7 @@ def resume_search(
     check_trust(folder, acts, trust)
     plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
-    with only_writer(folder):
+    with only_writer(folder), written(folder):
         ledger, new = Ledger.read(folder), []
         if options.sampler is None and extend is None:
             _check_number(ledger, info["trials"])
@@ -359,7 +362,8 @@ def _run(
     )
     if not queue.is_finished():
         try:
-            tuner.fit()
+            with interrupts_kept():
+                tuner.fit()
         finally:
             ledger.close()
     else:

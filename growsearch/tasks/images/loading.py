@@ -4,6 +4,7 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from growsearch.machine.memory import check_fits
 from growsearch.machine.processes import ranks
 from growsearch.tasks.images.arrays import MEMORY
 from growsearch.tasks.images.dataset import Dataset
@@ -38,6 +39,9 @@ def trial_dataset(task: "ImageDataTask", dataset: Dataset) -> Dataset:
     ranks().check(trial.batch_size, len(dataset.train))
     if task.image_size is None or source.resizes:
         return dataset
+    parts = (dataset.train, dataset.val, dataset.test)
+    size = dataset.image_shape[0] * task.image_size**2 * sum(len(part) for part in parts)
+    check_fits(size, f"image_size={task.image_size} for all images", "choose a smaller one")
     return dataset.padded(task.image_size)
 
 

@@ -1,0 +1,71 @@
+"""One command that starts a search or goes on with it, as jobs that are restarted need it."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from growsearch.epochs.store import EpochStore
+from growsearch.searches.ledger import only_writer
+from growsearch.searches.spaces import find_space
+from growsearch.searches.trust import SPACE_FILE
+from growsearch.study.results import STUDY_FILE, is_half_made, read_info
+from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import Plugin, load_plugins
+from growsearch.tuning.search_space import load_spaces, space_plugins
+from growsearch.tuning.tuner import SearchEnd, resume_search, run_search
+
+
+def start_or_resume(
+    space_file: str | Path, out: str | Path, *, overrides: dict[str, Any],
+    trials: int | None = None, search_seed: int = 0, plugins: Sequence[str] = (), **settings: Any,
+) -> SearchEnd:  # fmt: skip
+    """`run_search` if there is no study in `out` yet, else `resume_search`, with new `settings`.
+
+    What a kill has left while it made the study is removed. A study that goes on needs no trust in
+    its code if that is the code that is given. Raises InputError if the study has another space,
+    other plugins, or trials that were drawn otherwise.
+    """
+    folder = Path(out)
+    if is_half_made(folder):
+        with only_writer(folder):
+            shutil.rmtree(folder)
+    if not (folder / STUDY_FILE).exists():
+        return run_search(
+            space_file, out, overrides=overrides, trials=trials, search_seed=search_seed,
+            plugins=plugins, **settings,
+        )  # fmt: skip
+    info = read_info(folder)
+    loaded = load_plugins(plugins)
+    load_spaces(space_file, overrides)
+    loaded += space_plugins(space_file)
+    _check_same(folder, info, space_file, loaded, overrides, trials, search_seed)
+    if settings.get("store") not in (None, "none"):
+        settings["store"] = EpochStore(settings["store"]).place
+    stored = info.get("settings", {})
+    # which deletes states: what is asked for here needs no other word
+    same = all(stored.get(name) == settings.get(name) for name in ("store", "state_megabytes"))
+    return resume_search(folder, trust=same, **settings)
+
+
+def _check_same(
+    folder: Path, info: Mapping[str, Any], space_file: str | Path, plugins: Sequence[Plugin],
+    overrides: Mapping[str, Any], trials: int | None, search_seed: int,
+) -> None:  # fmt: skip
+    """InputError if the study in `folder` is of another search than the one that is asked for."""
+    text = find_space(space_file).read_text()
+    own = folder / SPACE_FILE
+    differ = {
+        "search space": not own.is_file() or own.read_text() != text,
+        "trial options": json.loads(json.dumps(overrides)) != info.get("overrides", {}),
+        "number of trials": trials is not None and trials > info.get("trials", 0),
+        "search seed": search_seed != info.get("search_seed"),
+        "plugins": {p["sha256"] for p in info.get("plugins", [])} != {p.digest for p in plugins},
+    }
+    named = [name for name, is_so in differ.items() if is_so]
+    if named:
+        raise InputError(
+            f"the study in {str(folder)!r} has another {', '.join(named)}; choose a new --out, or "
+            "go on with growsearch resume, which takes --extend for more trials"
+        )

@@ -1,0 +1,87 @@
+"""The manifests in deploy/ are what KubeRay's definitions and the real command line take."""
+
+import json
+import shlex
+
+import jsonschema
+import pytest
+import yaml
+from conftest import ROOT
+
+from growsearch.cli.parser import _parser
+
+SCHEMAS = ROOT.parent / "shared" / "schemas"
+JOBS = sorted((ROOT / "deploy").glob("rayjob-*.yaml"))
+
+
+def commands(text):
+    """The growsearch commands in a text, with lines that go on joined."""
+    joined = text.replace("\\\n#", " ").replace("\\\n", " ")
+    lines = (line.strip("# ") for line in joined.splitlines())
+    return [
+        line[line.index("growsearch search") :] for line in lines if "growsearch search" in line
+    ]
+
+
+def schema_of(kind):
+    """The definition of KubeRay's version v1; an object has no field that it does not list."""
+
+    def closed(part):
+        if isinstance(part, list):
+            return [closed(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        made = {name: closed(value) for name, value in part.items()}
+        if isinstance(made.get("properties"), dict) and made.get("type") == "object":
+            made.setdefault("additionalProperties", False)
+        if made.pop("x-kubernetes-int-or-string", False):
+            made.setdefault("type", ["integer", "string"])
+        return made
+
+    definition = yaml.safe_load((SCHEMAS / f"ray.io_{kind}.yaml").read_text())
+    (version,) = (v for v in definition["spec"]["versions"] if v["name"] == "v1")
+    schema = closed(version["schema"]["openAPIV3Schema"])
+    schema["properties"]["metadata"] = {"type": "object"}
+    return schema
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_a_job_is_what_kuberay_defines(path, record_property):
+    job = yaml.safe_load(path.read_text())
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    if not SCHEMAS.is_dir():
+        record_property("not checked", f"{SCHEMAS} is not there")
+        pytest.xfail(f"could not compare with KubeRay's definitions: {SCHEMAS} is not there")
+    schema = schema_of("rayjobs")
+    jsonschema.validate(job, schema)
+    misspelt = json.loads(json.dumps(job))
+    misspelt["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["continers"] = []
+    with pytest.raises(jsonschema.ValidationError, match="continers"):
+        jsonschema.validate(misspelt, schema)
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_a_job_repeats_one_command_that_goes_on(path):
+    job = yaml.safe_load(path.read_text())
+    parsed = _parser().parse_args(shlex.split(job["spec"]["entrypoint"])[1:])
+    assert parsed.resume
+    assert parsed.out.startswith("/shared/")
+    version = job["spec"]["rayClusterSpec"]["rayVersion"]
+    assert f"ray=={version}" in (ROOT / "constraints.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["skypilot.yaml", "ray-up.yaml"])
+def test_other_files_run_commands_that_there_are(name):
+    text = (ROOT / "deploy" / name).read_text()
+    assert isinstance(yaml.safe_load(text), dict)
+    found = commands(text)
+    assert found
+    for command in found:
+        assert _parser().parse_args(shlex.split(command)[1:]).resume
+
+
+def test_the_container_copies_files_that_there_are():
+    lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert copied
+    assert all((ROOT / name).exists() for name in copied)

@@ -1,0 +1,178 @@
+"""What a signal does to a command, and what an address of no cluster does."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from conftest import RECORD, driver, run, until_remembered
+
+from growsearch.machine.ending import ended_by_signals, interrupts_kept, own_sigterm_kept
+from growsearch.study.results import read_study
+from growsearch.trial.errors import InputError
+from growsearch.tuning.cluster import check_cluster
+
+SPACE = """
+from ray import tune
+
+param_space = {
+    "policy": "fixed", "growth_epochs": [2], "epochs": 5, "train_size": 300,
+    "lr": tune.grid_search([0.1, 0.05, 0.02]),
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """What Python does; in this process, a search of an earlier test has left Tune's handler."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_a_process_acts_like_ctrl_c_and_is_remembered(number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), ended_by_signals() as ending:
+        signal.raise_signal(number)
+    assert ending.exit_code == CODES[number]
+    assert ending.name == f"interrupted by {number.name}"
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_reaches_what_handles_ctrl_c_at_that_moment():
+    heard = []
+    with ended_by_signals() as ending:
+        with interrupts_kept():
+            signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert (heard, ending.exit_code) == ([signal.SIGINT], 143)
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals() as ending:
+            signal.raise_signal(signal.SIGHUP)
+        assert ending.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_library_that_handles_sigterm_does_not_replace_our_handler():
+    with ended_by_signals():
+        ours = signal.getsignal(signal.SIGTERM)
+        with own_sigterm_kept():
+            signal.signal(signal.SIGTERM, lambda *given: os._exit(1))
+        assert signal.getsignal(signal.SIGTERM) is ours
+
+
+def test_what_does_not_end_after_a_signal_is_ended():
+    program = (
+        "import os, signal, time\n"
+        "from growsearch.machine.ending import ended_by_signals\n"
+        "with ended_by_signals(within=0.1):\n"
+        "    signal.signal(signal.SIGINT, lambda *given: None)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    time.sleep(60)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 143
+    assert ended.stderr == "growsearch: not over 0.1 s after the signal, so cut short\n"
+
+
+@pytest.mark.parametrize("number", list(CODES))
+def test_train_says_which_signal_ended_it_and_goes_on_from_its_last_epoch(
+    capsys, tmp_path, monkeypatch, number
+):
+    from growsearch.tasks.images.dataset import Dataset
+
+    batches = Dataset.training_batches
+
+    def ended(self, batch_size, seed, epoch, share):
+        if epoch == 2:
+            signal.raise_signal(number)
+        return batches(self, batch_size, seed, epoch, share)
+
+    arguments = ["--dataset", "digits", "--train-size", "100", "--epochs", "2", "--policy", "none"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "training_batches", ended)
+        code, out, err = run(capsys, "train", *arguments, "--out", tmp_path / "one")
+    assert code == CODES[number]
+    assert "running after 1 epoch" in out
+    by = "" if number == signal.SIGINT else f" by {number.name}"
+    assert err == f"growsearch train: interrupted{by}\n"
+    assert run(capsys, "resume", tmp_path / "one")[0] == 0
+    assert read_study(tmp_path / "one")["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", list(CODES))
+def test_a_search_that_a_signal_ends_has_a_report_and_resumes_to_the_undisturbed_rows(
+    tmp_path, capsys, number
+):
+    """Sent to all processes of the group, as `timeout` and a closed terminal do."""
+    space = tmp_path / "space.py"
+    space.write_text(SPACE)
+    one, other = tmp_path / "one", tmp_path / "other"
+    with (tmp_path / "errors").open("w") as errors:
+        process = driver("search", space, "--out", one, stderr=errors, group=True)
+        until_remembered(one / "epochs", 3, process)
+        os.killpg(process.pid, number)
+        code = process.wait(60)
+    said = (tmp_path / "errors").read_text()
+    assert code == CODES[number], said
+    assert f"go on with growsearch resume {one}" in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1
+    assert (one / "report.html").exists()
+    assert run(capsys, "resume", one)[0] == 0
+    assert run(capsys, "search", space, "--out", other)[0] == 0
+    mine, undisturbed = (read_study(place)[RECORD] for place in (one, other))
+    pd.testing.assert_frame_equal(mine, undisturbed, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["x", "127.0.0.1", ":", "127.0.0.1:x", "127.0.0.1:0", "127.0.0.1:99999", "ray://", "\n:1",
+     "ray://127.0.0.1:10001"],
+)  # fmt: skip
+def test_an_address_that_is_of_no_cluster_is_one_line(address):
+    with pytest.raises(InputError) as error:
+        check_cluster(address)
+    assert "RAY_ADDRESS=" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_cluster_that_does_not_answer_is_one_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(InputError, match="does not answer"):
+            check_cluster(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+@pytest.mark.slow
+def test_an_open_port_that_is_not_rays_is_one_line_within_seconds():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(InputError) as error:
+            check_cluster(address)
+    assert f"RAY_ADDRESS={address!r} is no cluster that can be used (nothing of Ray" in str(error)
+    assert time.monotonic() - started < 60  # of which Ray's import takes some
+
+
+@pytest.mark.slow
+def test_the_cluster_that_runs_is_found(ray):
+    check_cluster(ray.get_runtime_context().gcs_address)

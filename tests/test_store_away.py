@@ -1,0 +1,120 @@
+"""A store whose server fails never stops a trial; a search that resumes tries again what failed."""
+
+from dataclasses import replace
+
+import pytest
+from conftest import record
+from fsspec.implementations.memory import MemoryFileSystem
+from pyarrow import fs
+
+from growsearch.epochs import store as stores
+from growsearch.epochs.store import RECORDS, EpochStore, reached
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
+from growsearch.study.results import make_folder
+from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.status import Status
+
+TRIAL = TrialConfig(
+    dataset="digits", train_size=100, epochs=4, lr=0.1, policy="fixed", growth_epochs=(2,)
+)
+
+
+class Server(MemoryFileSystem):
+    """Files in memory, behind calls that fail for a while."""
+
+    store, pseudo_dirs, cachable = {}, [""], False
+    asked, fails = 0, 0
+
+    def _answer(self):
+        type(self).asked += 1
+        if self.fails > 0:
+            type(self).fails -= 1
+            raise OSError("connection refused")
+
+    def info(self, path, **options):
+        self._answer()
+        return super().info(path, **options)
+
+    def _open(self, path, *given, **options):
+        self._answer()
+        return super()._open(path, *given, **options)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "PAUSES", (0.01, 0.02, 0.04))
+    monkeypatch.setattr(Server, "store", {})
+    monkeypatch.setattr(Server, "asked", 0)
+    monkeypatch.setattr(Server, "fails", 0)
+    found = EpochStore(f"file://{tmp_path}/store")
+    found.files = fs.PyFileSystem(fs.FSSpecHandler(Server()))
+    return found
+
+
+def test_a_server_that_fails_for_a_moment_is_asked_again(store, caplog):
+    store.remember("abc", {"epoch": 1})
+    Server.fails = 2
+    assert store.record("abc") == {"epoch": 1}
+    Server.fails = 2
+    store.remember("abd", {"epoch": 2})
+    assert store.has(RECORDS, "abd")
+    assert caplog.text == ""
+
+
+def test_a_server_that_is_gone_is_said_once_and_left_alone(store, caplog):
+    store.remember("abc", {"epoch": 1})
+    Server.fails = 10**9
+    assert store.record("abc") is None
+    asked = Server.asked
+    assert not store.has(RECORDS, "abc")
+    store.remember("abd", {"epoch": 2})
+    store.state_bytes = 0
+    store.trim()
+    assert Server.asked == asked
+    assert caplog.text.count("training continues without it") == 1
+    Server.fails = 0
+    store._away_until = 0
+    assert store.record("abc") == {"epoch": 1}
+
+
+def test_a_trial_whose_store_stops_in_the_middle_ends_with_the_same_records(store):
+    alone, trainer = list(Trainer(TRIAL)), Trainer(TRIAL, store=store)
+    next(trainer)
+    Server.fails = 10**9
+    rest = list(trainer)
+    assert [replace(r, key="") for r in rest] == [replace(r, key="") for r in alone[1:]]
+    assert trainer.history[-1].status is Status.COMPLETED
+
+
+def test_an_actor_that_does_not_reach_the_store_trains_without_it(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    assert reached(str(tmp_path / "file" / "store")) is None
+    assert "training continues without it" in caplog.text
+    assert reached(str(tmp_path / "store")) is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("its process died", "waiting"),
+        ("store 's3://x' cannot be used (no answer)", "waiting"),
+        ("OSError: connection refused", "waiting"),
+        ("out of memory at growth to 8-8-8", "failed"),
+        ("ValueError: of the trial's own", "failed"),
+    ],
+)
+def test_a_resumed_search_tries_again_what_failed_for_reasons_outside_the_trial(
+    tmp_path, reason, status
+):
+    ledger = Ledger(make_folder(tmp_path / "study"))
+    ledger.add_all([TRIAL, TRIAL.replaced(lr=0.2)])
+    for name in ledger.trials:
+        ledger.start(name)
+    ledger.enter("00000", Report(record=record(1)))
+    for name in ledger.trials:
+        ledger.leave(name, Status.FAILED, reason)
+    found = Ledger.read(tmp_path / "study")
+    assert [trial.status for trial in found.trials.values()] == [status, status]
+    assert len(found.trials["00000"].history) == 1
