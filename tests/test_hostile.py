@@ -229,8 +229,9 @@ def strangers(folder, tmp_path):
     plugin = Plugin("theirs.py", PLUGIN.format(str(proof)))
     (folder / "plugins").mkdir()
     (folder / "plugins" / plugin.file_name).write_text(plugin.source)
-    (folder / "study.json").unlink()
-    write_info(folder, {**INFO, "plugins": describe([plugin])})
+    file = folder / "study.json"
+    info = json.loads(file.read_text()) | {"plugins": describe([plugin])}
+    file.write_text(json.dumps(info))
     return plugin, proof
 
 

@@ -52,7 +52,7 @@ def start_ray() -> tuple[Any, Any]:
             place = os.environ.get("RAY_ADDRESS")
             what = f"connect to RAY_ADDRESS={place!r}" if place else "start on this machine"
             raise InputError(
-                f"Ray cannot {what} ({one_line(error)[:500]}); see what Ray says with "ray status", or leave the address out"
+                f"Ray cannot {what} ({one_line(error)[:500]}); look with `ray status`, or unset it"
             ) from error
     return ray, tune
 
