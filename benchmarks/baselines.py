@@ -8,6 +8,7 @@ the other, in other orders; then the other way round. Best is what pays least, i
 """
 
 import argparse
+import math
 from itertools import product
 from pathlib import Path
 
@@ -69,12 +70,15 @@ def compared(recording: Recording, text: str, seeds: range, workers: int) -> Com
 def row(found: Compared) -> str:
     assert len(found.paid_to) == len(SHARES)
     paid = [
-        "never" if spread.median == float("inf") else
-        f"{spread.median:.1f} ({spread.lowest:.1f} to {spread.highest:.1f})"
+        f"{said(spread.median)} ({said(spread.lowest)} to {said(spread.highest)})"
         for spread in found.paid_to
-    ]  # fmt: skip
+    ]
     cells = [f"`{found.scheduler}`", *paid, f"{found.paid.median:.1f}", f"{found.front_lost:.0f} %"]
     return f"| {' | '.join(cells)} |"
+
+
+def said(percent: float) -> str:
+    return f"{percent:.1f}" if math.isfinite(percent) else "never"
 
 
 if __name__ == "__main__":
