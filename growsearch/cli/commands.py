@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.compare import compare as compare
 from growsearch.cli.replay import replay as replay
 from growsearch.cli.reproduce import reproduce as reproduce
 from growsearch.cli.take_out import best as best

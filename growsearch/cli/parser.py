@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import replay, reproduce, take_out
+from growsearch.cli import compare, replay, reproduce, take_out
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
 from growsearch.trial.config import default_text, every_option, trial_options
@@ -220,6 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("study", help="the folder that --out named")
     record.add_argument("out", help="folder for the copy; one that was recorded before is replaced")
 
+    compare.add_command(commands, _add_plugin_option)
     take_out.add_commands(commands, _add_plugin_option)
     replay.add_command(commands, _add_plugin_option)
     reproduce.add_command(commands)

@@ -157,6 +157,8 @@ class Ledger:
     def _lines(self) -> Iterator[dict[str, Any]]:
         with (self.folder / LOG_FILE).open("rb") as file:
             for number, text in enumerate(file, start=1):
+                if not text.endswith(b"\n"):  # a running search writes it
+                    return
                 try:
                     line = json.loads(text.decode().strip())
                 except (ValueError, RecursionError) as error:

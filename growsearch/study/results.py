@@ -350,6 +350,15 @@ def _tables(folder: str | Path) -> list[Path]:
     return sorted(trials.glob("*.parquet"))
 
 
+def histories_of(table: pa.Table) -> dict[str, History]:
+    """The records of each trial in `read_table`'s table."""
+    wanted = [n for n in table.column_names if n in RECORD_FIELDS or n.startswith(OWN)]
+    records: dict[str, list[EpochRecord]] = {}
+    for row in table.select(["trial_id", *wanted]).to_pylist():
+        records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
+    return {name: History(found) for name, found in records.items()}
+
+
 def _record_of(row: Mapping[str, Any]) -> EpochRecord:
     metrics = {
         name.removeprefix(OWN): value
