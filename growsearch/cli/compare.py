@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from growsearch.study.as_json import print_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -42,7 +44,6 @@ def compare(parsed: argparse.Namespace) -> int:
     from growsearch.comparing.comparison import compare_studies
     from growsearch.comparing.page import write_comparison
     from growsearch.comparing.words import told
-    from growsearch.study.as_json import print_json
     from growsearch.study.console import PlainConsole, printable
 
     found = compare_studies(

@@ -136,6 +136,14 @@ class Ledger:
             if "epochs" in line:
                 yield line["trial"], line["epochs"]
 
+    def statuses(self) -> dict[str, Status]:
+        """By trial, the last status that the log has; no table is read."""
+        found: dict[str, Status] = {}
+        for line in self._lines():
+            begun = Status.WAITING if "config" in line else Status.RUNNING
+            found[line["trial"]] = Status(line.get("status", begun))
+        return found
+
     def read_histories(self) -> dict[str, History]:
         """The records of each trial that has any, read from disk."""
         histories = read_histories(self.folder)

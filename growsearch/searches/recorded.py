@@ -37,9 +37,7 @@ class RecordedTrial:
     def outcome(self, cost: str, metric: Metric) -> Outcome:
         """Its final cost, and its final metric as a number of which more is better."""
         last = self.history[-1]
-        return cost_so_far(cost_of(cost), self.history)[-1], metric.value(
-            getattr(last, metric.column)
-        )
+        return cost_so_far(cost_of(cost), self.history)[-1], metric.value(metric.of(last))
 
     @property
     def size(self) -> Size:

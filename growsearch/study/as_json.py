@@ -5,10 +5,13 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TextIO
+
+_OUT: ContextVar[TextIO | None] = ContextVar("_OUT", default=None)
 
 
 def plain(value: Any) -> Any:
@@ -43,11 +46,18 @@ def _rest(value: Any) -> str | None:
 
 def print_json(value: Any) -> None:
     """Prints `value` as one JSON document, indented by two."""
-    print(json.dumps(plain(value), indent=2, allow_nan=False))
+    print(json.dumps(plain(value), indent=2, allow_nan=False), file=_OUT.get() or sys.stdout)
 
 
 @contextmanager
 def json_alone(wanted: bool) -> Iterator[None]:
-    """Within the block, with `wanted`, all that is printed goes to stderr."""
-    with redirect_stdout(sys.stderr if wanted else sys.stdout):
+    """Within the block, with `wanted`, all but what `print_json` prints goes to stderr."""
+    if not wanted:
         yield
+        return
+    token = _OUT.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _OUT.reset(token)
