@@ -421,6 +421,11 @@ def files() -> Iterator[str]:
         (f"{results.STORE_FOLDER}/", "the epoch store, unless `--store` named another"),
         ("plugins/", "copies of the plugins that the study's trials need"),
         ("report.html", "what `growsearch report` wrote; also `front.csv` and `front.png`"),
+        (
+            results.ENDED_FILE,
+            "the tables of all ended trials in one, which is read instead of them as long as they "
+            "have the sizes and times of change that it says",
+        ),
         (results.STATE_FILE, "the training state of `growsearch train`"),
         (f"{results.STATES_FOLDER}/", "the states that `--save-every` kept"),
     ]

@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
@@ -32,9 +33,19 @@ from growsearch.machine.files import (
 )
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
+from growsearch.study.ended import (
+    ENDED_FILE,
+    TABLE,
+    Ended,
+    stamps,
+    still_right,
+    write_ended,
+)
 from growsearch.trial.config import TrialConfig, every_option
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
+from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
@@ -59,6 +70,7 @@ _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
 _LOG = logging.getLogger("growsearch")
 _FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
+_ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -347,7 +359,7 @@ def _tables(folder: str | Path) -> list[Path]:
             f"study {str(folder)!r} has no folder {TRIALS_FOLDER!r} of its own; restore it from a "
             "copy, or make an empty one: trials then go on from the epoch store"
         )
-    return sorted(trials.glob("*.parquet"))
+    return sorted(trials.glob("*.parquet"), key=lambda file: file.name)
 
 
 def histories_of(table: pa.Table) -> dict[str, History]:
@@ -368,49 +380,167 @@ def _record_of(row: Mapping[str, Any]) -> EpochRecord:
     return record_among({**row, "metrics": metrics})
 
 
-def read_study(folder: str | Path) -> "pd.DataFrame":
+def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in `schema`.
 
-    A damaged file is left out, and a warning names it. Raises InputError if `folder` is not a
-    study, or has no epochs yet that can be read.
+    With `columns` only these are read, and trial_id and epoch. A damaged file is left out, and a
+    warning names it. Raises InputError if `folder` is not a study, has no epochs yet that can be
+    read, or no such column.
     """
-    return read_table(folder).to_pandas()
+    return read_table(folder, columns).to_pandas()
 
 
-def read_table(folder: str | Path) -> pa.Table:
-    """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
+def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """What `read_study` gives, as Arrow's table. Raises InputError as that does.
+
+    Of trials whose tables are as they were when ENDED_FILE was written, it reads that file.
+    """
     read_info(folder)
     files = _tables(folder)
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
-    found, damaged = _schemas(files)
-    table = None
-    if found:
-        columns = _columns(found.values())
+    ended = _ended(Path(folder), files)
+    found, damaged = _schemas([f for f in files if ended is None or f.name not in ended.tables])
+    known = [ended.schema] if ended else []
+    wanted = _chosen(_columns([*known, *found.values()]), columns)
+    parts = []
+    if ended:
         try:
-            table = _read(list(found), columns)
-        except (pa.ArrowException, OSError):  # which one it is, each alone tells
-            parts = {}
-            for file in found:
-                try:
-                    parts[file] = _read([file], columns)
-                except (pa.ArrowException, OSError) as error:
-                    damaged[file] = error
-            table = pa.concat_tables(parts.values()) if parts else None
+            names = [name for name in wanted.names if name in ended.schema.names]
+            parts.append(_aligned(ended.read(names), wanted))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            _warn_of(ended.file, error)
+            more, worse = _schemas([file for file in files if file.name in ended.tables])
+            found, damaged, ended = found | more, damaged | worse, None
+    if found:
+        parts += _read_each(list(found), wanted, damaged)
     for file, why in damaged.items():
         _LOG.warning(
             "%s is damaged and left out (%s); restore it from a copy", file, one_line(why)[:200]
         )
-    if table is None:
+    if not parts:
         raise InputError(
             f"all tables of study {str(folder)!r} are damaged ({one_line(why)[:200]}); restore "
             "them from a copy"
         )
-    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")])
+    if ended and not found:
+        return parts[0]  # which is sorted
+    return pa.concat_tables(parts).sort_by(_ORDER)
 
 
-def _read(files: list[Path], columns: pa.Schema) -> pa.Table:
-    return pa.dataset.dataset([str(file) for file in files], schema=columns).to_table()
+def gather_ended(folder: str | Path) -> None:
+    """Writes the tables of all ended trials into one, ENDED_FILE, which is read instead of them.
+
+    Only the process that writes the study may call this. The tables stay: should this one not be
+    written, or be damaged, they are read as before.
+    """
+    folder = Path(folder)
+    files = _tables(folder)
+    before = stamps(files)
+    if len(before) < 2:
+        return
+    damaged = dict[Path, Exception]()
+    ended = _ended(folder, files)
+    if ended and ended.tables == set(before):
+        return
+    found, _ = _schemas([file for file in files if file.name in before])
+    parts = _read_each(list(found), _columns(found.values()), damaged, named=True)
+    if not parts:
+        return
+    table = pa.concat_tables(parts).sort_by(_ORDER)
+    last = table.group_by([TABLE, "trial_id"], use_threads=False).aggregate([("status", "last")])
+    done = {status.value for status in Status if status.ended}
+    going = {row[TABLE] for row in last.to_pylist() if row["status_last"] not in done}
+    after = stamps(files)
+    known = {
+        name: stamp
+        for name, stamp in before.items()
+        if name not in going and after.get(name) == stamp and folder / TRIALS_FOLDER / name in found
+    }
+    rows = table.filter(pc.is_in(table[TABLE], pa.array(list(known), pa.string())))
+    try:
+        write_ended(folder / ENDED_FILE, rows, known)
+    except OSError as error:
+        _LOG.warning(
+            "%s cannot be written (%s): reading the study takes longer without it",
+            folder / ENDED_FILE, because(error),
+        )  # fmt: skip
+
+
+def _ended(folder: Path, files: list[Path]) -> Ended | None:
+    """The table of all ended trials, if there is one that can be used."""
+    file = folder / ENDED_FILE
+    if not os.path.lexists(file):
+        return None
+    try:
+        ended = still_right(file, checked_table(file), files)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        _warn_of(file, error)
+        return None
+    return ended if ended.tables else None
+
+
+def _warn_of(file: Path, error: Exception) -> None:
+    _LOG.warning(
+        "%s is damaged (%s), so each trial's table is read; remove it: it only repeats them",
+        file, one_line(error)[:200],
+    )  # fmt: skip
+
+
+def _chosen(columns: pa.Schema, wanted: Sequence[str] | None) -> pa.Schema:
+    """These of the columns, and those by which rows are sorted."""
+    if wanted is None:
+        return columns
+    for name in wanted:
+        if name not in columns.names:
+            raise InputError(
+                f"the study has no column {name!r}{suggestion(name, tuple(columns.names))}"
+            )
+    names = dict.fromkeys([name for name, _ in _ORDER] + list(wanted))
+    return pa.schema([columns.field(name) for name in names], metadata=columns.metadata)
+
+
+def _aligned(table: pa.Table, columns: pa.Schema) -> pa.Table:
+    """The table with these columns: null where it has none."""
+    there = set(table.column_names)
+    return pa.table(
+        [
+            table[field.name].cast(field.type)
+            if field.name in there
+            else pa.nulls(len(table), field.type)
+            for field in columns
+        ],
+        schema=columns,
+    )
+
+
+def _read_each(
+    files: list[Path], columns: pa.Schema, damaged: dict[Path, Exception], named: bool = False
+) -> list[pa.Table]:
+    """The rows of the files, if `named` with the column TABLE.
+
+    Those that turn out to be damaged are added to `damaged`.
+    """
+    try:
+        return [_read(files, columns, named)]
+    except (pa.ArrowException, OSError):  # which one it is, each alone tells
+        parts = []
+        for file in files:
+            try:
+                parts.append(_read([file], columns, named))
+            except (pa.ArrowException, OSError) as error:
+                damaged[file] = error
+        return parts
+
+
+def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
+    source = ["__filename"] if named else []  # as pyarrow calls it
+    dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
+    table = dataset.to_table([*columns.names, *source])
+    if not named:
+        return table
+    names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")
+    return table.drop_columns(source).append_column(TABLE, names)
 
 
 def _schemas(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
@@ -449,10 +579,42 @@ def checked_table(file: Path) -> pa.Schema:
         raise ValueError("it has no row")
     if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
         raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
-    texts = sum(c.total_uncompressed_size for c in chunks if c.physical_type == "BYTE_ARRAY")
-    if rows * texts > _MOST_TEXTS:  # a row may have all of them
-        raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
+    texts = _text_bytes(file, metadata)
+    if texts > _MOST_TEXTS:
+        raise ValueError(f"its {rows} rows may hold {texts} bytes of text")
     return columns
+
+
+def _text_bytes(file: Path, metadata: pq.FileMetaData) -> int:
+    """A bound of the bytes that the texts of all rows take once each row has its own.
+
+    A file has equal texts of a column once, so any row may have all of a column's texts. Where that
+    could be much, the texts of the rows are counted.
+    """
+    most: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.physical_type == "BYTE_ARRAY":
+                size = group.num_rows * chunk.total_uncompressed_size
+                most[chunk.path_in_schema] = most.get(chunk.path_in_schema, 0) + size
+    if sum(most.values()) <= _MOST_TEXTS:
+        return sum(most.values())
+    columns = metadata.schema.to_arrow_schema()
+    large = [
+        name
+        for name, size in most.items()
+        if size > _MOST_TEXTS // 100 and name in columns.names
+        and (pa.types.is_string(kind := columns.field(name).type) or pa.types.is_binary(kind))
+    ]  # fmt: skip
+    with opened(file) as stream:
+        texts = pq.read_table(stream, columns=large, read_dictionary=large)
+    for name in large:
+        lengths = (
+            pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
+            for chunk in texts[name].chunks
+        )
+        most[name] = sum(length or 0 for length in lengths)
+    return sum(most.values())
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -24,6 +24,7 @@ from growsearch.study.results import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
+    gather_ended,
     make_folder,
     read_info,
     write_info,
@@ -366,6 +367,7 @@ def _run(
         for log in logs:  # one may be new, or have failed before
             log.setup()
             log.on_experiment_end([])
+    gather_ended(ledger.folder)
     every = ledger.trials.values()
     failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status is Status.FAILED]
     waits = [
