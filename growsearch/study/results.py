@@ -50,6 +50,8 @@ from growsearch.trial.status import Status
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
+    from growsearch.study.stretches import Stretches
+
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
@@ -647,9 +649,23 @@ def config_of(row: "pd.Series") -> TrialConfig:
     return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
 
 
-def _growth_ended(trial: "pd.DataFrame") -> str | None:
-    decisions = trial.loc[~trial["grew"], "decision"].dropna()
-    return str(decisions.iloc[-1]).removeprefix("fine-tunes: ") if len(decisions) else None
+def _growth_epochs(study: "pd.DataFrame", trials: "Stretches") -> list[str]:
+    """Of each trial, like "12 20"."""
+    epochs = study["epoch"].to_numpy(dtype=int)
+    found: list[list[str]] = [[] for _ in trials.starts]
+    for row in np.flatnonzero(study["grew"].to_numpy(dtype=bool)):
+        found[trials.of[row]].append(str(epochs[row]))
+    return [" ".join(numbers) for numbers in found]
+
+
+def _growth_ended(study: "pd.DataFrame", trials: "Stretches") -> list[str | None]:
+    """Of each trial, why fine-tuning began, or None."""
+    decided = ~study["grew"].to_numpy(dtype=bool) & study["decision"].notna().to_numpy()
+    rows = np.flatnonzero(decided)
+    found: list[str | None] = [None] * len(trials.starts)
+    for row, text in zip(rows, study["decision"].iloc[rows], strict=True):
+        found[trials.of[row]] = str(text).removeprefix("fine-tunes: ")
+    return found
 
 
 def was_paid(study: "pd.DataFrame") -> "pd.Series":
@@ -657,11 +673,16 @@ def was_paid(study: "pd.DataFrame") -> "pd.Series":
     return ~study["reused"].eq(True)
 
 
-def _best(trial: "pd.DataFrame") -> int:
-    """The row of the best epoch; NaN is no best."""
-    accuracies = trial["val_accuracy"].to_numpy(dtype=float, na_value=math.nan)
-    values = accuracies if not np.isnan(accuracies).all() else -trial["val_loss"].to_numpy()
-    return int(np.where(np.isnan(values), -math.inf, values).argmax())
+def _best(study: "pd.DataFrame", trials: "Stretches") -> Any:
+    """The row of each trial's best epoch; NaN is no best."""
+    accuracies, losses = (
+        study[name].to_numpy(dtype=float, na_value=math.nan)
+        for name in ("val_accuracy", "val_loss")
+    )
+    has_accuracy = trials.sum(~np.isnan(accuracies)) > 0
+    values = np.where(has_accuracy[trials.of], accuracies, -losses)
+    values = np.where(np.isnan(values), -math.inf, values)
+    return trials.starts + trials.first(values == trials.most(values)[trials.of]).astype(int)
 
 
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
@@ -681,29 +702,35 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     from growsearch.study.growths import growths
+    from growsearch.study.stretches import by_trial
 
     last_growths = growths(study).drop_duplicates("trial_id", keep="last").set_index("trial_id")
-    rows = []
-    for _, trial in study.groupby("trial_id", sort=True):
-        last = trial.iloc[-1]
-        best = trial.iloc[_best(trial)]
-        paid = was_paid(trial)
-        rows.append(
-            last.drop(["epoch", "grew", "seconds"]).to_dict()
-            | {
-                "epochs": int(last["epoch"]),
-                "growth_epochs": " ".join(map(str, trial.loc[trial["grew"], "epoch"])),
-                "growth_ended": _growth_ended(trial),
-                "seconds": trial["seconds"].sum(),
-                "best_epoch": int(best["epoch"]),
-                "best_val_accuracy": best["val_accuracy"],
-                "best_val_loss": best["val_loss"],
-                "test_accuracy_at_best": best["test_accuracy"],
-                "paid_epochs": int(paid.sum()),
-                "paid_param_epochs": int(trial["parameters"][paid].sum()),
-                "paid_flops": trial["train_flops"].diff().fillna(trial["train_flops"])[paid].sum(),
-                "paid_seconds": trial["seconds"][paid].sum(),
-            }
-        )
+    study, trials = by_trial(study)
+    ends = np.append(trials.starts[1:], len(study)) - 1
+    last, best = study.iloc[ends], study.iloc[_best(study, trials)]
+    paid = was_paid(study).to_numpy(dtype=bool)
+    flops, seconds, parameters = (
+        study[name].to_numpy(dtype=float, na_value=math.nan)
+        for name in ("train_flops", "seconds", "parameters")
+    )
+    before = np.append(math.nan, flops[:-1])
+    before[trials.starts] = math.nan
+    of_epoch = np.where(np.isnan(flops - before), flops, flops - before)
+    table = last.drop(columns=["epoch", "grew", "seconds"]).reset_index(drop=True)
+    more = {
+        "epochs": last["epoch"].to_numpy(dtype=int),
+        "growth_epochs": _growth_epochs(study, trials),
+        "growth_ended": _growth_ended(study, trials),
+        "seconds": trials.sum(seconds),
+        "best_epoch": best["epoch"].to_numpy(dtype=int),
+        "best_val_accuracy": best["val_accuracy"].array,
+        "best_val_loss": best["val_loss"].array,
+        "test_accuracy_at_best": best["test_accuracy"].array,
+        "paid_epochs": trials.sum(paid).astype(int),
+        "paid_param_epochs": trials.sum(parameters, paid).astype(int),
+        "paid_flops": trials.sum(of_epoch, paid),
+        "paid_seconds": trials.sum(seconds, paid),
+    }
     mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
-    return pd.DataFrame(rows).join(mixing, on="trial_id")
+    table = pd.concat([table, pd.DataFrame(more)], axis=1)
+    return table.join(mixing, on="trial_id")
