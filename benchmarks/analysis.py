@@ -107,12 +107,23 @@ def of_trials(count: int) -> list[tuple[str, float]]:
     ]
 
 
-def of_summary(count: int) -> tuple[float, float]:
-    """Processor seconds, and the most memory in GB, of the summary of so many trials."""
-    study = epochs(count).to_pandas()
-    summarize(study[: 10 * EPOCHS])  # imports
-    took = seconds(lambda: summarize(study))
-    return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+def write(count: int, folder: Path) -> tuple[float, ...]:
+    """Writes a study of so many trials, all in one table."""
+    create_study(folder, command="search", searched=["lr"])
+    with pq.ParquetWriter(folder / "trials" / "all.parquet", schema()) as writer:
+        for first in range(0, count, 1000):
+            writer.write_table(epochs(min(1000, count - first), first))
+    return ()
+
+
+def of_summary(count: int, folder: Path) -> tuple[float, float, float]:
+    """Processor seconds to read that study and to summarize it, and the most memory in GB."""
+    summarize(epochs(10).to_pandas())  # imports
+    found: list[pd.DataFrame] = []
+    read = seconds(lambda: found.append(read_study(folder)))
+    took = seconds(lambda: found.append(summarize(found[0])))
+    assert len(found[1]) == count
+    return read, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def of_reading(count: int, folder: Path) -> tuple[float, float]:
@@ -141,19 +152,20 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
     if parsed.only:
-        what, count = parsed.only[0], int(parsed.only[1])
-        summary = what == "summary"
-        print(*(of_summary(count) if summary else of_reading(count, Path(parsed.only[2]))))
+        what, count, folder = parsed.only
+        work = {"write": write, "summary": of_summary, "reading": of_reading}[what]
+        print(*work(int(count), Path(folder)))
         return
     share = 0.1 if parsed.quick else 1.0
     million, many, some = (int(n * share) for n in (1_000_000, 50_000, 5_000))
     rows = [(what, took, 1.0 * share, "s") for what, took in of_trials(million)]
-    took, memory = alone("--only", "summary", many)
+    with tempfile.TemporaryDirectory() as place:
+        alone("--only", "write", many, Path(place, "many"))
+        read, took, memory = alone("--only", "summary", many, Path(place, "many"))
+        gathered, small = alone("--only", "reading", some, Path(place, "some"))
     rows.append((f"summary of {many:,} trials x {EPOCHS} epochs", took, 10 * share, "s"))
-    rows.append(("  its memory, with the study's", memory, 2.0, "GB"))
-    with tempfile.TemporaryDirectory() as folder:
-        gathered, took = alone("--only", "reading", some, Path(folder, "study"))
-    rows.append((f"read {some:,} trials x {EPOCHS} epochs", took, 1.0 * share, "s"))
+    rows.append(("  memory, with reading them", memory, 2.0, "GB"))
+    rows.append((f"read {some:,} trials x {EPOCHS} epochs", small, 1.0 * share, "s"))
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     table = Table(title=heading(load), title_justify="left", box=None)
     for name in ("what", "measured", "target", "ratio"):
@@ -161,6 +173,7 @@ def main() -> None:
     for what, measured, target, unit in rows:
         ratio = f"{measured / target:.2f}"
         table.add_row(what, f"{measured:.2f} {unit}", f"{target:g} {unit}", ratio)
+    table.add_row(f"read {many:,} trials x {EPOCHS} epochs", f"{read:.2f} s", "", "")
     table.add_row(f"gather {some:,} tables into one", f"{gathered:.1f} s", "", "")
     Console().print(table)
 

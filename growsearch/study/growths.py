@@ -39,8 +39,8 @@ def growths(study: pd.DataFrame) -> pd.DataFrame:
     ends = np.minimum(trial_ends, np.append(grew[1:] + 1, len(study)))
     grew, ends = grew[ends > grew + 1], ends[ends > grew + 1]
     after = Stretches.between(grew + 1, ends)
-    least = pd.Series(losses).groupby(trials.of)
-    least = least.cummin().groupby(trials.of).ffill().to_numpy()
+    so_far = pd.Series(losses).groupby(trials.of).cummin()  # NaN where the loss is
+    least = so_far.groupby(trials.of).ffill().to_numpy()
     names, depths = study["trial_id"], study["architecture"]
     return pd.DataFrame({
         "trial_id": names.iloc[grew].array, "epoch": numbers[grew].astype(int),

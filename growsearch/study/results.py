@@ -389,7 +389,8 @@ def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.
     warning names it. Raises InputError if `folder` is not a study, has no epochs yet that can be
     read, or no such column.
     """
-    return read_table(folder, columns).to_pandas()
+    table = read_table(folder, columns)
+    return table.to_pandas(split_blocks=True, self_destruct=True)  # never twice in memory
 
 
 def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Integers, Floats, Flags = NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Stretches:
         """
         left_out = np.isnan(values) if where is None else np.isnan(values) | ~where
         known = np.where(left_out, 0.0, values)
-        return np.bincount(self.of, known, minlength=len(self.starts))
+        return np.bincount(self.of, known, minlength=len(self.starts)).astype(np.float64)
 
     def most(self, values: Floats) -> Floats:
         """The largest value of each stretch; NaN if one is NaN."""
