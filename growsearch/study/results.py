@@ -426,9 +426,15 @@ def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.T
             f"all tables of study {str(folder)!r} are damaged ({one_line(why)[:200]}); restore "
             "them from a copy"
         )
-    if ended and not found:
-        return parts[0]  # which is sorted
-    return pa.concat_tables(parts).sort_by(_ORDER)
+    table = pa.concat_tables(parts)
+    return table if _is_sorted(table) else table.sort_by(_ORDER)
+
+
+def _is_sorted(table: pa.Table) -> bool:
+    """Whether rows are in _ORDER: sorting has all of them twice in memory."""
+    trials, epochs = table["trial_id"], table["epoch"]
+    same = pc.and_(pc.equal(trials[:-1], trials[1:]), pc.less_equal(epochs[:-1], epochs[1:]))
+    return pc.all(pc.or_(pc.less(trials[:-1], trials[1:]), same)).as_py() is not False
 
 
 def gather_ended(folder: str | Path) -> None:
@@ -684,6 +690,13 @@ def _best(study: "pd.DataFrame", trials: "Stretches") -> Any:
     values = np.where(has_accuracy[trials.of], accuracies, -losses)
     values = np.where(np.isnan(values), -math.inf, values)
     return trials.starts + trials.first(values == trials.most(values)[trials.of]).astype(int)
+
+
+SUMMARIZED = (
+    "architecture", "parameters", "train_flops", "reused", "val_loss", "val_accuracy",
+    "test_accuracy", "grew", "grown_val_loss", "decision", "seconds", "status",
+)  # fmt: skip
+"""Columns that `summarize` needs besides trial_id and epoch; the others it takes as they are."""
 
 
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
