@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import growsearch
+from growsearch.cli import documents
 from growsearch.cli.parser import _parser
 from growsearch.trial.components import EVERY_KIND, Component, components
 from growsearch.trial.options import Option, Role
@@ -27,7 +28,7 @@ def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     pages = {
         "commands": commands(), "components": component_index(), "python": python(),
-        "files": files(), "spaces": spaces(), "examples": examples(),
+        "files": files(), "json": json_documents(), "spaces": spaces(), "examples": examples(),
         **{f"components/{kind}": kind_page(kind) for kind in EVERY_KIND},
     }  # fmt: skip
     (folder / "components").mkdir(exist_ok=True)
@@ -420,6 +421,11 @@ def files() -> Iterator[str]:
         (f"{results.STORE_FOLDER}/", "the epoch store, unless `--store` named another"),
         ("plugins/", "copies of the plugins that the study's trials need"),
         ("report.html", "what `growsearch report` wrote; also `front.csv` and `front.png`"),
+        (
+            results.ENDED_FILE,
+            "the tables of all ended trials in one, which is read instead of them as long as they "
+            "have the sizes and times of change that it says",
+        ),
         (results.STATE_FILE, "the training state of `growsearch train`"),
         (f"{results.STATES_FOLDER}/", "the states that `--save-every` kept"),
     ]
@@ -453,6 +459,24 @@ def files() -> Iterator[str]:
         "Further keys hold the recorded accuracies, the trial, and the versions of what wrote the "
         "file."
     )
+
+
+# JSON
+
+
+def json_documents() -> Iterator[str]:
+    yield "# JSON"
+    yield ""
+    yield (
+        "Every command takes `--json`. "
+        + prose(documents.__doc__ or "").partition("\n\n")[2].replace("\n", " ")
+    )
+    for cls in documents.DOCUMENTS:
+        title, _, rest = prose(cls.__doc__ or "").rstrip(".").partition(":")
+        known = _attribute_docs(cls)
+        yield from ["", f"## {title}", "", f"{_sentence(rest.strip())}" if rest else ""]
+        rows = [[code(f.name), cell(known.get(f.name, "")), code(f.type)] for f in fields(cls)]
+        yield from table(["key", "what it is", "type"], rows)
 
 
 # search spaces and examples

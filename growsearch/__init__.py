@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 # the one list of public names: type checkers read it, and so does _homes
 if TYPE_CHECKING:
+    from growsearch.comparing.comparison import compare_studies as compare_studies
     from growsearch.growth.new_blocks import NewBlocks as NewBlocks
     from growsearch.growth.new_blocks import scale_and_shift as scale_and_shift
     from growsearch.machine.randomness import generator as generator

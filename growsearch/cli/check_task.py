@@ -11,6 +11,8 @@ from growsearch.checks.outcome import Row, Status
 from growsearch.checks.run import BATCHES, check_task
 from growsearch.checks.subject import EPOCHS, GROWTH
 from growsearch.checks.target import find_target
+from growsearch.cli.documents import Checked
+from growsearch.study.as_json import print_json
 from growsearch.trial.components import component
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
@@ -25,7 +27,11 @@ _STYLES = {
 
 
 def show_checks(
-    target: str | None, plugins: list[Plugin], options: dict[str, Any], searched: bool
+    target: str | None,
+    plugins: list[Plugin],
+    options: dict[str, Any],
+    searched: bool,
+    as_json: bool = False,
 ) -> int:
     """Check a task and print what holds; returns 0 if all of it does, or else 1."""
     name, own = _chosen(target, options)
@@ -40,8 +46,16 @@ def show_checks(
         for row in check_task(name, tuple(plugins), options, searched=searched):
             rows.append(row)
             status.update(f"checking task {name}: {row.name} {row.status}")
-    console.print(checks_table(name, rows), highlight=False)
     count = Counter(row.status for row in rows)
+    if as_json:
+        print_json(
+            Checked(
+                task=name, checks=[vars(row) for row in rows], failed=count[Status.FAILED],
+                warnings=count[Status.WARNING],
+            )
+        )  # fmt: skip
+        return int(count[Status.FAILED] > 0)
+    console.print(checks_table(name, rows), highlight=False)
     failed, warned = count[Status.FAILED], count[Status.WARNING]
     said = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks hold"
     console.print(f"{said}, {warned} with a warning" if warned else said, highlight=False)

@@ -3,17 +3,30 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from contextlib import closing
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.compare import compare as compare
+from growsearch.cli.documents import (
+    Collected,
+    Decoded,
+    Listed,
+    Planned,
+    Recorded,
+    Reported,
+    Searched,
+    Stored,
+)
 from growsearch.cli.replay import replay as replay
 from growsearch.cli.reproduce import reproduce as reproduce
 from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
+from growsearch.study.as_json import plain, print_json
 from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig
@@ -22,6 +35,7 @@ from growsearch.trial.trial_options import check_field, every_option
 
 if TYPE_CHECKING:
     from growsearch.searches.trust import Trust
+    from growsearch.study.report import Report
     from growsearch.tuning.tuner import SearchEnd
 
 # Heavy imports are in the commands: train must not import ray.
@@ -45,13 +59,17 @@ def train(parsed: argparse.Namespace) -> int:
     from growsearch.cli.train import begin
 
     options = {name: value for name, value in vars(parsed).items() if name in _LOCAL}
-    return _failed(
-        "train", begin(config, parsed.out or _default_out("train"), options, parsed.plugins)
-    )
+    out = parsed.out or _default_out("train")
+    return _ended(parsed, out, begin(config, out, options, parsed.plugins))
 
 
-def _failed(command: str, reason: str | None) -> int:
+def _ended(parsed: argparse.Namespace, out: str, reason: str | None) -> int:
     """The exit code of a trial that failed for a reason, which is said, or did not."""
+    command = parsed.command
+    if parsed.json and int(os.environ.get("RANK", 0)) == 0:  # of torchrun's processes the first
+        from growsearch.cli.train import document
+
+        print_json(document(out, reason))
     if reason is not None:
         print(f"growsearch {command}: failed: {reason}", file=sys.stderr)
     return int(reason is not None)
@@ -75,7 +93,7 @@ def search(parsed: argparse.Namespace) -> int:
         plugins=[plugin.name for plugin in parsed.plugins],
         **_settings(parsed),
     )
-    return _show_end("search", out, end)
+    return _show_end(parsed, out, end)
 
 
 def resume(parsed: argparse.Namespace) -> int:
@@ -89,7 +107,7 @@ def resume(parsed: argparse.Namespace) -> int:
     end = resume_search(
         parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
     )
-    return _show_end("resume", parsed.study, end)
+    return _show_end(parsed, parsed.study, end)
 
 
 def _choose_cluster(parsed: argparse.Namespace) -> None:
@@ -109,14 +127,14 @@ def _agreed(question: str) -> bool:
 
 def _resume_trial(parsed: argparse.Namespace) -> int:
     for name, value in vars(parsed).items():
-        if name not in ("command", "study", "plugins", "trust") and value is not None:
+        if name not in ("command", "study", "plugins", "trust", "json") and value is not None:
             raise InputError(
                 f"{name}={value} is of a search, and {parsed.study!r} is one trial, which goes on "
                 "as it began; leave it out"
             )
     from growsearch.cli.train import resume as resume_trial
 
-    return _failed("resume", resume_trial(parsed.study, _trust(parsed)))
+    return _ended(parsed, parsed.study, resume_trial(parsed.study, _trust(parsed)))
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -128,9 +146,10 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
     return {name: given[name] for name in names if name in given}
 
 
-def _show_end(command: str, out: str, end: "SearchEnd") -> int:
+def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     from growsearch.study.console import printable
 
+    command = parsed.command
     for failure in end.failures:
         print(f"growsearch {command}: {printable(failure)}", file=sys.stderr)
     if end.unfinished:  # said first: what ends it may not wait for the report
@@ -139,15 +158,26 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
             f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
+    made = None
     if any(Path(out, "trials").glob("*.parquet")):
         try:
-            _show_report(out)
+            made = _write_report(out)
         except KeyboardInterrupt:
             print(
                 f"growsearch {command}: the report is not written; growsearch report {out} does it",
                 file=sys.stderr,
             )
             raise
+    if parsed.json:
+        print_json(
+            Searched(
+                study=str(out), outcomes=_outcomes(out), failures=end.failures,
+                unfinished=end.unfinished,
+                report=None if made is None else _report_document(out, made),
+            )
+        )  # fmt: skip
+    elif made is not None:
+        _show_report(made)
     if end.unfinished:
         return 130
     return 1 if end.failures else 0
@@ -156,7 +186,9 @@ def _show_end(command: str, out: str, end: "SearchEnd") -> int:
 def check_task(parsed: argparse.Namespace) -> int:
     from growsearch.cli.check_task import show_checks
 
-    return show_checks(parsed.target, parsed.plugins, trial_options(parsed), parsed.search)
+    return show_checks(
+        parsed.target, parsed.plugins, trial_options(parsed), parsed.search, parsed.json
+    )
 
 
 def plan(parsed: argparse.Namespace) -> int:
@@ -165,6 +197,9 @@ def plan(parsed: argparse.Namespace) -> int:
 
     spaces = load_spaces(parsed.space, trial_options(parsed))
     planned = plan_search(draw_trials(spaces, parsed.trials, parsed.search_seed))
+    if parsed.json:
+        print_json(Planned(**vars(planned)))
+        return 0
     trials, epochs = counted(planned.trials, "trial"), counted(planned.nominal, "epoch")
     print(f"{trials} of {epochs} in all")
     if planned.fewest == planned.most:
@@ -185,8 +220,11 @@ def store(parsed: argparse.Namespace) -> int:
     if parsed.action == "gc":
         most = in_bytes(parsed.state_megabytes) or 0
         dropped, size = collect(remembered, most)
-        print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
         left = sum(entry.size for entry in remembered.entries(STATES))
+        if parsed.json:
+            print_json(Collected(place=parsed.place, removed=dropped, bytes=size, left=left))
+        else:
+            print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
         if left > most:
             print(
                 f"growsearch store: {left / 1e6:,.1f} MB of states stay, more than were asked for: "
@@ -194,14 +232,20 @@ def store(parsed: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
         return int(left > most)
-    damaged = []
+    damaged, found = [], {}
     for kind in (RECORDS, STATES):
         count = size = 0
         for entry in remembered.entries(kind):
             count, size = count + 1, size + entry.size
-        print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB", flush=True)
+        found[kind] = {"count": count, "bytes": size}
+        if not parsed.json:
+            print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB", flush=True)
         if parsed.action == "verify":
             damaged += remembered.damaged(kind)
+    if parsed.json:
+        read = damaged if parsed.action == "verify" else None
+        print_json(Stored(place=parsed.place, **found, damaged=read))
+        return 1 if damaged else 0
     for path in damaged:
         print(f"damaged  {path}")
     return 1 if damaged else 0
@@ -220,6 +264,9 @@ def decode(parsed: argparse.Namespace) -> int:
             console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         size = sum(shown)
+    if parsed.json:
+        print_json(Decoded(out=parsed.out, pictures=len(decoding), bytes=size))
+        return 0
     print(f"decoded {counted(len(decoding), 'picture')}, {size / 1e6:,.1f} MB: train on them with")
     print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
     return 0
@@ -229,21 +276,31 @@ def list(parsed: argparse.Namespace) -> int:
     """The command `growsearch list`."""
     from rich.console import Console
 
-    from growsearch.cli.listing import component_page, components_table
+    from growsearch.cli.listing import component_page, component_rows, components_table
 
+    kinds = [parsed.kind] if parsed.kind else EVERY_KIND
+    if parsed.name is not None:
+        component(parsed.kind, parsed.name)  # InputError if there is none
+    if parsed.json:
+        print_json(Listed(components=[r for k in kinds for r in component_rows(k, parsed.name)]))
+        return 0
     console = Console()
     if not console.is_terminal:
         console.width = 100
     if parsed.name is not None:
         console.print(component_page(component(parsed.kind, parsed.name)), highlight=False)
         return 0
-    for kind in [parsed.kind] if parsed.kind else EVERY_KIND:
+    for kind in kinds:
         console.print(components_table(kind))
     return 0
 
 
 def report(parsed: argparse.Namespace) -> int:
-    _show_report(parsed.study, parsed.metric)
+    made = _write_report(parsed.study, parsed.metric)
+    if parsed.json:
+        print_json(_report_document(parsed.study, made))
+    else:
+        _show_report(made)
     return 0
 
 
@@ -251,16 +308,40 @@ def record(parsed: argparse.Namespace) -> int:
     from growsearch.study.recording import record_study
 
     file = record_study(parsed.study, parsed.out)
-    print(f"recorded {parsed.study} in {parsed.out}, {file.stat().st_size / 1e6:,.2f} MB")
+    size = file.stat().st_size
+    if parsed.json:
+        print_json(Recorded(study=parsed.study, out=parsed.out, file=str(file), bytes=size))
+        return 0
+    print(f"recorded {parsed.study} in {parsed.out}, {size / 1e6:,.2f} MB")
     return 0
 
 
-def _show_report(study: str, metric: str | None = None) -> None:
-    from growsearch.study.console import PlainConsole
+def _outcomes(study: str) -> dict[str, int]:
+    """How many trials of a search have each status, those without an epoch included."""
+    from growsearch.searches.ledger import Ledger
+
+    return dict(Counter(status.value for status in Ledger(Path(study)).statuses().values()))
+
+
+def _write_report(study: str, metric: str | None = None) -> "Report":
     from growsearch.study.report import write_report
+
+    return write_report(study, metric)
+
+
+def _report_document(study: str, made: "Report") -> Reported:
+    return Reported(
+        study=str(study), page=str(made.page), picture=str(made.picture), table=str(made.table),
+        cost=made.cost.name, metric=made.metric.name, searched=made.searched,
+        epochs=vars(made.epochs), front=plain(made.front),
+        found=plain(made.found),
+    )  # fmt: skip
+
+
+def _show_report(made: "Report") -> None:
+    from growsearch.study.console import PlainConsole
     from growsearch.study.terminal import found_table, front_table
 
-    made = write_report(study, metric)
     console = PlainConsole()
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table

@@ -1,13 +1,14 @@
 """What `growsearch list` shows: kinds, components, and one component with its options."""
 
 import inspect
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from growsearch.trial.components import EVERY_KIND, Component, components
-from growsearch.trial.trial_options import flat
+from growsearch.trial.trial_options import default_text, flat
 
 
 def components_table(kind: str) -> Table:
@@ -26,6 +27,25 @@ def components_table(kind: str) -> Table:
         table.add_row(shown, cls.summary(), ", ".join(cls.options()), cls.source)
     table.add_section()
     return table
+
+
+def component_rows(kind: str, name: str | None = None) -> list[dict[str, Any]]:
+    """The components of a kind, or the one of that name, for --json; see documents.Listed."""
+    return [
+        {
+            "kind": kind, "name": cls.name, "help": inspect.cleandoc(cls.__doc__ or ""),
+            "source": cls.source, "plugin": bool(cls.plugin),
+            "options": [
+                {
+                    "name": option, "help": rule.help, "role": str(rule.role),
+                    "default": default_text(option, rule), "choices": rule.choices,
+                }
+                for option, rule in cls.options().items()
+            ],
+        }
+        for cls in components(kind).values()
+        if name in (None, cls.name)
+    ]  # fmt: skip
 
 
 def component_page(cls: type[Component]) -> RenderableType:

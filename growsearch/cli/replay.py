@@ -1,10 +1,11 @@
 """The command `growsearch replay`: schedulers compared on recorded trials, in simulated time."""
 
 import argparse
-import json
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from growsearch.study.as_json import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,7 +97,7 @@ def replay(parsed: argparse.Namespace) -> int:
             "cost": cost, "metric": metric.name, "paid_in": recording.unit, "seeds": parsed.seeds,
             **_facts(recording),
         }  # fmt: skip
-        print(json.dumps(about | {"schedulers": [one.to_dict() for one in found]}, indent=2))
+        print_json(about | {"schedulers": [one.to_dict() for one in found]})
         return 0
     console = PlainConsole()
     if not console.is_terminal:

@@ -1,12 +1,11 @@
 """The command `growsearch reproduce`: a table or figure of a paper, beside ours."""
 
 import argparse
-import json
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.documents import Reproducible
+from growsearch.study.as_json import print_json
 from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +59,12 @@ def reproduce(parsed: argparse.Namespace) -> int:
     """The command; 1 if a trial has no outcome."""
     from growsearch.reproductions.catalogue import definition, names
 
+    if parsed.listed and parsed.json:
+        known = {name: definition(name) for name in names()}
+        print_json(
+            [Reproducible(name=n, place=one.place, title=one.title) for n, one in known.items()]
+        )
+        return 0
     if parsed.listed:
         for name in names():
             found = definition(name)
@@ -88,7 +93,7 @@ def _plan(places: "Places", as_json: bool) -> int:
     scale = places.definition.scale(places.scale_name)
     planned = plan(scale)
     if as_json:
-        print(json.dumps(vars(planned) | {"from_scratch": places.definition.from_scratch}))
+        print_json(vars(planned) | {"from_scratch": places.definition.from_scratch})
         return 0
     print(f"{places.definition.place}, {places.scale_name}: {scale.note}")
     print(f"{counted(planned.trials, 'trial')} of at most {counted(planned.nominal, 'epoch')}")
@@ -113,7 +118,7 @@ def _one_epoch(places: "Places", as_json: bool) -> int:
                 f"{record.train_loss:.3f}, {record.seconds:.1f} s"
             )
     if as_json:
-        print(json.dumps(rows))
+        print_json(rows)
     return 0
 
 
@@ -122,13 +127,11 @@ def _compare(places: "Places", parsed: argparse.Namespace, options: dict[str, An
     from growsearch.reproductions.running import train
 
     if parsed.train:
-        # the search shows how it goes; JSON is printed alone
-        with redirect_stdout(sys.stderr if parsed.json else sys.stdout):
-            train(places, **options)
+        train(places, **options)
     study = str(places.trained) if parsed.train else parsed.study
     comparison = compared(places, study)
     if parsed.json:
-        print(json.dumps(comparison.to_dict(), indent=2))
+        print_json(comparison.to_dict())
     else:
         print(comparison.to_markdown())
         print(f"table and figure: {places.results}; study: {places.study(study)}")

@@ -1,12 +1,12 @@
 """The commands that take a network out of a study: best, export, predict."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.documents import Exported
+from growsearch.study.as_json import print_json
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def add_commands(
         help="weights for growsearch.load_network; or a program that needs no growsearch "
         f"(default: {FORMATS[0]})",
     )  # fmt: skip
+    export.add_argument("--json", action="store_true", help="print JSON")
     add_plugin_option(export)
 
     predict = commands.add_parser("predict", help="the classes of image files")
@@ -79,7 +80,10 @@ def best(parsed: argparse.Namespace) -> int:
         print(
             f"growsearch best: nothing meets the constraints; the nearest: {said}", file=sys.stderr
         )
-    print(json.dumps(found.to_dict(), indent=2) if parsed.json else printable(_text(found)))
+    if parsed.json:
+        print_json(found.to_dict())
+    else:
+        print(printable(_text(found)))
     return 1 if found.misses else 0
 
 
@@ -102,6 +106,14 @@ def export(parsed: argparse.Namespace) -> int:
     from growsearch.study.study import StoredStudy
 
     path = StoredStudy(parsed.study).export(parsed.out, parsed.trial, parsed.epoch, parsed.format)
+    if parsed.json:
+        print_json(
+            Exported(
+                file=str(path), bytes=path.stat().st_size, trial=parsed.trial, epoch=parsed.epoch,
+                format=parsed.format,
+            )
+        )  # fmt: skip
+        return 0
     print(f"{path}  {path.stat().st_size / 1e6:,.2f} MB")
     return 0
 
@@ -112,7 +124,7 @@ def predict(parsed: argparse.Namespace) -> int:
 
     found = predict(read_model(parsed.model), image_files(parsed.images))
     if parsed.json:
-        print(json.dumps([asdict(one) for one in found], indent=2))
+        print_json(found)
         return 0
     width = max(len(one.name) for one in found)
     for one in found:

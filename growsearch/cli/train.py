@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from growsearch.cli.documents import Trained
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
@@ -86,6 +87,17 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
         if not processes.first:
             return _follow(trainer, processes)
         return _train(trainer, folder, names[0], options)
+
+
+def document(folder: str | Path, reason: str | None) -> Trained:
+    """What --json prints of the trial in `folder`, which failed for a reason, or did not."""
+    trials = read_histories(folder)
+    name, history = next(iter(trials.items()), (None, History()))
+    return Trained(
+        study=str(folder), trial=name, reason=reason,
+        status=str(history[-1].status) if history else "failed",
+        records=[record.to_dict() for record in history],
+    )  # fmt: skip
 
 
 def _check_same(folder: Path, state: History, table: History) -> None:

@@ -153,6 +153,14 @@ class Ledger:
             if "epochs" in line:
                 yield line["trial"], line["epochs"]
 
+    def statuses(self) -> dict[str, Status]:
+        """By trial, the last status that the log has; no table is read."""
+        found: dict[str, Status] = {}
+        for line in self._lines():
+            begun = Status.WAITING if "config" in line else Status.RUNNING
+            found[line["trial"]] = Status(line.get("status", begun))
+        return found
+
     def read_histories(self) -> dict[str, History]:
         """The records of each trial that has any, read from disk."""
         histories = read_histories(self.folder)
@@ -174,6 +182,8 @@ class Ledger:
     def _lines(self) -> Iterator[dict[str, Any]]:
         with (self.folder / LOG_FILE).open("rb") as file:
             for number, text in enumerate(file, start=1):
+                if not text.endswith(b"\n"):  # a running search writes it
+                    return
                 try:
                     line = json.loads(text.decode().strip())
                 except (ValueError, RecursionError) as error:

@@ -56,8 +56,11 @@ class Bounds:
         )
 
 
-def hypervolume(outcomes: Iterable[Outcome], bounds: Bounds) -> float:
-    """The area that the outcomes dominate together; 0 if there is no outcome."""
+def hypervolume(outcomes: Iterable[Outcome] | NDArray[np.float64], bounds: Bounds) -> float:
+    """The area that the outcomes dominate together; 0 if there is no outcome.
+
+    They may be an array of costs and accuracies, shape [outcomes, 2].
+    """
     return float(moocore.hypervolume(_scaled(outcomes, bounds), ref=[REFERENCE, REFERENCE]))
 
 
@@ -87,8 +90,17 @@ def scaled_gains(
     return np.maximum(below - error * (end - cost), 0)
 
 
-def _scaled(outcomes: Iterable[Outcome], bounds: Bounds) -> NDArray[np.float64]:
-    return np.array([bounds.scaled(outcome) for outcome in outcomes]).reshape(-1, 2)
+def _scaled(
+    outcomes: Iterable[Outcome] | NDArray[np.float64], bounds: Bounds
+) -> NDArray[np.float64]:
+    """As Bounds.scaled, of all outcomes at once; shape [outcomes, 2]."""
+    if not isinstance(outcomes, np.ndarray):
+        outcomes = np.array([*outcomes], dtype=float)
+    cost, accuracy = outcomes.reshape(-1, 2).T
+    decades = log10(bounds.highest_cost / bounds.lowest_cost)
+    points = bounds.highest_accuracy - bounds.lowest_accuracy
+    scaled = np.log10(cost / bounds.lowest_cost) / decades
+    return np.column_stack([scaled, (bounds.highest_accuracy - accuracy) / points])
 
 
 class HypervolumeHistory:

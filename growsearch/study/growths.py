@@ -1,17 +1,14 @@
 """What each growth of a study cost and gained in validation loss: its jump and its mixing times."""
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from growsearch.study.stretches import Floats, Stretches, by_trial
+
 LEAST_TREND = 4
 """Epochs that a trend is made of at least."""
-COLUMNS = (
-    "trial_id", "epoch", "from_architecture", "to_architecture", "val_loss", "grown_val_loss",
-    "loss_jump", "mixing_to_best", "mixing_to_trend",
-)  # fmt: skip
 
 
 def growths(study: pd.DataFrame) -> pd.DataFrame:
@@ -32,43 +29,48 @@ def growths(study: pd.DataFrame) -> pd.DataFrame:
     decay of the learning rate that lies in that half is part of the trend: compare with the same
     schedule without growth.
     """
-    rows: list[dict[str, Any]] = []
-    for name, trial in study.groupby("trial_id", sort=True):
-        losses, numbers = (trial[n].to_numpy(dtype=float) for n in ("val_loss", "epoch"))
-        grown_losses = trial["grown_val_loss"].to_numpy(dtype=float, na_value=math.nan)
-        depths = trial["architecture"].to_numpy()
-        grew = np.flatnonzero(trial["grew"].to_numpy(dtype=bool))
-        ends = [*(grew[1:] + 1), len(trial)]
-        for at, end in zip(grew, ends, strict=False):  # without a growth there is no end
-            if end == at + 1:
-                continue
-            after, grown = losses[at + 1 : end], grown_losses[at]
-            values = (
-                name, int(numbers[at]), depths[at], depths[at + 1], losses[at], grown,
-                grown - losses[at], _to_best(losses[: at + 1], grown, after),
-                _to_trend(numbers[at + 1 : end], after),
-            )  # fmt: skip
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype(dict.fromkeys(COLUMNS[4:], float) | {"trial_id": study["trial_id"].dtype})
+    study, trials = by_trial(study)
+    losses, numbers, grown = (
+        study[n].to_numpy(dtype=float, na_value=math.nan)
+        for n in ("val_loss", "epoch", "grown_val_loss")
+    )
+    grew = np.flatnonzero(study["grew"].to_numpy(dtype=bool))
+    trial_ends = np.append(trials.starts[1:], len(study))[trials.of[grew]]
+    ends = np.minimum(trial_ends, np.append(grew[1:] + 1, len(study)))
+    grew, ends = grew[ends > grew + 1], ends[ends > grew + 1]
+    after = Stretches.between(grew + 1, ends)
+    so_far = pd.Series(losses).groupby(trials.of).cummin()  # NaN where the loss is
+    least = so_far.groupby(trials.of).ffill().to_numpy()
+    names, depths = study["trial_id"], study["architecture"]
+    return pd.DataFrame({
+        "trial_id": names.iloc[grew].array, "epoch": numbers[grew].astype(int),
+        "from_architecture": depths.iloc[grew].array,
+        "to_architecture": depths.iloc[grew + 1].array,
+        "val_loss": losses[grew], "grown_val_loss": grown[grew],
+        "loss_jump": grown[grew] - losses[grew],
+        "mixing_to_best": _to_best(after, losses[after.rows], grown[grew], least[grew]),
+        "mixing_to_trend": _to_trend(after, numbers[after.rows], losses[after.rows]),
+    })  # fmt: skip
 
 
-def _to_best(before: np.ndarray, grown: float, after: np.ndarray) -> float:
-    best = np.nanmin(before) if not np.isnan(before).all() else math.nan
-    return _first(np.array([grown, *after]) <= best)
+def _to_best(after: Stretches, losses: Floats, grown: Floats, best: Floats) -> Floats:
+    return np.where(grown <= best, 0.0, after.first(losses <= best[after.of]) + 1)
 
 
-def _to_trend(epochs: np.ndarray, losses: np.ndarray) -> float:
-    half = len(losses) // 2
-    x, later = np.log(epochs), losses[half:]
-    if len(later) < LEAST_TREND or not np.isfinite(later).all():
-        return math.nan
-    slope, level = np.polyfit(x[half:], later, 1)
-    above = losses - (slope * x + level)
-    rounding = 1e-9 * np.abs(losses).max()
-    return _first(above <= above[half:].max() + rounding) + 1
-
-
-def _first(true: np.ndarray) -> float:
-    """The first place where it is true; NaN if it is nowhere."""
-    return float(true.argmax()) if true.any() else math.nan
+def _to_trend(after: Stretches, epochs: Floats, losses: Floats) -> Floats:
+    """As if a line were fitted to the later half of each stretch."""
+    place = np.arange(len(after.of)) - after.starts[after.of]
+    lengths = after.sum(np.ones(len(after.of)))
+    later = place >= (lengths // 2)[after.of]
+    count = after.sum(later)
+    x = np.log(epochs)
+    mean_x, mean_y = (after.sum(values, later) / count for values in (x, losses))
+    from_mean = np.where(later, x - mean_x[after.of], 0.0)
+    with np.errstate(all="ignore"):  # stretches that are too short, or have no finite loss
+        slope = after.sum(from_mean * losses, later) / after.sum(from_mean**2)
+        above = losses - (slope[after.of] * (x - mean_x[after.of]) + mean_y[after.of])
+        rounding = 1e-9 * after.most(np.abs(losses))
+        highest = after.most(np.where(later, above, -np.inf)) + rounding
+        known = (count >= LEAST_TREND) & (after.sum(later & ~np.isfinite(losses)) == 0)
+        found = after.first(above <= highest[after.of]) + 1
+    return np.where(known, found, np.nan)

@@ -1,7 +1,7 @@
 """Contested claims about growing, each as a number over paired seeds with a verdict."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -131,13 +131,17 @@ def verdicts(study: pd.DataFrame) -> list[JudgedClaim]:
 
 
 def difference(
-    factor: str, one: str, other: str, column: str = "at_steps", **where: object
-) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
-    """The column with `one` value of a factor minus that with the `other`, all else being equal."""
+    factor: str, one: str, other: str, column: str = "at_steps",
+    equal: Sequence[str] = FACTORS, **where: object,
+) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:  # fmt: skip
+    """The column with `one` value of a factor minus that with the `other`, all else being equal.
+
+    That is the seed, and the columns `equal`.
+    """
 
     def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
         chosen = _where(table, where)
-        rest = ["seed", *(name for name in FACTORS if name != factor)]
+        rest = ["seed", *(name for name in equal if name != factor)]
         wide = chosen.pivot_table(column, rest, factor)
         if not {one, other} <= set(wide):
             return pd.Series(dtype=float), 0

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
@@ -35,14 +36,26 @@ from growsearch.machine.files import (
 )
 from growsearch.machine.processor import processor
 from growsearch.stopping.cost import cost_so_far, costs, metrics
+from growsearch.study.ended import (
+    ENDED_FILE,
+    TABLE,
+    Ended,
+    stamps,
+    still_right,
+    write_ended,
+)
 from growsearch.study.sealed import check_seal, seal
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
+from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
 from growsearch.trial.trial_options import every_option
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
+
+    from growsearch.study.stretches import Stretches
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
@@ -66,6 +79,7 @@ _FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
 _STUDY = "study"
 """Metadata of a trial's file: the id of its study."""
+_ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 _LIST = pa.list_(pa.field("element", pa.float64()))
 _UNITS = {
     "epoch": (pa.int64(), "epochs", "number of the epoch, from 1"),
@@ -387,7 +401,16 @@ def _tables(folder: str | Path) -> list[Path]:
             f"study {str(folder)!r} has no folder {TRIALS_FOLDER!r} of its own; restore it from a "
             "copy, or make an empty one: trials then go on from the epoch store"
         )
-    return sorted(trials.glob("*.parquet"))
+    return sorted(trials.glob("*.parquet"), key=lambda file: file.name)
+
+
+def histories_of(table: pa.Table) -> dict[str, History]:
+    """The records of each trial in `read_table`'s table."""
+    wanted = [n for n in table.column_names if n in RECORD_FIELDS or n.startswith(OWN)]
+    records: dict[str, list[EpochRecord]] = {}
+    for row in table.select(["trial_id", *wanted]).to_pylist():
+        records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
+    return {name: History(found) for name, found in records.items()}
 
 
 def is_empty(folder: str | Path) -> bool:
@@ -404,57 +427,182 @@ def _record_of(row: Mapping[str, Any]) -> EpochRecord:
     return record_among({**row, "metrics": metrics})
 
 
-def read_study(folder: str | Path) -> "pd.DataFrame":
+def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Every epoch of every trial: a row each, sorted by trial and epoch, columns as in `schema`.
 
-    A damaged file is left out, and a warning names it. Raises InputError if `folder` is not a
-    study, or has no epochs yet that can be read.
+    With `columns` only these are read, and trial_id and epoch. A damaged file is left out, and a
+    warning names it. Raises InputError if `folder` is not a study, has no epochs yet that can be
+    read, or no such column.
     """
-    return read_table(folder).to_pandas()
+    table = read_table(folder, columns)
+    return table.to_pandas(split_blocks=True, self_destruct=True)  # never twice in memory
 
 
-def read_table(folder: str | Path) -> pa.Table:
+def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """What `read_study` gives, as Arrow's table. Raises InputError as that does."""
-    table, damaged = read_undamaged(folder)
+    table, damaged = read_undamaged(folder, columns)
     for name, why in damaged.items():
         _LOG.warning("%s is damaged and left out (%s); restore it from a copy", name, why)
     return table
 
 
-def read_undamaged(folder: str | Path) -> tuple[pa.Table, dict[str, str]]:
+def read_undamaged(
+    folder: str | Path, columns: Sequence[str] | None = None
+) -> tuple[pa.Table, dict[str, str]]:
     """`read_table`'s table, and by the path of each damaged file what is wrong with it.
 
-    Raises InputError as `read_study` does.
+    Of trials whose tables are as they were when ENDED_FILE was written, it reads that file. Raises
+    InputError as `read_study` does.
     """
     read_info(folder)
     files = _tables(folder)
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
-    found, damaged = _schemas(files)
-    table = None
-    if found:
-        columns = _columns(found.values())
+    ended = _ended(Path(folder), files)
+    found, damaged = _schemas([f for f in files if ended is None or f.name not in ended.tables])
+    known = [ended.schema] if ended else []
+    wanted = _chosen(_columns([*known, *found.values()]), columns)
+    parts = []
+    if ended:
         try:
-            table = _read(list(found), columns)
-        except (pa.ArrowException, OSError):  # which one it is, each alone tells
-            parts = {}
-            for file in found:
-                try:
-                    parts[file] = _read([file], columns)
-                except (pa.ArrowException, OSError) as error:
-                    damaged[file] = error
-            table = pa.concat_tables(parts.values()) if parts else None
+            names = [name for name in wanted.names if name in ended.schema.names]
+            parts.append(_aligned(ended.read(names), wanted))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            _warn_of(ended.file, error)
+            more, worse = _schemas([file for file in files if file.name in ended.tables])
+            found, damaged, ended = found | more, damaged | worse, None
+    if found:
+        parts += _read_each(list(found), wanted, damaged)
     reasons = {str(file): one_line(why)[:200] for file, why in damaged.items()}
-    if table is None:
+    if not parts:
         raise InputError(
             f"all tables of study {str(folder)!r} are damaged ({list(reasons.values())[-1]}); "
             "restore them from a copy"
         )
-    return table.sort_by([("trial_id", "ascending"), ("epoch", "ascending")]), reasons
+    table = pa.concat_tables(parts)
+    return (table if _is_sorted(table) else table.sort_by(_ORDER)), reasons
 
 
-def _read(files: list[Path], columns: pa.Schema) -> pa.Table:
-    return pa.dataset.dataset([str(file) for file in files], schema=columns).to_table()
+def _is_sorted(table: pa.Table) -> bool:
+    """Whether rows are in _ORDER: sorting has all of them twice in memory."""
+    trials, epochs = table["trial_id"], table["epoch"]
+    same = pc.and_(pc.equal(trials[:-1], trials[1:]), pc.less_equal(epochs[:-1], epochs[1:]))
+    return pc.all(pc.or_(pc.less(trials[:-1], trials[1:]), same)).as_py() is not False
+
+
+def gather_ended(folder: str | Path) -> None:
+    """Writes the tables of all ended trials into one, ENDED_FILE, which is read instead of them.
+
+    Only the process that writes the study may call this. The tables stay: should this one not be
+    written, or be damaged, they are read as before.
+    """
+    folder = Path(folder)
+    files = _tables(folder)
+    before = stamps(files)
+    if len(before) < 2:
+        return
+    damaged = dict[Path, Exception]()
+    ended = _ended(folder, files)
+    if ended and ended.tables == set(before):
+        return
+    found, _ = _schemas([file for file in files if file.name in before])
+    parts = _read_each(list(found), _columns(found.values()), damaged, named=True)
+    if not parts:
+        return
+    table = pa.concat_tables(parts).sort_by(_ORDER)
+    last = table.group_by([TABLE, "trial_id"], use_threads=False).aggregate([("status", "last")])
+    done = {status.value for status in Status if status.ended}
+    going = {row[TABLE] for row in last.to_pylist() if row["status_last"] not in done}
+    after = stamps(files)
+    known = {
+        name: stamp
+        for name, stamp in before.items()
+        if name not in going and after.get(name) == stamp and folder / TRIALS_FOLDER / name in found
+    }
+    rows = table.filter(pc.is_in(table[TABLE], pa.array(list(known), pa.string())))
+    try:
+        write_ended(folder / ENDED_FILE, rows, known)
+    except OSError as error:
+        _LOG.warning(
+            "%s cannot be written (%s): reading the study takes longer without it",
+            folder / ENDED_FILE, because(error),
+        )  # fmt: skip
+
+
+def _ended(folder: Path, files: list[Path]) -> Ended | None:
+    """The table of all ended trials, if there is one that can be used."""
+    file = folder / ENDED_FILE
+    if not os.path.lexists(file):
+        return None
+    try:
+        ended = still_right(file, checked_table(file), files)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        _warn_of(file, error)
+        return None
+    return ended if ended.tables else None
+
+
+def _warn_of(file: Path, error: Exception) -> None:
+    _LOG.warning(
+        "%s is damaged (%s), so each trial's table is read; remove it: it only repeats them",
+        file, one_line(error)[:200],
+    )  # fmt: skip
+
+
+def _chosen(columns: pa.Schema, wanted: Sequence[str] | None) -> pa.Schema:
+    """These of the columns, and those by which rows are sorted."""
+    if wanted is None:
+        return columns
+    for name in wanted:
+        if name not in columns.names:
+            raise InputError(
+                f"the study has no column {name!r}{suggestion(name, tuple(columns.names))}"
+            )
+    names = dict.fromkeys([name for name, _ in _ORDER] + list(wanted))
+    return pa.schema([columns.field(name) for name in names], metadata=columns.metadata)
+
+
+def _aligned(table: pa.Table, columns: pa.Schema) -> pa.Table:
+    """The table with these columns: null where it has none."""
+    there = set(table.column_names)
+    return pa.table(
+        [
+            table[field.name].cast(field.type)
+            if field.name in there
+            else pa.nulls(len(table), field.type)
+            for field in columns
+        ],
+        schema=columns,
+    )
+
+
+def _read_each(
+    files: list[Path], columns: pa.Schema, damaged: dict[Path, Exception], named: bool = False
+) -> list[pa.Table]:
+    """The rows of the files, if `named` with the column TABLE.
+
+    Those that turn out to be damaged are added to `damaged`.
+    """
+    try:
+        return [_read(files, columns, named)]
+    except (pa.ArrowException, OSError):  # which one it is, each alone tells
+        parts = []
+        for file in files:
+            try:
+                parts.append(_read([file], columns, named))
+            except (pa.ArrowException, OSError) as error:
+                damaged[file] = error
+        return parts
+
+
+def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
+    source = ["__filename"] if named else []  # as pyarrow calls it
+    dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
+    table = dataset.to_table([*columns.names, *source])
+    if not named:
+        return table
+    names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")
+    return table.drop_columns(source).append_column(TABLE, names)
 
 
 def _schemas(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
@@ -495,9 +643,9 @@ def checked_table(file: Path) -> pa.Schema:
         raise ValueError("it has no row")
     if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
         raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
-    texts = sum(c.total_uncompressed_size for c in chunks if c.physical_type == "BYTE_ARRAY")
-    if rows * texts > _MOST_TEXTS:  # a row may have all of them
-        raise ValueError(f"its {rows} rows may hold {rows * texts} bytes of text")
+    texts = _text_bytes(file, metadata)
+    if texts > _MOST_TEXTS:
+        raise ValueError(f"its {rows} rows may hold {texts} bytes of text")
     return columns
 
 
@@ -507,6 +655,38 @@ def _check_owner(columns: pa.Schema, file: Path) -> None:
     own = _owner(file.parent.parent).get(_STUDY)
     if said and own is not None and said != own:
         raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
+
+
+def _text_bytes(file: Path, metadata: pq.FileMetaData) -> int:
+    """A bound of the bytes that the texts of all rows take once each row has its own.
+
+    A file has equal texts of a column once, so any row may have all of a column's texts. Where that
+    could be much, the texts of the rows are counted.
+    """
+    most: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.physical_type == "BYTE_ARRAY":
+                size = group.num_rows * chunk.total_uncompressed_size
+                most[chunk.path_in_schema] = most.get(chunk.path_in_schema, 0) + size
+    if sum(most.values()) <= _MOST_TEXTS:
+        return sum(most.values())
+    columns = metadata.schema.to_arrow_schema()
+    large = [
+        name
+        for name, size in most.items()
+        if size > _MOST_TEXTS // 100 and name in columns.names
+        and (pa.types.is_string(kind := columns.field(name).type) or pa.types.is_binary(kind))
+    ]  # fmt: skip
+    with opened(file) as stream:
+        texts = pq.read_table(stream, columns=large, read_dictionary=large)
+    for name in large:
+        lengths = (
+            pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
+            for chunk in texts[name].chunks
+        )
+        most[name] = sum(length or 0 for length in lengths)
+    return sum(most.values())
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -539,9 +719,23 @@ def config_of(row: "pd.Series") -> TrialConfig:
     return TrialConfig.from_flat({n: v for n, v in given.items() if v is not None and v == v})
 
 
-def _growth_ended(trial: "pd.DataFrame") -> str | None:
-    decisions = trial.loc[~trial["grew"], "decision"].dropna()
-    return str(decisions.iloc[-1]).removeprefix("fine-tunes: ") if len(decisions) else None
+def _growth_epochs(study: "pd.DataFrame", trials: "Stretches") -> list[str]:
+    """Of each trial, like "12 20"."""
+    epochs = study["epoch"].to_numpy(dtype=int)
+    found: list[list[str]] = [[] for _ in trials.starts]
+    for row in np.flatnonzero(study["grew"].to_numpy(dtype=bool)):
+        found[trials.of[row]].append(str(epochs[row]))
+    return [" ".join(numbers) for numbers in found]
+
+
+def _growth_ended(study: "pd.DataFrame", trials: "Stretches") -> list[str | None]:
+    """Of each trial, why fine-tuning began, or None."""
+    decided = ~study["grew"].to_numpy(dtype=bool) & study["decision"].notna().to_numpy()
+    rows = np.flatnonzero(decided)
+    found: list[str | None] = [None] * len(trials.starts)
+    for row, text in zip(rows, study["decision"].iloc[rows], strict=True):
+        found[trials.of[row]] = str(text).removeprefix("fine-tunes: ")
+    return found
 
 
 def was_paid(study: "pd.DataFrame") -> "pd.Series":
@@ -549,11 +743,23 @@ def was_paid(study: "pd.DataFrame") -> "pd.Series":
     return ~study["reused"].eq(True)
 
 
-def _best(trial: "pd.DataFrame") -> int:
-    """The row of the best epoch; NaN is no best."""
-    accuracies = trial["val_accuracy"].to_numpy(dtype=float, na_value=math.nan)
-    values = accuracies if not np.isnan(accuracies).all() else -trial["val_loss"].to_numpy()
-    return int(np.where(np.isnan(values), -math.inf, values).argmax())
+def _best(study: "pd.DataFrame", trials: "Stretches") -> Any:
+    """The row of each trial's best epoch; NaN is no best."""
+    accuracies, losses = (
+        study[name].to_numpy(dtype=float, na_value=math.nan)
+        for name in ("val_accuracy", "val_loss")
+    )
+    has_accuracy = trials.sum(~np.isnan(accuracies)) > 0
+    values = np.where(has_accuracy[trials.of], accuracies, -losses)
+    values = np.where(np.isnan(values), -math.inf, values)
+    return trials.starts + trials.first(values == trials.most(values)[trials.of]).astype(int)
+
+
+SUMMARIZED = (
+    "architecture", "parameters", "train_flops", "reused", "val_loss", "val_accuracy",
+    "test_accuracy", "grew", "grown_val_loss", "decision", "seconds", "status",
+)  # fmt: skip
+"""Columns that `summarize` needs besides trial_id and epoch; the others it takes as they are."""
 
 
 def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
@@ -573,29 +779,35 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     from growsearch.study.growths import growths
+    from growsearch.study.stretches import by_trial
 
     last_growths = growths(study).drop_duplicates("trial_id", keep="last").set_index("trial_id")
-    rows = []
-    for _, trial in study.groupby("trial_id", sort=True):
-        last = trial.iloc[-1]
-        best = trial.iloc[_best(trial)]
-        paid = was_paid(trial)
-        rows.append(
-            last.drop(["epoch", "grew", "seconds"]).to_dict()
-            | {
-                "epochs": int(last["epoch"]),
-                "growth_epochs": " ".join(map(str, trial.loc[trial["grew"], "epoch"])),
-                "growth_ended": _growth_ended(trial),
-                "seconds": trial["seconds"].sum(),
-                "best_epoch": int(best["epoch"]),
-                "best_val_accuracy": best["val_accuracy"],
-                "best_val_loss": best["val_loss"],
-                "test_accuracy_at_best": best["test_accuracy"],
-                "paid_epochs": int(paid.sum()),
-                "paid_param_epochs": int(trial["parameters"][paid].sum()),
-                "paid_flops": trial["train_flops"].diff().fillna(trial["train_flops"])[paid].sum(),
-                "paid_seconds": trial["seconds"][paid].sum(),
-            }
-        )
+    study, trials = by_trial(study)
+    ends = np.append(trials.starts[1:], len(study)) - 1
+    last, best = study.iloc[ends], study.iloc[_best(study, trials)]
+    paid = was_paid(study).to_numpy(dtype=bool)
+    flops, seconds, parameters = (
+        study[name].to_numpy(dtype=float, na_value=math.nan)
+        for name in ("train_flops", "seconds", "parameters")
+    )
+    before = np.append(math.nan, flops[:-1])
+    before[trials.starts] = math.nan
+    of_epoch = np.where(np.isnan(flops - before), flops, flops - before)
+    table = last.drop(columns=["epoch", "grew", "seconds"]).reset_index(drop=True)
+    more = {
+        "epochs": last["epoch"].to_numpy(dtype=int),
+        "growth_epochs": _growth_epochs(study, trials),
+        "growth_ended": _growth_ended(study, trials),
+        "seconds": trials.sum(seconds),
+        "best_epoch": best["epoch"].to_numpy(dtype=int),
+        "best_val_accuracy": best["val_accuracy"].array,
+        "best_val_loss": best["val_loss"].array,
+        "test_accuracy_at_best": best["test_accuracy"].array,
+        "paid_epochs": trials.sum(paid).astype(int),
+        "paid_param_epochs": trials.sum(parameters, paid).astype(int),
+        "paid_flops": trials.sum(of_epoch, paid),
+        "paid_seconds": trials.sum(seconds, paid),
+    }
     mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
-    return pd.DataFrame(rows).join(mixing, on="trial_id")
+    table = pd.concat([table, pd.DataFrame(more)], axis=1)
+    return table.join(mixing, on="trial_id")

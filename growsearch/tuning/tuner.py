@@ -26,6 +26,7 @@ from growsearch.study.results import (
     STORE_FOLDER,
     add_searched,
     check_folder,
+    gather_ended,
     make_folder,
     read_info,
     write_info,
@@ -370,6 +371,7 @@ def _run(
         for log in logs:  # one may be new, or have failed before
             log.setup()
             log.on_experiment_end([])
+    gather_ended(ledger.folder)
     every = ledger.trials.values()
     failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status is Status.FAILED]
     waits = [

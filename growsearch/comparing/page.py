@@ -1,0 +1,127 @@
+"""The page of a comparison: one HTML file, which opens without a network."""
+
+import re
+from dataclasses import dataclass
+from html import escape
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+
+from growsearch.comparing.found import Comparison
+from growsearch.comparing.picture import comparison_figure
+from growsearch.comparing.words import Told, told
+from growsearch.machine.files import because, replacing, write_whole
+from growsearch.study.as_json import plain
+from growsearch.trial.errors import InputError
+
+PAGE, PICTURE = "comparison.html", "comparison.svg"
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
+  color: #1e293b; background: #fff; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e2e8f0; }
+th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
+.warning { border-left: 4px solid #b45309; padding: .3rem .8rem; }
+svg { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+@media (prefers-color-scheme: dark) { body { color: #e2e8f0; background: #0f172a; }
+  th, td { border-color: #334155; } }
+"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a comparison."""
+
+    page: Path
+    picture: Path
+    tables: tuple[Path, ...]
+
+
+def write_comparison(comparison: Comparison, out: str | Path) -> Written:
+    """Writes page, picture, and the tables as CSV, into the folder `out`.
+
+    An earlier comparison there is replaced. Raises InputError if `out` holds anything else, or
+    cannot be written.
+    """
+    out = Path(out)
+    try:
+        used = out.exists() and (not out.is_dir() or any(out.iterdir()))
+        if used and not (out / PAGE).is_file():
+            raise InputError(
+                f"output folder {str(out)!r} holds other files; nothing was changed: choose a new "
+                "folder with --out"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        picture = _svg(comparison)
+        written = Written(
+            out / PAGE, out / PICTURE, tuple(out / f"{name}.csv" for name in comparison.tables())
+        )
+        for path, table in zip(written.tables, comparison.tables().values(), strict=True):
+            with replacing(path) as unfinished:
+                table.to_csv(unfinished, index=False)
+        write_whole(written.picture, picture)
+        write_whole(written.page, _page(comparison, picture))
+    except OSError as error:
+        raise InputError(
+            f"output folder {str(out)!r} cannot be written ({because(error)}); choose another"
+        ) from error
+    return written
+
+
+def _svg(comparison: Comparison) -> str:
+    text = StringIO()
+    comparison_figure(comparison).savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+def _page(comparison: Comparison, picture: str) -> str:
+    names = ", ".join(study.study for study in comparison.studies)
+    drawing = re.sub(r"^.*?(?=<svg)", "", picture, flags=re.DOTALL)
+    parts = [f"<h1>{escape(names)}</h1>"]
+    parts += [f'<p class="warning">{escape(reason)}</p>' for reason in comparison.differences]
+    parts.append(
+        f'<div role="img" aria-label="Fronts and progress of {escape(names)}">{drawing}</div>'
+    )
+    for part in told(comparison):
+        parts.append(_section(part))
+    parts.append("<h2>The joint front</h2>")
+    parts.append(_table(comparison.tables()["front"]))
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(names)}'
+        '</title>\n<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>'
+        f"{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _section(part: Told) -> str:
+    head = "".join(f"<th>{escape(_heading(c))}</th>" for c in part.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in part.rows
+    )
+    notes = "".join(f"<p>{escape(note)}</p>" for note in part.notes)
+    return (
+        f'<h2>{escape(part.title)}</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+        f"{notes}"
+    )
+
+
+def _heading(text: str) -> str:
+    """On one line."""
+    return text.replace("-\n", "").replace("\n", " ")
+
+
+def _table(table: pd.DataFrame) -> str:
+    head = "".join(f"<th>{escape(str(c))}</th>" for c in table)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row) + "</tr>"
+        for row in table.itertuples(index=False)
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _cell(value: object) -> str:
+    value = plain(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
