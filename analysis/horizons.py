@@ -14,7 +14,8 @@ import pandas as pd
 
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.equal_cost import at_cost
-from growsearch.study.results import read_study, summarize
+from growsearch.study.results import read_study
+from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 
 RECORDED = Path(__file__).parent / "studies/gpt_horizons"

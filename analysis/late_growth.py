@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from growsearch.study.jumps import late_growth
-from growsearch.study.results import read_study, summarize
+from growsearch.study.results import read_study
+from growsearch.study.summary import summarize
 
 RECORDED = Path(__file__).parent / "studies/late_growth"
 

@@ -31,16 +31,11 @@ from rich.console import Console
 from rich.table import Table
 
 from growsearch.stopping.hypervolume import Bounds, hypervolume
+from growsearch.study.folder import create_study
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.study.results import (
-    SUMMARIZED,
-    create_study,
-    gather_ended,
-    read_study,
-    read_table,
-    schema,
-    summarize,
-)
+from growsearch.study.results import gather_ended, read_study, read_table
+from growsearch.study.schema import schema
+from growsearch.study.summary import SUMMARIZED, summarize
 
 EPOCHS = 40
 COSTS = {"param_epochs": 1.0, "ppe": 1.0, "train_flops": 6e9}

@@ -1,6 +1,6 @@
 """The heading of a benchmark: its hardware and versions."""
 
-from growsearch.study.results import environment
+from growsearch.study.folder import environment
 
 
 def heading(detail: str) -> str:

@@ -50,7 +50,9 @@ from growsearch.searches.messages import Report
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.results import create_study, was_paid, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
+from growsearch.study.summary import was_paid
 from growsearch.tasks.images.loading import load_dataset
 from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from growsearch.study.pareto import pareto_front as pareto_front
     from growsearch.study.report import write_report as write_report
     from growsearch.study.results import read_study as read_study
-    from growsearch.study.results import summarize as summarize
+    from growsearch.study.summary import summarize as summarize
     from growsearch.tasks.images.dataset import Dataset as Dataset
     from growsearch.tasks.images.family import ImageFamily as ImageFamily
     from growsearch.tasks.images.images import Images as Images

@@ -15,7 +15,8 @@ from growsearch import InputError, Study, TrialConfig
 from growsearch.cli.commands import trial_options
 from growsearch.cli.parser import _parser
 from growsearch.study.best import choose
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
 from growsearch.study.retraining import given_options, train_command
 
 CONFIG = TrialConfig(policy="none", epochs=2, precision="float32", compile="off")

@@ -11,7 +11,8 @@ import pytest
 from growsearch.epochs import claims
 from growsearch.epochs.claims import CLAIMS, Claim, holder
 from growsearch.epochs.store import EpochStore, entry_path
-from growsearch.study.results import read_study, was_paid
+from growsearch.study.results import read_study
+from growsearch.study.summary import was_paid
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from conftest import RECORD, ROOT, run
 
-from growsearch.study.results import read_info, read_study
+from growsearch.study.folder import read_info
+from growsearch.study.results import read_study
 from growsearch.trial.trial_options import every_option
 
 QUICK = ["--epochs=3", "--train-size=100", "--lr=0.1", "--policy=fixed", "--growth-epochs=2"]

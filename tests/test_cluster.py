@@ -16,7 +16,8 @@ from conftest import RECORD, actors, driver, plain
 
 from growsearch.cli import main
 from growsearch.searches.ledger import Ledger
-from growsearch.study.results import config_of, read_study, summarize
+from growsearch.study.results import config_of, read_study
+from growsearch.study.summary import summarize
 from growsearch.trainer import Trainer
 
 SPACE = """

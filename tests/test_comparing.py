@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from growsearch import InputError, compare_studies
 from growsearch.comparing.attainment import attainment_difference
 from growsearch.stopping.hypervolume import REFERENCE, Bounds
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
 from growsearch.trial.config import TrialConfig
 
 PRICES = {"1-1-1": 100, "2-2-2": 200, "4-4-4": 400}

@@ -148,7 +148,7 @@ def test_the_reference_has_every_component_with_its_options(reference):
 
 
 def test_the_reference_has_every_public_name_and_column(reference):
-    from growsearch.study.results import schema
+    from growsearch.study.schema import schema
 
     assert all(f"\n## {public}\n" in reference["python"] for public in growsearch.__all__)
     assert all(f"`{column}`" in reference["files"] for column in schema().names)

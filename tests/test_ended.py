@@ -11,13 +11,8 @@ import pytest
 from conftest import ROOT, record
 
 from growsearch import InputError, read_study
-from growsearch.study.results import (
-    ENDED_FILE,
-    create_study,
-    gather_ended,
-    read_table,
-    write_trial,
-)
+from growsearch.study.folder import create_study
+from growsearch.study.results import ENDED_FILE, gather_ended, read_table, write_trial
 from growsearch.trial.config import TrialConfig
 
 

@@ -14,15 +14,8 @@ from conftest import record, run
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
 from growsearch.searches.messages import Report
-from growsearch.study.results import (
-    add_searched,
-    create_study,
-    make_folder,
-    read_info,
-    read_study,
-    write_info,
-    write_trial,
-)
+from growsearch.study.folder import add_searched, create_study, make_folder, read_info, write_info
+from growsearch.study.results import read_study, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 

@@ -18,8 +18,9 @@ from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.searches.messages import Report
 from growsearch.searches.spaces import built_in_spaces
 from growsearch.searches.trust import acts_of, check_trust
+from growsearch.study.folder import create_study, write_info
 from growsearch.study.plugins import describe
-from growsearch.study.results import create_study, write_info, write_trial
+from growsearch.study.results import write_trial
 from growsearch.study.saved_networks import saved_network
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -10,7 +10,8 @@ import pytest
 import torch
 from conftest import run
 
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 

@@ -5,8 +5,9 @@ import math
 import pytest
 from conftest import record
 
+from growsearch.study.folder import create_study
 from growsearch.study.jumps import late_growth
-from growsearch.study.results import create_study, read_study, write_trial
+from growsearch.study.results import read_study, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 

@@ -13,7 +13,8 @@ from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import named_metric, search_metric
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
 from growsearch.tuning.progress import SearchProgress

@@ -9,7 +9,7 @@ from conftest import recorded
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.results import create_study
+from growsearch.study.folder import create_study
 from growsearch.trial.status import Status
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.pareto_over_ledger import ParetoOverLedger

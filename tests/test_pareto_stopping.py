@@ -6,7 +6,7 @@ import pytest
 from conftest import recorded
 
 from growsearch.stopping.judge import ParetoStopping
-from growsearch.study.results import schema
+from growsearch.study.schema import schema
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.status import Status

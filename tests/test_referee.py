@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 from conftest import record
 
+from growsearch.study.folder import create_study
 from growsearch.study.referee import (
     CLAIMS,
     DOUBLINGS,
@@ -18,7 +19,7 @@ from growsearch.study.referee import (
     schedules,
     verdicts,
 )
-from growsearch.study.results import create_study, read_study, write_trial
+from growsearch.study.results import read_study, write_trial
 from growsearch.study.verdicts import Verdict
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

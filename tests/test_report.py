@@ -9,10 +9,12 @@ from conftest import record
 from growsearch import Study
 from growsearch.cli.parser import _parser
 from growsearch.study.figures import front_figure
+from growsearch.study.folder import create_study
 from growsearch.study.page_data import packed
 from growsearch.study.pareto import pareto_front
 from growsearch.study.report import write_report
-from growsearch.study.results import create_study, read_study, summarize, write_trial
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.trial.config import TrialConfig
 
 

@@ -9,8 +9,9 @@ from browser import Browser
 from conftest import record
 
 from growsearch.stopping.hypervolume import Bounds, hypervolume
+from growsearch.study.folder import create_study
 from growsearch.study.report import write_report
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.results import write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.tuning.search_space import draw_trials, load_spaces
 

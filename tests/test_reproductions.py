@@ -19,8 +19,10 @@ from growsearch.reproductions.outcomes import QUANTITIES
 from growsearch.reproductions.running import Places, first_epochs, plan, reproduce, train
 from growsearch.reproductions.statistics import Difference
 from growsearch.study.equal_cost import epoch_seconds
+from growsearch.study.folder import create_study
 from growsearch.study.recording import record_study
-from growsearch.study.results import create_study, read_study, summarize, write_trial
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.study.verdicts import Verdict
 from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture

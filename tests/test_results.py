@@ -6,14 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import record
 
-from growsearch.study.results import (
-    create_study,
-    read_info,
-    read_study,
-    schema,
-    summarize,
-    write_trial,
-)
+from growsearch.study.folder import create_study, read_info
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.schema import schema
+from growsearch.study.summary import summarize
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 

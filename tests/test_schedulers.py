@@ -13,7 +13,8 @@ from growsearch.cli import main
 from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.outcomes import Audit, audit
-from growsearch.study.results import read_study, summarize
+from growsearch.study.results import read_study
+from growsearch.study.summary import summarize
 
 GRID = """
 from ray import tune

@@ -12,9 +12,11 @@ import growsearch
 from growsearch.cli import main
 from growsearch.searches.kinds import Scheduler
 from growsearch.searches.settings import SearchSettings
+from growsearch.study.folder import create_study, read_info
 from growsearch.study.outcomes import Audit, audit
 from growsearch.study.report import write_report
-from growsearch.study.results import create_study, read_info, read_study, summarize, write_trial
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.trial.components import components, register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -9,8 +9,9 @@ from conftest import record, run
 from rich.table import Table
 
 from growsearch.study.console import PlainConsole, printable
+from growsearch.study.folder import create_study
 from growsearch.study.report import write_report
-from growsearch.study.results import create_study, write_trial
+from growsearch.study.results import write_trial
 from growsearch.trial.config import TrialConfig
 
 NAMES = ["t[b]c", "t[/b]c", "[/x]", ":smile:", "[link=file:///etc]x", "[1/2]"]

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from conftest import RECORD, run
 
-from growsearch.study.results import create_study, make_folder, read_study
+from growsearch.study.folder import create_study, make_folder
+from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
 from growsearch.tuning.start import start_or_resume
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from conftest import record
 
-from growsearch.study.results import create_study, read_histories, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History, record_among
 from growsearch.trial.status import Status

@@ -9,7 +9,7 @@ from conftest import record
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import metric_of
-from growsearch.study.results import create_study
+from growsearch.study.folder import create_study
 from growsearch.trial.components import component
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status

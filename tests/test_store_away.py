@@ -11,7 +11,7 @@ from growsearch.epochs import store as stores
 from growsearch.epochs.store import RECORDS, EpochStore, reached
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
-from growsearch.study.results import make_folder
+from growsearch.study.folder import make_folder
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status

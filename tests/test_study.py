@@ -13,7 +13,7 @@ from conftest import ROOT, first_quick, run
 
 from growsearch import InputError, Study, TrialConfig, load_network, read_study, summarize
 from growsearch.cli.train import begin
-from growsearch.study.results import create_study
+from growsearch.study.folder import create_study
 
 SMALL = {
     "epochs": 3, "train_size": 300, "lr": 0.1, "policy": "fixed", "growth_epochs": (2,),

@@ -19,13 +19,9 @@ from growsearch import InputError, Task, Trainer, TrialConfig, generator, option
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.batches import shared
 from growsearch.machine.randomness import derived_seed
-from growsearch.study.results import (
-    create_study,
-    read_histories,
-    read_study,
-    summarize,
-    write_trial,
-)
+from growsearch.study.folder import create_study
+from growsearch.study.results import read_histories, read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.study.terminal import trial_summary
 from growsearch.training.growth import grow
 from growsearch.trial import components as registry

@@ -10,7 +10,9 @@ from rich.console import Console
 
 import growsearch
 from growsearch import Dataset, InputError, TrialConfig, load_network
-from growsearch.study.results import create_study, read_study, summarize, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.study.terminal import counted, front_table, parameters, trial_summary
 from growsearch.trial.history import History
 

@@ -5,7 +5,8 @@ import math
 import pytest
 from conftest import record
 
-from growsearch.study.results import create_study, read_study, write_trial
+from growsearch.study.folder import create_study
+from growsearch.study.results import read_study, write_trial
 from growsearch.study.triggers import triggers
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -17,7 +17,8 @@ from growsearch.searches.plan import plan_search
 from growsearch.searches.sharing import growth_order
 from growsearch.searches.waiting import Awaited
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.results import read_info, read_study
+from growsearch.study.folder import read_info
+from growsearch.study.results import read_study
 from growsearch.study.study import StoredStudy
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig

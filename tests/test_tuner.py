@@ -19,7 +19,9 @@ from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import ActorOptions, Assignment, Report, StoreAccess
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.results import config_of, read_info, read_study, summarize
+from growsearch.study.folder import read_info
+from growsearch.study.results import config_of, read_study
+from growsearch.study.summary import summarize
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.from_scratch import from_scratch

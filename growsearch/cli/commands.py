@@ -97,7 +97,7 @@ def search(parsed: argparse.Namespace) -> int:
 
 
 def resume(parsed: argparse.Namespace) -> int:
-    from growsearch.study.results import read_info
+    from growsearch.study.folder import read_info
 
     if read_info(parsed.study).get("command") == "train":
         return _resume_trial(parsed)

@@ -11,19 +11,18 @@ from growsearch.machine.processes import Ranks, joined
 from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
 from growsearch.study.console import PlainConsole
-from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import (
+from growsearch.study.folder import (
     NETWORKS_FOLDER,
     STATE_FILE,
     STATES_FOLDER,
     TRIALS_FOLDER,
     check_folder,
     make_folder,
-    read_histories,
     read_info,
     write_info,
-    write_trial,
 )
+from growsearch.study.plugins import describe, keep_plugins, load_kept
+from growsearch.study.results import read_histories, write_trial
 from growsearch.study.terminal import EpochDisplay, show_notes, trial_summary
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state

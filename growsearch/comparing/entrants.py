@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from growsearch.study.results import read_info, read_table, summarize
+from growsearch.study.folder import read_info
+from growsearch.study.results import read_table
+from growsearch.study.summary import summarize
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Role
 from growsearch.trial.trial_options import every_option

@@ -9,7 +9,8 @@ from growsearch.comparing.entrants import Entrant
 from growsearch.searches.ledger import LOG_FILE, Ledger
 from growsearch.stopping.cost import cost_of, work_of
 from growsearch.study.best import cost_column
-from growsearch.study.results import histories_of, was_paid
+from growsearch.study.results import histories_of
+from growsearch.study.summary import was_paid
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
 

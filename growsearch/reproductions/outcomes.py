@@ -12,7 +12,8 @@ import pandas as pd
 from growsearch.reproductions.definition import Identity, Scale, identity
 from growsearch.study.comparisons import found_networks
 from growsearch.study.equal_cost import epoch_seconds
-from growsearch.study.results import config_of, summarize
+from growsearch.study.results import config_of
+from growsearch.study.summary import summarize
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status

@@ -9,7 +9,8 @@ from typing import Any
 from growsearch.reproductions.comparison import Comparison, compare
 from growsearch.reproductions.definition import Reproduction, Scale
 from growsearch.searches.plan import Plan, plan_search
-from growsearch.study.results import STUDY_FILE, read_study
+from growsearch.study.folder import STUDY_FILE
+from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
 

@@ -33,7 +33,8 @@ from growsearch.machine.files import (
 )
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
-from growsearch.study.results import read_histories, trial_file, write_trial
+from growsearch.study.folder import trial_file
+from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History, with_tuples

@@ -9,7 +9,8 @@ from growsearch.stopping.cost import Metric, cost_of, cost_so_far, summed_costs,
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
 from growsearch.study.best import first_cost, study_metric
-from growsearch.study.results import config_of, read_histories, read_info, read_study
+from growsearch.study.folder import read_info
+from growsearch.study.results import config_of, read_histories, read_study
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History

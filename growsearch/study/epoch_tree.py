@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from growsearch.study.results import was_paid
+from growsearch.study.summary import was_paid
 
 _COLUMNS = ["parent", "first_epoch", "last_epoch", "architecture", "trials", "trial_id", "y"]
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from growsearch.study.equal_cost import at_cost, epoch_seconds, static_over_whole_horizon
-from growsearch.study.results import summarize
+from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
 

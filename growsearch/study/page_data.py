@@ -19,7 +19,7 @@ from growsearch.study.figures import LABELS
 from growsearch.study.importance import LEAST_TRIALS, importances
 from growsearch.study.lipschitz_ratio import lipschitz_ratios
 from growsearch.study.outcomes import count_outcomes
-from growsearch.study.results import schema
+from growsearch.study.schema import schema
 from growsearch.study.search_log import LOG_FILE, ending_order
 from growsearch.study.spending import bounds_of, spending
 from growsearch.trial.history import OWN

@@ -6,13 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from growsearch.machine.files import write_whole
-from growsearch.study.results import (
-    STUDY_FILE,
-    TRIALS_FOLDER,
-    make_folder,
-    read_info,
-    read_table,
-)
+from growsearch.study.folder import STUDY_FILE, TRIALS_FOLDER, make_folder, read_info
+from growsearch.study.results import read_table
 from growsearch.trial.errors import InputError
 
 RECORDED = "all.parquet"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from growsearch.study.equal_cost import at_cost, static_over_whole_horizon
-from growsearch.study.results import summarize
+from growsearch.study.summary import summarize
 from growsearch.study.verdicts import Judged, judge
 from growsearch.trial.errors import InputError
 

@@ -12,14 +12,17 @@ from growsearch.study.best import StudyCost, study_cost, study_metric
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
+from growsearch.study.folder import is_empty, read_info
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import Subject, page_data
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.plugins import plugin_files
-from growsearch.study.results import is_empty, read_info, read_undamaged, schema, summarize
+from growsearch.study.results import read_undamaged
 from growsearch.study.retraining import arithmetic, recorded_options, train_command
+from growsearch.study.schema import schema
 from growsearch.study.search_log import LOG_FILE, given_in_log
+from growsearch.study.summary import summarize
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 

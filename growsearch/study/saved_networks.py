@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import RECORDS, EpochStore
-from growsearch.study.results import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
+from growsearch.study.folder import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
 from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
 

@@ -9,15 +9,17 @@ from growsearch import __version__
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import Choice, choose, cost_column, study_cost, study_metric
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
+from growsearch.study.folder import read_info
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.plugins import plugin_files
-from growsearch.study.results import config_of, read_info, read_study, summarize
+from growsearch.study.results import config_of, read_study
 from growsearch.study.retraining import (
     arithmetic,
     given_options,
     recorded_options,
     train_command,
 )
+from growsearch.study.summary import summarize
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Value, suggestion

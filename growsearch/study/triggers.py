@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from growsearch.study.equal_cost import at_cost
-from growsearch.study.results import summarize
+from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
 

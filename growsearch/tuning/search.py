@@ -9,7 +9,7 @@ from typing import Any
 
 from growsearch.machine.ending import ended_by_signals
 from growsearch.searches.settings import SearchSettings, search_options
-from growsearch.study.results import TRIALS_FOLDER
+from growsearch.study.folder import TRIALS_FOLDER
 from growsearch.trial.components import Component, is_loading
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion

@@ -10,7 +10,7 @@ from growsearch.epochs.store import EpochStore
 from growsearch.searches.ledger import only_writer
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE
-from growsearch.study.results import STUDY_FILE, is_half_made, read_info
+from growsearch.study.folder import STUDY_FILE, is_half_made, read_info
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.tuning.search_space import load_spaces, space_plugins

@@ -20,17 +20,17 @@ from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
-from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import (
+from growsearch.study.folder import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
     check_folder,
-    gather_ended,
     make_folder,
     read_info,
     write_info,
 )
+from growsearch.study.plugins import describe, keep_plugins, load_kept
+from growsearch.study.results import gather_ended
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError

@@ -1,0 +1,202 @@
+"""The folder of a study: study.json, and trials/<trial_id>.parquet."""
+
+import json
+import os
+import platform
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from growsearch import __version__
+from growsearch.machine.files import because, check_file_name, read_text, write_whole
+from growsearch.machine.processor import processor
+from growsearch.trial.errors import InputError, one_line
+
+STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
+"""The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
+STATE_FILE, STATES_FOLDER = "state.pt", "states"
+"""The training state of `growsearch train`, and those that --save-every keeps."""
+_INFO: dict[str, tuple[type, ...]] = {
+    "searched": (list, bool), "created": (str,), "versions": (dict,), "hardware": (dict,)
+}  # fmt: skip
+"""What each study.json has, and of which types."""
+_MORE_INFO: dict[str, tuple[type, ...]] = {
+    "settings": (dict,), "options": (dict,), "plugins": (list,), "overrides": (dict,),
+    "own_metrics": (dict,), "resources_per_trial": (dict,), "data": (list,), "trials": (int,),
+    "search_seed": (int,),
+}  # fmt: skip
+"""What it may have too."""
+_FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
+"""What a study may have before it has its STUDY_FILE."""
+
+
+def create_study(folder: str | Path, **info: Any) -> Path:
+    """Makes a study in `folder`, and writes `info` into its study.json.
+
+    Raises InputError if the folder is not empty or cannot be made.
+    """
+    folder = make_folder(folder)
+    write_info(folder, info)
+    return folder
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Makes the folder of a study, which is one once `write_info` has been called.
+
+    Raises InputError if the folder is not empty or cannot be made.
+    """
+    check_folder(folder)
+    folder = Path(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            if is_half_made(folder):
+                raise InputError(_half_made(folder))
+            held = "another study" if (folder / STUDY_FILE).exists() else "other files"
+            raise InputError(
+                f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
+                "folder with --out"
+            )
+        (folder / TRIALS_FOLDER).mkdir(parents=True)
+    except OSError as error:
+        raise InputError(
+            f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
+        ) from error
+    return folder
+
+
+def check_folder(folder: str | Path) -> None:
+    """InputError if `folder` is an address like s3://bucket/runs: a study is a folder on disks.
+
+    Its log is locked, and each epoch is appended to it, which object storage cannot do.
+    """
+    if re.match(r"\w+:/", str(folder)):
+        raise InputError(
+            f"output folder {str(folder)!r} is an address, and a study needs a folder, whose files "
+            f"can be locked and appended to; give one that all nodes see, and --store {folder} for "
+            "the epochs"
+        )
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Writes the study's `info`, and when and where it was made, into its study.json."""
+    made = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **environment()}
+    made["id"] = uuid.uuid4().hex
+    write_whole(folder / STUDY_FILE, json.dumps({**info, **made}, indent=2) + "\n")
+
+
+def is_half_made(folder: Path) -> bool:
+    """Whether a process was killed between `make_folder` and `write_info`."""
+    trials = folder / TRIALS_FOLDER
+    if not trials.is_dir() or any(trials.iterdir()):
+        return False
+    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}.unfinished"}
+    return {name.removesuffix(".unfinished") for name in there} <= _FIRST
+
+
+def _half_made(folder: str | Path) -> str:
+    return (
+        f"{str(folder)!r} is a study that was interrupted while it was made, before its first "
+        "trial; remove the folder and start again"
+    )
+
+
+def environment() -> dict[str, Any]:
+    """The versions and the hardware, on which numbers depend besides the configuration."""
+    versions = {"growsearch": __version__, "python": platform.python_version()}
+    return {
+        "versions": versions | {package: version(package) for package in ("torch", "numpy")},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def read_info(folder: str | Path) -> dict[str, Any]:
+    """The study's `info`, as `create_study` wrote it; InputError if `folder` is not a study."""
+    path = Path(folder) / STUDY_FILE
+    try:
+        info = json.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if is_half_made(Path(folder)):
+            raise InputError(_half_made(folder)) from error
+        raise InputError(
+            f"{str(folder)!r} is not a study: it has no {STUDY_FILE}; give the folder that "
+            "--out named"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({because(error)}); give the folder that --out named"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        said = one_line(error)[:200]
+        raise InputError(f"{str(path)!r} is damaged ({said}); restore it from a copy") from error
+    if not isinstance(info, dict):
+        raise InputError(f"{str(path)!r} is damaged: it is no dict; restore it from a copy")
+    missing = _INFO.keys() - set(info)
+    if missing:
+        lacking = ", ".join(sorted(missing))
+        raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
+    for name, kinds in (_INFO | _MORE_INFO).items():
+        if name in info and not isinstance(info[name], kinds):
+            raise InputError(
+                f"{str(path)!r} is damaged: {name} is {str(info[name])[:100]!r}; restore it from "
+                "a copy"
+            )
+    return info
+
+
+def add_searched(folder: str | Path, field: str) -> None:
+    """Writes into the study's info that its trials differ in `field`."""
+    info = read_info(folder)
+    if field not in info["searched"]:
+        info["searched"].append(field)
+        write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
+
+
+STUDY_ID = "study"
+"""Metadata of a trial's file: the id of its study."""
+
+
+def study_id(folder: str | Path) -> dict[str, str]:
+    """Which study a table is of, as its metadata says it; nothing where the study has no id."""
+    try:
+        path = Path(folder, STUDY_FILE)
+        found = _id_of(str(path), path.stat().st_mtime_ns)
+    except (OSError, ValueError, RecursionError):  # it is written last, or not at all
+        return {}
+    return {STUDY_ID: found} if found is not None else {}
+
+
+@lru_cache(maxsize=16)
+def _id_of(path: str, changed: int) -> str | None:
+    info = json.loads(read_text(Path(path)))
+    return str(info["id"]) if isinstance(info, dict) and "id" in info else None
+
+
+def tables_of(folder: str | Path) -> list[Path]:
+    """The files of the trials. InputError if the study has no folder for them."""
+    trials = Path(folder) / TRIALS_FOLDER
+    if trials.is_symlink() or not trials.is_dir():
+        raise InputError(
+            f"study {str(folder)!r} has no folder {TRIALS_FOLDER!r} of its own; restore it from a "
+            "copy, or make an empty one: trials then go on from the epoch store"
+        )
+    return sorted(trials.glob("*.parquet"), key=lambda file: file.name)
+
+
+def is_empty(folder: str | Path) -> bool:
+    """Whether no trial of the study has finished an epoch. InputError as for `tables_of`."""
+    return not tables_of(folder)
+
+
+def trial_file(folder: str | Path, trial_id: str) -> Path:
+    """The file of a trial. InputError for a name that would lead out of the study."""
+    return Path(folder) / TRIALS_FOLDER / f"{check_file_name(trial_id, 'trial')}.parquet"

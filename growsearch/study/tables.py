@@ -1,0 +1,185 @@
+"""Tables of trials: read, and checked before they take memory."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from growsearch.machine.files import opened
+from growsearch.study.ended import TABLE
+from growsearch.study.folder import STUDY_FILE, STUDY_ID, study_id
+from growsearch.study.schema import UNITS, schema
+from growsearch.study.sealed import check_seal
+from growsearch.trial.errors import InputError
+from growsearch.trial.options import suggestion
+
+_MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
+"""A trial's table is refused beyond so many times its size, and so many bytes of text."""
+ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
+
+
+def is_sorted(table: pa.Table) -> bool:
+    """Whether rows are in ORDER: sorting has all of them twice in memory."""
+    trials, epochs = table["trial_id"], table["epoch"]
+    same = pc.and_(pc.equal(trials[:-1], trials[1:]), pc.less_equal(epochs[:-1], epochs[1:]))
+    return pc.all(pc.or_(pc.less(trials[:-1], trials[1:]), same)).as_py() is not False
+
+
+def chosen(columns: pa.Schema, wanted: Sequence[str] | None) -> pa.Schema:
+    """These of the columns, and those by which rows are sorted."""
+    if wanted is None:
+        return columns
+    for name in wanted:
+        if name not in columns.names:
+            raise InputError(
+                f"the study has no column {name!r}{suggestion(name, tuple(columns.names))}"
+            )
+    names = dict.fromkeys([name for name, _ in ORDER] + list(wanted))
+    return pa.schema([columns.field(name) for name in names], metadata=columns.metadata)
+
+
+def aligned(table: pa.Table, columns: pa.Schema) -> pa.Table:
+    """The table with these columns: null where it has none."""
+    there = set(table.column_names)
+    return pa.table(
+        [
+            table[field.name].cast(field.type)
+            if field.name in there
+            else pa.nulls(len(table), field.type)
+            for field in columns
+        ],
+        schema=columns,
+    )
+
+
+def read_each(
+    files: list[Path], columns: pa.Schema, damaged: dict[Path, Exception], named: bool = False
+) -> list[pa.Table]:
+    """The rows of the files, if `named` with the column TABLE.
+
+    Those that turn out to be damaged are added to `damaged`.
+    """
+    try:
+        return [_read(files, columns, named)]
+    except (pa.ArrowException, OSError):  # which one it is, each alone tells
+        parts = []
+        for file in files:
+            try:
+                parts.append(_read([file], columns, named))
+            except (pa.ArrowException, OSError) as error:
+                damaged[file] = error
+        return parts
+
+
+def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
+    source = ["__filename"] if named else []  # as pyarrow calls it
+    dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
+    table = dataset.to_table([*columns.names, *source])
+    if not named:
+        return table
+    names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")
+    return table.drop_columns(source).append_column(TABLE, names)
+
+
+def schemas_of(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
+    """The schemas of the files, and what is wrong with those that are damaged."""
+    found, damaged = dict[Path, pa.Schema](), dict[Path, Exception]()
+    for file in files:
+        try:
+            found[file] = checked_table(file)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            damaged[file] = error
+    return found, damaged
+
+
+def checked_table(file: Path) -> pa.Schema:
+    """The schema of a trial's file.
+
+    Raises an ArrowException, OSError or ValueError for what is no such file, or would take far more
+    memory than it has bytes. Each row has times that differ, so it takes more than a byte.
+    """
+    with opened(file) as stream:
+        check_seal(stream)
+        size = stream.seek(0, os.SEEK_END)
+        metadata = pq.read_metadata(stream)
+    columns = metadata.schema.to_arrow_schema()
+    missing = {"trial_id", "epoch", "status"} - set(columns.names)
+    if missing:
+        raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+    for name in set(columns.names) & set(UNITS):
+        found, wanted = columns.field(name).type, UNITS[name][0]
+        if found != wanted and not (_is_number(found) and _is_number(wanted)):
+            raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    _check_owner(columns, file)
+    rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
+    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
+    most = max((chunk.num_values for chunk in chunks), default=0)  # of lists those of all rows
+    if rows == 0:
+        raise ValueError("it has no row")
+    if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
+        raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
+    texts = _text_bytes(file, metadata)
+    if texts > _MOST_TEXTS:
+        raise ValueError(f"its {rows} rows may hold {texts} bytes of text")
+    return columns
+
+
+def _check_owner(columns: pa.Schema, file: Path) -> None:
+    """ValueError if `file` says that it is of another study; those of older versions do not say."""
+    said = (columns.metadata or {}).get(STUDY_ID.encode(), b"").decode(errors="replace")
+    own = study_id(file.parent.parent).get(STUDY_ID)
+    if said and own is not None and said != own:
+        raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
+
+
+def _text_bytes(file: Path, metadata: pq.FileMetaData) -> int:
+    """A bound of the bytes that the texts of all rows take once each row has its own.
+
+    A file has equal texts of a column once, so any row may have all of a column's texts. Where that
+    could be much, the texts of the rows are counted.
+    """
+    most: dict[str, int] = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            if chunk.physical_type == "BYTE_ARRAY":
+                size = group.num_rows * chunk.total_uncompressed_size
+                most[chunk.path_in_schema] = most.get(chunk.path_in_schema, 0) + size
+    if sum(most.values()) <= _MOST_TEXTS:
+        return sum(most.values())
+    columns = metadata.schema.to_arrow_schema()
+    large = [
+        name
+        for name, size in most.items()
+        if size > _MOST_TEXTS // 100 and name in columns.names
+        and (pa.types.is_string(kind := columns.field(name).type) or pa.types.is_binary(kind))
+    ]  # fmt: skip
+    with opened(file) as stream:
+        texts = pq.read_table(stream, columns=large, read_dictionary=large)
+    for name in large:
+        lengths = (
+            pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()
+            for chunk in texts[name].chunks
+        )
+        most[name] = sum(length or 0 for length in lengths)
+    return sum(most.values())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def columns_of(found: Iterable[pa.Schema]) -> pa.Schema:
+    """The columns of these files, and those of `schema` that an older growsearch did not write.
+
+    Columns of plugins are read as they are, so no plugin needs to be loaded.
+    """
+    known = schema()
+    others: dict[str, pa.Field] = {}
+    for one in found:
+        others |= {n: one.field(n) for n in set(one.names) - set(known.names)}
+    return pa.schema([*known, *others.values()], metadata=known.metadata)
