@@ -409,25 +409,27 @@ def _attribute_docs(cls: type) -> dict[str, str]:
 
 def files() -> Iterator[str]:
     from growsearch.epochs import store
-    from growsearch.study import model_file, results
+    from growsearch.study import folder, model_file, results
+    from growsearch.study.ended import ENDED_FILE
     from growsearch.study.model_file import NetworkSpec
+    from growsearch.study.schema import schema
 
     yield "# Files"
     yield from ["", "## A study", "", prose(results.__doc__ or "")]
     places = [
-        (results.STUDY_FILE, "what was searched, by which settings, versions and hardware: JSON"),
-        (f"{results.TRIALS_FOLDER}/TRIAL.parquet", "the epochs of a trial, one row each"),
-        (f"{results.NETWORKS_FOLDER}/", "the networks of each trial's best and last epoch"),
-        (f"{results.STORE_FOLDER}/", "the epoch store, unless `--store` named another"),
+        (folder.STUDY_FILE, "what was searched, by which settings, versions and hardware: JSON"),
+        (f"{folder.TRIALS_FOLDER}/TRIAL.parquet", "the epochs of a trial, one row each"),
+        (f"{folder.NETWORKS_FOLDER}/", "the networks of each trial's best and last epoch"),
+        (f"{folder.STORE_FOLDER}/", "the epoch store, unless `--store` named another"),
         ("plugins/", "copies of the plugins that the study's trials need"),
         ("report.html", "what `growsearch report` wrote; also `front.csv` and `front.png`"),
         (
-            results.ENDED_FILE,
+            ENDED_FILE,
             "the tables of all ended trials in one, which is read instead of them as long as they "
             "have the sizes and times of change that it says",
         ),
-        (results.STATE_FILE, "the training state of `growsearch train`"),
-        (f"{results.STATES_FOLDER}/", "the states that `--save-every` kept"),
+        (folder.STATE_FILE, "the training state of `growsearch train`"),
+        (f"{folder.STATES_FOLDER}/", "the states that `--save-every` kept"),
     ]
     yield from table(["file or folder", "content"], [[code(n), t] for n, t in places])
     yield from ["### Columns of a trial's file", ""]
@@ -438,7 +440,7 @@ def files() -> Iterator[str]:
     rows = [
         [code(f.name), cell(f.metadata[b"description"].decode()), cell(f.type),
          cell(f.metadata[b"unit"].decode())]
-        for f in results.schema()
+        for f in schema()
     ]  # fmt: skip
     yield from table(["column", "what it is", "type", "unit"], rows)
     yield from ["## An epoch store", "", prose(store.__doc__ or "")]
