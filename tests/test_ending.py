@@ -27,11 +27,14 @@ param_space = {
 
 
 @pytest.fixture(autouse=True)
-def ctrl_c():
-    """What Python does; in this process, a search of an earlier test has left Tune's handler."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def own_handlers():
+    """What Python does: a search of an earlier test leaves Tune's handler of Ctrl-C, and a process
+    that was started in the background of a shell or by nohup ignores SIGHUP."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
