@@ -232,6 +232,7 @@ def test_a_trial_is_resumed_bit_for_bit_unless_a_picture_has_changed(tmp_path, c
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_shares_one_copy_and_is_not_resumed_with_other_pictures(tmp_path, ray):
     """The pictures are gone when its trials run; the records are those of each trial alone."""
     from threading import Thread

@@ -105,6 +105,7 @@ def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_that_has_ended_can_be_logged(folder, tmp_path):
     out = tmp_path / "later"
     assert main(["search", f"{folder}/grid.py", "--out", str(out)]) == 0

@@ -99,6 +99,7 @@ def test_racing_trials_pause_and_go_on_to_the_records_of_the_undisturbed_search(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, whole, tmp_path, capsys):
     out = tmp_path / "budget"
     rows = read_study(whole)
@@ -118,6 +119,7 @@ def test_a_search_ends_at_its_budget_and_goes_on_with_a_larger_one(folder, whole
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_trials_that_have_begun_do_not_go_on_with_other_threads(folder, tmp_path, capsys):
     """With another number of threads, sums would round differently."""
     out = tmp_path / "begun"
@@ -170,7 +172,8 @@ def test_the_files_tell_what_the_audit_told(folder, tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampler", ["tpe", pytest.param("nsga2", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_optuna_draws_the_trials_and_learns_how_they_ended(folder, tmp_path, sampler):
     out = tmp_path / sampler
     arguments = ["search", f"{folder}/random.py", "--sampler", sampler, "--out", str(out)]
@@ -254,6 +257,7 @@ def test_a_search_cannot_race_without_the_pareto_scheduler(folder, tmp_path, cap
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_that_hangs_fails_and_the_search_goes_on(folder, tmp_path, capsys):
     """Any epoch longer than ten milliseconds counts as hanging."""
     out = tmp_path / "hangs"

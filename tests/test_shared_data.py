@@ -89,6 +89,7 @@ def test_two_trials_train_on_the_same_memory_as_each_alone(ray, mnist):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_trials_of_a_search_do_not_read_files(ray, mnist, tmp_path):
     """The files are removed as soon as the search has written its log."""
     (tmp_path / "space.py").write_text(f"param_space = {OPTIONS | {'data_dir': str(mnist)}!r}")

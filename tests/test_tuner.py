@@ -202,15 +202,16 @@ def grid(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid):
+@pytest.mark.parametrize("at", [(12,), pytest.param((4, 18), marks=pytest.mark.long)], ids=str)
+def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid, at):
     """It is killed early or late; no row is written twice, no trial lost, no epoch retrained."""
     out = tmp_path / "study"
-    with driver("search", grid, "--from-scratch", "--out", out) as killed:
-        until_remembered(out / "epochs", 4, killed)
-        killed.kill()
-    with driver("resume", out) as killed:
-        until_remembered(out / "epochs", 18, killed)
-        killed.kill()
+    command = ["search", grid, "--from-scratch", "--out", out]
+    for epochs in at:
+        with driver(*command) as killed:
+            until_remembered(out / "epochs", epochs, killed)
+            killed.kill()
+        command = ["resume", out]
     ended = {n for n, t in Ledger.read(out).trials.items() if t.status.ended}
     files = {n: (out / "trials" / f"{n}.parquet").stat().st_mtime_ns for n in ended}
     assert main(["resume", str(out)]) == 0
@@ -231,6 +232,7 @@ def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_search_that_has_ended_can_be_extended(search, tmp_path, capsys):
     _, folder = search
     study = str(shutil.copytree(folder / "study", tmp_path / "study"))

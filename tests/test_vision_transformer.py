@@ -325,6 +325,7 @@ def test_the_checks_of_a_task_hold(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
 def test_a_search_trains_what_a_trial_alone_does(tmp_path):
     from growsearch.tuning.tuner import run_search
