@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from growsearch.searches.tree import branches
+from growsearch.searches.tree import Tree
 from growsearch.trial.config import TrialConfig
 
 
@@ -24,8 +24,9 @@ def plan_search(drawn: list[TrialConfig]) -> Plan:
     A trial's path is known until data may decide something: with a fixed schedule to its end. The
     epochs that follow may all be its own, or all be shared.
     """
-    ways = branches(drawn)
-    known = {node for way in ways for node in way.nodes[: way.known]}
-    lengths = [way.known + way.rest for way in ways]
+    tree = Tree()
+    ways = [tree.known(config) for config in drawn]
+    known = {node for nodes, _ in ways for node in nodes}
+    lengths = [len(nodes) + rest for nodes, rest in ways]
     fewest = max(len(known), *lengths, 0)
-    return Plan(len(drawn), sum(lengths), fewest, len(known) + sum(way.rest for way in ways))
+    return Plan(len(drawn), sum(lengths), fewest, len(known) + sum(rest for _, rest in ways))

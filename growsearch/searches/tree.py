@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from growsearch.searches.sharing import root_of
 from growsearch.stopping.cost import Cost, EpochWork
@@ -46,14 +47,19 @@ class Tree:
 
         Its epochs that data may decide become nodes of its own, with the networks that are certain.
         """
-        steps, architectures, rest = _steps(config)
+        nodes, rest = self.known(config)
+        architectures = (*_known(config).architectures, *_later(config))
+        own = [(config, k) for k in range(len(nodes), len(architectures))]
+        return Branch((*nodes, *own), architectures, len(nodes), rest)
+
+    def known(self, config: TrialConfig) -> tuple[list[object], int]:
+        """The nodes of the trial's epochs that no data decides, and Branch.rest."""
         place = self._place(root_of(config))
         nodes: list[object] = []
-        for step in steps:
+        for step in _known(config).steps:
             place = self._place((place, step))
             nodes.append(place)
-        own = [(config, k) for k in range(len(steps), len(architectures))]
-        return Branch((*nodes, *own), architectures, len(steps), rest)
+        return nodes, _known(config).rest
 
     def _place(self, step: object) -> int:
         return self._places.setdefault(step, len(self._places))
@@ -65,11 +71,18 @@ def branches(configs: Iterable[TrialConfig]) -> Sequence[Branch]:
     return [tree.add(config) for config in configs]
 
 
+class _Known(NamedTuple):
+    """The epochs at the beginning of a trial that no data decides."""
+
+    steps: tuple[object, ...]
+    """What each adds to the one before."""
+    architectures: tuple[str, ...]
+    rest: int
+    """Branch.rest."""
+
+
 @lru_cache(maxsize=10_000)
-def _steps(config: TrialConfig) -> tuple[list[object], tuple[str, ...], int]:
-    """What each epoch that no data decides adds to the one before; the networks of all epochs; and
-    Branch.rest.
-    """
+def _known(config: TrialConfig) -> _Known:
     path = TrialPath(config)
     steps: list[object] = []
     architectures: list[str] = []
@@ -78,10 +91,20 @@ def _steps(config: TrialConfig) -> tuple[list[object], tuple[str, ...], int]:
         steps.append(path.next_epoch())
         path.assume()
     rest = 0 if path.ended else config.epochs - len(path.history.trained)
+    return _Known(tuple(steps), tuple(architectures), rest)
+
+
+@lru_cache(maxsize=10_000)
+def _later(config: TrialConfig) -> tuple[str, ...]:
+    """What each epoch after those trains at least. Of thousands of epochs that takes seconds."""
+    path = TrialPath(config)
+    for _ in _known(config).steps:
+        path.assume()
+    architectures: list[str] = []
     while not path.ended:
         architectures.append(path.architecture)
         path.assume()
-    return steps, tuple(architectures), rest
+    return tuple(architectures)
 
 
 def _is_known(path: TrialPath) -> bool:
