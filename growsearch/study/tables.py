@@ -179,7 +179,8 @@ def columns_of(found: Iterable[pa.Schema]) -> pa.Schema:
     Columns of plugins are read as they are, so no plugin needs to be loaded.
     """
     known = schema()
+    names = set(known.names)
     others: dict[str, pa.Field] = {}
     for one in found:
-        others |= {n: one.field(n) for n in set(one.names) - set(known.names)}
+        others |= {n: one.field(n) for n in one.names if n not in names}
     return pa.schema([*known, *others.values()], metadata=known.metadata)
