@@ -13,7 +13,8 @@ from itertools import product
 from pathlib import Path
 
 from growsearch.searches.recorded import Recording, read_recording
-from growsearch.tuning.replays import SHARES, Compared, compare
+from growsearch.stopping.hypervolume import SHARES
+from growsearch.tuning.replays import Compared, compare
 
 ORDERS = ("", ",order=cheapest")
 RUNGS = {"grace_period": (1, 2, 5, 10), "reduction_factor": (1.5, 2, 4)}

@@ -4,9 +4,9 @@ from conftest import record
 
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
-from growsearch.study.folder import create_study
+from growsearch.study.folder import LOG_FILE, create_study
 from growsearch.study.results import read_study
-from growsearch.study.search_log import LOG_FILE, ending_order, given_in_log
+from growsearch.study.search_log import ending_order, given_in_log
 from growsearch.study.summary import summarize
 from growsearch.trial.config import TrialConfig
 

@@ -13,15 +13,12 @@ from growsearch.comparing.found import Comparison, PairResult, Reached, StudyRes
 from growsearch.comparing.paired import SEED, factors, paired
 from growsearch.comparing.progress import Progress, progress
 from growsearch.stopping.cost import Metric, summed_costs
-from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory, hypervolume
+from growsearch.stopping.hypervolume import SHARES, Bounds, HypervolumeHistory, hypervolume
 from growsearch.study.best import cost_column, study_cost, study_metric
 from growsearch.study.pareto import pareto_front
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
-
-SHARES = (0.9, 0.95, 0.99)
-"""Of the joint front's hypervolume, to which costs are compared."""
 
 
 def compare_studies(
@@ -118,10 +115,7 @@ def _bounds(points: pd.DataFrame, cost: str, metric: Metric) -> Bounds:
             f"the studies' completed trials do not differ in both {cost} and {metric.name}, so "
             "there is no front; name another cost or metric"
         )
-    return Bounds(
-        lowest_cost=float(points["cost"].min()), highest_cost=float(points["cost"].max()),
-        lowest_accuracy=float(values.min()), highest_accuracy=float(values.max()),
-    )  # fmt: skip
+    return Bounds.around(_outcomes(points, metric))
 
 
 def _joint_front(points: pd.DataFrame, metric: Metric) -> pd.DataFrame:

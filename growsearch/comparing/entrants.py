@@ -44,15 +44,19 @@ class Entrant:
 
     def values(self, option: str) -> set[Any]:
         """The values of an option over all trials; None where it does not apply."""
-        column = f"{CONFIG}{option}"
-        if column not in self.trials:
-            return {None}
-        return {None if value != value else value for value in self.trials[column].unique()}
+        return values_of(self.trials, f"{CONFIG}{option}")
 
     @property
     def horizon(self) -> int:
         """The epochs of its longest configuration."""
         return int(self.trials[f"{CONFIG}epochs"].max())
+
+
+def values_of(trials: pd.DataFrame, column: str) -> set[Any]:
+    """The values of a column; None where it is empty, or not there."""
+    if column not in trials:
+        return {None}
+    return {None if value != value else value for value in trials[column].unique()}
 
 
 def read_entrants(folders: Sequence[str | Path]) -> list[Entrant]:

@@ -1,12 +1,11 @@
 """The page of a comparison: one HTML file, which opens without a network."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
 from pathlib import Path
-
-import pandas as pd
 
 from growsearch.comparing.found import Comparison
 from growsearch.comparing.picture import comparison_figure
@@ -87,7 +86,8 @@ def _page(comparison: Comparison, picture: str) -> str:
     for part in told(comparison):
         parts.append(_section(part))
     parts.append("<h2>The joint front</h2>")
-    parts.append(_table(comparison.tables()["front"]))
+    front = comparison.tables()["front"]
+    parts.append(_table(front, front.itertuples(index=False)))
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(names)}'
@@ -97,15 +97,8 @@ def _page(comparison: Comparison, picture: str) -> str:
 
 
 def _section(part: Told) -> str:
-    head = "".join(f"<th>{escape(_heading(c))}</th>" for c in part.columns)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in part.rows
-    )
     notes = "".join(f"<p>{escape(note)}</p>" for note in part.notes)
-    return (
-        f'<h2>{escape(part.title)}</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
-        f"{notes}"
-    )
+    return f"<h2>{escape(part.title)}</h2>{_table(map(_heading, part.columns), part.rows)}{notes}"
 
 
 def _heading(text: str) -> str:
@@ -113,13 +106,12 @@ def _heading(text: str) -> str:
     return text.replace("-\n", "").replace("\n", " ")
 
 
-def _table(table: pd.DataFrame) -> str:
-    head = "".join(f"<th>{escape(str(c))}</th>" for c in table)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row) + "</tr>"
-        for row in table.itertuples(index=False)
+def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    head = "".join(f"<th>{escape(str(c))}</th>" for c in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row) + "</tr>" for row in rows
     )
-    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _cell(value: object) -> str:

@@ -8,7 +8,8 @@ from statistics import stdev
 import numpy as np
 import pandas as pd
 
-from growsearch.comparing.entrants import CONFIG
+from growsearch.comparing.entrants import CONFIG, values_of
+from growsearch.study.best import configurations
 from growsearch.study.referee import difference
 from growsearch.study.verdicts import Verdict, judge
 from growsearch.trial.status import Status
@@ -46,16 +47,10 @@ def factors(one: pd.DataFrame, other: pd.DataFrame) -> list[str]:
     names = dict.fromkeys(str(c) for t in (one, other) for c in t if str(c).startswith(CONFIG))
     found = []
     for name in names:
-        values = [_known(table, name) for table in (one, other)]
+        values = [values_of(table, name) for table in (one, other)]
         if name != SEED and values[0] != values[1] and max(map(len, values)) == 1:
             found.append(name.removeprefix(CONFIG))
     return found
-
-
-def _known(table: pd.DataFrame, column: str) -> set[object]:
-    if column not in table:
-        return {None}
-    return {None if v != v else v for v in table[column].unique()}
 
 
 def paired(
@@ -69,11 +64,8 @@ def paired(
     apart = {f"{CONFIG}{name}" for name in factors(one, other)} | {SEED}
     both = pd.concat([one, other], ignore_index=True)
     both = both[both["status"] == Status.COMPLETED]
-    options = [c for c in both if str(c).startswith(CONFIG) and c not in apart]
-    rows = both[options].astype(object).itertuples(index=False)
-    same = [tuple(None if v != v else v for v in row) for row in rows]
     both = both.assign(
-        seed=both[SEED], configuration=pd.factorize(pd.Series(same, dtype=object))[0],
+        seed=both[SEED], configuration=configurations(both, apart),
         logarithm=np.log(both[cost].astype(float)),
     )  # fmt: skip
     names = str(one["study"].iloc[0]), str(other["study"].iloc[0])

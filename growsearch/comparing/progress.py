@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from growsearch.comparing.entrants import Entrant
-from growsearch.searches.ledger import LOG_FILE, Ledger
-from growsearch.stopping.cost import cost_of, work_of
+from growsearch.searches.ledger import Ledger
+from growsearch.stopping.cost import cost_of, epoch_costs
 from growsearch.study.best import cost_column
+from growsearch.study.folder import LOG_FILE
 from growsearch.study.results import histories_of
 from growsearch.study.summary import was_paid
 from growsearch.trial.history import EpochRecord
@@ -78,11 +79,7 @@ def _prices(study: Entrant, unit: str) -> tuple[dict[str, list[float]], dict[str
     nominal, paid = {}, {}
     for name, recorded in histories_of(study.table).items():
         history = [_numbered(record) for record in recorded]
-        before = (0.0, *(record.train_flops for record in history))
-        nominal[name] = [
-            cost.of_epoch(work_of(record, flops), record)
-            for record, flops in zip(history, before, strict=False)
-        ]
+        nominal[name] = epoch_costs(cost, history)
         paid[name] = [
             price if new else 0.0 for price, new in zip(nominal[name], trained[name], strict=True)
         ]

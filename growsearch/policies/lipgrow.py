@@ -109,14 +109,21 @@ class LipGrow(Capped):
         if growths_left == 0:
             return None
         if len(constants) > self.window:
-            smoothed = fmean(constants[-self.window :])
             first = 1 if self.baseline == "first-epoch" else self.window
-            ratio = smoothed / fmean(constants[:first])
+            ratio = lipschitz_ratio(constants, self.window, first)
             if ratio > self.rtol:
                 return f"Lipschitz ratio {ratio:.3f} > rtol {self.rtol:g}"
         if epochs_left <= _reserved(self.reserve, growths_left, self.window):
             return f"forced with {epochs_left} epoch{'s' * (epochs_left != 1)} left"
         return None
+
+
+def lipschitz_ratio(constants: Sequence[float], window: int, first: int) -> float:
+    """The mean of the last `window` constants over that of the `first` ones (section 4.2).
+
+    Raises ZeroDivisionError if the latter is zero.
+    """
+    return fmean(constants[-window:]) / fmean(constants[:first])
 
 
 def _reserved(reserve: int, growths: int, window: int) -> int:

@@ -33,7 +33,7 @@ from growsearch.machine.files import (
 )
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
-from growsearch.study.folder import trial_file
+from growsearch.study.folder import LOG_FILE, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
@@ -42,7 +42,6 @@ from growsearch.trial.options import Value
 from growsearch.trial.status import Status
 from growsearch.trial.trial_options import flat
 
-LOG_FILE = "search.jsonl"
 _BLOCK = 2**16
 DIED = "its process died"
 _OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(OSError|ConnectionError|TimeoutError|RayError)\b")

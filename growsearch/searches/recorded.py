@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from growsearch.searches.tree import branches
-from growsearch.stopping.cost import Metric, cost_of, cost_so_far, summed_costs, work_of
+from growsearch.stopping.cost import Metric, cost_of, cost_so_far, epoch_costs, summed_costs
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
 from growsearch.study.best import first_cost, study_metric
@@ -65,11 +65,7 @@ class Recording:
     @cached_property
     def bounds(self) -> Bounds:
         """The ranges of the outcomes, which scale every replay's hypervolume."""
-        spent, values = zip(*self.outcomes.values(), strict=True)
-        return Bounds(
-            lowest_cost=min(spent), highest_cost=max(spent),
-            lowest_accuracy=min(values), highest_accuracy=max(values),
-        )  # fmt: skip
+        return Bounds.around(self.outcomes.values())
 
     @cached_property
     def hypervolume(self) -> float:
@@ -90,11 +86,9 @@ class Recording:
         """What training each epoch costs in `unit`, by its key."""
         cost = cost_of(self.unit)
         return {
-            record.key: cost.of_epoch(work_of(record, before), record)
+            record.key: price
             for trial in self.trials
-            for record, before in zip(
-                trial.history, (0.0, *(r.train_flops for r in trial.history)), strict=False
-            )
+            for record, price in zip(trial.history, epoch_costs(cost, trial.history), strict=True)
         }
 
     @cached_property

@@ -220,10 +220,16 @@ def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     return EpochWork(record.architecture, record.parameters, record.macs, images, tokens)
 
 
-def cost_so_far(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
-    """The trial's cost up to each of its epochs."""
+def epoch_costs(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
+    """What each of a trial's epochs costs."""
     spent, flops = [], 0.0
     for record in records:
         spent.append(cost.of_epoch(work_of(record, flops), record))
         flops = record.train_flops
+    return spent
+
+
+def cost_so_far(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
+    """The trial's cost up to each of its epochs."""
+    spent = epoch_costs(cost, records)
     return [total / n if cost.mean else total for n, total in enumerate(accumulate(spent), 1)]

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from growsearch.trial.errors import InputError
 
+SHARES = (0.9, 0.95, 0.99)
+"""Of a whole front's hypervolume, to which what was paid is compared."""
 REFERENCE = 1.1
 """Scaled cost and scaled error of the reference point."""
 
@@ -45,6 +47,15 @@ class Bounds:
                 f"{self.lowest_accuracy:g} to {self.highest_accuracy:g} are no ranges; give finite "
                 "bounds, each lowest below its highest, and costs above 0"
             )
+
+    @classmethod
+    def around(cls, outcomes: Iterable[Outcome]) -> "Bounds":
+        """The ranges of the outcomes. Raises InputError if they have no extent."""
+        costs, accuracies = zip(*outcomes, strict=True)
+        return cls(
+            lowest_cost=min(costs), highest_cost=max(costs),
+            lowest_accuracy=min(accuracies), highest_accuracy=max(accuracies),
+        )  # fmt: skip
 
     def scaled(self, outcome: Outcome) -> Outcome:
         """Scaled cost and scaled error, both to be minimised; within the bounds, from 0 to 1."""

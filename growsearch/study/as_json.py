@@ -14,28 +14,36 @@ from typing import Any, TextIO
 _OUT: ContextVar[TextIO | None] = ContextVar("_OUT", default=None)
 
 
-def plain(value: Any) -> Any:
+_PLAIN = frozenset({type(None), str, int, bool})
+
+
+def plain(value: Any, digits: int | None = None) -> Any:
     """`value` in JSON's types.
 
     A dataclass is an object of its fields, a table of pandas a list of its rows, a path or an enum
-    its text. A number that is not finite, and what pandas takes for missing, is null.
+    its text. A number that is not finite, and what pandas takes for missing, is null. Floats have
+    so many significant `digits`, by default all.
     """
+    if type(value) in _PLAIN:  # first: of large studies most values are
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return float(value if digits is None else f"{value:.{digits}g}")
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), digits) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, digits) for key, item in value.items()}
     if isinstance(value, Enum):
-        return plain(value.value)
+        return plain(value.value, digits)
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [plain(item, digits) for item in value]
     if isinstance(value, PurePath):
         return str(value)
     if hasattr(value, "to_dict"):  # a table of pandas
-        return plain(value.to_dict("records"))
+        return plain(value.to_dict("records"), digits)
     if hasattr(value, "tolist"):  # of numpy: an array, or a number
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return plain(value.tolist(), digits)
     return value if value is None or isinstance(value, str | int) else _rest(value)
 
 

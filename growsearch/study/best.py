@@ -1,7 +1,7 @@
 """The best configuration of a study, under constraints."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,13 +92,24 @@ def _misses(
 
 def by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
     """Row labels of the trials, those together that differ in their seed alone."""
-    options = [c for c in map(str, trials) if c.startswith("config/") and c != "config/seed"]
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for label, row in zip(trials.index, trials[options].itertuples(index=False), strict=True):
-        # pandas makes NaN of None, which equals nothing
-        same = tuple(None if value != value else value for value in row)
-        groups.setdefault(same, []).append(label)
+    groups: dict[int, list[Any]] = {}
+    for label, number in zip(trials.index, configurations(trials), strict=True):
+        groups.setdefault(number, []).append(label)
     return list(groups.values())
+
+
+def configurations(
+    trials: pd.DataFrame, apart: Collection[str] = frozenset({"config/seed"})
+) -> list[int]:
+    """For each trial the number of its configuration, from 0: trials that differ in the columns
+    `apart` alone have the same.
+    """
+    options = [c for c in map(str, trials) if c.startswith("config/") and c not in apart]
+    numbers: dict[tuple[Any, ...], int] = {}
+    # pandas makes NaN of None, which equals nothing
+    rows = trials[options].itertuples(index=False)
+    same = (tuple(None if value != value else value for value in row) for row in rows)
+    return [numbers.setdefault(row, len(numbers)) for row in same]
 
 
 def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = None) -> Metric:

@@ -20,6 +20,8 @@ from growsearch.trial.errors import InputError, one_line
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
+LOG_FILE = "search.jsonl"
+"""The events of a search in their order."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
 """The training state of `growsearch train`, and those that --save-every keeps."""
 _INFO: dict[str, tuple[type, ...]] = {
@@ -32,7 +34,7 @@ _MORE_INFO: dict[str, tuple[type, ...]] = {
     "search_seed": (int,),
 }  # fmt: skip
 """What it may have too."""
-_FIRST = {TRIALS_FOLDER, "plugins", "space.py", "search.jsonl", "search.lock"}
+_FIRST = {TRIALS_FOLDER, "plugins", "space.py", LOG_FILE, "search.lock"}
 """What a study may have before it has its STUDY_FILE."""
 
 

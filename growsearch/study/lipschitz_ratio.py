@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
+
+from growsearch.policies.lipgrow import lipschitz_ratio
 
 
 def lipschitz_ratios(
@@ -20,7 +21,9 @@ def lipschitz_ratios(
         if architecture != architectures[begin]:
             begin = epoch
         known = constants[begin : epoch + 1]
-        baseline = fmean(known[:first])
-        decides = len(known) > window and baseline != 0
-        ratios.append(fmean(known[-window:]) / baseline if decides else math.nan)
+        try:
+            decided = lipschitz_ratio(known, window, first) if len(known) > window else math.nan
+        except ZeroDivisionError:
+            decided = math.nan
+        ratios.append(decided)
     return ratios

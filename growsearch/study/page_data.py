@@ -1,7 +1,6 @@
 """What the page of a report shows, as one dict in JSON's types."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +11,17 @@ import pandas as pd
 import pyarrow as pa
 
 from growsearch.stopping.cost import Metric, costs
+from growsearch.study.as_json import plain
 from growsearch.study.attainment import attainment
-from growsearch.study.best import StudyCost, by_configuration
+from growsearch.study.best import StudyCost, configurations
 from growsearch.study.epoch_tree import count_epochs, epoch_tree
 from growsearch.study.figures import LABELS
+from growsearch.study.folder import LOG_FILE
 from growsearch.study.importance import LEAST_TRIALS, importances
 from growsearch.study.lipschitz_ratio import lipschitz_ratios
 from growsearch.study.outcomes import count_outcomes
 from growsearch.study.schema import schema
-from growsearch.study.search_log import LOG_FILE, ending_order
+from growsearch.study.search_log import ending_order
 from growsearch.study.spending import bounds_of, spending
 from growsearch.trial.history import OWN
 from growsearch.trial.status import Status
@@ -77,7 +78,7 @@ class Subject:
 
 
 def page_data(subject: Subject) -> dict[str, Any]:
-    """All that the page shows. Numbers that are not finite become null."""
+    """All that the page shows, floats with seven digits. Those that are not finite are null."""
     study, trials, info = subject.study, subject.trials, subject.info
     cost, metric = subject.cost, subject.metric
     return plain({
@@ -116,7 +117,7 @@ def page_data(subject: Subject) -> dict[str, Any]:
         "attainment": seed_attainment(trials, metric, cost),
         "importance": option_importance(trials, info, metric, cost),
         "commands": subject.commands,
-    })  # fmt: skip
+    }, digits=7)  # fmt: skip
 
 
 def notes_on(trials: pd.DataFrame, metric: Metric) -> list[str]:
@@ -158,14 +159,6 @@ def trial_columns(trials: pd.DataFrame) -> dict[str, Any]:
         same = len(values) > 1 and all(v == values[0] for v in values)
         found[str(name)] = {"all": values[0]} if same else values
     return found
-
-
-def configurations(trials: pd.DataFrame) -> list[int]:
-    """For each trial the number of its configuration: trials that differ in their seed alone."""
-    numbers = pd.Series(0, index=trials.index)
-    for number, labels in enumerate(by_configuration(trials)):
-        numbers[labels] = number
-    return numbers.tolist()
 
 
 def curve_columns(study: pd.DataFrame, trials: pd.DataFrame, metric: Metric) -> dict[str, Any]:
@@ -349,18 +342,3 @@ def option_importance(
         "library": f"scikit-learn {version('scikit-learn')}",
         **found,
     }
-
-
-def plain(value: Any) -> Any:
-    """`value` in JSON's types: NaN and infinity become null; floats keep seven digits."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if value is None or value is pd.NA:
-        return None
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value

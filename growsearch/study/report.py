@@ -12,7 +12,7 @@ from growsearch.study.best import StudyCost, study_cost, study_metric
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
-from growsearch.study.folder import is_empty, read_info
+from growsearch.study.folder import LOG_FILE, is_empty, read_info
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import Subject, page_data
@@ -21,7 +21,7 @@ from growsearch.study.plugins import plugin_files
 from growsearch.study.results import read_undamaged
 from growsearch.study.retraining import arithmetic, recorded_options, train_command
 from growsearch.study.schema import schema
-from growsearch.study.search_log import LOG_FILE, given_in_log
+from growsearch.study.search_log import given_in_log
 from growsearch.study.summary import summarize
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
@@ -85,7 +85,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     info = read_info(folder)
     table, damaged = (schema().empty_table(), {}) if is_empty(folder) else read_undamaged(folder)
     study = table.to_pandas()
-    trials = summarize(study) if len(study) else _no_trials(study)
+    trials = summarize(study)
     metric = study_metric(info, trials, metric_name)
     cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
     grown = trials if has_twins(trials) else trials.iloc[:0]
@@ -96,18 +96,6 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=tuple(_damage(name, why) for name, why in damaged.items()),
     )  # fmt: skip
-
-
-_SUMMARIZED = (
-    "epochs", "growth_epochs", "growth_ended", "best_epoch", "best_val_accuracy", "best_val_loss",
-    "test_accuracy_at_best", "paid_epochs", "paid_param_epochs", "paid_flops", "paid_seconds",
-    "loss_jump", "mixing_to_best", "mixing_to_trend",
-)  # fmt: skip
-
-
-def _no_trials(study: pd.DataFrame) -> pd.DataFrame:
-    """`summarize`'s table of a study without epochs."""
-    return study.drop(columns=["epoch", "grew"]).assign(**dict.fromkeys(_SUMMARIZED))
 
 
 def _damage(path: str, why: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from growsearch.machine.files import opened
 from growsearch.trial.options import Value
 
-LOG_FILE = "search.jsonl"
 _BEGIN = b'{"trial": "'
 
 

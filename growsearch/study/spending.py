@@ -38,7 +38,4 @@ def bounds_of(outcomes: Sequence[Outcome]) -> Bounds | None:
     spent, values = zip(*outcomes, strict=True)
     if not (0 < min(spent) < max(spent) and min(values) < max(values)):
         return None
-    return Bounds(
-        lowest_cost=min(spent), highest_cost=max(spent),
-        lowest_accuracy=min(values), highest_accuracy=max(values),
-    )  # fmt: skip
+    return Bounds.around(outcomes)

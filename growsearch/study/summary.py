@@ -75,7 +75,7 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
 
     last_growths = growths(study).drop_duplicates("trial_id", keep="last").set_index("trial_id")
     study, trials = by_trial(study)
-    ends = np.append(trials.starts[1:], len(study)) - 1
+    ends = np.append(trials.starts, len(study))[1:] - 1
     last, best = study.iloc[ends], study.iloc[_best(study, trials)]
     paid = was_paid(study).to_numpy(dtype=bool)
     flops, seconds, parameters = (
@@ -101,5 +101,5 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
         "paid_seconds": trials.sum(seconds, paid),
     }
     mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
-    table = pd.concat([table, pd.DataFrame(more)], axis=1)
-    return table.join(mixing, on="trial_id")
+    mixing = mixing.reindex(last["trial_id"]).reset_index(drop=True)
+    return pd.concat([table, pd.DataFrame(more), mixing], axis=1)

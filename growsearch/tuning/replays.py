@@ -10,13 +10,11 @@ from typing import Any
 from growsearch.searches.kinds import Sampler, Scheduler
 from growsearch.searches.recorded import Recording
 from growsearch.searches.settings import SearchSettings
+from growsearch.stopping.hypervolume import SHARES
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.tuning.baselines import BASELINES
 from growsearch.tuning.replay import ORACLE, Replay, replay
-
-SHARES = (0.9, 0.95, 0.99)
-"""Of the whole front's hypervolume, to which what was paid is compared."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,14 @@ from growsearch.machine.compiling import check_compiler
 from growsearch.machine.ending import interrupts_kept
 from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
-from growsearch.searches.ledger import LOG_FILE, Ledger, only_writer, written
+from growsearch.searches.ledger import Ledger, only_writer, written
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.folder import (
+    LOG_FILE,
     NETWORKS_FOLDER,
     STORE_FOLDER,
     add_searched,
