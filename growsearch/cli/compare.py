@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.options import add_json_option, add_paid_option, add_plugin_option
 from growsearch.study.as_json import print_json
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 # --help must answer at once: nothing heavy is imported here.
 
 
-def add_command(
-    commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def add_command(commands: Any) -> None:
     """Adds the command's parser to `commands`."""
     compare = commands.add_parser(
         "compare", help="studies beside each other: joint front, hypervolume, what it cost"
@@ -25,10 +23,7 @@ def add_command(
     compare.add_argument("studies", nargs="+", metavar="study", help="the folders of two or more")
     compare.add_argument("--cost", help="the cost of the front (growsearch list cost)")
     compare.add_argument("--metric", help="the metric of the front (default: the studies')")
-    compare.add_argument(
-        "--paid", default="param_epochs", metavar="COST",
-        help="what is counted of the epochs trained, like flops (default: param_epochs)",
-    )  # fmt: skip
+    add_paid_option(compare)
     compare.add_argument(
         "--out", metavar="FOLDER", help="write a page, a picture and the tables as CSV there"
     )
@@ -36,7 +31,7 @@ def add_command(
         "--force", action="store_true",
         help="compare studies of other data, splits, training sets, horizons or metrics, too",
     )  # fmt: skip
-    compare.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(compare)
     add_plugin_option(compare)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
 from growsearch.cli import compare, replay, reproduce, take_out
+from growsearch.cli.options import add_json_option, add_plugin_option
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.study.as_json import json_alone
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
@@ -137,24 +138,11 @@ def _plugin_names(arguments: list[str]) -> list[str]:
     return names
 
 
-def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--plugin", action="append", metavar="FILE|MODULE", default=argparse.SUPPRESS,
-        help="load components of your own, and offer their options here; may be given repeatedly",
-    )  # fmt: skip
-
-
 def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--address", metavar="HOST:PORT|auto", default=argparse.SUPPRESS,
         help="the Ray cluster to run on (default: RAY_ADDRESS, or else this machine)",
     )  # fmt: skip
-
-
-def _add_json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON document, and all else to stderr"
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,8 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     train = commands.add_parser("train", help="run one trial here and show each epoch")
-    _add_plugin_option(train)
-    _add_json_option(train)
+    add_plugin_option(train)
+    add_json_option(train)
     train.add_argument("--out", help="folder for the results (default: runs/train-<time>)")
     train.add_argument(
         "--save-every", type=int, metavar="N", default=argparse.SUPPRESS,
@@ -191,8 +179,8 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with the search if --out has it already, so that one command can be repeated",
     )  # fmt: skip
     _add_address(search)
-    _add_plugin_option(search)
-    _add_json_option(search)
+    add_plugin_option(search)
+    add_json_option(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
     _add_search_options(search)
     _add_trial_options(
@@ -217,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run the plugins and the space file of the study, though this user's searches have "
         "not run them on this machine",
     )  # fmt: skip
-    _add_json_option(resume)
+    add_json_option(resume)
     _add_search_options(resume)
 
     check = commands.add_parser(
@@ -230,14 +218,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--search", action="store_true", help="also compare with a trial inside a search on Ray"
     )
-    _add_plugin_option(check)
-    _add_json_option(check)
+    add_plugin_option(check)
+    add_json_option(check)
     _add_trial_options(check, "trial options")
 
     plan = commands.add_parser("plan", help="how many distinct epochs a search would train")
     plan.add_argument("space", help="a built-in search space, like lipgrow, or a file")
-    _add_plugin_option(plan)
-    _add_json_option(plan)
+    add_plugin_option(plan)
+    add_json_option(plan)
     plan.add_argument("--trials", type=int, metavar="N", help="how many trials, grid included")
     plan.add_argument("--search-seed", type=int, default=0, metavar="N", help="draws the trials")
     _add_trial_options(plan, "trial options, as in search")
@@ -251,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         parser_of_action = actions.add_parser(action, help=text)
         parser_of_action.add_argument("place", help="what --store named")
-        _add_json_option(parser_of_action)
+        add_json_option(parser_of_action)
         if action == "gc":
             parser_of_action.add_argument(
                 "--state-megabytes", type=float, required=True, metavar="X",
@@ -263,31 +251,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     decode.add_argument("data_dir", help="the folder, with train/<class>/ and val/<class>/")
     decode.add_argument("out", help="folder for the decoded images, which is then the --data-dir")
-    _add_json_option(decode)
+    add_json_option(decode)
 
     listed = commands.add_parser(
         "list", help="the components that there are, their options, and where they are published"
     )
     listed.add_argument("kind", nargs="?", choices=EVERY_KIND, metavar="kind", help="one kind")
     listed.add_argument("name", nargs="?", help="one component of the kind, with its options")
-    _add_plugin_option(listed)
-    _add_json_option(listed)
+    add_plugin_option(listed)
+    add_json_option(listed)
 
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
     report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
-    _add_json_option(report)
+    add_json_option(report)
 
     record = commands.add_parser(
         "record", help="copy a study's epochs, all trials in one small file, to keep or to ship"
     )
     record.add_argument("study", help="the folder that --out named")
     record.add_argument("out", help="folder for the copy; one that was recorded before is replaced")
-    _add_json_option(record)
+    add_json_option(record)
 
-    compare.add_command(commands, _add_plugin_option)
-    take_out.add_commands(commands, _add_plugin_option)
-    replay.add_command(commands, _add_plugin_option)
+    compare.add_command(commands)
+    take_out.add_commands(commands)
+    replay.add_command(commands)
     reproduce.add_command(commands)
     return parser
 

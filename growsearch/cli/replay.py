@@ -2,9 +2,9 @@
 
 import argparse
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from growsearch.cli.options import add_json_option, add_paid_option, add_plugin_option
 from growsearch.study.as_json import print_json
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ USUAL = (
 """Optuna's samplers are not among them: they take a hundred times as long."""
 
 
-def add_command(
-    commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def add_command(commands: Any) -> None:
     """Adds the command's parser to `commands`."""
     replay = commands.add_parser(
         "replay", help="compare schedulers on a study's trials, in simulated time"
@@ -49,10 +47,7 @@ def add_command(
         "--cost", help="the cost of the front (growsearch list cost; default: the study's first)"
     )
     replay.add_argument("--metric", help="the metric of the front (default: the study's)")
-    replay.add_argument(
-        "--paid", default="param_epochs", metavar="COST",
-        help="what is counted of the epochs trained, like flops (default: param_epochs)",
-    )  # fmt: skip
+    add_paid_option(replay)
     replay.add_argument(
         "--unshared", action="store_true", help="train epochs that trials share once for each"
     )
@@ -60,7 +55,7 @@ def add_command(
         "--figure", metavar="FILE", help="write hypervolume against what was paid, for the first "
         "number of workers, as PNG, PDF or SVG",
     )  # fmt: skip
-    replay.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(replay)
     add_plugin_option(replay)
 
 
@@ -144,7 +139,7 @@ def _draw(parsed: argparse.Namespace, recording: "Recording", found: "list[Compa
 def _table(workers: int, found: "list[Compared]") -> "Table":
     from rich.table import Table
 
-    from growsearch.tuning.replays import SHARES
+    from growsearch.stopping.hypervolume import SHARES
 
     table = Table(title=f"{workers} at a time")
     table.add_column("scheduler")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.documents import Reproducible
+from growsearch.cli.options import add_json_option
 from growsearch.study.as_json import print_json
 from growsearch.trial.errors import InputError
 
@@ -44,7 +45,7 @@ def add_command(commands: Any) -> None:
         "--train", action="store_true", help="train what is missing, then compare; may be repeated"
     )
     doing.add_argument("--study", metavar="DIR", help="compare this study, wherever it is")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(parser)
     group = parser.add_argument_group("training (--train)")
     for option, kind, metavar, text in (
         ("--store", str, "PLACE", "where epochs are shared (default: folder 'epochs' of --out)"),

@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.documents import Exported
+from growsearch.cli.options import add_json_option, add_plugin_option
 from growsearch.study.as_json import print_json
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 
@@ -20,9 +20,7 @@ METRIC_HELP = (
 )
 
 
-def add_commands(
-    commands: Any, add_plugin_option: Callable[[argparse.ArgumentParser], None]
-) -> None:
+def add_commands(commands: Any) -> None:
     """Adds the parsers of these commands to `commands`."""
     best = commands.add_parser(
         "best", help="the best configuration of a study, and the command that trains it again"
@@ -40,7 +38,7 @@ def add_commands(
     best.add_argument(
         "--metric", help=f"{METRIC_HELP} (growsearch list metric; default: the study's)"
     )
-    best.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(best)
     add_plugin_option(best)
 
     export = commands.add_parser("export", help="write the network of a trial to a file")
@@ -56,13 +54,13 @@ def add_commands(
         help="weights for growsearch.load_network; or a program that needs no growsearch "
         f"(default: {FORMATS[0]})",
     )  # fmt: skip
-    export.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(export)
     add_plugin_option(export)
 
     predict = commands.add_parser("predict", help="the classes of image files")
     predict.add_argument("model", help="a .safetensors file that export wrote")
     predict.add_argument("images", nargs="+", help="PNG or JPEG files, or folders of them")
-    predict.add_argument("--json", action="store_true", help="print JSON")
+    add_json_option(predict)
     add_plugin_option(predict)
 
 
