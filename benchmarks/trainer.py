@@ -205,11 +205,11 @@ def accuracies(seeds: int) -> None:
             print(f"{precision:<9}  {images:<10}  {figures}", flush=True)
 
 
-def language(pairs: int, steps: int, quick: bool = False) -> None:
+def language(pairs: int, quick: bool = False) -> None:
     """The task language on the CPU; see gpt.py, which also has a whole trial."""
     print()
     with tempfile.TemporaryDirectory() as folder:
-        gpt.against_bare(gpt.text_options(folder), pairs, steps, quick)
+        gpt.against_bare(gpt.text_options(folder), pairs, quick)
 
 
 def main() -> None:
@@ -233,7 +233,7 @@ def main() -> None:
         against_usual(8, "digits", pairs, batches=4)
         against_float32(8, "digits", pairs, batches=4)
         at_once(8, "digits", batches=4, trials=2, span=0.5)
-        language(pairs, steps=3, quick=True)
+        language(pairs, quick=True)
         return
     if parsed.seeds:
         accuracies(parsed.seeds)
@@ -244,7 +244,7 @@ def main() -> None:
     against_compiled(28, "fashion-mnist", pairs, batches=8)
     batches = 40 if device.type == "cuda" else 8
     at_once(28, "fashion-mnist", batches, parsed.trials, span=10)
-    language(pairs, steps=50)
+    language(pairs)
     if device.type == "cuda":
         price_of_determinism(28, "fashion-mnist", pairs, batches=8)
 
