@@ -149,6 +149,8 @@ def test_a_log_without_trials_that_the_search_began_with_is_refused(folder, caps
         (b'{"trial": "00000", "status": "asleep"}\n', "asleep"),
         (b'{"trial": "00003", "config": {"speed": 9}}\n', "speed"),
         (b'{"trial": "00003", "config": 7}\n', "int"),
+        (b'{"trial": "00000", "status": "completed", "epochs": "two"}\n', "epochs are no number"),
+        (b'{"trial": "00000", "records": 7}\n', "records are no list"),
     ],
 )
 def test_a_damaged_line_of_the_log_is_named(folder, capsys, line, what):
@@ -198,6 +200,13 @@ def without_rows(path):
     pq.write_table(pq.read_table(path)[:0], path)
 
 
+def with_a_gap(path):
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("trial_id")
+    names = pa.array([None, *table["trial_id"].to_pylist()[1:]])
+    pq.write_table(table.set_column(at, "trial_id", names), path)
+
+
 def of_many_rows(path):
     """In some kilobytes, because all are the same."""
     row = pq.read_table(path)[:1]
@@ -213,7 +222,7 @@ def of_a_long_list(path):
 
 DAMAGE = [
     truncated, emptied, of_other_columns, of_other_types, as_a_folder, without_rows,
-    of_many_rows, of_a_long_list,
+    with_a_gap, of_many_rows, of_a_long_list,
 ]  # fmt: skip
 
 

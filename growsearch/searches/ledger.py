@@ -190,6 +190,10 @@ class Ledger:
                     raise self._damaged(number, error) from error
                 if not isinstance(line, dict) or not isinstance(line.get("trial"), str):
                     raise self._damaged(number, ValueError("it names no trial"))
+                if type(line.get("epochs", 0)) is not int:
+                    raise self._damaged(number, ValueError("its epochs are no number"))
+                if not isinstance(line.get("records", []), list):
+                    raise self._damaged(number, ValueError("its records are no list"))
                 yield line
 
     @property

@@ -30,6 +30,7 @@ from growsearch.study.tables import (
     is_sorted,
     read_each,
     schemas_of,
+    without_gaps,
 )
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
@@ -88,7 +89,8 @@ def read_histories(folder: str | Path) -> dict[str, History]:
         try:
             there = checked_table(file).names  # an older growsearch had fewer
             wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
-            for row in pq.read_table(file, columns=["trial_id", *wanted]).to_pylist():
+            rows = without_gaps(pq.read_table(file, columns=["trial_id", *wanted]))
+            for row in rows.to_pylist():
                 records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
             for found in records.values():
                 if [record.epoch for record in found] != list(range(1, len(found) + 1)):
@@ -165,7 +167,7 @@ def read_undamaged(
     if ended:
         try:
             names = [name for name in wanted.names if name in ended.schema.names]
-            parts.append(aligned(ended.read(names), wanted))
+            parts.append(aligned(without_gaps(ended.read(names)), wanted))
         except (pa.ArrowException, OSError, ValueError) as error:
             _warn_of(ended.file, error)
             more, worse = schemas_of([file for file in files if file.name in ended.tables])

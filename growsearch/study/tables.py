@@ -20,6 +20,10 @@ from growsearch.trial.options import suggestion
 _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
 """A trial's table is refused beyond so many times its size, and so many bytes of text."""
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
+NEEDED = ("trial_id", "epoch", "status")
+"""Columns without which a table is none of a trial."""
+_FULL = (*NEEDED, "architecture", "parameters", "param_epochs", "ppe", "grew")
+"""Columns that have had a value in each row since the first version."""
 
 
 def is_sorted(table: pa.Table) -> bool:
@@ -65,12 +69,12 @@ def read_each(
     """
     try:
         return [_read(files, columns, named)]
-    except (pa.ArrowException, OSError):  # which one it is, each alone tells
+    except (pa.ArrowException, OSError, ValueError):  # which one it is, each alone tells
         parts = []
         for file in files:
             try:
                 parts.append(_read([file], columns, named))
-            except (pa.ArrowException, OSError) as error:
+            except (pa.ArrowException, OSError, ValueError) as error:
                 damaged[file] = error
         return parts
 
@@ -78,11 +82,19 @@ def read_each(
 def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
     source = ["__filename"] if named else []  # as pyarrow calls it
     dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
-    table = dataset.to_table([*columns.names, *source])
+    table = without_gaps(dataset.to_table([*columns.names, *source]))
     if not named:
         return table
     names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")
     return table.drop_columns(source).append_column(TABLE, names)
+
+
+def without_gaps(table: pa.Table) -> pa.Table:
+    """The table; ValueError if a column of which each row has a value has gaps."""
+    for name in set(_FULL) & set(table.column_names):
+        if gaps := table[name].null_count:
+            raise ValueError(f"{gaps} of its {table.num_rows} rows have no {name}")
+    return table
 
 
 def schemas_of(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exception]]:
@@ -107,7 +119,7 @@ def checked_table(file: Path) -> pa.Schema:
         size = stream.seek(0, os.SEEK_END)
         metadata = pq.read_metadata(stream)
     columns = metadata.schema.to_arrow_schema()
-    missing = {"trial_id", "epoch", "status"} - set(columns.names)
+    missing = set(NEEDED) - set(columns.names)
     if missing:
         raise ValueError(f"it has no column {', '.join(sorted(missing))}")
     for name in set(columns.names) & set(UNITS):

@@ -4,6 +4,7 @@ import math
 import runpy
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,11 @@ def _stated_values(name: str, values: Any) -> Iterator[Any]:
         if not values.categories:
             raise InputError(f"{name} has an empty tune.choice; give it values")
         yield from values.categories
+    elif isinstance(values, Integer | Float) and not _are_numbers(values.lower, values.upper):
+        raise InputError(
+            f"{name} is drawn from {str(values.lower)[:100]!r} to {str(values.upper)[:100]!r}; "
+            "give two numbers"
+        )
     elif isinstance(values, Integer | Float) and not values.lower < values.upper:
         raise InputError(
             f"{name} is drawn from {values.lower} to {values.upper}, an empty range; give the "
@@ -195,6 +201,10 @@ def _stated_values(name: str, values: Any) -> Iterator[Any]:
         yield from (end for end in (values.lower, values.upper) if np.isfinite(end))
     elif not isinstance(values, Domain):
         yield from _grid(values) or [values]
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
 
 
 def _step(values: Integer | Float) -> float:

@@ -1,0 +1,210 @@
+"""Fuzzes what reads the files of strangers, guided by coverage; it needs `pip install '.[fuzz]'`.
+
+    python benchmarks/fuzz.py                     # 100,000 inputs; hours
+    python benchmarks/fuzz.py --only log --runs 5000 --seed 3
+
+Each reader gets files that are mutated by libFuzzer, or, where they are JSON, in their values too.
+Checksums and archives are made right again, as a forger would. A reader may refuse a file by
+InputError. Anything else counts as a failure: another exception, more than 20 s, 3 GB of memory, a
+file written elsewhere, a process, a connection, code that is compiled or run, or memory that grows.
+The input of a failure is kept under --keep, and `--only READER --input FILE` reads it alone.
+"""
+
+import argparse
+import faulthandler
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import atheris
+from heading import heading
+
+with atheris.instrument_imports(include=["growsearch"] if "--only" in sys.argv else []):
+    import fuzz_readers
+
+    from growsearch.trial.errors import InputError
+
+FORBIDDEN = {
+    "exec", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "subprocess.Popen",
+    "socket.connect", "ctypes.dlopen", "pickle.find_class", "os.symlink", "os.link", "os.chmod",
+}  # fmt: skip
+ODD: list[Any] = [
+    None, True, 0, -1, 2**63, 10**400, 1e308, float("nan"), float("inf"), "", "..", "/etc/passwd",
+    "a\0b", "\ud800", "x" * 300, "</script><script>", "1e999999", [], {}, [[]], [None], {"": None},
+]  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=100_000, help="inputs, over all readers")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=list(fuzz_readers.READERS))
+    parser.add_argument("--input", type=Path, help="read this file alone")
+    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="failures go here")
+    given = parser.parse_args()
+    given.keep.mkdir(parents=True, exist_ok=True)
+    if given.only:
+        fuzz(given.only, given)  # does not return
+    readers = list(fuzz_readers.READERS)
+    runs = str(given.runs // len(readers))
+    print(heading(f"{runs} inputs each, seed {given.seed}, atheris"), flush=True)
+    failed = []
+    for name in readers:
+        command = [
+            sys.executable, __file__, "--only", name, "--runs", runs, "--seed", str(given.seed),
+            "--keep", str(given.keep),
+        ]  # fmt: skip
+        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = done.stdout.splitlines()
+        if done.returncode:
+            failed.append(name)
+            print("\n".join(lines[-25:]))
+        else:
+            (given.keep / f"{name}-now").unlink()
+        found = next((line for line in reversed(lines) if line.startswith("read ")), "")
+        print(f"{name:<14} {'FAILED' if done.returncode else 'passed'}  {found}", flush=True)
+    return 1 if failed else 0
+
+
+def fuzz(name: str, given: argparse.Namespace) -> None:
+    """Feeds one reader, and ends the process."""
+    logging.disable()
+    warnings.simplefilter("ignore")
+    reader = fuzz_readers.READERS[name]
+    folder = Path(tempfile.mkdtemp())
+    fuzz_readers.made(folder)
+    place = folder / reader.place
+    original = place.read_bytes()
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    (corpus / "whole").write_bytes(reader.inner(original))
+    counts = {"read": 0, "refused": 0}
+    reader.read(folder)  # libraries make code when they are imported
+    watch = Watch(folder)
+
+    now = given.keep / f"{name}-now"  # there too after a crash, or 20 s
+
+    def feed(data: bytes) -> None:
+        now.write_bytes(data)
+        faulthandler.dump_traceback_later(20, exit=True)
+        place.write_bytes(reader.whole(data, original))
+        watch.on = True
+        try:
+            reader.read(folder)
+            counts["read"] += 1
+        except InputError as error:
+            counts["refused"] += 1
+            if "\n" in str(error):
+                raise AssertionError(f"an error of several lines: {error}") from error
+        finally:
+            watch.on = False
+        watch.after(sum(counts.values()))
+        if sum(counts.values()) % 500 == 0:
+            print(
+                f"read {counts['read']}, refused {counts['refused']}, {watch.memory()}", flush=True
+            )
+
+    if given.input:
+        feed(given.input.read_bytes())
+        sys.exit(0)
+    feed(reader.inner(original))
+    if not counts["read"]:
+        raise AssertionError("the file to begin from is refused")
+    flags = [
+        f"-atheris_runs={given.runs}", f"-seed={given.seed}", "-timeout=1000000",
+        "-rss_limit_mb=3000", f"-max_len={max(4096, 2 * len(reader.inner(original)))}",
+        "-len_control=0", f"-artifact_prefix={given.keep}/{name}-",
+    ]  # fmt: skip
+    mutator = json_mutator(lines=reader.json == "lines") if reader.json else None
+    more = {"custom_mutator": mutator} if mutator else {}
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], feed, **more)
+    atheris.Fuzz()
+
+
+class Watch:
+    """What must not happen while a file is read. It makes it an error, which no code can hide."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.on, self.seen, self.early = folder, False, "", 0
+        self.beside = set(os.listdir(folder))
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.on:
+            return
+        if event in FORBIDDEN and not (event == "exec" and _is_library(arguments[0])):
+            self.seen = f"{event} {arguments!r:.200}"
+        if event == "open" and isinstance(arguments[0], str | bytes):
+            path, flags = os.fsdecode(arguments[0]), arguments[2] or 0
+            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            if writes and not path.startswith((str(self.folder), "/dev/null")):
+                self.seen = f"writes {path!r}"
+
+    def after(self, inputs: int) -> None:
+        if self.seen:
+            raise AssertionError(self.seen)
+        if there := set(os.listdir(self.folder)) - self.beside - {"corpus"}:
+            raise AssertionError(f"left {sorted(there)}")
+        if inputs == 1000:
+            self.early = self._resident()
+        if inputs > 1000 and (grown := self._resident() - self.early) > 5e8:
+            raise AssertionError(f"memory grew by {grown / 1e6:.0f} MB")
+
+    def memory(self) -> str:
+        return f"{self._resident() / 1e6:.0f} MB"
+
+    @staticmethod
+    def _resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _is_library(code: Any) -> bool:
+    """Whether code is of an installed module, as one that is imported when it is first needed."""
+    return "site-packages" in code.co_filename or code.co_filename.startswith(
+        (sys.prefix, sys.base_prefix, "<frozen", str(Path(fuzz_readers.__file__).parents[1]))
+    )
+
+
+def json_mutator(lines: bool) -> Callable[[bytes, int, int], bytes]:
+    """A mutator that changes a value of the JSON half of the time, and bytes otherwise."""
+
+    def mutate(data: bytes, most: int, seed: int) -> bytes:
+        draw = random.Random(seed)
+        if draw.random() < 0.5:
+            return bytes(atheris.Mutate(data, most))
+        try:
+            parts = [json.loads(line) for line in (data.splitlines() if lines else [data])]
+        except (ValueError, RecursionError):
+            return bytes(atheris.Mutate(data, most))
+        for _ in range(draw.randrange(1, 3)):
+            at = draw.randrange(len(parts)) if parts else 0
+            parts[at : at + 1] = [_changed(part, draw) for part in parts[at : at + 1]]
+        return b"".join(json.dumps(part).encode() + b"\n" * lines for part in parts)[:most]
+
+    return mutate
+
+
+def _changed(value: Any, draw: random.Random) -> Any:
+    """The value with one part of it odd, missing, or twice there."""
+    if draw.random() < 0.25 or not isinstance(value, dict | list) or not value:
+        return draw.choice(ODD)
+    if isinstance(value, list):
+        at = draw.randrange(len(value))
+        return [*value[:at], _changed(value[at], draw), *value[at + draw.randrange(2) :]]
+    name = draw.choice(list(value))
+    kept = {key: part for key, part in value.items() if key != name}
+    if draw.random() < 0.15:
+        return kept
+    return kept | {name if draw.random() < 0.9 else "new": _changed(value[name], draw)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""What benchmarks/fuzz.py feeds: readers of files that strangers send, with files to begin from."""
+
+import hashlib
+import io
+import itertools
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from growsearch import Trainer, TrialConfig
+from growsearch.epochs.store import RECORDS, STATES, EpochStore, entry_path
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import Report
+from growsearch.study.folder import create_study
+from growsearch.study.model_file import METADATA, NetworkSpec, read_model, write_model
+from growsearch.study.page import fill_page
+from growsearch.study.page_data import page_data
+from growsearch.study.report import study_subject
+from growsearch.study.results import read_histories, write_trial
+from growsearch.study.search_log import ending_order, given_in_log
+from growsearch.tasks.images.mnist import read_idx
+from growsearch.training.state import read_state
+from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
+
+KEY = "ab" + "0" * 30
+_PAGES = itertools.count()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of file."""
+
+    place: str
+    """Where it is, in the folder that `made` has filled."""
+    read: Callable[[Path], object]
+    """Reads it, given that folder."""
+    whole: Callable[[bytes, bytes], bytes] = lambda data, _: data
+    """The file of an input and of the file that `made` left: with a right checksum, say."""
+    inner: Callable[[bytes], bytes] = lambda content: content
+    """The input of a file, so that the fuzzer does not waste time on checksums."""
+    json: str = ""
+    """Whether inputs are JSON: "text", or "lines"."""
+
+
+def made(folder: Path) -> None:
+    """A small search, a saved state, an exported network, a store and images in `folder`."""
+    config = TrialConfig(
+        task="vision-transformer", width=4, heads=1, train_size=40, epochs=2, precision="float32",
+        policy="fixed", architecture="1", growth_epochs=1, growth_architectures="2",
+    )  # fmt: skip
+    trainer = Trainer(config, store=EpochStore(str(folder / "epochs")))
+    history = History(trainer)
+    study = create_study(
+        folder / "study", command="search", searched=["lr"], trials=1, search_seed=0, overrides={},
+        settings={"metric": "val_accuracy", "cost": ["ppe"]}, resources_per_trial={},
+    )  # fmt: skip
+    ledger = Ledger(study)
+    ledger.add_all([config, config.replaced(lr=0.2)])
+    ledger.start("00000")
+    for record in history:
+        ledger.enter("00000", Report(record=record))
+    write_trial(study, "00000", config, history)
+    trainer.save(folder / "state.pt")
+    spec = NetworkSpec.of(config, str(trainer.state.architecture), trainer.task.facts())
+    write_model(folder / "network.safetensors", trainer.state.network, spec, {})
+    for kind in (RECORDS, STATES):
+        first = min(path for path in (folder / "epochs" / kind).rglob("*") if path.is_file())
+        target = folder / "store" / entry_path(kind, KEY)
+        target.parent.mkdir(parents=True)
+        shutil.copy(first, target)
+    (folder / "images").write_bytes(bytes((0, 0, 8, 3, *[0, 0, 0, 2] * 3, *range(8))))
+    (folder / "images.npz").write_bytes(_arrays())
+
+
+def _arrays() -> bytes:
+    with io.BytesIO() as file:
+        images = np.zeros((20, 4, 4), np.uint8)
+        np.savez(file, X=images, y=np.arange(20) % 2, class_names=np.array(["a", "b"]))
+        return file.getvalue()
+
+
+def _resealed(data: bytes, _: bytes) -> bytes:
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    if data[-4:] != b"PAR1" or footer < 0:
+        return data
+    mark = b"growsearch-sha256:" + hashlib.sha256(data).hexdigest().encode()
+    return data[:footer] + mark + data[footer:]
+
+
+def _unsealed(content: bytes) -> bytes:
+    at = content.rfind(b"growsearch-sha256:")
+    return content if at < 0 else content[:at] + content[at + 82 :]
+
+
+def _rows_of(content: bytes) -> bytes:
+    rows = pq.read_table(io.BytesIO(content)).to_pylist()
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def _of_rows(data: bytes, content: bytes) -> bytes:
+    """A table of rows, with the types of the first one where they still fit."""
+    buffer = io.BytesIO()
+    try:
+        rows = [json.loads(line) for line in data.splitlines()]
+        table = pa.Table.from_pylist(rows)
+        for field in pq.read_schema(io.BytesIO(content)):
+            at = table.schema.get_field_index(field.name)
+            with suppress(pa.ArrowException):
+                table = (
+                    table.set_column(at, field, table[at].cast(field.type)) if at >= 0 else table
+                )
+        pq.write_table(table, buffer)
+    except (ValueError, TypeError, AttributeError, OverflowError, pa.ArrowException):
+        return data  # no table
+    return _resealed(buffer.getvalue(), content)
+
+
+def _hashed(data: bytes, _: bytes) -> bytes:
+    return b"growsearch-1 " + hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+
+
+def _unhashed(content: bytes) -> bytes:
+    return content.partition(b"\n")[2]
+
+
+def _pickle_of(content: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(_pickle(archive))
+
+
+def _with_pickle(data: bytes, content: bytes) -> bytes:
+    """The archive with another pickle and right checksums."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, data if name == _pickle(old) else old.read(name))
+    return buffer.getvalue()
+
+
+def _pickle(archive: zipfile.ZipFile) -> str:
+    return next(name for name in archive.namelist() if name.endswith("data.pkl"))
+
+
+def _metadata_of(content: bytes) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    return str(json.loads(content[8 : 8 + length])["__metadata__"][METADATA]).encode()
+
+
+def _with_metadata(data: bytes, content: bytes) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = {METADATA: data.decode(errors="replace")}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+
+
+def _report(folder: Path) -> None:
+    subject = study_subject(folder / "study")
+    if next(_PAGES) % 32 == 0:  # a page takes long
+        fill_page(subject.title, page_data(subject))
+
+
+def _tables(folder: Path) -> None:
+    with suppress(InputError):
+        read_histories(folder / "study")
+    _report(folder)
+
+
+def _log(folder: Path) -> None:
+    with suppress(InputError):
+        Ledger.read(folder / "study")
+    log = folder / "study" / "search.jsonl"
+    ending_order(log), given_in_log(log)
+
+
+STUDY, STORE = "study/trials/00000.parquet", f"store/{entry_path(RECORDS, KEY)}"
+READERS = {
+    "table": Reader(STUDY, _tables, _resealed, _unsealed),
+    "rows": Reader(STUDY, _tables, _of_rows, _rows_of, "lines"),
+    "study": Reader("study/study.json", _report, json="text"),
+    "log": Reader("study/search.jsonl", _log, json="lines"),
+    "state": Reader("state.pt", lambda f: read_state(f / "state.pt"), _with_pickle, _pickle_of),
+    "state-file": Reader("state.pt", lambda f: read_state(f / "state.pt")),
+    "record": Reader(
+        STORE, lambda f: EpochStore(str(f / "store")).record(KEY), _hashed, _unhashed, "text"
+    ),
+    "store-state": Reader(
+        f"store/{entry_path(STATES, KEY)}",
+        lambda f: EpochStore(str(f / "store")).state(KEY), _hashed, _unhashed,
+    ),
+    "network": Reader(
+        "network.safetensors", lambda f: read_model(f / "network.safetensors"),
+        _with_metadata, _metadata_of, "text",
+    ),
+    "network-file": Reader(
+        "network.safetensors", lambda f: read_model(f / "network.safetensors")
+    ),
+    "images": Reader("images", lambda f: read_idx(f / "images", 3)),
+    "arrays": Reader(
+        "images.npz",
+        lambda f: TrialConfig(data_dir=str(f / "images.npz"), dataset="arrays").task.loaded,
+    ),
+}  # fmt: skip
