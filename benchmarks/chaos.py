@@ -43,6 +43,8 @@ param_space = {
 OPTIONS = ("--resume", "--max-concurrent", "2", "--max-failures", "99")
 WORKERS, LONGEST, AWAY, A_SEARCH = 2, 600.0, 1.0, 8
 """Trials at a time; seconds that a run may take; seconds without storage; faults of a search."""
+BEFORE = list(POINTS)[: list(POINTS).index("in an epoch")]
+"""Points before the first trial."""
 BUSY = "import time; end = time.monotonic() + 3\nwhile time.monotonic() < end: pass"
 
 
@@ -171,6 +173,8 @@ class Search:
             codes = [128 + fault.signal]
             if fault.kind == "SIGKILL" or fault.point == FIRST_SECOND:  # or before Python hears it
                 codes.append(-fault.signal)
+        elif fault is not None and fault.target == "store" and fault.point in BEFORE:
+            codes = [2]  # a search does not begin without its store
         elif fault is not None and fault.target == "study":
             codes = [2]
         elif fault is not None and fault.kind == "full":
