@@ -7,7 +7,7 @@ Each fault depends on the seed and its number (chaos_faults.py). Up to A_SEARCH 
 one after the other in the order of their points. The same command, `growsearch search ...
 --resume`, starts it again until it ends. After each run its rows are those of the undisturbed
 search, no process is left, and the exit code is as documented. In the end all rows and files are
-there, and nothing is locked or left over. Needs root, which mounts a small disk that can be full.
+there, and nothing is locked or left over. A full disk needs root, which mounts a small one.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -80,14 +81,18 @@ class Search:
         for folder in (self.root, self.plan):
             folder.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "chaos", str(self.root)]
-        subprocess.run(mount, check=True)
+        self.mounted = subprocess.run(mount, stderr=subprocess.DEVNULL).returncode == 0
+        if not self.mounted and any(fault.kind == "full" for fault in faults):
+            sys.exit("a disk that can be full needs root, which mounts a small one")
         (self.base / "space.py").write_text(SPACE)
         (self.plan / "root").write_text(str(self.root))
         (self.plan / "trained").touch()
         (self.plan / "faults").write_text("".join(f"{seed} {f.number}\n" for f in self.faults))
 
     def remove(self) -> None:
-        subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+        self._end_processes()
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", str(self.root)], check=True)
         shutil.rmtree(self.base)
 
     def start(self, out: Path, plan: Path) -> subprocess.Popen[bytes]:
@@ -160,30 +165,34 @@ class Search:
         end = time.monotonic() + 60
         while (left := processes_of(str(self.base))) and time.monotonic() < end:
             time.sleep(0.1)
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
+        self._end_processes()
         check(not left, f"processes are left: {[line[:60] for line in left.values()]}")
 
+    def _end_processes(self) -> None:
+        for pid in processes_of(str(self.base)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _check_code(self, code: int, happened: list[Fault]) -> None:
-        said, fault = (self.plan / "said").read_text(), happened[-1] if happened else None
-        if fault is not None and fault.target in RAY:
+        said, codes, fails = (self.plan / "said").read_text(), set(), False
+        if any(fault.target in RAY for fault in happened):
             return  # without Ray, the run only has to end
-        codes = [0]
-        if fault is not None and fault.signal and fault.target == "driver":
-            codes = [128 + fault.signal]
-            if fault.kind == "SIGKILL" or fault.point == FIRST_SECOND:  # or before Python hears it
-                codes.append(-fault.signal)
-        elif fault is not None and fault.target == "store" and fault.point in BEFORE:
-            codes = [2]  # a search does not begin without its store
-        elif fault is not None and fault.target == "study":
-            codes = [2]
-        elif fault is not None and fault.kind == "full":
-            codes = [0, 1, 2]
-        check(code in codes, f"exit code {code} instead of {codes}")
-        if fault is None or fault.point == FIRST_SECOND:
+        for fault in happened:
+            if fault.target == "driver" and fault.signal:
+                codes |= {128 + fault.signal}
+                if fault.kind == "SIGKILL":
+                    codes = {-fault.signal}
+                elif fault.point == FIRST_SECOND:  # before growsearch handles signals
+                    codes |= {-fault.signal, 1}
+            elif fault.target == "study" or (fault.target == "store" and fault.point in BEFORE):
+                codes, fails = codes | {2}, True  # no search without its study or store
+            elif fault.kind == "full":
+                codes, fails = codes | {0, 1, 2}, True
+        check(code in (codes or {0}), f"exit code {code} instead of {codes or 0}")
+        if happened and happened[0].point == FIRST_SECOND:
             return
         check("Traceback" not in said, "there is a traceback")
-        if code > 128 and any(self.study.glob("trials/*.parquet")):  # it has written everything
+        if code > 128 and not fails and any(self.study.glob("trials/*.parquet")):
             told = sum(dict(Ledger(self.study).results()).values())
             check(len(rows(self.study)) == told, "a result is in no table")
             made = (self.study / "report.html").exists() or "report is not written" in said
@@ -216,14 +225,17 @@ class Search:
         check(self.again() <= most or not kept, f"{self.again()} epochs were trained again")
 
     def names(self) -> set[str]:
-        """The files of study and store an hour later, but for those that Tune names by the time."""
+        """The files of study and store an hour later, but for those that Tune names by the time,
+        and networks, of which a trial keeps more if it has trained what it shares.
+        """
         for path in self.store.rglob("*"):
             os.utime(path, (time.time() - 7200,) * 2)
         clean = [sys.executable, "-m", "growsearch", "store", "gc", "--state-megabytes", "99"]
         subprocess.run([*clean, str(self.store)], check=True, stdout=subprocess.DEVNULL)
         files = (path for path in self.root.rglob("*") if path.is_file())
         names = {str(path.relative_to(self.root)) for path in files}
-        return {name for name in names if not name.startswith("study/tune/")}
+        drawn = ("study/tune/", "study/networks/")
+        return {n for n in names if not n.startswith(drawn) or n.endswith(".unfinished")}
 
     def again(self) -> int:
         """How many epochs were trained again."""
@@ -262,10 +274,11 @@ def main() -> int:
         waiting = [fault for fault in waiting if fault not in done]
         counts.update((f"{fault.kind} {fault.target}", fault.point) for fault in done)
         again += search.again()
+        numbers = " ".join(str(fault.number) for fault in done)
+        print(f"--seed {given.seed} --only {numbers}: {wrong or 'held'}", flush=True)
         if wrong:
             broken += 1
-            print(f"--seed {given.seed} --only", *(fault.number for fault in done))
-            print(*done, wrong, (search.plan / "said").read_text()[-3000:], sep="\n  ", flush=True)
+            print(*done, (search.plan / "said").read_text()[-3000:], sep="\n  ", flush=True)
         if not (wrong and given.keep):
             search.remove()
     print(heading(f"growsearch {__version__}, {date.today()}, seed {given.seed}"))
