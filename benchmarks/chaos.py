@@ -86,7 +86,6 @@ class Search:
             sys.exit("a disk that can be full needs root, which mounts a small one")
         (self.base / "space.py").write_text(SPACE)
         (self.plan / "root").write_text(str(self.root))
-        (self.plan / "trained").touch()
         (self.plan / "faults").write_text("".join(f"{seed} {f.number}\n" for f in self.faults))
 
     def remove(self) -> None:
@@ -184,8 +183,10 @@ class Search:
                     codes = {-fault.signal}
                 elif fault.point == FIRST_SECOND:  # before growsearch handles signals
                     codes |= {-fault.signal, 1}
-            elif fault.target == "study" or (fault.target == "store" and fault.point in BEFORE):
-                codes, fails = codes | {2}, True  # no search without its study or store
+            elif fault.target == "store" and fault.point in BEFORE:
+                codes |= {0, 2}  # a search does not begin before its store is back
+            elif fault.target == "study":
+                codes, fails = codes | {2}, True
             elif fault.kind == "full":
                 codes, fails = codes | {0, 1, 2}, True
         check(code in (codes or {0}), f"exit code {code} instead of {codes or 0}")
@@ -204,11 +205,11 @@ class Search:
             found = rows(self.study).drop(columns=["status", "reason"])  # a trial's end sets them
             check(found.equals(whole.loc[found.index, list(found)]), "rows so far differ")
 
-    def check_end(self, whole: pd.DataFrame, names: set[str]) -> None:
-        """All is as in the undisturbed search, and at most an epoch a kill was trained again.
+    def check_end(self, whole: pd.DataFrame, names: set[str], usual: int) -> int:
+        """All is as in the undisturbed search, which has trained `usual` epochs.
 
-        Of each trial that a kill hits, that is: a driver's are WORKERS. Storage that fails loses
-        more, as an epoch that could not be stored is trained again.
+        Returns how many were trained again: at most one for each trial that a kill hits, WORKERS
+        for a driver's. Storage that fails loses more: what could not be stored is trained again.
         """
         for study in (self.study, *self.base.glob("plan*/study")):
             check(rows(study).equals(whole), f"the rows of {study} differ")
@@ -222,7 +223,9 @@ class Search:
         check(not left, f"files are left: {sorted(left)[:5]}")
         kills = [fault.target for fault in self.happened if fault.signal]
         most = sum(1 if target == "actor" else WORKERS for target in kills)
-        check(self.again() <= most or not kept, f"{self.again()} epochs were trained again")
+        again = self.trained() - usual
+        check(again <= most or not kept, f"{again} epochs were trained again")
+        return again
 
     def names(self) -> set[str]:
         """The files of study and store an hour later, but for those that Tune names by the time,
@@ -237,10 +240,9 @@ class Search:
         drawn = ("study/tune/", "study/networks/")
         return {n for n in names if not n.startswith(drawn) or n.endswith(".unfinished")}
 
-    def again(self) -> int:
-        """How many epochs were trained again."""
-        trained = [key for file in self.base.glob("plan*/trained") for key in file.open()]
-        return len(trained) - len(set(trained))
+    def trained(self) -> int:
+        """How many epochs have been trained."""
+        return sum(file.stat().st_size for file in self.base.glob("plan*/trained"))
 
 
 def main() -> int:
@@ -256,7 +258,7 @@ def main() -> int:
     began, again, broken = time.monotonic(), 0, 0
     undisturbed = Search(given.seed, [])
     check(undisturbed.run() == 0, "the undisturbed search has failed")
-    whole, names = rows(undisturbed.study), undisturbed.names()
+    whole, names, usual = rows(undisturbed.study), undisturbed.names(), undisturbed.trained()
     undisturbed.remove()
     waiting = [Fault.drawn(given.seed, n) for n in given.only or range(given.kills)]
     counts: Counter[tuple[str, str]] = Counter()
@@ -266,14 +268,13 @@ def main() -> int:
             while search.run() != 0:
                 search.check_rows(whole)
             check(bool(search.happened), f"nothing reached {search.faults[0].point!r}")
-            search.check_end(whole, names)
+            again += search.check_end(whole, names, usual)
             wrong = ""
         except Exception as error:  # whatever it is, the other faults come next
             wrong = f"{type(error).__name__}: {error}"
         done = search.happened or search.faults[:1]
         waiting = [fault for fault in waiting if fault not in done]
         counts.update((f"{fault.kind} {fault.target}", fault.point) for fault in done)
-        again += search.again()
         numbers = " ".join(str(fault.number) for fault in done)
         print(f"--seed {given.seed} --only {numbers}: {wrong or 'held'}", flush=True)
         if wrong:
