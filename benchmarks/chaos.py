@@ -37,12 +37,12 @@ from ray import tune
 
 param_space = {
     "task": "chaos", "policy": "fixed", "growth_epochs": tune.grid_search([[2], [3, 6]]),
-    "lr": tune.grid_search([0.1, 0.05]), "epochs": 8, "architecture": "1", "compile": "off",
+    "lr": tune.grid_search([0.1, 0.05]), "epochs": 12, "architecture": "1", "compile": "off",
     "precision": "float32", "initializer": "copy",
 }
 """
 OPTIONS = ("--resume", "--max-concurrent", "2", "--max-failures", "99")
-WORKERS, LONGEST, AWAY, A_SEARCH = 2, 600.0, 1.0, 8
+WORKERS, LONGEST, AWAY, A_SEARCH = 2, 600.0, 0.3, 8
 """Trials at a time; seconds that a run may take; seconds without storage; faults of a search."""
 BEFORE = list(POINTS)[: list(POINTS).index("in an epoch")]
 """Points before the first trial."""
