@@ -1,6 +1,6 @@
 """Chaos suite: faults hit a search, which goes on and ends with the rows of the undisturbed one.
 
-    python benchmarks/chaos.py --kills 200 --seed 0     # half an hour on two quiet cores
+    python benchmarks/chaos.py --kills 200 --seed 0     # as root; each start takes seconds
     python benchmarks/chaos.py --seed 0 --only 17       # the fault of that number alone
 
 Each fault depends on the seed and its number (chaos_faults.py). Up to A_SEARCH faults hit a search,
