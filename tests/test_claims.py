@@ -118,6 +118,19 @@ def test_a_killed_process_claims_nothing(place, theirs):
     assert claims_in(place) == []
 
 
+def test_claims_and_files_of_killed_processes_are_removed_after_an_hour(place, ours):
+    first, second = Claim(ours), Claim(ours)
+    assert first.move(KEY) and second.move(NEXT)
+    for path in (f"{CLAIMS}/cd/{NEXT}", "unfinished/half"):
+        os.makedirs(os.path.dirname(f"{place}/{path}"), exist_ok=True)
+        with open(f"{place}/{path}", "a"):
+            os.utime(f"{place}/{path}", (time.time() - 3700,) * 2)
+    aged(place, 3500)
+    ours.sweep()
+    assert claims_in(place) == [f"{place}/{CLAIMS}/ab"]
+    assert os.listdir(f"{place}/unfinished") == []
+
+
 def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, theirs):
     trainer = Trainer(SOME, store=ours)
     other = Trainer(SOME, store=theirs)

@@ -16,9 +16,8 @@ import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 
-from growsearch.epochs.store import EpochStore, entry_path
+from growsearch.epochs.store import CLAIMS, EpochStore, entry_path
 
-CLAIMS = "claims"
 _LONGEST = 10_000
 LIFETIME = 60.0
 """A claim ends this many seconds after its last renewal."""

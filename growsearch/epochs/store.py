@@ -32,7 +32,7 @@ from pyarrow import fs
 from growsearch.machine.files import check_file_name, is_file_name
 from growsearch.trial.errors import InputError, one_line
 
-RECORDS, STATES = "records", "states"
+RECORDS, STATES, CLAIMS = "records", "states", "claims"
 _UNFINISHED = "unfinished"
 FILES_PER_READER = 2000
 """Files that one process reads in about the time that another takes to start."""
@@ -199,7 +199,7 @@ class EpochStore:
         return self.remove(entry_path(STATES, key))
 
     def entries(self, kind: str) -> Iterator[fs.FileInfo]:
-        """The files of `kind`, RECORDS or STATES, listed folder by folder.
+        """The files of `kind`, RECORDS, STATES or CLAIMS, listed folder by folder.
 
         What is not named like an entry of its folder is none.
         """
@@ -244,11 +244,12 @@ class EpochStore:
             return [path for paths in pool.imap(read, range(256)) for path in paths]
 
     def sweep(self) -> None:
-        """Removes unfinished files, which killed processes have left, after an hour."""
-        if self._link_in(_UNFINISHED):
-            return
+        """Removes unfinished files and claims, which killed processes have left, after an hour."""
         before = datetime.now(UTC) - timedelta(hours=1)
-        for entry in self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True)):
+        left = list(self.entries(CLAIMS))
+        if not self._link_in(_UNFINISHED):
+            left += self.files.get_file_info(fs.FileSelector(_UNFINISHED, allow_not_found=True))
+        for entry in left:
             if entry.mtime is not None and entry.mtime < before:
                 self.remove(entry.path)
 
@@ -368,8 +369,8 @@ def in_bytes(megabytes: float | None) -> int | None:
 def collect(store: EpochStore, budget: int) -> tuple[int, int]:
     """Drops states until the rest takes at most `budget` bytes; returns their number and bytes.
 
-    States of the earliest epochs are dropped first. Unfinished files are removed after an hour.
-    States that cannot be removed, on a read-only disk for example, are not counted.
+    States of the earliest epochs are dropped first. Unfinished files and claims are removed after
+    an hour. States that cannot be removed, on a read-only disk for example, are not counted.
     """
     states = []
     for entry in store.entries(STATES):
