@@ -296,6 +296,12 @@ def list(parsed: argparse.Namespace) -> int:
 
 
 def report(parsed: argparse.Namespace) -> int:
+    if parsed.watch:
+        from growsearch.cli.watch import watch
+
+        return watch(parsed)
+    if "port" in parsed:
+        raise InputError(f"port={parsed.port} is of --watch; give both or neither")
     made = _write_report(parsed.study, parsed.metric)
     if parsed.json:
         print_json(_report_document(parsed.study, made))

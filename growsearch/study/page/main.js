@@ -2,6 +2,9 @@
 // What stands above the plots, and the start.
 
 function describeStudy() {
+  document.title = document.querySelector("h1").textContent = study.title;
+  element("notes").replaceChildren();
+  element("figures").replaceChildren();
   const info = study.info, made = new Date(info.created);
   element("made").textContent =
     `${isNaN(made) ? "at an unknown time" : made.toISOString().slice(0, 16).replace("T", " ") + " UTC"} · ` +
@@ -47,12 +50,12 @@ function selectFirst() {
 }
 
 function start() {
-  readAddress();
+  readAddress(location.hash);
   describeStudy();
   selectFirst();
   for (const setUp of [
     setUpFilters, setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
-    setUpSelection, setUpParallel, setUpSpending, setUpImportance,
+    setUpSelection, setUpParallel, setUpSpending, setUpImportance, setUpAttainment,
   ]) setUp();
   drawAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

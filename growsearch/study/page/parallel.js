@@ -153,13 +153,16 @@ function brushParallel({axis: column, y0, y1}) {
     {from: +low.toPrecision(6), to: +high.toPrecision(6)});
 }
 
+/** Shows the card if there is anything to compare. */
+function showParallel() {
+  element("parallel-card").hidden = trials.length < 2 || !filterable.length;
+  parallelPlot.host.style.minWidth = 84 * parallelAxes().length + "px";
+}
+
 function setUpParallel() {
-  if (trials.length < 2 || !filterable.length) return;
-  element("parallel-card").hidden = false;
   const host = parallelPlot.host = element("parallel");
   parallelPlot.canvas = add(host, "canvas");
   parallelPlot.over = add(host, "canvas", "", "over");
-  host.style.minWidth = 84 * parallelAxes().length + "px";
   host.setAttribute("role", "img");
   host.setAttribute("aria-label", "Parallel coordinates of the trials' options, cost and metric. " +
     "The filter above does the same with the keyboard.");
@@ -186,6 +189,7 @@ function setUpParallel() {
     if (from) brushParallel(from);
   });
   new ResizeObserver(drawParallel).observe(host);
+  view(["study"], showParallel);
   view(["status", "options", "x", "y"], drawParallel);
   view(["selected"], drawParallelOver);
 }

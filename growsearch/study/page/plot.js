@@ -71,8 +71,10 @@ class Plot {
    * more), if it is there, is called after a drag.
    */
   show(spec) {
+    const before = this.hovered;
     this.spec = spec;
-    this.hovered = null;
+    this.hovered = before && (spec.points.find(p => p.x === before.x && p.y === before.y) ?? null);
+    if (before && !this.hovered) hideTip();
     this.draw();
   }
 

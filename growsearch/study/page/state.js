@@ -80,7 +80,9 @@ const MOST_LINKED = 300;  // an address has a few thousand characters
 
 function address() {
   const parts = new URLSearchParams();
-  for (const name of ["x", "y", "quantity"]) if (state[name]) parts.set(name, state[name]);
+  if (state.x !== study.cost.column) parts.set("x", state.x);
+  if (state.y !== study.metric.column) parts.set("y", state.y);
+  if (state.quantity) parts.set("quantity", state.quantity);
   for (const name of ["log", "logCurve", "brush", "filtering"]) if (state[name]) parts.set(name, "1");
   if (hasSeeds && !state.seeds) parts.set("seeds", "0");
   if (state.open !== null) parts.set("open", state.open);
@@ -102,13 +104,13 @@ function keepInAddress() {
   }
 }
 
-/** Reads the state from the address; what it does not know there it leaves out. */
-function readAddress() {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  const find = (name, known) => known.includes(parts.get(name)) ? parts.get(name) : state[name];
-  state.x = find("x", study.costs.map(c => c.column));
-  state.y = find("y", study.metrics.map(m => m.column));
-  state.quantity = find("quantity", Object.keys(study.curves.labels));
+/** Reads the state from an address; what the study does not have is left out. */
+function readAddress(hash) {
+  const parts = new URLSearchParams(hash.slice(1));
+  const find = (name, known, usual) => known.includes(parts.get(name)) ? parts.get(name) : usual;
+  state.x = find("x", study.costs.map(c => c.column), study.cost.column);
+  state.y = find("y", study.metrics.map(m => m.column), study.metric.column);
+  state.quantity = find("quantity", Object.keys(study.curves.labels), null);
   for (const name of ["log", "logCurve", "brush", "filtering"]) state[name] = parts.get(name) === "1";
   state.seeds = hasSeeds && parts.get("seeds") !== "0";
   const open = Number(parts.get("open") ?? NaN);

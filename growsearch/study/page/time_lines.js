@@ -5,14 +5,15 @@ const LINE = 16;  // pixels from one trial to the next
 const AXIS = 34;
 
 /** The architectures from the shallowest to the deepest, by their parameters. */
-const depthOrder = (() => {
+let depthOrder;
+derive(() => {
   const {architecture, architectures, numbers} = study.curves, size = new Array(architectures.length).fill(0);
   architecture.forEach((a, i) => { size[a] = numbers.parameters?.[i] ?? a; });
   const order = architectures.map((_, a) => a).sort((a, b) => size[a] - size[b]);
   const rank = [];
   order.forEach((a, place) => { rank[a] = place; });
-  return {order, rank};
-})();
+  depthOrder = {order, rank};
+});
 
 /** One hue, from pale to full, so that order is seen without telling hues apart. */
 function depthColor(architecture) {
@@ -122,9 +123,9 @@ function setUpLines() {
     if (t) choose([t], event.shiftKey || event.ctrlKey || event.metaKey);
   });
   new ResizeObserver(drawLines).observe(host);
-  element("lines-card").hidden = !trials.length;
   element("lines-text").textContent = "A line is a trial, in the order of the table; its colour is fuller " +
     "where the network is deeper. Diamonds mark growths. Click a line to see its curve.";
+  view(["study"], () => { element("lines-card").hidden = !trials.length; });
   view(["status", "options", "sort", "selected"], () => {
     drawLines();
     const few = depthOrder.order.length <= 8 ? depthOrder.order :
