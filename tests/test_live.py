@@ -188,7 +188,7 @@ def test_mistakes_are_one_line(capsys, tmp_path, folder):
 
 
 @pytest.mark.parametrize(
-    "number, code",
+    ("number", "code"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
 )
 def test_a_signal_ends_it_with_one_line(folder, number, code):

@@ -12,8 +12,8 @@ from growsearch.study.live import LiveStudy
 from growsearch.study.live_server import LiveServer
 
 pytestmark = pytest.mark.slow
-VIEW = """return [state.x, state.y, state.log, state.quantity, state.status, state.options, state.sort,
-  state.filtering, state.selected.map(t => t.trial_id), location.hash]"""
+VIEW = """return [state.x, state.y, state.log, state.quantity, state.status, state.options,
+  state.sort, state.filtering, state.selected.map(t => t.trial_id), location.hash]"""
 
 
 @pytest.fixture(scope="module")
