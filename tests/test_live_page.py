@@ -79,7 +79,7 @@ def test_trials_that_end_appear_and_the_view_stays(served, folder, browser):
 
 def test_a_brushed_axis_and_an_open_configuration_stay(served, folder, browser):
     kept = browser.script(
-        """const column = filterable.find(f => f.texts.length > 1);
+        """const column = filterable.find(f => f.range || f.texts.length > 1);
         setRule(column.column, column.range ? {from: column.range[0], to: column.range[1]} :
           {values: column.texts});
         change({open: trials[3].group});

@@ -9,10 +9,12 @@ function filtersOf(name) {
   const column = "config/" + name, values = [...new Set(trials.map(t => t[column] ?? null))];
   if (values.length < 2) return [];
   const numbers = values.filter(v => v !== null);
-  const isNumber = numbers.every(v => typeof v === "number");
-  const texts = [...new Set(values.map(optionText))].sort((a, b) => a.localeCompare(b, "en", {numeric: true}));
-  return [{name, column, texts, range: isNumber && numbers.length > 6 ?
-    [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))] : null}];
+  if (numbers.length > 6 && numbers.every(v => typeof v === "number")) {
+    const range = [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))];
+    return [{name, column, texts: [], range}];
+  }
+  const {compare} = new Intl.Collator("en", {numeric: true});
+  return [{name, column, texts: [...new Set(values.map(optionText))].sort(compare), range: null}];
 }
 
 /** Changes the rule of one option; null removes it. */

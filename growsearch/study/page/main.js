@@ -57,7 +57,7 @@ function start() {
     setUpFilters, setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
     setUpSelection, setUpParallel, setUpSpending, setUpImportance, setUpAttainment,
   ]) setUp();
-  drawAll();
+  drawSeenFirst(() => { document.documentElement.dataset.ready = "yes"; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     theme.clear();
     drawAll();
@@ -65,4 +65,4 @@ function start() {
 }
 
 start();
-document.documentElement.dataset.ready = "yes";
+document.documentElement.dataset.begun = "yes";

@@ -38,6 +38,14 @@ function extent(values, log, margin = 0.06) {
   return [low - room, high + room];
 }
 
+/** Has `draw` called when the element's size is not that of `drawn`, {width, height}, any more. */
+function resized(host, drawn, draw) {
+  new ResizeObserver(() => {
+    const {width, height} = host.getBoundingClientRect();
+    if (drawn.width !== undefined && (width !== drawn.width || height !== drawn.height)) draw();
+  }).observe(host);
+}
+
 class Plot {
   /** `picked(point, more)` is called for a clicked point, or with null beside all points. */
   constructor(id, label, {picked = null} = {}) {
@@ -61,7 +69,7 @@ class Plot {
     this.host.addEventListener("pointerleave", () => { if (!this.from) this.hover(null); });
     this.host.addEventListener("blur", () => this.hover(null));
     this.host.addEventListener("keydown", e => this.key(e));
-    new ResizeObserver(() => this.draw()).observe(this.host);
+    resized(this.host, this, () => this.draw());
   }
 
   /** Shows `spec`:
@@ -80,9 +88,10 @@ class Plot {
 
   draw() {
     const {width, height} = this.host.getBoundingClientRect();
-    if (!this.spec || !width || !height) return;
+    if (!this.spec) return;
     this.width = width;
     this.height = height;
+    if (!width || !height) return;
     const ctx = this.context(this.base);
     this.place(ctx);
     this.axes(ctx);

@@ -82,10 +82,9 @@ function setUpSpending() {
   });
   view(["study"], () => {
     element("spending-card").hidden = !study.spending;
-    if (!study.spending) return;
-    element("spending-text").textContent = spendingText();
-    drawSpending(plot);
+    if (study.spending) element("spending-text").textContent = spendingText();
   });
+  view(["study"], () => { if (study.spending) drawSpending(plot); }, "spending");
 }
 
 function attainmentText() {
@@ -98,8 +97,7 @@ function setUpAttainment() {
   const plot = new Plot("attainment", "Attainment over seeds");
   view(["study"], () => {
     element("attainment-card").hidden = study.attainment.seeds < 2;
-    if (study.attainment.seeds < 2) return;
     element("attainment-text").textContent = attainmentText();
-    drawAttainment(plot);
   });
+  view(["study"], () => { if (study.attainment.seeds > 1) drawAttainment(plot); }, "attainment");
 }

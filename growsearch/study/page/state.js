@@ -19,9 +19,13 @@ const state = {
 };
 const views = [];
 
-/** Has `draw` called at the start, and when one of the named parts of the state has changed. */
-function view(parts, draw) {
-  views.push({parts, draw});
+/** Has `draw` called at the start, and when one of the named parts of the state has changed.
+ *
+ * What is drawn in `host`, the id of an element whose size does not depend on that, may be drawn
+ * after what is seen first.
+ */
+function view(parts, draw, host = null) {
+  views.push({parts, draw, host});
 }
 
 let waiting = null;
@@ -41,13 +45,37 @@ function drawChanged() {
   const parts = waiting ?? new Set();
   waiting = null;
   for (const one of views) {
-    if (one.parts.some(part => parts.has(part))) one.draw();
+    if (one.parts.some(part => parts.has(part))) drawOne(one);
   }
   keepInAddress();
 }
 
 function drawAll() {
-  for (const one of views) one.draw();
+  for (const one of views) drawOne(one);
+}
+
+const undrawn = new Set();  // views that wait until the browser has time
+
+function drawOne(one) {
+  undrawn.delete(one);
+  one.draw();
+}
+
+/** As `drawAll`, but what lies below the window comes later, piece by piece; then calls `done`. */
+function drawSeenFirst(done) {
+  for (const one of views) {
+    if (one.host && element(one.host).getBoundingClientRect().top > innerHeight) undrawn.add(one);
+    else one.draw();
+  }
+  const whenIdle = window.requestIdleCallback ?? setTimeout;
+  const next = () => {
+    const [one] = undrawn;
+    if (!one) return done();
+    drawOne(one);
+    return whenIdle(next);
+  };
+  // the first frame is shown before
+  requestAnimationFrame(() => setTimeout(() => whenIdle(next)));
 }
 
 let shownTrials = null;

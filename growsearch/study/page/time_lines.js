@@ -29,6 +29,7 @@ function drawLines() {
   host.style.height = Math.min(rows.length * LINE + AXIS + 8, 420) + "px";
   linesBox.inner.style.height = rows.length * LINE + "px";
   const {width, height} = host.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+  Object.assign(linesBox, {width, height});
   if (!width) return;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
@@ -122,7 +123,7 @@ function setUpLines() {
     const t = lineAt(event);
     if (t) choose([t], event.shiftKey || event.ctrlKey || event.metaKey);
   });
-  new ResizeObserver(drawLines).observe(host);
+  resized(host, linesBox, drawLines);
   element("lines-text").textContent = "A line is a trial, in the order of the table; its colour is fuller " +
     "where the network is deeper. Diamonds mark growths. Click a line to see its curve.";
   view(["study"], () => { element("lines-card").hidden = !trials.length; });
