@@ -36,7 +36,7 @@ async function answerOf(path) {
 
 function showState({state: phase, problem, ended}) {
   const going = trials.length ?
-    `${ended} of ${counted(trials.length, "trial")} have ended. The search runs, or was interrupted; ` +
+    `${ended} of ${counted(Math.max(study.info.trials ?? 0, trials.length), "trial")} have ended. The search runs, or was interrupted; ` +
       "this page shows what is new." : "No trial has ended an epoch yet. This page waits for the first one.";
   const text = problem ? `The study cannot be read now: ${problem}` :
     phase === "finished" ? "The study is finished. This page asks for no more." : going;

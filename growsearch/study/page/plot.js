@@ -123,7 +123,7 @@ class Plot {
     this.right = this.width - 12;
     this.top = 10;
     this.bottom = this.height - 42;
-    const across = Math.max(2, Math.floor((this.right - this.left) / 85));
+    const across = Math.max(4, Math.floor((this.right - this.left) / 75));
     this.ticksX = (x.log ? logTicks : linearTicks)(...x.domain, across);
     if (x.whole) this.ticksX = this.ticksX.filter(Number.isInteger);
     this.scaleX = this.scale(x, this.left, this.right);

@@ -87,7 +87,7 @@ function drawLinesAxis(ctx, longest, width, height) {
   const {left, step} = linesBox;
   ctx.fillStyle = color("--soft");
   ctx.textAlign = "center";
-  for (const tick of linearTicks(0, longest, Math.max(2, width / 110)).filter(Number.isInteger)) {
+  for (const tick of linearTicks(0, longest, Math.max(3, width / 110)).filter(Number.isInteger)) {
     ctx.fillText(String(tick), left + tick * step, height - AXIS + 10);
   }
   ctx.fillStyle = color("--text");
