@@ -8,33 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import run
+from growing_study import copied
 
 from growsearch.study import live as live_module
 from growsearch.study.folder import create_study
 from growsearch.study.live import LiveStudy
 from growsearch.study.live_server import LiveServer
 from growsearch.study.report import write_report
-
-RECORDED = ROOT / "analysis" / "studies" / "lipgrow_digits"
-
-
-def copied(folder: Path, count: int, age: float = 0.0) -> list[str]:
-    """Copies the recorded study's first trials as if they were written so many seconds ago."""
-    (folder / "trials").mkdir(parents=True, exist_ok=True)
-    names = sorted(path.name for path in (RECORDED / "trials").iterdir())[:count]
-    for name in ("study.json", *(f"trials/{name}" for name in names)):
-        if not (folder / name).exists():
-            shutil.copyfile(RECORDED / name, folder / name)
-        then = time.time() - age
-        os.utime(folder / name, (then, then))
-    return [name.removesuffix(".parquet") for name in names]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from browser import Browser
-from test_live import copied
+from growing_study import copied
 
 from growsearch.study import live as live_module
 from growsearch.study.folder import create_study
