@@ -52,10 +52,13 @@ class Browser:
         self._driver.stdout.close()
 
     def open(self, address: str) -> None:
-        # a blank page between: an address that differs in its hash alone is not loaded again
-        self._call("POST", "/url", {"url": "about:blank"})
+        self.leave()  # an address that differs in its hash alone is not loaded again
         self._call("POST", "/url", {"url": address})
         self.until("return document.documentElement.dataset.ready === 'yes'")
+
+    def leave(self) -> None:
+        """Opens a blank page: a page that asks its server does so no more."""
+        self._call("POST", "/url", {"url": "about:blank"})
 
     def script(self, text: str, *arguments: Any) -> Any:
         """What the JavaScript returns; `arguments[0]` is the first argument."""

@@ -1,5 +1,6 @@
 """What a signal does to a command, and what an address of no cluster does."""
 
+import json
 import os
 import signal
 import socket
@@ -8,10 +9,12 @@ import sys
 import time
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from conftest import RECORD, driver, run, until_remembered
 
 from growsearch.machine.ending import ended_by_signals, interrupts_kept, own_sigterm_kept
+from growsearch.study.folder import create_study
 from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
 from growsearch.tuning.cluster import check_cluster
@@ -116,6 +119,63 @@ def test_train_says_which_signal_ended_it_and_goes_on_from_its_last_epoch(
     assert err == f"growsearch train: interrupted{by}\n"
     assert run(capsys, "resume", tmp_path / "one")[0] == 0
     assert read_study(tmp_path / "one")["epoch"].tolist() == [1, 2]
+
+
+EPOCHS = ["--dataset", "digits", "--train-size", "100", "--policy", "none", "--json"]
+
+
+def interrupted(folder, epochs, *arguments) -> tuple[int, dict, str]:
+    """Code, document and errors of a command that gets SIGINT once its trial has more epochs."""
+    command = [sys.executable, "-m", "growsearch", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 600
+    while not any(len(pq.read_table(f)) > epochs for f in (folder / "trials").glob("*.parquet")):
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, json.loads(out), err
+
+
+@pytest.mark.slow
+def test_an_interrupted_train_prints_the_document_of_its_epochs_so_far(capsys, tmp_path):
+    arguments = ["train", *EPOCHS, "--epochs", 5000, "--out", tmp_path / "one"]
+    code, document, err = interrupted(tmp_path / "one", 1, *arguments)
+    assert code == 130 and err.splitlines()[-1] == "growsearch train: interrupted"
+    assert document["status"] == "interrupted" and document["reason"] is None
+    study = read_study(tmp_path / "one")
+    assert [row["epoch"] for row in document["records"]] == study["epoch"].tolist()
+    assert [row["val_loss"] for row in document["records"]] == study["val_loss"].tolist()
+    assert document["trial"] == study["trial_id"][0]
+    before = document["records"]
+    resumed = ["resume", tmp_path / "one", "--json"]
+    code, more, err = interrupted(tmp_path / "one", len(before), *resumed)
+    assert code == 130 and err.splitlines()[-1] == "growsearch resume: interrupted"
+    assert more["status"] == "interrupted"
+    assert [row["key"] for row in more["records"][: len(before)]] == [row["key"] for row in before]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_train_that_is_interrupted_before_its_first_epoch_prints_an_empty_document(
+    capsys, tmp_path, monkeypatch, held
+):
+    from growsearch.cli import train
+    from growsearch.tasks.images.dataset import Dataset
+
+    def ended(*given, **more):
+        signal.raise_signal(signal.SIGINT)
+
+    if held:  # before the folder, which is another study's, is refused
+        create_study(tmp_path / "one", command="train", searched=[])
+        monkeypatch.setattr(train, "Trainer", ended)
+    else:
+        monkeypatch.setattr(Dataset, "training_batches", ended)
+    code, out, err = run(capsys, "train", *EPOCHS, "--epochs", 2, "--out", tmp_path / "one")
+    assert code == 130 and err.splitlines()[-1] == "growsearch train: interrupted"
+    assert json.loads(out) == {
+        "study": str(tmp_path / "one"), "trial": None, "status": "interrupted", "reason": None,
+        "records": [],
+    }  # fmt: skip
 
 
 @pytest.mark.long

@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from growsearch.cli.take_out import best as best
 from growsearch.cli.take_out import export as export
 from growsearch.cli.take_out import predict as predict
 from growsearch.study.as_json import plain, print_json
+from growsearch.study.folder import STUDY_FILE
 from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
 from growsearch.trial.config import TrialConfig
@@ -60,13 +62,37 @@ def train(parsed: argparse.Namespace) -> int:
 
     options = {name: value for name, value in vars(parsed).items() if name in _LOCAL}
     out = parsed.out or _default_out("train")
-    return _ended(parsed, out, begin(config, out, options, parsed.plugins))
+    before = Path(out, STUDY_FILE).exists()  # which is refused, but may be interrupted before
+    with _told_if_interrupted(parsed, None if before else out):
+        reason = begin(config, out, options, parsed.plugins)
+    return _ended(parsed, out, reason)
+
+
+@contextmanager
+def _told_if_interrupted(parsed: argparse.Namespace, out: str | None) -> Iterator[None]:
+    """With --json, a signal within the block prints the document of what the trial has so far.
+
+    `out` is None where the folder is another study's.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if parsed.json and _is_first():
+            from growsearch.cli.train import interrupted_document
+
+            print_json(interrupted_document(parsed.out if out is None else out, out is not None))
+        raise
+
+
+def _is_first() -> bool:
+    """Whether this is the first of torchrun's processes."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _ended(parsed: argparse.Namespace, out: str, reason: str | None) -> int:
     """The exit code of a trial that failed for a reason, which is said, or did not."""
     command = parsed.command
-    if parsed.json and int(os.environ.get("RANK", 0)) == 0:  # of torchrun's processes the first
+    if parsed.json and _is_first():
         from growsearch.cli.train import document
 
         print_json(document(out, reason))
@@ -134,7 +160,9 @@ def _resume_trial(parsed: argparse.Namespace) -> int:
             )
     from growsearch.cli.train import resume as resume_trial
 
-    return _ended(parsed, parsed.study, resume_trial(parsed.study, _trust(parsed)))
+    with _told_if_interrupted(parsed, parsed.study):
+        reason = resume_trial(parsed.study, _trust(parsed))
+    return _ended(parsed, parsed.study, reason)
 
 
 def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -296,6 +324,12 @@ def list(parsed: argparse.Namespace) -> int:
 
 
 def report(parsed: argparse.Namespace) -> int:
+    if parsed.watch:
+        from growsearch.cli.watch import watch
+
+        return watch(parsed)
+    if "port" in parsed:
+        raise InputError(f"port={parsed.port} is of --watch; give both or neither")
     made = _write_report(parsed.study, parsed.metric)
     if parsed.json:
         print_json(_report_document(parsed.study, made))

@@ -21,7 +21,8 @@ class Trained:
     trial: str | None
     """Its name; null if it has no epoch."""
     status: str
-    """How it ended, or running."""
+    """How it ended, or interrupted: a signal ended the command before the trial's end, and
+    `growsearch resume` goes on."""
     reason: str | None
     """Why it failed."""
     records: list[Row]

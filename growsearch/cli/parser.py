@@ -264,6 +264,15 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the Pareto report of a study")
     report.add_argument("study", help="the folder that --out named")
     report.add_argument("--metric", help=f"{take_out.METRIC_HELP} (default: the study's)")
+    report.add_argument(
+        "--watch", action="store_true",
+        help="serve the page on 127.0.0.1 and update it while the search runs, until Ctrl-C; it "
+        "writes no file",
+    )  # fmt: skip
+    report.add_argument(
+        "--port", type=int, metavar="N", default=argparse.SUPPRESS,
+        help="the port of --watch (default: a free one)",
+    )  # fmt: skip
     add_json_option(report)
 
     record = commands.add_parser(

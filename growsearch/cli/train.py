@@ -1,6 +1,7 @@
 """One trial on this machine, shown and written to a study while it trains."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.plugins import Plugin
+from growsearch.trial.status import Status
+
+INTERRUPTED = "interrupted"
+"""In a document of --json, the status of a trial that a signal ended before its end."""
 
 
 def begin(
@@ -97,6 +102,20 @@ def document(folder: str | Path, reason: str | None) -> Trained:
         status=str(history[-1].status) if history else "failed",
         records=[record.to_dict() for record in history],
     )  # fmt: skip
+
+
+def interrupted_document(folder: str | Path, ours: bool) -> Trained:
+    """What --json prints of a trial that a signal ended: its epochs until then.
+
+    `ours` says whether `folder` is this trial's; it may not be a study yet.
+    """
+    try:
+        found = document(folder, None) if ours else None
+    except InputError:  # it was interrupted before its first epoch
+        found = None
+    if found is None or not found.records:
+        return Trained(study=str(folder), trial=None, status=INTERRUPTED, reason=None, records=[])
+    return found if Status(found.status).ended else replace(found, status=INTERRUPTED)
 
 
 def _check_same(folder: Path, state: History, table: History) -> None:

@@ -77,15 +77,18 @@ class Subject:
     """What a reader must know: damaged tables, a search that still runs."""
 
 
-def page_data(subject: Subject) -> dict[str, Any]:
-    """All that the page shows, floats with seven digits. Those that are not finite are null."""
+def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
+    """All that the page shows, floats with seven digits. Those that are not finite are null.
+
+    A `live` page says itself how far the study is.
+    """
     study, trials, info = subject.study, subject.trials, subject.info
     cost, metric = subject.cost, subject.metric
     return plain({
         "title": subject.title,
         "folder": str(subject.folder),
         "info": info,
-        "notes": [*subject.notes, *notes_on(trials, metric)],
+        "notes": [*subject.notes, *notes_on(trials, metric, live)],
         "searched": [n for n in info["searched"] if f"config/{n}" in trials],
         "many": sorted(name for name, rule in every_option().items() if rule.many),
         "epochs": len(study),
@@ -120,12 +123,14 @@ def page_data(subject: Subject) -> dict[str, Any]:
     }, digits=7)  # fmt: skip
 
 
-def notes_on(trials: pd.DataFrame, metric: Metric) -> list[str]:
+def notes_on(trials: pd.DataFrame, metric: Metric, live: bool = False) -> list[str]:
     """What is unusual about the trials, in sentences."""
     counts = count_outcomes(trials)
     notes = []
     going = counts.get(Status.RUNNING, 0) + counts.get(Status.WAITING, 0)
-    if not len(trials):
+    if live:
+        pass
+    elif not len(trials):
         notes.append("No epoch has finished yet. The report shows trials from their first epoch.")
     elif going:
         notes.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from growsearch.machine.files import opened
 from growsearch.trial.options import Value
+from growsearch.trial.status import Status
 
 _BEGIN = b'{"trial": "'
 
@@ -32,6 +33,22 @@ def given_in_log(log: Path) -> dict[str, dict[str, Value]]:
             found[name] = dict(json.loads(line)["given"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
+    return found
+
+
+def last_statuses(log: Path) -> dict[str, Status]:
+    """By trial, the last status that the log has; {} without a log. Only last lines are parsed.
+
+    A trial whose last line is damaged counts as running.
+    """
+    found = {}
+    for name, line in dict(_lines(log)).items():
+        try:
+            told = json.loads(line)
+            begun = Status.WAITING if "config" in told else Status.RUNNING
+            found[name] = Status(told.get("status", begun))
+        except (ValueError, AttributeError, RecursionError):
+            found[name] = Status.RUNNING
     return found
 
 

@@ -7,7 +7,7 @@ function judgingMetric() {
   return drawn && drawn.validation ? drawn : metricAxis(study.metric.column) ?? study.metric;
 }
 
-/** What a limit on the slider buys, or null: {limit, point, points}. */
+/** What a limit on the slider buys, or null: {limit, low, high, point, points}. */
 function bestUnder() {
   const metric = judgingMetric();
   const points = pointsOf(shown(), state.x, metric.column, true).filter(p => !state.log || p.x > 0);
@@ -19,7 +19,13 @@ function bestUnder() {
     state.log ? low * (high / low) ** share : low + share * (high - low);
   const affordable = points.filter(p => p.x <= limit);
   const front = frontOf(affordable, metric);
-  return {limit, point: front[front.length - 1], points, metric};
+  return {limit, low, high, point: front[front.length - 1], points, metric};
+}
+
+/** Where the slider has this limit; at an end if it lies beyond. */
+function placeOf(limit, {low, high}) {
+  const scale = scaleOfCost(), share = (scale(limit) - scale(low)) / (scale(high) - scale(low));
+  return isFinite(share) ? 1000 * Math.min(Math.max(share, 0), 1) : 1000;
 }
 
 let bought = null;
@@ -125,8 +131,8 @@ async function copy(text, button) {
 
 function setUpBest() {
   const slider = element("limit");
-  slider.value = state.limit;
   slider.oninput = () => change({limit: Number(slider.value)});
   const parts = ["x", "y", "log", "status", "options", "limit"];
+  view(["study"], () => { slider.value = state.limit; });
   view([...parts, "seeds", "open"], drawBest);
 }

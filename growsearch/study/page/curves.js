@@ -152,12 +152,15 @@ function curveLegend(curves, rtols) {
 }
 
 function setUpCurves() {
-  const choice = element("quantity"), labels = study.curves.labels;
-  for (const [column, text] of Object.entries(labels)) add(choice, "option", text).value = column;
+  const choice = element("quantity");
   choice.onchange = () => change({quantity: choice.value});
-  state.quantity ??= study.metric.column in labels ? study.metric.column :
-    Object.keys(labels)[0] ?? null;
-  element("log-curve").checked = state.logCurve;
   element("log-curve").onchange = () => change({logCurve: element("log-curve").checked});
+  view(["study"], () => {
+    const {labels} = study.curves;
+    fillChoice(choice, Object.entries(labels));
+    state.quantity ??= study.metric.column in labels ? study.metric.column :
+      Object.keys(labels)[0] ?? null;
+    element("log-curve").checked = state.logCurve;
+  });
   view(["selected", "quantity", "logCurve"], drawCurves);
 }

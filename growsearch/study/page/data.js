@@ -1,12 +1,22 @@
 "use strict";
 // The study: trials as objects, and their epochs.
 
-const study = JSON.parse(element("data").textContent);
+let study, trials, byName, hasSeeds;
+let firstEpoch = [];  // where each trial's epochs begin in the columns of `study.curves`
+const derivations = [];
 
-/** An object a trial, from columns of which {all: value} is one that all trials have. */
-const trials = (() => {
+/** Has `compute` called now, and whenever the study has changed. */
+function derive(compute) {
+  derivations.push(compute);
+  compute();
+}
+
+/** Makes `given` the study, which is what the page shows. */
+function takeStudy(given) {
+  study = given;
   const columns = Object.entries(study.trials);
-  return study.groups.map((group, index) => {
+  // columns of which {all: value} is one that all trials have
+  trials = study.groups.map((group, index) => {
     const trial = {index, group};
     for (const [name, values] of columns) {
       trial[name] = Array.isArray(values) ? values[index] : values.all;
@@ -14,20 +24,24 @@ const trials = (() => {
     trial.optimal = false;
     return trial;
   });
-})();
-const byName = new Map(trials.map(t => [t.trial_id, t]));
-const growthsOf = t => t.growth_epochs ? String(t.growth_epochs).split(" ").map(Number) : [];
-
-// a column of few different numbers is a list of them, and the place of each epoch's in it
-for (const [column, given] of Object.entries(study.curves.numbers)) {
-  if (!Array.isArray(given)) study.curves.numbers[column] = given.places.map(i => given.values[i]);
+  byName = new Map(trials.map(t => [t.trial_id, t]));
+  // a column of few different numbers is a list of them, and the place of each epoch's in it
+  for (const [column, given] of Object.entries(study.curves.numbers)) {
+    if (!Array.isArray(given)) study.curves.numbers[column] = given.places.map(i => given.values[i]);
+  }
+  let sum = 0;
+  firstEpoch = study.curves.lengths.map(n => (sum += n) - n);
+  const seeds = new Map();
+  hasSeeds = trials.some(t => {
+    const known = seeds.get(t.group) ?? seeds.set(t.group, t["config/seed"]).get(t.group);
+    return known !== t["config/seed"];
+  });
+  for (const compute of derivations) compute();
 }
 
-/** Where each trial's epochs begin in the columns of `study.curves`. */
-const firstEpoch = (() => {
-  let sum = 0;
-  return study.curves.lengths.map(n => (sum += n) - n);
-})();
+takeStudy(JSON.parse(element("data").textContent));
+
+const growthsOf = t => t.growth_epochs ? String(t.growth_epochs).split(" ").map(Number) : [];
 
 /** A column of a trial's epochs; [] if no trial has it. */
 function curveOf(t, column) {
@@ -40,13 +54,6 @@ const phasesOf = t => curveOf(t, "phase").map(i => study.curves.phases[i]);
 
 const costAxis = column => study.costs.find(c => c.column === column);
 const metricAxis = column => study.metrics.find(m => m.column === column);
-const hasSeeds = (() => {
-  const seeds = new Map();
-  return trials.some(t => {
-    const known = seeds.get(t.group) ?? seeds.set(t.group, t["config/seed"]).get(t.group);
-    return known !== t["config/seed"];
-  });
-})();
 const bound = (t, column) => t["bound/" + column] ?? null;
 const better = (x, y, metric) => metric.minimized ? x < y : x > y;
 const worth = (x, metric) => metric.minimized ? -x : x;

@@ -2,15 +2,20 @@
 // The filter: statuses, and values of options. The filter hides trials everywhere.
 
 /** What may be filtered: the searched options that differ, with their values. */
-const filterable = study.searched.flatMap(name => {
+let filterable;
+derive(() => { filterable = study.searched.flatMap(filtersOf); });
+
+function filtersOf(name) {
   const column = "config/" + name, values = [...new Set(trials.map(t => t[column] ?? null))];
   if (values.length < 2) return [];
   const numbers = values.filter(v => v !== null);
-  const isNumber = numbers.every(v => typeof v === "number");
-  const texts = [...new Set(values.map(optionText))].sort((a, b) => a.localeCompare(b, "en", {numeric: true}));
-  return [{name, column, texts, range: isNumber && numbers.length > 6 ?
-    [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))] : null}];
-});
+  if (numbers.length > 6 && numbers.every(v => typeof v === "number")) {
+    const range = [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))];
+    return [{name, column, texts: [], range}];
+  }
+  const {compare} = new Intl.Collator("en", {numeric: true});
+  return [{name, column, texts: [...new Set(values.map(optionText))].sort(compare), range: null}];
+}
 
 /** Changes the rule of one option; null removes it. */
 function setRule(column, rule) {
@@ -51,11 +56,17 @@ function numbersBetween(parent, {name, column, range}) {
   });
 }
 
+let drawnFilters = "";
+
 function drawFilters() {
   const host = element("filters"), focused = document.activeElement;
+  const statuses = [...new Set(trials.map(t => t.status))];
+  const wanted = JSON.stringify([statuses, filterable, state.status, state.options]);
   host.hidden = !state.filtering;
   element("filter-open").setAttribute("aria-expanded", String(state.filtering));
-  if (host.contains(focused)) return;  // what a reader changes here stays as it is
+  // what a reader changes here stays as it is, and so does what is the same
+  if (host.contains(focused) || wanted === drawnFilters) return;
+  drawnFilters = wanted;
   host.replaceChildren();
   const grid = add(host, "div", "", "filters");
   const field = name => {
@@ -63,7 +74,6 @@ function drawFilters() {
     add(set, "legend", name);
     return set;
   };
-  const statuses = [...new Set(trials.map(t => t.status))];
   checks(field("status"), statuses, state.status, kept => change({status: kept}));
   for (const option of filterable) {
     const set = field(option.name), rule = state.options[option.column];

@@ -56,6 +56,14 @@ function add(parent, tag, text = "", className = "") {
   return made;
 }
 
+/** The options of a choice, pairs of value and text; an open list stays where they are the same. */
+function fillChoice(choice, pairs) {
+  if (choice.dataset.options === JSON.stringify(pairs)) return;
+  choice.dataset.options = JSON.stringify(pairs);
+  choice.replaceChildren();
+  for (const [value, text] of pairs) add(choice, "option", text).value = value;
+}
+
 function mean(values) {
   return values.reduce((sum, x) => sum + x, 0) / values.length;
 }

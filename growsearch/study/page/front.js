@@ -258,20 +258,23 @@ function brushFront({x: [left, right], y: [low, high]}, more) {
   say(`${inside.length} points selected`);
 }
 
-function setUpFront() {
-  const options = (id, axes, text) => {
-    for (const axis of axes) add(element(id), "option", text(axis)).value = axis.column;
-    element(id).value = state[id];
-    element(id).onchange = () => change({[id]: element(id).value});
-  };
-  const kinds = {nominal: "nominal", paid: "", size: "size"};
-  options("x", study.costs, c => c.label + (kinds[c.kind] ? `, ${kinds[c.kind]}` : ""));
-  options("y", study.metrics, m => m.label + (m.validation ? "" : ", recorded only"));
+/** What may be chosen, as the study has it, and what is chosen now. */
+function showFrontControls() {
+  const kinds = {nominal: ", nominal", size: ", size"};
+  fillChoice(element("x"), study.costs.map(c => [c.column, c.label + (kinds[c.kind] ?? "")]));
+  fillChoice(element("y"), study.metrics.map(m =>
+    [m.column, m.label + (m.validation ? "" : ", recorded only")]));
   element("seeds-label").hidden = !hasSeeds;
+  for (const id of ["x", "y"]) element(id).value = state[id];
+  for (const name of ["log", "seeds", "brush"]) element(name).checked = state[name];
+}
+
+function setUpFront() {
+  for (const id of ["x", "y"]) element(id).onchange = () => change({[id]: element(id).value});
   for (const name of ["log", "seeds", "brush"]) {
-    element(name).checked = state[name];
     element(name).onchange = () => change({[name]: element(name).checked, open: null});
   }
+  view(["study"], showFrontControls);
   view(["x", "y", "log", "seeds", "open", "status", "options"], computeLayout);
   view(["x", "y", "log", "status", "options", "limit"], () => { bought = bestUnder(); });
   view(["x", "y", "log", "seeds", "open", "status", "options", "selected", "brush", "limit"], drawFront);

@@ -2,9 +2,14 @@
 // How much each option decides the cost and the metric.
 
 function setUpImportance() {
+  view(["study"], drawImportance);
+}
+
+function drawImportance() {
   const {cost, metric, trials: completed, least, library} = study.importance;
-  if (!study.searched.length || !trials.length) return;
-  element("importance-card").hidden = false;
+  element("importance-card").hidden = !study.searched.length || !trials.length;
+  element("importance").replaceChildren();
+  if (element("importance-card").hidden) return;
   const text = element("importance-text");
   if (!cost && !metric) {
     text.textContent = completed < least ?

@@ -2,6 +2,9 @@
 // What stands above the plots, and the start.
 
 function describeStudy() {
+  document.title = document.querySelector("h1").textContent = study.title;
+  element("notes").replaceChildren();
+  element("figures").replaceChildren();
   const info = study.info, made = new Date(info.created);
   element("made").textContent =
     `${isNaN(made) ? "at an unknown time" : made.toISOString().slice(0, 16).replace("T", " ") + " UTC"} · ` +
@@ -47,14 +50,14 @@ function selectFirst() {
 }
 
 function start() {
-  readAddress();
+  readAddress(location.hash);
   describeStudy();
   selectFirst();
   for (const setUp of [
     setUpFilters, setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
-    setUpSelection, setUpParallel, setUpSpending, setUpImportance,
+    setUpSelection, setUpParallel, setUpSpending, setUpImportance, setUpAttainment,
   ]) setUp();
-  drawAll();
+  drawSeenFirst(() => { document.documentElement.dataset.ready = "yes"; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     theme.clear();
     drawAll();
@@ -62,4 +65,4 @@ function start() {
 }
 
 start();
-document.documentElement.dataset.ready = "yes";
+document.documentElement.dataset.begun = "yes";

@@ -33,6 +33,7 @@ function parallelContext(canvas) {
 /** The lines of all trials; the axes and the selected trials are on a canvas above. */
 function drawParallel() {
   const {ctx, width, height} = parallelContext(parallelPlot.canvas);
+  Object.assign(parallelPlot, {width, height});
   if (!width) return;
   const axes = parallelPlot.axes = parallelAxes();
   const [top, bottom] = [40, height - 12], side = Math.min(60, width / (2 * axes.length));
@@ -46,10 +47,17 @@ function drawParallel() {
   const values = shown().map(t => t[state.y]).filter(v => v !== null && v !== undefined);
   const [worst, best] = extent(values, false, 0) ?? [0, 1];
   const flip = (metricAxis(state.y) ?? study.metric).minimized;
+  const shades = new Map();  // as the canvas has them: it reads a mixed colour slowly
+  const shade = percent => {
+    if (!shades.has(percent)) {
+      ctx.strokeStyle = `color-mix(in srgb, ${color("--c1")} ${percent}%, ${color("--c5")})`;
+      shades.set(percent, ctx.strokeStyle);
+    }
+    return shades.get(percent);
+  };
   for (const t of order) {
     const share = ((t[state.y] ?? worst) - worst) / ((best - worst) || 1), good = flip ? 1 - share : share;
-    ctx.strokeStyle = kept.has(t) ?
-      `color-mix(in srgb, ${color("--c1")} ${Math.round(100 * good)}%, ${color("--c5")})` : color("--line");
+    ctx.strokeStyle = kept.has(t) ? shade(Math.round(100 * good)) : color("--line");
     ctx.globalAlpha = kept.has(t) ? Math.max(0.12, Math.min(0.8, 60 / Math.sqrt(kept.size) / 10)) : 0.35;
     ctx.lineWidth = 1.2;
     parallelLine(ctx, axes, t);
@@ -153,13 +161,16 @@ function brushParallel({axis: column, y0, y1}) {
     {from: +low.toPrecision(6), to: +high.toPrecision(6)});
 }
 
+/** Shows the card if there is anything to compare. */
+function showParallel() {
+  element("parallel-card").hidden = trials.length < 2 || !filterable.length;
+  parallelPlot.host.style.minWidth = 84 * parallelAxes().length + "px";
+}
+
 function setUpParallel() {
-  if (trials.length < 2 || !filterable.length) return;
-  element("parallel-card").hidden = false;
   const host = parallelPlot.host = element("parallel");
   parallelPlot.canvas = add(host, "canvas");
   parallelPlot.over = add(host, "canvas", "", "over");
-  host.style.minWidth = 84 * parallelAxes().length + "px";
   host.setAttribute("role", "img");
   host.setAttribute("aria-label", "Parallel coordinates of the trials' options, cost and metric. " +
     "The filter above does the same with the keyboard.");
@@ -185,7 +196,8 @@ function setUpParallel() {
     parallelPlot.from = null;
     if (from) brushParallel(from);
   });
-  new ResizeObserver(drawParallel).observe(host);
-  view(["status", "options", "x", "y"], drawParallel);
+  resized(host, parallelPlot, drawParallel);
+  view(["study"], showParallel);
+  view(["status", "options", "x", "y"], drawParallel, "parallel");
   view(["selected"], drawParallelOver);
 }

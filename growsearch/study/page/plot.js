@@ -38,6 +38,14 @@ function extent(values, log, margin = 0.06) {
   return [low - room, high + room];
 }
 
+/** Has `draw` called when the element's size is not that of `drawn`, {width, height}, any more. */
+function resized(host, drawn, draw) {
+  new ResizeObserver(() => {
+    const {width, height} = host.getBoundingClientRect();
+    if (drawn.width !== undefined && (width !== drawn.width || height !== drawn.height)) draw();
+  }).observe(host);
+}
+
 class Plot {
   /** `picked(point, more)` is called for a clicked point, or with null beside all points. */
   constructor(id, label, {picked = null} = {}) {
@@ -61,7 +69,7 @@ class Plot {
     this.host.addEventListener("pointerleave", () => { if (!this.from) this.hover(null); });
     this.host.addEventListener("blur", () => this.hover(null));
     this.host.addEventListener("keydown", e => this.key(e));
-    new ResizeObserver(() => this.draw()).observe(this.host);
+    resized(this.host, this, () => this.draw());
   }
 
   /** Shows `spec`:
@@ -71,16 +79,19 @@ class Plot {
    * more), if it is there, is called after a drag.
    */
   show(spec) {
+    const before = this.hovered;
     this.spec = spec;
-    this.hovered = null;
+    this.hovered = before && (spec.points.find(p => p.x === before.x && p.y === before.y) ?? null);
+    if (before && !this.hovered) hideTip();
     this.draw();
   }
 
   draw() {
     const {width, height} = this.host.getBoundingClientRect();
-    if (!this.spec || !width || !height) return;
+    if (!this.spec) return;
     this.width = width;
     this.height = height;
+    if (!width || !height) return;
     const ctx = this.context(this.base);
     this.place(ctx);
     this.axes(ctx);
@@ -112,7 +123,7 @@ class Plot {
     this.right = this.width - 12;
     this.top = 10;
     this.bottom = this.height - 42;
-    const across = Math.max(2, Math.floor((this.right - this.left) / 85));
+    const across = Math.max(4, Math.floor((this.right - this.left) / 75));
     this.ticksX = (x.log ? logTicks : linearTicks)(...x.domain, across);
     if (x.whole) this.ticksX = this.ticksX.filter(Number.isInteger);
     this.scaleX = this.scale(x, this.left, this.right);

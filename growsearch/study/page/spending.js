@@ -77,20 +77,27 @@ function drawAttainment(plot) {
 }
 
 function setUpSpending() {
-  if (study.spending) {
-    element("spending-card").hidden = false;
-    element("spending-text").textContent = spendingText();
-    const plot = new Plot("spending", "Hypervolume against what was paid", {
-      picked: (point, more) => { if (point?.trials[0]) choose(point.trials, more); },
-    });
-    view(["once"], () => drawSpending(plot));
-  }
+  const plot = new Plot("spending", "Hypervolume against what was paid", {
+    picked: (point, more) => { if (point?.trials[0]) choose(point.trials, more); },
+  });
+  view(["study"], () => {
+    element("spending-card").hidden = !study.spending;
+    if (study.spending) element("spending-text").textContent = spendingText();
+  });
+  view(["study"], () => { if (study.spending) drawSpending(plot); }, "spending");
+}
+
+function attainmentText() {
   const {seeds, balanced} = study.attainment;
-  if (seeds < 2) return;
-  element("attainment-card").hidden = false;
-  element("attainment-text").textContent =
-    `Each of the ${seeds} seeds has a front of its own. A line joins what that share of them attains.` +
+  return `Each of the ${seeds} seeds has a front of its own. A line joins what that share of them attains.` +
     (balanced ? "" : " Seeds have different numbers of trials, so those with more attain more.");
+}
+
+function setUpAttainment() {
   const plot = new Plot("attainment", "Attainment over seeds");
-  view(["once"], () => drawAttainment(plot));
+  view(["study"], () => {
+    element("attainment-card").hidden = study.attainment.seeds < 2;
+    element("attainment-text").textContent = attainmentText();
+  });
+  view(["study"], () => { if (study.attainment.seeds > 1) drawAttainment(plot); }, "attainment");
 }

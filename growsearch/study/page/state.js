@@ -19,9 +19,13 @@ const state = {
 };
 const views = [];
 
-/** Has `draw` called at the start, and when one of the named parts of the state has changed. */
-function view(parts, draw) {
-  views.push({parts, draw});
+/** Has `draw` called at the start, and when one of the named parts of the state has changed.
+ *
+ * What is drawn in `host`, the id of an element whose size does not depend on that, may be drawn
+ * after what is seen first.
+ */
+function view(parts, draw, host = null) {
+  views.push({parts, draw, host});
 }
 
 let waiting = null;
@@ -41,13 +45,37 @@ function drawChanged() {
   const parts = waiting ?? new Set();
   waiting = null;
   for (const one of views) {
-    if (one.parts.some(part => parts.has(part))) one.draw();
+    if (one.parts.some(part => parts.has(part))) drawOne(one);
   }
   keepInAddress();
 }
 
 function drawAll() {
-  for (const one of views) one.draw();
+  for (const one of views) drawOne(one);
+}
+
+const undrawn = new Set();  // views that wait until the browser has time
+
+function drawOne(one) {
+  undrawn.delete(one);
+  one.draw();
+}
+
+/** As `drawAll`, but what lies below the window comes later, piece by piece; then calls `done`. */
+function drawSeenFirst(done) {
+  for (const one of views) {
+    if (one.host && element(one.host).getBoundingClientRect().top > innerHeight) undrawn.add(one);
+    else one.draw();
+  }
+  const whenIdle = window.requestIdleCallback ?? setTimeout;
+  const next = () => {
+    const [one] = undrawn;
+    if (!one) return done();
+    drawOne(one);
+    return whenIdle(next);
+  };
+  // the first frame is shown before
+  requestAnimationFrame(() => setTimeout(() => whenIdle(next)));
 }
 
 let shownTrials = null;
@@ -80,7 +108,9 @@ const MOST_LINKED = 300;  // an address has a few thousand characters
 
 function address() {
   const parts = new URLSearchParams();
-  for (const name of ["x", "y", "quantity"]) if (state[name]) parts.set(name, state[name]);
+  if (state.x !== study.cost.column) parts.set("x", state.x);
+  if (state.y !== study.metric.column) parts.set("y", state.y);
+  if (state.quantity) parts.set("quantity", state.quantity);
   for (const name of ["log", "logCurve", "brush", "filtering"]) if (state[name]) parts.set(name, "1");
   if (hasSeeds && !state.seeds) parts.set("seeds", "0");
   if (state.open !== null) parts.set("open", state.open);
@@ -102,13 +132,13 @@ function keepInAddress() {
   }
 }
 
-/** Reads the state from the address; what it does not know there it leaves out. */
-function readAddress() {
-  const parts = new URLSearchParams(location.hash.slice(1));
-  const find = (name, known) => known.includes(parts.get(name)) ? parts.get(name) : state[name];
-  state.x = find("x", study.costs.map(c => c.column));
-  state.y = find("y", study.metrics.map(m => m.column));
-  state.quantity = find("quantity", Object.keys(study.curves.labels));
+/** Reads the state from an address; what the study does not have is left out. */
+function readAddress(hash) {
+  const parts = new URLSearchParams(hash.slice(1));
+  const find = (name, known, usual) => known.includes(parts.get(name)) ? parts.get(name) : usual;
+  state.x = find("x", study.costs.map(c => c.column), study.cost.column);
+  state.y = find("y", study.metrics.map(m => m.column), study.metric.column);
+  state.quantity = find("quantity", Object.keys(study.curves.labels), null);
   for (const name of ["log", "logCurve", "brush", "filtering"]) state[name] = parts.get(name) === "1";
   state.seeds = hasSeeds && parts.get("seeds") !== "0";
   const open = Number(parts.get("open") ?? NaN);

@@ -4,7 +4,8 @@
 const ROW = 30;  // pixels, as in the style sheet
 const ROOM = 8;  // rows above and below those that are seen
 
-const tableColumns = (() => {
+let tableColumns;
+derive(() => {
   const there = column => trials.some(t => (t[column] ?? null) !== null);
   const metric = metricAxis(study.metric.column) ?? study.metric;
   const fixed = digits => x => x === null || x === undefined ? "–" :
@@ -17,7 +18,7 @@ const tableColumns = (() => {
     {name: "best val.", value: t => t.best_val_accuracy,
      show: t => `${percentText(t.best_val_accuracy)} (${t.best_epoch})`},
   ] : [];
-  return [
+  tableColumns = [
     {name: "trial", text: true, value: t => t.trial_id, star: true},
     {name: "status", text: true, value: t => t.status, status: true},
     ...(trials.some(reasonOf) ? [{name: "reason", text: true, value: inShort, title: reasonOf, most: 26}] : []),
@@ -39,7 +40,7 @@ const tableColumns = (() => {
     ...study.searched.map(n => ({name: n, value: t => t["config/" + n] ?? null, text: trials.some(t =>
       typeof t["config/" + n] === "string"), show: t => optionText(t["config/" + n])})),
   ];
-})();
+});
 
 const cellText = (column, t) => (column.show ?? column.value)(t) ?? "–";
 let tableRows = [];
@@ -75,6 +76,7 @@ function drawHead(sorted, sign) {
 function setWidths() {
   const sample = trials.length > 600 ? trials.filter((_, i) => i % Math.ceil(trials.length / 600) === 0) : trials;
   let sum = 0;
+  element("columns").replaceChildren();
   for (const column of tableColumns) {
     const longest = Math.max(column.name.length + 2, ...sample.map(t => cellText(column, t).length +
       (column.star ? 3 : 0)));
@@ -150,7 +152,6 @@ function showRow(place) {
 }
 
 function setUpTable() {
-  setWidths();
   const box = element("table"), body = element("rows");
   box.addEventListener("scroll", () => requestAnimationFrame(drawRows));
   new ResizeObserver(drawRows).observe(box);
@@ -161,6 +162,7 @@ function setUpTable() {
     choose([tableRows[focusedRow]], event.shiftKey || event.ctrlKey || event.metaKey);
   });
   body.addEventListener("keydown", tableKey);
+  view(["study"], setWidths);
   view(["status", "options", "sort"], () => {
     sortRows();
     focusedRow = 0;

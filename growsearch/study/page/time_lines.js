@@ -5,14 +5,15 @@ const LINE = 16;  // pixels from one trial to the next
 const AXIS = 34;
 
 /** The architectures from the shallowest to the deepest, by their parameters. */
-const depthOrder = (() => {
+let depthOrder;
+derive(() => {
   const {architecture, architectures, numbers} = study.curves, size = new Array(architectures.length).fill(0);
   architecture.forEach((a, i) => { size[a] = numbers.parameters?.[i] ?? a; });
   const order = architectures.map((_, a) => a).sort((a, b) => size[a] - size[b]);
   const rank = [];
   order.forEach((a, place) => { rank[a] = place; });
-  return {order, rank};
-})();
+  depthOrder = {order, rank};
+});
 
 /** One hue, from pale to full, so that order is seen without telling hues apart. */
 function depthColor(architecture) {
@@ -28,6 +29,7 @@ function drawLines() {
   host.style.height = Math.min(rows.length * LINE + AXIS + 8, 420) + "px";
   linesBox.inner.style.height = rows.length * LINE + "px";
   const {width, height} = host.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
+  Object.assign(linesBox, {width, height});
   if (!width) return;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
@@ -85,7 +87,7 @@ function drawLinesAxis(ctx, longest, width, height) {
   const {left, step} = linesBox;
   ctx.fillStyle = color("--soft");
   ctx.textAlign = "center";
-  for (const tick of linearTicks(0, longest, Math.max(2, width / 110)).filter(Number.isInteger)) {
+  for (const tick of linearTicks(0, longest, Math.max(3, width / 110)).filter(Number.isInteger)) {
     ctx.fillText(String(tick), left + tick * step, height - AXIS + 10);
   }
   ctx.fillStyle = color("--text");
@@ -121,10 +123,10 @@ function setUpLines() {
     const t = lineAt(event);
     if (t) choose([t], event.shiftKey || event.ctrlKey || event.metaKey);
   });
-  new ResizeObserver(drawLines).observe(host);
-  element("lines-card").hidden = !trials.length;
+  resized(host, linesBox, drawLines);
   element("lines-text").textContent = "A line is a trial, in the order of the table; its colour is fuller " +
     "where the network is deeper. Diamonds mark growths. Click a line to see its curve.";
+  view(["study"], () => { element("lines-card").hidden = !trials.length; });
   view(["status", "options", "sort", "selected"], () => {
     drawLines();
     const few = depthOrder.order.length <= 8 ? depthOrder.order :

@@ -1,8 +1,11 @@
 "use strict";
 // The tree of epochs: equal first epochs are one line, as wide as trials share them.
 
-const stretches = (study.tree.parent ?? []).map((_, i) =>
-  Object.fromEntries(Object.entries(study.tree).map(([name, values]) => [name, values[i]])));
+let stretches;
+derive(() => {
+  stretches = (study.tree.parent ?? []).map((_, i) =>
+    Object.fromEntries(Object.entries(study.tree).map(([name, values]) => [name, values[i]])));
+});
 
 function drawTree(plot) {
   const most = Math.max(...stretches.map(s => s.trials));
@@ -46,9 +49,7 @@ function stretchText(s) {
     (s.trials > 1 ? `shared by ${s.trials} trials` : `trial ${s.trial_id}`) + grew;
 }
 
-function setUpTree() {
-  if (!stretches.some(s => s.trials > 1)) return;
-  element("tree-card").hidden = false;
+function describeTree() {
   const {nominal, distinct, paid, merge_rate: rate} = study.counts;
   element("tree-text").textContent =
     `The ${trials.length} trials have ${nominal.toLocaleString("en")} epochs. ` +
@@ -56,11 +57,18 @@ function setUpTree() {
     `${paid.toLocaleString("en")}` +
     (rate ? `: ${rate.toFixed(2)} times fewer parameter-epochs than without sharing. ` : ". ") +
     "A line is wider where more trials share the epochs. Diamonds mark growths.";
+}
+
+function setUpTree() {
   const plot = new Plot("tree", "Tree of the epochs that trials share", {
     picked(point, more) {
       const t = point && byName.get(point.stretch.trial_id);
       if (t) choose([t], more);
     },
   });
-  view(["selected"], () => drawTree(plot));
+  view(["study"], () => {
+    element("tree-card").hidden = !stretches.some(s => s.trials > 1);
+    if (!element("tree-card").hidden) describeTree();
+  });
+  view(["selected"], () => { if (!element("tree-card").hidden) drawTree(plot); });
 }
