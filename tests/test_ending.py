@@ -29,17 +29,7 @@ param_space = {
 """
 
 
-@pytest.fixture(autouse=True)
-def own_handlers():
-    """What Python does: a search of an earlier test leaves Tune's handler of Ctrl-C, and a process
-    that was started in the background of a shell or by nohup ignores SIGHUP."""
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
+pytestmark = pytest.mark.usefixtures("own_handlers")
 CODES = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
 
 

@@ -91,6 +91,17 @@ def test_names_that_lead_here_from_elsewhere_are_refused(served):
         assert b" 403 " in raw.recv(100)
 
 
+@pytest.mark.parametrize(
+    ("error", "lines"), [(ConnectionResetError(), False), (ValueError("x"), True)]
+)
+def test_a_page_that_is_closed_while_it_is_answered_writes_nothing(served, capsys, error, lines):
+    try:
+        raise error
+    except type(error):
+        served.handle_error(None, ("127.0.0.1", 1))
+    assert bool(capsys.readouterr().err) == lines
+
+
 def test_it_listens_on_this_machine_alone(served):
     assert served.server_address[0] == "127.0.0.1"
 
@@ -172,6 +183,7 @@ def test_mistakes_are_one_line(capsys, tmp_path, folder):
     assert (code, err.count("\n")) == (2, 1) and str(port) in err
 
 
+@pytest.mark.usefixtures("own_handlers")
 @pytest.mark.parametrize(
     ("number", "code"),
     [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],

@@ -16,6 +16,7 @@ it, counts as a difference: it compares nothing."""
 ABSENT = "absent"
 NEWER = (
     "metrics", "best_val_loss", "data", "loss_jump", "mixing_to_best", "mixing_to_trend",
+    "example_tokens", "cost/tokens", "bound/cost/tokens",
 )  # fmt: skip
 """Fields of records, parts of states and columns of tables that only newer revisions have."""
 

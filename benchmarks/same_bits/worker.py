@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import torch
 from plain import Tree, plain, saved_state, store_contents, without_times
 
@@ -120,7 +121,8 @@ def _study() -> Tree:
     study = outs[0].parent
     for out in outs[1:]:
         for path in out.parent.glob("trials/*.parquet"):
-            shutil.copy(path, study / "trials" / path.name)
+            table = pq.read_table(path).replace_schema_metadata(None)  # which names its study
+            pq.write_table(table, study / "trials" / path.name)
     trials = summarize(read_study(study))
     tables = {"trials": trials, "found": found_networks(trials)}
     rows = {name: table.to_dict("records") for name, table in tables.items()}

@@ -9,12 +9,14 @@ another site, whose name was made to lead here, must not read a study.
 """
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
+from typing import Any
 
 from growsearch.machine.files import because
 from growsearch.study.live import LiveStudy
@@ -47,6 +49,11 @@ class LiveServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://{ADDRESS}:{self.server_port}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that closes a page while it is answered is no error; others are shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # HTTPServer asks a name server as well
