@@ -11,7 +11,7 @@ from conftest import ROOT
 PACKAGES = [
     "trial", "schedules", "policies", "machine", "growth", "tasks", "training", "epochs",
     "stopping", "trainer", "study", "searches", "comparing", "tuning",
-    "reproductions", "checks", "cli", "__main__",
+    "reproductions", "checks", "doctor", "cli", "__main__",
 ]  # fmt: skip
 """The packages; each imports only those listed before it."""
 HEAVY = ("torch", "torchvision", "sklearn", "pandas", "matplotlib", "plotly", "ray", "optuna")

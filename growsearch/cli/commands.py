@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.compare import compare as compare
+from growsearch.cli.doctor import doctor as doctor
 from growsearch.cli.documents import (
     Collected,
     Decoded,

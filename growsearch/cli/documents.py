@@ -98,6 +98,17 @@ class Checked:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Diagnosed:
+    """`growsearch doctor`."""
+
+    found: list[Row]
+    """Each look: its name, its status, what it said, and the remedy."""
+    failed: int
+    """How many looks failed."""
+    warnings: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """`growsearch store ls` and `growsearch store verify`."""
 
@@ -279,7 +290,7 @@ class Compared:
 
 
 DOCUMENTS = (
-    Trained, Searched, Reported, Compared, Best, Planned, Checked, Replayed, Reproduced,
+    Trained, Searched, Reported, Compared, Best, Planned, Checked, Diagnosed, Replayed, Reproduced,
     Reproducible, Listed, Stored, Collected, Recorded, Exported, Predicted, Decoded,
 )  # fmt: skip
 """Each command's, in the order of the reference."""

@@ -21,3 +21,10 @@ def add_paid_option(parser: argparse.ArgumentParser) -> None:
         "--paid", default="param_epochs", metavar="COST",
         help="what is counted of the epochs trained, like flops (default: param_epochs)",
     )  # fmt: skip
+
+
+def add_address_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address", metavar="HOST:PORT|auto", default=argparse.SUPPRESS,
+        help="the Ray cluster to run on (default: RAY_ADDRESS, or else this machine)",
+    )  # fmt: skip

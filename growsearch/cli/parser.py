@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from growsearch import __version__
 from growsearch.checks.target import find_target, targets_in
-from growsearch.cli import compare, replay, reproduce, take_out
-from growsearch.cli.options import add_json_option, add_plugin_option
+from growsearch.cli import compare, doctor, replay, reproduce, take_out
+from growsearch.cli.options import add_address_option, add_json_option, add_plugin_option
 from growsearch.searches.settings import CHOSEN, KEPT, search_options
 from growsearch.study.as_json import json_alone
 from growsearch.trial.components import EVERY_KIND, KINDS, SEARCH_KINDS, components
@@ -138,13 +138,6 @@ def _plugin_names(arguments: list[str]) -> list[str]:
     return names
 
 
-def _add_address(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--address", metavar="HOST:PORT|auto", default=argparse.SUPPRESS,
-        help="the Ray cluster to run on (default: RAY_ADDRESS, or else this machine)",
-    )  # fmt: skip
-
-
 def _parser() -> argparse.ArgumentParser:
     """The parser of all commands.
 
@@ -178,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true",
         help="go on with the search if --out has it already, so that one command can be repeated",
     )  # fmt: skip
-    _add_address(search)
+    add_address_option(search)
     add_plugin_option(search)
     add_json_option(search)
     _add_store_options(search, "folder 'epochs' of the study; none: nowhere")
@@ -191,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         "resume", help="continue a search, or a trial, that was interrupted"
     )
     resume.add_argument("study", help="the folder that --out named")
-    _add_address(resume)
+    add_address_option(resume)
     resume.add_argument(
         "--extend", type=int, metavar="N", help="how many trials to add, drawn from the same space"
     )
@@ -221,6 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     add_plugin_option(check)
     add_json_option(check)
     _add_trial_options(check, "trial options")
+
+    doctor.add_command(commands)
 
     plan = commands.add_parser("plan", help="how many distinct epochs a search would train")
     plan.add_argument("space", help="a built-in search space, like lipgrow, or a file")

@@ -57,6 +57,23 @@ def start_ray() -> tuple[Any, Any]:
     return ray, tune
 
 
+def nodes() -> list[dict[str, float]]:
+    """What each node that is alive has, {"CPU": ..., "GPU": ..., "memory": ... in bytes}.
+
+    Ray is started on this machine, or connected to, and left as it was. Raises InputError as
+    `start_ray`, and ImportError without Ray.
+    """
+    import ray
+
+    was_there = ray.is_initialized()
+    start_ray()
+    try:
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    finally:
+        if not was_there:
+            ray.shutdown()
+
+
 def check_cluster(address: str) -> None:
     """InputError if there is no cluster of Ray at `address`, or none that lets this user in.
 

@@ -1,0 +1,66 @@
+"""The command `growsearch doctor`."""
+
+import argparse
+import os
+from collections import Counter
+from typing import Any
+
+from growsearch.cli.options import add_address_option, add_json_option
+
+
+def add_command(commands: Any) -> None:
+    """Adds its parser."""
+    parser = commands.add_parser(
+        "doctor", help="is this machine, its storage and its cluster fit for a search?"
+    )
+    parser.add_argument(
+        "--out", default="runs", metavar="FOLDER", help="where studies go (default: runs)"
+    )
+    parser.add_argument(
+        "--store", metavar="PLACE", help="the epoch store: a folder, or an address like s3://..."
+    )
+    add_address_option(parser)
+    add_json_option(parser)
+
+
+def doctor(parsed: argparse.Namespace) -> int:
+    """Prints each finding with its remedy; returns 1 if one failed, or else 0."""
+    from growsearch.checks.outcome import Status
+    from growsearch.cli.documents import Diagnosed
+    from growsearch.doctor.run import diagnose
+    from growsearch.study.as_json import print_json
+
+    if "address" in parsed:
+        os.environ["RAY_ADDRESS"] = parsed.address
+    rows = []
+    for row in diagnose(parsed.out, parsed.store):
+        rows.append(row)
+        if not parsed.json:
+            _show(row)
+    count = Counter(row.status for row in rows)
+    failed, warned = count[Status.FAILED], count[Status.WARNING]
+    if parsed.json:
+        print_json(Diagnosed(found=[vars(row) for row in rows], failed=failed, warnings=warned))
+        return int(failed > 0)
+    said = f"{failed} of {len(rows)} failed" if failed else "nothing failed"
+    print(f"{said}, {warned} with a warning" if warned else said)
+    return int(failed > 0)
+
+
+def _show(row: Any) -> None:
+    """Prints a finding as soon as it is there: Ray's takes seconds."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    style = {"ok": "green", "warning": "yellow", "failed": "red"}[row.status]
+    table = Table.grid(padding=(0, 1))
+    for width in (16, 7, None):
+        table.add_column(width=width)
+    table.add_row(row.name, Text(str(row.status), style), Text(row.said))
+    if row.remedy:
+        table.add_row("", "", Text(f"To do: {row.remedy}", "bold"))
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Whether this machine, its storage and its cluster are fit for a search: `growsearch doctor`."""
