@@ -54,9 +54,11 @@ def test_a_fault_happens_at_its_point_and_hit_and_only_once(faults, tmp_path, mo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_handlers")
 def test_a_search_that_faults_hit_ends_with_the_rows_of_the_undisturbed_one():
-    """The seed draws faults of seven kinds at eight points, three of which end the search."""
-    command = [sys.executable, "benchmarks/chaos.py", "--seed", "2677", "--kills", "8"]
+    """The seed draws faults of six kinds at six points, among them a kill and Ctrl-C of the driver
+    and another driver on the same store."""
+    command = [sys.executable, "benchmarks/chaos.py", "--seed", "1714", "--kills", "6"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "8 faults in" in ended.stdout
+    assert "6 faults in" in ended.stdout

@@ -187,6 +187,11 @@ def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
             f"go on with growsearch resume {out}",
             file=sys.stderr,
         )
+    if not Path(out, STUDY_FILE).is_file():
+        raise InputError(
+            f"study {str(out)!r} was removed while it ran, so there is no report; restore what was "
+            f"removed, and go on with growsearch resume {out}"
+        )
     made = None
     if any(Path(out, "trials").glob("*.parquet")):
         try:

@@ -65,7 +65,8 @@ def nodes() -> list[dict[str, float]]:
     """
     import ray
 
-    was_there = ray.is_initialized()
+    if was_there := ray.is_initialized():  # perhaps to another cluster than is asked for
+        check_cluster(os.environ.get("RAY_ADDRESS", ""))
     start_ray()
     try:
         return [node["Resources"] for node in ray.nodes() if node["Alive"]]
