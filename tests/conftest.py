@@ -102,6 +102,16 @@ def own_handlers():
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium for the tests of a file."""
+    from browser import Browser
+
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
 @pytest.fixture(scope="session")
 def paper() -> dict:
     return json.loads((ROOT / "tests/reference/lipgrow.json").read_text())

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from browser import Browser
 from growing_study import copied
 
 from growsearch.study import live as live_module
@@ -14,13 +13,6 @@ from growsearch.study.live_server import LiveServer
 pytestmark = pytest.mark.slow
 VIEW = """return [state.x, state.y, state.log, state.quantity, state.status, state.options,
   state.sort, state.filtering, state.selected.map(t => t.trial_id), location.hash]"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    browser = Browser()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

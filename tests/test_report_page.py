@@ -5,7 +5,6 @@ import math
 
 import pandas as pd
 import pytest
-from browser import Browser
 from conftest import record
 
 from growsearch.stopping.hypervolume import Bounds, hypervolume
@@ -56,13 +55,6 @@ def made(tmp_path_factory):
         config = TrialConfig(rtol=1.35, window=1, epochs=EPOCHS, reserve=1)
         write_trial(folder, name, config, epochs(450.0, 60.0, status, n=2), HOSTILE, why)
     return write_report(folder)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    browser = Browser()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

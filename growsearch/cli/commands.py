@@ -23,6 +23,7 @@ from growsearch.cli.documents import (
     Searched,
     Stored,
 )
+from growsearch.cli.options import choose_cluster
 from growsearch.cli.replay import replay as replay
 from growsearch.cli.reproduce import reproduce as reproduce
 from growsearch.cli.take_out import best as best
@@ -108,7 +109,7 @@ def search(parsed: argparse.Namespace) -> int:
     from growsearch.tuning.start import start_or_resume
     from growsearch.tuning.tuner import run_search
 
-    _choose_cluster(parsed)
+    choose_cluster(parsed)
     if parsed.resume and parsed.out is None:
         raise InputError("--resume goes on with the study of --out; give the folder by --out")
     end = (start_or_resume if parsed.resume else run_search)(
@@ -130,16 +131,11 @@ def resume(parsed: argparse.Namespace) -> int:
         return _resume_trial(parsed)
     from growsearch.tuning.tuner import resume_search
 
-    _choose_cluster(parsed)
+    choose_cluster(parsed)
     end = resume_search(
         parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
     )
     return _show_end(parsed, parsed.study, end)
-
-
-def _choose_cluster(parsed: argparse.Namespace) -> None:
-    if "address" in parsed:
-        os.environ["RAY_ADDRESS"] = parsed.address
 
 
 def _trust(parsed: argparse.Namespace) -> "Trust":

@@ -1,11 +1,10 @@
 """The command `growsearch doctor`."""
 
 import argparse
-import os
 from collections import Counter
 from typing import Any
 
-from growsearch.cli.options import add_address_option, add_json_option
+from growsearch.cli.options import add_address_option, add_json_option, choose_cluster
 
 
 def add_command(commands: Any) -> None:
@@ -30,8 +29,7 @@ def doctor(parsed: argparse.Namespace) -> int:
     from growsearch.doctor.run import diagnose
     from growsearch.study.as_json import print_json
 
-    if "address" in parsed:
-        os.environ["RAY_ADDRESS"] = parsed.address
+    choose_cluster(parsed)
     rows = []
     for row in diagnose(parsed.out, parsed.store):
         rows.append(row)

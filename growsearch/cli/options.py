@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import argparse
+import os
 
 
 def add_plugin_option(parser: argparse.ArgumentParser) -> None:
@@ -28,3 +29,9 @@ def add_address_option(parser: argparse.ArgumentParser) -> None:
         "--address", metavar="HOST:PORT|auto", default=argparse.SUPPRESS,
         help="the Ray cluster to run on (default: RAY_ADDRESS, or else this machine)",
     )  # fmt: skip
+
+
+def choose_cluster(parsed: argparse.Namespace) -> None:
+    """Lets Ray find the cluster of --address, if that was given."""
+    if "address" in parsed:
+        os.environ["RAY_ADDRESS"] = parsed.address
