@@ -3,8 +3,7 @@
 All networks end with four blocks of width 16 after 2,000 steps, but for the static ones, which
 show what growth is compared with. A trial takes about 20 seconds on one core. Depth pays at this
 size, and the learning rate is the best for four blocks (docs/results/late_growth.md). Run it with
---dataset bible, or with --data-dir text.txt. The front of --cost flops --metric val_bits_per_byte
-is that of training FLOPs and bits a byte.
+--dataset bible, or with --data-dir text.txt. The front is that of training FLOPs and bits a byte.
 """
 
 from ray import tune

@@ -3,7 +3,7 @@
 The Lipschitz constant of a block is that of its residual's Jacobian at validation samples. All
 trials double one block twice; those that grow by LipGrow's rule keep at least two epochs for four
 blocks. The rest of the setting is that of gpt_growth.py. Run it with --dataset bible --scheduler
-none --cost flops; analysis/trigger.py makes the table.
+none --metric val_loss; analysis/trigger.py makes the table.
 """
 
 from ray import tune

@@ -3,7 +3,7 @@
 Beside the trials that grow at 0.2, 0.5 and 0.8 of 2,000 steps are static networks: of four blocks
 at equal steps, at as many FLOPs as each of the growing trials, and of one block. The learning rate
 is the best of 0.005, 0.01, 0.02, 0.04 and 0.08 for the static network of four blocks under both
-schedules. Run it with --dataset bible --scheduler none --cost flops;
+schedules. Run it with --dataset bible --scheduler none --metric val_loss;
 analysis/late_growth.py makes the tables.
 """
 

@@ -339,7 +339,7 @@ def test_the_checks_of_a_task_hold(text, capsys):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray")
-def test_a_search_takes_the_loss_and_trains_what_a_trial_alone_does(text, tmp_path):
+def test_a_search_compares_bits_a_byte_for_flops_and_trains_what_a_trial_alone_does(text, tmp_path):
     from growsearch import Study
     from growsearch.tuning.tuner import run_search
 
@@ -349,9 +349,12 @@ def test_a_search_takes_the_loss_and_trains_what_a_trial_alone_does(text, tmp_pa
         "from ray import tune\n"
         f"param_space = {options!r} | {{'architecture': tune.grid_search(['0', '1'])}}\n"
     )
-    assert not run_search(space, tmp_path / "study", costs=("flops", "tokens")).failures
+    assert not run_search(space, tmp_path / "study").failures
     study = Study(tmp_path / "study")
-    assert study.metric == "val_loss"
+    assert study.metric == "metric/val_bits_per_byte"
+    assert study.info["settings"]["costs"] == ["flops"]
+    front = study.front()
+    assert list(front["train_flops"]) == sorted(front["train_flops"])
     for trial in study.trials["trial_id"]:
         alone = list(Trainer(study.config(trial)))
         rows = study.epochs[study.epochs["trial_id"] == trial]
@@ -362,10 +365,10 @@ def test_a_search_takes_the_loss_and_trains_what_a_trial_alone_does(text, tmp_pa
 
 
 def test_the_built_in_search_space_draws_trials_that_can_be(text):
-    from growsearch.tuning.search_space import draw_trials, load_spaces, usual_metric
+    from growsearch.tuning.search_space import draw_trials, load_spaces, usual_front
 
     spaces = load_spaces("gpt_growth", {"data_dir": text})
-    assert usual_metric(spaces) == "val_loss"
+    assert usual_front(spaces) == {"costs": ("flops",), "metric": "val_bits_per_byte"}
     drawn = draw_trials(spaces, 24, seed=0)
     grown = [trial for trial in drawn if trial.policy.grows]
     assert len(grown) == 18

@@ -21,7 +21,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.tuning import optuna_search
 from growsearch.tuning.optuna_search import ParetoOptunaSearch
-from growsearch.tuning.search_space import draw_trials, load_spaces, usual_metric
+from growsearch.tuning.search_space import draw_trials, load_spaces, usual_front
 
 SPACE = {
     "rtol": tune.uniform(1, 2),
@@ -158,7 +158,7 @@ def test_suggestions_spread_as_tune_spreads_them(domain):
 @pytest.mark.parametrize("path", sorted((ROOT / "search_spaces").glob("*.py")), ids=str)
 def test_every_space_in_the_repository_can_be_searched(path):
     spaces = load_spaces(path)
-    search = ParetoOptunaSearch(spaces, accuracy=usual_metric(spaces))
+    search = ParetoOptunaSearch(spaces, accuracy=usual_front(spaces)["metric"])
     run = [TrialConfig.from_flat(search.suggest(f"t{i}")) for i in range(12)]
     assert run == list(search.configs.values())
     assert len(set(run)) >= 2

@@ -18,6 +18,7 @@ from growsearch.study.results import write_trial
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
 from growsearch.tuning.progress import SearchProgress
+from growsearch.tuning.search_space import usual_front
 
 PLUGIN = """
 from dataclasses import dataclass
@@ -73,6 +74,16 @@ def test_a_search_takes_a_number_that_the_task_says_it_has(measured):
     last = list(Trainer(measured))[-1]
     assert distance.of(last) == last.metrics["val_distance"]
     assert last.to_result()["metric/val_distance"] == last.metrics["val_distance"]
+
+
+def test_a_search_that_is_told_nothing_compares_by_what_its_task_usually_has(own_registry):
+    front = 'usual_cost, usual_metric = "flops", "val_signs"\n    proposals'
+    exec(PLUGIN.replace("proposals", front, 1), {"__name__": "measured_task"})
+    ours, images = {"task": "measured"}, {"task": "image-classification"}
+    assert usual_front([ours]) == {"costs": ("flops",), "metric": "val_signs"}
+    # of tasks that differ, what all have
+    assert usual_front([ours, images]) == {"costs": ("ppe",), "metric": "val_loss"}
+    assert usual_front([images, {}]) == {"costs": ("ppe",), "metric": "val_accuracy"}
 
 
 @pytest.mark.parametrize("name", ["val_sign", "signs", "test_signs", "metric/val_loss"])

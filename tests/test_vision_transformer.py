@@ -346,10 +346,10 @@ def test_a_search_trains_what_a_trial_alone_does(tmp_path):
 
 
 def test_the_built_in_search_space_draws_trials_that_can_be():
-    from growsearch.tuning.search_space import draw_trials, load_spaces, usual_metric
+    from growsearch.tuning.search_space import draw_trials, load_spaces, usual_front
 
     spaces = load_spaces("vit_growth", {})
-    assert usual_metric(spaces) == "val_accuracy"
+    assert usual_front(spaces) == {"costs": ("ppe",), "metric": "val_accuracy"}
     drawn = draw_trials(spaces, 24, seed=0)
     assert {trial.task.name for trial in drawn} == {"vision-transformer"}
     assert len([trial for trial in drawn if trial.policy.grows]) == 18

@@ -305,7 +305,8 @@ def _add_search_options(parser: _Parser) -> None:
             option, type=number, metavar=metavar, default=argparse.SUPPRESS, help=text
         )
     for kind, about in SEARCH_KINDS.items():
-        default = f"; default: {about.default}" if about.default is not None else ""
+        of_task = "" if kind in CHOSEN else "the task's, else "
+        default = f"; default: {of_task}{about.default}" if about.default is not None else ""
         group.add_argument(
             f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
             dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),

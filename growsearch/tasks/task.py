@@ -48,6 +48,11 @@ class Task(Component, ABC):
     own_metrics: ClassVar[Mapping[str, str]] = {}
     """Numbers of `evaluate` besides loss and accuracy by which searches may compare trials, and
     which is better, "lower" or "higher": {"perplexity": "lower"} offers metric/val_perplexity."""
+    usual_cost: ClassVar[str | None] = None
+    """The cost of searches that were given none, like "flops"; None: PPE."""
+    usual_metric: ClassVar[str | None] = None
+    """The metric of searches that were given none, like "val_perplexity"; None: the accuracy if the
+    task has one, else the loss."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """The kinds of component, of "dataset" and "network", that this task uses."""
     learns: ClassVar[str] = "images"

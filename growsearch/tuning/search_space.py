@@ -6,12 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from growsearch.searches.spaces import find_space
-from growsearch.trial.components import EVERY_KIND, KINDS, component, components, registering
+from growsearch.tasks.task import Task
+from growsearch.trial.components import (
+    EVERY_KIND,
+    KINDS,
+    SEARCH_KINDS,
+    component,
+    components,
+    registering,
+)
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin
@@ -95,12 +103,23 @@ def _is_searched(values: list[Any]) -> bool:
     return varies or any(value != values[0] for value in values)
 
 
-def usual_metric(spaces: list[Space]) -> str:
-    """The metric of a search that was given none: the loss where a task has no accuracy."""
+def usual_front(spaces: list[Space]) -> dict[str, Any]:
+    """The settings `costs` and `metric` of a search that was given none: those of its tasks.
+
+    Where tasks differ, the cost is PPE, and the metric is the accuracy if all have one, else the
+    loss.
+    """
     names = (_stated_values("task", space.get("task", KINDS["task"].default)) for space in spaces)
-    tasks = (component("task", name)() for name in chain.from_iterable(names))
-    have = all(getattr(task, "has_accuracy", True) for task in tasks)
-    return "val_accuracy" if have else "val_loss"
+    tasks = [cast(Task, component("task", name)()) for name in chain.from_iterable(names)]
+    cost = _agreed(task.usual_cost for task in tasks) or SEARCH_KINDS["cost"].default
+    has_accuracy = all(task.has_accuracy for task in tasks)
+    metric = _agreed(task.usual_metric for task in tasks)
+    return {"costs": (cost,), "metric": metric or ("val_accuracy" if has_accuracy else "val_loss")}
+
+
+def _agreed(names: Iterable[str | None]) -> str | None:
+    found = set(names)
+    return found.pop() if len(found) == 1 else None
 
 
 def is_random(spaces: list[Space]) -> bool:

@@ -47,7 +47,7 @@ from growsearch.tuning.search_space import (
     load_spaces,
     searched_fields,
     space_plugins,
-    usual_metric,
+    usual_front,
 )
 from growsearch.tuning.shared_data import check_own_data, own_data, shared_datasets
 
@@ -94,7 +94,7 @@ def run_search(
     loaded += (plugin for plugin in plugins if isinstance(plugin, Plugin))
     spaces = load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
-    options = SearchSettings.from_flat({"metric": usual_metric(spaces), **settings})
+    options = SearchSettings.from_flat({**usual_front(spaces), **settings})
     drawn = checked = _drawn(spaces, trials, search_seed, options)
     if options.sampler is not None:
         checked = _sampler(spaces, options, search_seed).examples

@@ -39,6 +39,7 @@ class LanguageTask(TransformerStack):
     kinds: ClassVar[tuple[str, ...]] = ("dataset",)
     learns = "text"
     own_metrics: ClassVar[Mapping[str, str]] = {"bits_per_byte": "lower"}
+    usual_cost, usual_metric = "flops", "val_bits_per_byte"
     proposals: ClassVar[Proposals] = {
         "dataset": "text", "epochs": 20, "batch_size": 12, "optimizer": "adamw", "beta2": 0.99,
         "lr": 1e-3, "weight_decay": 0.1, "lr_schedule": "cosine", "final_lr": 0.1,
