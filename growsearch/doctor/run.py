@@ -6,6 +6,7 @@ from functools import partial
 
 from growsearch.doctor import machine, storage
 from growsearch.doctor.finding import Finding, failed, fine
+from growsearch.machine.files import is_address
 from growsearch.study.terminal import counted
 from growsearch.trial.errors import InputError, one_line
 
@@ -21,7 +22,7 @@ def looks(out: str, store: str | None) -> dict[str, Callable[[], Finding]]:
     for name, place in (("out", out), ("store", store)):
         if place is None:
             continue
-        if "://" not in place:
+        if not is_address(place):
             found[f"disk of {name}"] = partial(storage.room, f"disk of {name}", place)
         found[f"storage of {name}"] = partial(storage.round_trip, f"storage of {name}", place)
     return found | {"Ray": cluster}

@@ -10,7 +10,8 @@ from pathlib import Path
 from pyarrow import fs
 
 from growsearch.doctor.finding import Finding, failed, fine, warning
-from growsearch.machine.files import because
+from growsearch.machine.file_systems import file_system
+from growsearch.machine.files import because, is_address
 from growsearch.trial.errors import one_line
 
 _NO_ROOM, _LITTLE_ROOM = 1e8, 5e9
@@ -41,7 +42,7 @@ def round_trip(name: str, place: str) -> Finding:
     `place` is a folder or an address. Nothing is left there, nor is a folder that was not there.
     The time that the storage gives the file is compared with this machine's clock.
     """
-    local = "://" not in place
+    local = not is_address(place)
     there = existing(Path(place)) if local else None
     if there is not None and not there.is_dir():
         return failed(name, f"{there} is a file", "give another folder")
@@ -50,7 +51,7 @@ def round_trip(name: str, place: str) -> Finding:
         if there is not None:
             files, base = fs.LocalFileSystem(), str(there)
         else:
-            files, base = fs.FileSystem.from_uri(place)
+            files, base = file_system(place)
         first, moved = f"{base}/{probe}", f"{base}/{probe}-moved"
         try:
             files.create_dir(base, recursive=True)

@@ -29,7 +29,8 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.files import check_file_name, is_file_name
+from growsearch.machine.file_systems import file_system
+from growsearch.machine.files import check_file_name, is_address, is_file_name
 from growsearch.trial.errors import InputError, one_line
 
 RECORDS, STATES, CLAIMS = "records", "states", "claims"
@@ -68,19 +69,16 @@ class EpochStore:
                 f"store {place!r} is neither a folder nor an address; give one like "
                 f"{place.replace(':/', '://', 1)}, or ./{place} for a folder"
             )
-        self.is_local = "://" not in place
-        self.place = str(Path(place).resolve()) if self.is_local else place
+        self.is_local = not is_address(place)
         try:
-            if self.is_local:
-                base, path = fs.LocalFileSystem(), self.place
-            else:
-                base, path = fs.FileSystem.from_uri(place)
+            base, path = file_system(place)
             base.create_dir(path, recursive=True)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"store {place!r} cannot be used ({one_line(error)}); give a folder or an address "
                 "like s3://bucket/folder"
             ) from error
+        self.place = path if self.is_local else place
         self.files = fs.SubTreeFileSystem(path, base)
         self.state_bytes = state_bytes
         self._unchecked_bytes = math.inf
@@ -97,14 +95,18 @@ class EpochStore:
         """What `work` returns. A server that fails is asked again after each of PAUSES.
 
         Raises the last OSError. The server is then not asked for SECONDS_AWAY, and each call
-        raises OSError at once. Errors of this machine's disks are raised at once.
+        raises OSError at once; after that it is asked once at a time, until it answers. Errors of
+        this machine's disks are raised at once.
         """
         if self.is_away:
             raise OSError(errno.EHOSTDOWN, "it did not answer")
-        for pause in (*PAUSES, None):
+        for pause in (None,) if self._away_until else (*PAUSES, None):
             try:
-                return work()
+                result = work()
+                self._away_until = 0.0
+                return result
             except (FileNotFoundError, FileExistsError):
+                self._away_until = 0.0
                 raise
             except OSError:
                 if self.is_local:
@@ -345,7 +347,7 @@ def reached(
         try:
             return EpochStore(place, owner, state_bytes)
         except InputError as error:
-            if pause is None or "://" not in place:
+            if pause is None or not is_address(place):
                 _LOG.warning("%s; training continues without it", error)
                 return None
             time.sleep(pause)
@@ -354,7 +356,7 @@ def reached(
 
 def existing(place: str) -> EpochStore:
     """The store at `place`. Raises InputError if there is none."""
-    if "://" not in place and not Path(place, RECORDS).is_dir():
+    if not is_address(place) and not Path(place, RECORDS).is_dir():
         raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
     return EpochStore(place)
 

@@ -19,6 +19,11 @@ MOST_TEXT = 64 * 2**20
 """The largest JSON or Python file of a study that is read, in bytes."""
 
 
+def is_address(place: str) -> bool:
+    """Whether a place is an address like s3://bucket/folder, not a folder's path."""
+    return "://" in place
+
+
 def check_file_name(name: object, what: str) -> str:
     """`name`, if it can name a file in any folder; InputError, which says `what` it is, if not."""
     if not is_file_name(name):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.machine.cache import cache_folder
-from growsearch.machine.files import because, read_text
+from growsearch.machine.files import because, is_address, read_text
 from growsearch.searches.spaces import built_in_spaces
 from growsearch.study.plugins import find_kept
 from growsearch.trial.errors import InputError
@@ -103,7 +103,7 @@ def _file() -> Path:
 
 def _is_inside(place: object, folder: Path) -> bool:
     text = str(place)
-    return "://" not in text and Path(text).resolve().is_relative_to(folder.resolve())
+    return not is_address(text) and Path(text).resolve().is_relative_to(folder.resolve())
 
 
 def _digest(*parts: str) -> str:

@@ -1,0 +1,40 @@
+"""The file system behind a folder's path or an address, with errors within seconds."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pyarrow import fs
+
+from growsearch.machine.files import is_address
+
+_SECONDS = 5.0
+"""How long storage may leave a request unanswered. pyarrow itself waits for minutes."""
+
+
+def file_system(place: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder or an address, and the path in it.
+
+    A request to S3 or Google's storage is sent once; callers decide whether to try again. Raises
+    OSError or ValueError for an address that cannot be used.
+    """
+    if not is_address(place):
+        return fs.LocalFileSystem(), str(Path(place).resolve())
+    files, path = fs.FileSystem.from_uri(place)
+    if files.type_name == "s3":
+        options = _options(files)
+        for name in ("connect_timeout", "request_timeout"):
+            if options[name] <= 0:  # pyarrow's default
+                options[name] = _SECONDS
+        once = fs.AwsStandardS3RetryStrategy(max_attempts=1)
+        files = fs.S3FileSystem(**options, retry_strategy=once)
+    elif files.type_name == "gcs":
+        limit = timedelta(seconds=_SECONDS)
+        files = fs.GcsFileSystem(**_options(files) | {"retry_time_limit": limit})
+    return files, path
+
+
+def _options(files: fs.FileSystem) -> dict[str, Any]:
+    """The arguments of its constructor, with what the address and the environment have set."""
+    _, (options,) = files.__reduce__()  # pyarrow has no other way to ask
+    return dict(options)

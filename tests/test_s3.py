@@ -1,0 +1,127 @@
+"""Epochs in a store on a real S3 server: searches share it, and go on while it is away."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from conftest import RECORD, plain, run
+from pyarrow import fs
+
+from growsearch import read_study
+from growsearch.epochs import store as stores
+from growsearch.epochs.store import RECORDS, STATES, EpochStore, existing
+from growsearch.trainer import Trainer
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.status import Status
+
+TRIAL = TrialConfig(
+    dataset="digits",
+    train_size=100,
+    epochs=4,
+    lr=0.1,
+    policy="fixed",
+    growth_epochs=(2,),
+    precision="float32",
+    compile="off",
+)
+SPACE = """
+from ray import tune
+
+param_space = {
+    "policy": "fixed", "growth_epochs": tune.grid_search([[2], [3]]), "epochs": 4, "lr": 0.1,
+    "train_size": 100, "precision": "float32", "compile": "off",
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of S3's protocol, in a process of its own, and how to reach it."""
+    said = tmp_path_factory.mktemp("s3") / "said"
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            stdout=file, stderr=file,
+        )  # fmt: skip
+    while "Running on http" not in said.read_text():
+        assert process.poll() is None, said.read_text()
+        time.sleep(0.05)
+    address = said.read_text().partition("Running on ")[2].split()[0]
+    urllib.request.urlopen(urllib.request.Request(f"{address}/epochs", method="PUT"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield process
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def hanging(server):
+    """Within it the server takes requests and does not answer."""
+    server.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
+def test_a_trial_comes_from_the_server_to_the_last_bit_and_nothing_is_left_there():
+    alone = [replace(record, key="") for record in Trainer(TRIAL)]
+    for reused in (False, True):
+        store = EpochStore("s3://epochs/one")
+        found = list(Trainer(TRIAL, store=store))
+        assert [record.reused for record in found] == [reused] * 4
+        assert [replace(record, key="") for record in found] == alone
+    store = existing("s3://epochs/one")
+    assert len(list(store.entries(RECORDS))) == 5  # four epochs and a growth
+    assert not store.damaged(RECORDS) and not store.damaged(STATES)
+    left = store.files.get_file_info(fs.FileSelector("unfinished", recursive=True))
+    assert [info.path for info in left if info.type == fs.FileType.File] == []
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_answer_holds_a_trial_for_seconds_and_then_not_at_all(
+    server, monkeypatch, caplog
+):
+    """pyarrow alone waits for minutes with each request."""
+    monkeypatch.setattr(stores, "PAUSES", (0.1,))
+    alone = [replace(record, key="") for record in Trainer(TRIAL)]
+    store = EpochStore("s3://epochs/two")
+    trainer = Trainer(TRIAL, store=store)
+    first = next(trainer)
+    with hanging(server):
+        began = time.monotonic()
+        rest = list(trainer)
+        assert time.monotonic() - began < 60
+    assert caplog.text.count("training continues without it") == 1
+    assert [replace(record, key="") for record in (first, *rest)] == alone
+    assert rest[-1].status is Status.COMPLETED
+    store._away_until = time.monotonic()  # the minute is over
+    assert store.record(first.key) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_two_searches_on_the_server_train_each_epoch_once(server, tmp_path, capsys):
+    (tmp_path / "space.py").write_text(SPACE)
+    options = ["search", tmp_path / "space.py", "--dataset", "digits"]
+    for out, store in (("alone", "none"), ("first", "s3://epochs/a"), ("second", "s3://epochs/a")):
+        code, _, err = run(capsys, *options, "--store", store, "--out", tmp_path / out)
+        assert code == 0, err
+    alone, first, second = (read_study(tmp_path / out) for out in ("alone", "first", "second"))
+    for study in (first, second):
+        pd.testing.assert_frame_equal(
+            study[RECORD].map(plain), alone[RECORD].map(plain), check_exact=True
+        )
+    assert not first["reused"].all() and second["reused"].all()
