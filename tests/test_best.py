@@ -12,7 +12,7 @@ import pytest
 from conftest import record, run
 
 from growsearch import InputError, Study, TrialConfig
-from growsearch.cli.commands import trial_options
+from growsearch.cli.options import chosen_options
 from growsearch.cli.parser import _parser
 from growsearch.study.best import choose
 from growsearch.study.folder import create_study
@@ -154,7 +154,7 @@ def test_the_command_makes_the_same_trial_by_the_fewest_options(config):
     words = shlex.split(train_command(given_options(flat)))
     assert words[:2] == ["growsearch", "train"]
     parsed = _parser().parse_args(words[1:])
-    assert TrialConfig(**trial_options(parsed)) == config
+    assert TrialConfig(**chosen_options(parsed)) == config
     given = given_options(flat)
     assert len(given) <= len(config.given)
     for name in given:

@@ -80,7 +80,7 @@ def test_the_python_blocks_of_a_page_run(path, tmp_path, monkeypatch, own_regist
 @pytest.mark.parametrize("path", [path for path in PAGES if commands(path)], ids=name)
 def test_the_commands_of_a_page_exist_with_their_options(path, monkeypatch, capsys, own_registry):
     from growsearch.checks.target import find_target, targets_in
-    from growsearch.cli import commands as cli
+    from growsearch.cli.options import chosen_options
     from growsearch.cli.parser import _parser, _plugin_names
     from growsearch.trial.plugins import load_plugins
 
@@ -94,7 +94,7 @@ def test_the_commands_of_a_page_exist_with_their_options(path, monkeypatch, caps
         except SystemExit:
             pytest.fail(f"growsearch {' '.join(arguments)}: {capsys.readouterr().err}")
         if parsed.command == "train":
-            TrialConfig(**cli.trial_options(parsed))
+            TrialConfig(**chosen_options(parsed))
         if parsed.command in ("search", "plan") and parsed.space != "my_space.py":
             assert (ROOT / f"search_spaces/{parsed.space}.py").is_file()
 

@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
 def add_command(commands: Any) -> None:
     """Adds the command's parser to `commands`."""
-    compare = commands.add_parser(
+    parser = commands.add_parser(
         "compare", help="studies beside each other: joint front, hypervolume, what it cost"
     )
-    compare.add_argument("studies", nargs="+", metavar="study", help="the folders of two or more")
-    compare.add_argument("--cost", help="the cost of the front (growsearch list cost)")
-    compare.add_argument("--metric", help="the metric of the front (default: the studies')")
-    add_paid_option(compare)
-    compare.add_argument(
+    parser.set_defaults(run=compare)
+    parser.add_argument("studies", nargs="+", metavar="study", help="the folders of two or more")
+    parser.add_argument("--cost", help="the cost of the front (growsearch list cost)")
+    parser.add_argument("--metric", help="the metric of the front (default: the studies')")
+    add_paid_option(parser)
+    parser.add_argument(
         "--out", metavar="FOLDER", help="write a page, a picture and the tables as CSV there"
     )
-    compare.add_argument(
+    parser.add_argument(
         "--force", action="store_true",
         help="compare studies of other data, splits, training sets, horizons or metrics, too",
     )  # fmt: skip
-    add_json_option(compare)
-    add_plugin_option(compare)
+    add_json_option(parser)
+    add_plugin_option(parser)
 
 
 def compare(parsed: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor", help="is this machine, its storage and its cluster fit for a search?"
     )
+    parser.set_defaults(run=doctor)
     parser.add_argument(
         "--out", default="runs", metavar="FOLDER", help="where studies go (default: runs)"
     )

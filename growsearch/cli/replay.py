@@ -24,39 +24,40 @@ USUAL = (
 
 def add_command(commands: Any) -> None:
     """Adds the command's parser to `commands`."""
-    replay = commands.add_parser(
+    parser = commands.add_parser(
         "replay", help="compare schedulers on a study's trials, in simulated time"
     )
-    replay.add_argument("study", help="the folder of a search whose trials all ran to their end")
-    replay.add_argument(
+    parser.set_defaults(run=replay)
+    parser.add_argument("study", help="the folder of a search whose trials all ran to their end")
+    parser.add_argument(
         "--schedulers", nargs="+", default=USUAL, metavar="NAME[,OPTION=X]",
         help="which ones, with options, like pareto,racing=3; sampler=tpe and order=cheapest go "
         "with any. Besides those of a search there are halving, rank-median, mo-asha and "
         "mo-asha-shipped, and oracle, which knows how trials will end "
         f"(default: {' '.join(USUAL)})",
     )  # fmt: skip
-    replay.add_argument(
+    parser.add_argument(
         "--workers", nargs="+", type=int, default=[1, 4], metavar="N",
         help="trials at a time (default: 1 4)",
     )  # fmt: skip
-    replay.add_argument(
+    parser.add_argument(
         "--seeds", type=int, default=30, metavar="N",
         help="in how many random orders the trials start (default: 30)",
     )  # fmt: skip
-    replay.add_argument(
+    parser.add_argument(
         "--cost", help="the cost of the front (growsearch list cost; default: the study's first)"
     )
-    replay.add_argument("--metric", help="the metric of the front (default: the study's)")
-    add_paid_option(replay)
-    replay.add_argument(
+    parser.add_argument("--metric", help="the metric of the front (default: the study's)")
+    add_paid_option(parser)
+    parser.add_argument(
         "--unshared", action="store_true", help="train epochs that trials share once for each"
     )
-    replay.add_argument(
+    parser.add_argument(
         "--figure", metavar="FILE", help="write hypervolume against what was paid, for the first "
         "number of workers, as PNG, PDF or SVG",
     )  # fmt: skip
-    add_json_option(replay)
-    add_plugin_option(replay)
+    add_json_option(parser)
+    add_plugin_option(parser)
 
 
 def replay(parsed: argparse.Namespace) -> int:

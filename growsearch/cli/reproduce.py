@@ -24,6 +24,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "reproduce", help="a table or figure of the papers, beside ours, and whether they agree"
     )
+    parser.set_defaults(run=reproduce)
     parser.add_argument("name", nargs="?", metavar="NAME", help="which one, like lipgrow-figure5")
     parser.add_argument("--list", action="store_true", dest="listed", help="the names there are")
     parser.add_argument(

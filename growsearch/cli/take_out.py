@@ -22,46 +22,49 @@ METRIC_HELP = (
 
 def add_commands(commands: Any) -> None:
     """Adds the parsers of these commands to `commands`."""
-    best = commands.add_parser(
+    parser = commands.add_parser(
         "best", help="the best configuration of a study, and the command that trains it again"
     )
-    best.add_argument("study", help="the folder that --out named")
-    best.add_argument("--max-ppe", type=float, metavar="X", help="limit of PPE")
-    best.add_argument(
+    parser.set_defaults(run=best)
+    parser.add_argument("study", help="the folder that --out named")
+    parser.add_argument("--max-ppe", type=float, metavar="X", help="limit of PPE")
+    parser.add_argument(
         "--min-accuracy", type=float, metavar="Y",
         help="limit of validation accuracy in percent: of those that meet it, the cheapest",
     )  # fmt: skip
-    best.add_argument(
+    parser.add_argument(
         "--cost", default="ppe", help="what --max limits, and what is cheap (growsearch list cost)"
     )
-    best.add_argument("--max", type=float, metavar="X", help="limit of --cost")
-    best.add_argument(
+    parser.add_argument("--max", type=float, metavar="X", help="limit of --cost")
+    parser.add_argument(
         "--metric", help=f"{METRIC_HELP} (growsearch list metric; default: the study's)"
     )
-    add_json_option(best)
-    add_plugin_option(best)
+    add_json_option(parser)
+    add_plugin_option(parser)
 
-    export = commands.add_parser("export", help="write the network of a trial to a file")
-    export.add_argument("study", help="the folder that --out named")
-    export.add_argument("trial", nargs="?", default=BEST, help="its name (default: best)")
-    export.add_argument("--out", required=True, help="the new file, like model.safetensors")
-    export.add_argument(
+    parser = commands.add_parser("export", help="write the network of a trial to a file")
+    parser.set_defaults(run=export)
+    parser.add_argument("study", help="the folder that --out named")
+    parser.add_argument("trial", nargs="?", default=BEST, help="its name (default: best)")
+    parser.add_argument("--out", required=True, help="the new file, like model.safetensors")
+    parser.add_argument(
         "--epoch", choices=EPOCHS, default=EPOCHS[0],
         help="the last epoch, or the one of the best validation accuracy (default: last)",
     )  # fmt: skip
-    export.add_argument(
+    parser.add_argument(
         "--format", choices=FORMATS, default=FORMATS[0],
         help="weights for growsearch.load_network; or a program that needs no growsearch "
         f"(default: {FORMATS[0]})",
     )  # fmt: skip
-    add_json_option(export)
-    add_plugin_option(export)
+    add_json_option(parser)
+    add_plugin_option(parser)
 
-    predict = commands.add_parser("predict", help="the classes of image files")
-    predict.add_argument("model", help="a .safetensors file that export wrote")
-    predict.add_argument("images", nargs="+", help="PNG or JPEG files, or folders of them")
-    add_json_option(predict)
-    add_plugin_option(predict)
+    parser = commands.add_parser("predict", help="the classes of image files")
+    parser.set_defaults(run=predict)
+    parser.add_argument("model", help="a .safetensors file that export wrote")
+    parser.add_argument("images", nargs="+", help="PNG or JPEG files, or folders of them")
+    add_json_option(parser)
+    add_plugin_option(parser)
 
 
 def best(parsed: argparse.Namespace) -> int:
