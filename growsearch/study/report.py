@@ -13,6 +13,7 @@ from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
 from growsearch.study.folder import LOG_FILE, is_empty, read_info
+from growsearch.study.frames import to_frame
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import Subject, page_data
@@ -84,7 +85,8 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     """What the report of the study in `folder` is about. Raises InputError as `write_report`."""
     info = read_info(folder)
     table, damaged = (schema().empty_table(), {}) if is_empty(folder) else read_undamaged(folder)
-    study = table.to_pandas()
+    study = to_frame(table)
+    del table
     trials = summarize(study)
     metric = study_metric(info, trials, metric_name)
     cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
