@@ -9,6 +9,7 @@ import pandas as pd
 from growsearch.machine.files import because, replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, study_cost, study_metric
+from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
@@ -97,6 +98,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=tuple(_damage(name, why) for name, why in damaged.items()),
+        left=left_by_budget(info, all_statuses(folder, trials), trials),
     )  # fmt: skip
 
 
