@@ -31,7 +31,7 @@ from browser import Browser
 TIMED = """const done = arguments[arguments.length - 1], begun = performance.now(); {act};
 const took = () => done((performance.now() - begun) / 1000);
 requestAnimationFrame(() => setTimeout(took))"""
-"""Runs what is given, and says after how many seconds it has been drawn; up to a frame is waiting."""
+"""Runs what is given, and says after how many seconds it has been drawn."""
 HOVER = """const box = frontPlot.host.getBoundingClientRect(), p = frontPlot.spec.points[9];
 frontPlot.host.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", {bubbles: true,
   clientX: box.left + frontPlot.scaleX(p.x), clientY: box.top + frontPlot.scaleY(p.y)}))"""
