@@ -11,6 +11,7 @@ target.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -31,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from growsearch.stopping.hypervolume import Bounds, hypervolume
+from growsearch.study.ended import ENDED_FILE, TABLE, stamps
 from growsearch.study.folder import create_study
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.results import gather_ended, read_study, read_table
@@ -38,6 +40,9 @@ from growsearch.study.schema import schema
 from growsearch.study.summary import SUMMARIZED, summarize
 
 EPOCHS = 40
+MEASURED = ("lipschitz", "train_accuracy", "train_seconds", "eval_seconds", "lipschitz_seconds",
+            "growth_seconds", "store_seconds")  # fmt: skip
+"""Columns of random numbers."""
 COSTS = {"param_epochs": 1.0, "ppe": 1.0, "train_flops": 6e9}
 TEXTS = {
     "phase": "training", "architecture": "2-2-2", "precision": "float32", "config/task": "images",
@@ -45,7 +50,17 @@ TEXTS = {
     "config/initializer": "zero", "config/lr_schedule": "cosine", "config/optimizer": "sgd",
     "config/growth_epochs": "10 20", "config/split": "clean",
 }  # fmt: skip
-"""Columns of text; the others are null."""
+USUAL = {
+    "width": 16, "batch_size": 128, "momentum": 0.9, "weight_decay": 1e-4, "warmup": 3,
+    "final_lr": 0.01, "train_size": 50_000, "window": 10, "patience": 2, "reserve": 4, "beta1": 0.9,
+    "beta2": 0.999, "eps": 1e-8, "heads": 4, "mlp": 4, "patch": 4, "bn_gamma_init": 1.0,
+    "device": "cpu", "precision": "float32", "compile": "never", "record_lipschitz": "blocks",
+    "network": "resnet", "first_block": "zero", "momentum_on_growth": "carry", "pooling": "mean",
+    "baseline": "first-epoch", "placement": "last", "scaling": "none", "lr_per": "network",
+    "state_of_copies": "kept", "decay_shape": "cosine", "lipschitz": "norms",
+}  # fmt: skip
+"""Options with one value in all rows, so that as many columns have values as in the recorded study
+that has most, with 84 of 124. The other columns are null."""
 
 
 def epochs(trials: int, first: int = 0) -> pa.Table:
@@ -70,6 +85,9 @@ def epochs(trials: int, first: int = 0) -> pa.Table:
         "config/seed": trial % 5, "config/epochs": np.full(n, EPOCHS),
         "config/lr": random.uniform(0.01, 0.1, trials).repeat(EPOCHS),
     }  # fmt: skip
+    columns |= {f"config/{name}": np.full(n, value) for name, value in USUAL.items()}
+    for name in MEASURED:
+        columns[name] = random.uniform(1, 2, n)
     known = schema()
     return pa.table(
         {
@@ -105,19 +123,38 @@ def of_trials(count: int) -> list[tuple[str, float]]:
 
 
 def write(count: int, folder: Path) -> tuple[float, ...]:
-    """Writes a study of so many trials, all in one table."""
+    """Writes a study of so many ended trials, in one table and, as a search's end does, in
+    ENDED_FILE; a search would also have a table for each trial.
+    """
     create_study(folder, command="search", searched=["lr"])
-    with pq.ParquetWriter(folder / "trials" / "all.parquet", schema()) as writer:
+    table, ended = folder / "trials" / "all.parquet", folder / ENDED_FILE
+    with pq.ParquetWriter(table, schema()) as writer:
         for first in range(0, count, 1000):
             writer.write_table(epochs(min(1000, count - first), first))
+    known = json.dumps(stamps([table])).encode()
+    kinds = schema().append(pa.field(TABLE, pa.string())).with_metadata({b"tables": known})
+    with pq.ParquetWriter(ended, kinds, compression="zstd", write_page_checksum=True) as writer:
+        for rows in pq.ParquetFile(table).iter_batches(1000 * EPOCHS):
+            name = pa.nulls(len(rows), pa.string()).fill_null(table.name)
+            writer.write_batch(pa.record_batch([*rows.columns, name], schema=kinds))
     return ()
 
 
 def of_summary(count: int, folder: Path) -> tuple[float, float, float]:
-    """Processor seconds to read that study and to summarize it, and the most memory in GB."""
+    """Processor seconds to read the columns of that study that a summary needs, and to summarize
+    it, and the most memory in GB.
+    """
+    return _summary(count, folder, [*SUMMARIZED, "param_epochs", "ppe", "config/seed", "config/lr"])
+
+
+def of_all_columns(count: int, folder: Path) -> tuple[float, float, float]:
+    """As `of_summary`, of all columns."""
+    return _summary(count, folder, None)
+
+
+def _summary(count: int, folder: Path, columns: list[str] | None) -> tuple[float, float, float]:
     summarize(epochs(10).to_pandas())  # imports
     found: list[pd.DataFrame] = []
-    columns = [*SUMMARIZED, "param_epochs", "ppe", "config/seed", "config/lr"]
     read = seconds(lambda: found.append(read_study(folder, columns)))
     took = seconds(lambda: found.append(summarize(found[0])))
     assert len(found[1]) == count
@@ -151,7 +188,12 @@ def main() -> None:
     parsed = parser.parse_args()
     if parsed.only:
         what, count, folder = parsed.only
-        work = {"write": write, "summary": of_summary, "reading": of_reading}[what]
+        work = {
+            "write": write,
+            "summary": of_summary,
+            "all": of_all_columns,
+            "reading": of_reading,
+        }[what]
         print(*work(int(count), Path(folder)))
         return
     share = 0.1 if parsed.quick else 1.0
@@ -160,9 +202,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         alone("--only", "write", many, Path(place, "many"))
         read, took, memory = alone("--only", "summary", many, Path(place, "many"))
+        read_all, took_all, memory_all = alone("--only", "all", many, Path(place, "many"))
         gathered, small = alone("--only", "reading", some, Path(place, "some"))
     rows.append((f"summary of {many:,} trials x {EPOCHS} epochs", took, 10 * share, "s"))
     rows.append(("  memory, with reading them", memory, 2.0, "GB"))
+    rows.append(("  the same of all columns", took_all, 10 * share, "s"))
+    rows.append(("  memory, with reading all columns", memory_all, 2.0, "GB"))
     rows.append((f"read {some:,} trials x {EPOCHS} epochs", small, 1.0 * share, "s"))
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     table = Table(title=heading(load), title_justify="left", box=None)
@@ -172,6 +217,7 @@ def main() -> None:
         ratio = f"{measured / target:.2f}"
         table.add_row(what, f"{measured:.2f} {unit}", f"{target:g} {unit}", ratio)
     table.add_row(f"read {many:,} trials x {EPOCHS} epochs", f"{read:.2f} s", "", "")
+    table.add_row("  all its columns", f"{read_all:.2f} s", "", "")
     table.add_row(f"gather {some:,} tables into one", f"{gathered:.1f} s", "", "")
     Console().print(table)
 

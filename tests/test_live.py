@@ -202,3 +202,33 @@ def test_a_signal_ends_it_with_one_line(folder, number, code):
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(url, timeout=30)
     assert not (folder / "report.html").exists()
+
+
+def left(folder, budget: str, **statuses: str):
+    """What the page is told of a search with the budget; the log has these trials as well."""
+    info = json.loads((folder / "study.json").read_text())
+    info["settings"] = {**info.get("settings", {}), "budget": budget}
+    (folder / "study.json").write_text(json.dumps(info))
+    lines = [json.dumps({"trial": name, "status": status}) for name, status in statuses.items()]
+    (folder / "search.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    study = LiveStudy(folder)
+    study.look()
+    return study.shown.state.left
+
+
+def test_a_search_that_its_budget_ended_says_so_and_not_that_it_runs(folder):
+    paid = write_report(folder).epochs.paid
+    assert paid > 0
+    said = left(folder, "trials=2", late="waiting", later="waiting")
+    assert said == (
+        "The search has ended: its budget of trials=2 is spent. 2 trials have not ended"
+    )
+    assert "spent" not in (left(folder, "trials=9", late="waiting") or "")
+    assert "1 trial has not ended" in left(folder, "param_epochs=1", late="paused")
+    assert left(folder, "param_epochs=1e30", late="paused") is None
+    assert left(folder, "trials=1", late="running") is None  # it goes on, or was interrupted
+    assert left(folder, "seconds=nothing", late="paused") is None
+    assert left(folder, "trials=2") is None  # all have ended
+    left(folder, "trials=2", late="waiting")
+    page = write_report(folder).page.read_text()
+    assert "its budget of trials=2 is spent. 1 trial has not ended." in page

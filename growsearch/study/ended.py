@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from growsearch.machine.files import opened, replacing
+from growsearch.study.frames import compact
 
 ENDED_FILE = "ended.parquet"
 TABLE = "table"
@@ -55,12 +56,16 @@ class Ended:
         checksums. A search may have replaced it since.
         """
         with opened(self.file) as stream:
-            table = pq.read_table(
-                stream, columns=[*columns, TABLE], page_checksum_verification=True
-            )
-        if _known(table.schema).keys() != self.tables:
-            table = table.filter(pc.is_in(table[TABLE], pa.array(sorted(self.tables))))
-        return table.select(columns)
+            file = pq.ParquetFile(stream, page_checksum_verification=True)
+            schema = file.schema_arrow
+            # one by one: columns whose rows are all alike never have memory for each row
+            found = {name: compact(file.read([name])[name]) for name in columns}
+            kinds = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)
+            table = pa.table(found, schema=kinds)
+            if _known(schema).keys() != self.tables:
+                named = file.read([TABLE])[TABLE]
+                table = table.filter(pc.is_in(named, pa.array(sorted(self.tables))))
+        return table
 
 
 def still_right(file: Path, schema: pa.Schema, files: Iterable[Path]) -> Ended:

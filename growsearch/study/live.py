@@ -3,18 +3,18 @@
 import secrets
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from growsearch.study.budget_end import all_statuses
 from growsearch.study.ended import Stamp, stamps
 from growsearch.study.folder import LOG_FILE, STUDY_FILE, is_half_made, read_info, tables_of
 from growsearch.study.page import json_text
 from growsearch.study.page_data import page_data
 from growsearch.study.report import study_subject
-from growsearch.study.search_log import last_statuses
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.status import Status
 
@@ -43,6 +43,8 @@ class State:
     """How many of the shown trials have ended."""
     problem: str | None = None
     """Why the study could not be read at the last look; what is shown is from before."""
+    left: str | None = None
+    """What is said of a search whose budget is spent while trials are open, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class LiveStudy:
             version=f"{self._start}-{self.gathered}",
             state=self._phase(len(statuses)),
             ended=sum(status.ended for status in statuses),
+            left=subject.left,
         )
         shown = Shown(subject.title, json_text(data | {"live": asdict(state)}), state)
         with self._lock:
@@ -126,7 +129,7 @@ class LiveStudy:
         """The state may change without new data: a finished study is one that stays as it is."""
         shown = self.shown
         phase = "finished" if self._is_finished() else shown.state.state
-        state = State(shown.state.version, phase, shown.state.ended, problem)
+        state = replace(shown.state, state=phase, problem=problem)
         with self._lock:
             self._shown = Shown(shown.title, shown.data, state)
 
@@ -164,8 +167,7 @@ class LiveStudy:
 
 def _all_ended(folder: Path, info: dict[str, Any], trials: pd.DataFrame) -> bool:
     """Whether all trials that the study shall have are there and have ended."""
-    known = dict(zip(trials["trial_id"], map(Status, trials["status"]), strict=True))
-    known = last_statuses(folder / LOG_FILE) | known
+    known = all_statuses(folder, trials)
     return (
         bool(known)
         and len(known) >= info.get("trials", 0)

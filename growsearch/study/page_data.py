@@ -22,7 +22,7 @@ from growsearch.study.lipschitz_ratio import lipschitz_ratios
 from growsearch.study.outcomes import count_outcomes
 from growsearch.study.schema import schema
 from growsearch.study.search_log import ending_order
-from growsearch.study.spending import bounds_of, spending
+from growsearch.study.spending import SUMMED, bounds_of, spending
 from growsearch.trial.history import OWN
 from growsearch.trial.status import Status
 from growsearch.trial.trial_options import every_option
@@ -48,10 +48,6 @@ _PAID = {
     "paid_epochs": "epochs paid",
 }
 _SIZES = {"parameters": LABELS["parameters"], "macs": LABELS["macs"], "epochs": "epochs"}
-_SUMMED = {
-    "param_epochs": "paid_param_epochs", "train_flops": "paid_flops", "seconds": "paid_seconds",
-}  # fmt: skip
-"""By the column of a cost that is summed, the column of what was paid of it."""
 _UNSHOWN = {"key", "decision"}
 
 
@@ -75,6 +71,8 @@ class Subject:
     """By trial, what trains it again."""
     notes: tuple[str, ...] = ()
     """What a reader must know: damaged tables, a search that still runs."""
+    left: str | None = None
+    """Of `left_by_budget`."""
 
 
 def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "title": subject.title,
         "folder": str(subject.folder),
         "info": info,
-        "notes": [*subject.notes, *notes_on(trials, metric, live)],
+        "notes": [*subject.notes, *_progress(subject, live)],
         "searched": [n for n in info["searched"] if f"config/{n}" in trials],
         "many": sorted(name for name, rule in every_option().items() if rule.many),
         "epochs": len(study),
@@ -121,6 +119,11 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "importance": option_importance(trials, info, metric, cost),
         "commands": subject.commands,
     }, digits=7)  # fmt: skip
+
+
+def _progress(subject: Subject, live: bool) -> list[str]:
+    left = [f"{subject.left}."] if subject.left and not live else []
+    return left + notes_on(subject.trials, subject.metric, live or bool(left))
 
 
 def notes_on(trials: pd.DataFrame, metric: Metric, live: bool = False) -> list[str]:
@@ -278,7 +281,7 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     None if the trials have no extent in cost and metric.
     """
     trials, metric, column = subject.trials, subject.metric, subject.cost.column
-    unit = column if column in _SUMMED else "param_epochs"
+    unit = column if column in SUMMED else "param_epochs"
     named = trials.set_index("trial_id")
     logged = [name for name in ending_order(subject.folder / LOG_FILE) if name in named.index]
     order = [*logged, *(name for name in named.index if name not in set(logged))]
@@ -298,7 +301,7 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     bound = rows.get(f"bound/{unit}", pd.Series(math.nan, index=rows.index)).astype(float)
     stopped = rows["status"] == Status.STOPPED
     whole = nominal.where(~(stopped & (bound > nominal)), bound)
-    paid = rows[_SUMMED[unit]].astype(float)
+    paid = rows[SUMMED[unit]].astype(float)
     totals = {"paid": paid, "unshared": nominal, "unstopped": whole}
     curves = {n: spending(outcomes, cost.tolist(), bounds) for n, cost in totals.items()}
     return {

@@ -9,10 +9,12 @@ import pandas as pd
 from growsearch.machine.files import because, replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, study_cost, study_metric
+from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
 from growsearch.study.folder import LOG_FILE, is_empty, read_info
+from growsearch.study.frames import to_frame
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import Subject, page_data
@@ -84,7 +86,8 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     """What the report of the study in `folder` is about. Raises InputError as `write_report`."""
     info = read_info(folder)
     table, damaged = (schema().empty_table(), {}) if is_empty(folder) else read_undamaged(folder)
-    study = table.to_pandas()
+    study = to_frame(table)
+    del table
     trials = summarize(study)
     metric = study_metric(info, trials, metric_name)
     cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
@@ -95,6 +98,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=tuple(_damage(name, why) for name, why in damaged.items()),
+        left=left_by_budget(info, all_statuses(folder, trials), trials),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from growsearch.machine.files import because, replacing
 from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.study.ended import ENDED_FILE, TABLE, Ended, stamps, still_right, write_ended
 from growsearch.study.folder import TRIALS_FOLDER, read_info, study_id, tables_of, trial_file
+from growsearch.study.frames import to_frame
 from growsearch.study.schema import schema
 from growsearch.study.sealed import seal
 from growsearch.study.tables import (
@@ -135,8 +136,7 @@ def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.
     warning names it. Raises InputError if `folder` is not a study, has no epochs yet that can be
     read, or no such column.
     """
-    table = read_table(folder, columns)
-    return table.to_pandas(split_blocks=True, self_destruct=True)  # never twice in memory
+    return to_frame(read_table(folder, columns))
 
 
 def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from growsearch.machine.files import opened
 from growsearch.study.ended import TABLE
 from growsearch.study.folder import STUDY_FILE, STUDY_ID, study_id
+from growsearch.study.frames import empty_column
 from growsearch.study.schema import UNITS, schema
 from growsearch.study.sealed import check_seal
 from growsearch.trial.errors import InputError
@@ -53,7 +54,7 @@ def aligned(table: pa.Table, columns: pa.Schema) -> pa.Table:
         [
             table[field.name].cast(field.type)
             if field.name in there
-            else pa.nulls(len(table), field.type)
+            else empty_column(field.type, len(table))
             for field in columns
         ],
         schema=columns,
@@ -82,7 +83,8 @@ def read_each(
 def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
     source = ["__filename"] if named else []  # as pyarrow calls it
     dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
-    table = without_gaps(dataset.to_table([*columns.names, *source]))
+    pool = pa.system_memory_pool()  # it gives back at once what is freed
+    table = without_gaps(dataset.to_table([*columns.names, *source], memory_pool=pool))
     if not named:
         return table
     names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")

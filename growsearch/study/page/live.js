@@ -34,12 +34,14 @@ async function answerOf(path) {
   return answer.json();
 }
 
-function showState({state: phase, problem, ended}) {
+function showState({state: phase, problem, ended, left}) {
   const going = trials.length ?
     `${ended} of ${counted(Math.max(study.info.trials ?? 0, trials.length), "trial")} have ended. The search runs, or was interrupted; ` +
       "this page shows what is new." : "No trial has ended an epoch yet. This page waits for the first one.";
+  const more = `${left}; growsearch resume ${quoted(study.folder)} --budget UNIT=X, with more than that, ` +
+    "goes on with what is open, and this page then shows it.";
   const text = problem ? `The study cannot be read now: ${problem}` :
-    phase === "finished" ? "The study is finished. This page asks for no more." : going;
+    phase === "finished" ? "The study is finished. This page asks for no more." : left ? more : going;
   element("live").hidden = false;
   if (element("live").textContent !== text) element("live").textContent = text;
   live.over = phase === "finished" && !problem;
