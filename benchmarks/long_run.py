@@ -151,10 +151,12 @@ def main() -> int:
         log = Path(folder, "log")
         with log.open("w") as output:
             search = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
-        print("trials   driver MB    fds   trial MB    fds   Ray's MB  store MB  tune/ MB")
         while search.poll() is None:
             if not first and has_epoch(study):
                 first = time.monotonic() - started
+                alone = ray.stdout.strip()[:4]
+                print(f"first epoch after {first:.1f} s; Ray alone starts in {alone} s", flush=True)
+                print("trials   driver MB    fds   trial MB    fds   Ray's MB  store MB  tune/ MB")
             done = ended(study)
             if done * 10 >= given.trials * (len(rows) + 1):
                 memory, line = row(study, search.pid)
@@ -163,7 +165,6 @@ def main() -> int:
             time.sleep(0.05 if not first else 0.5)
         print(f"after the end: tune/ {size(study / 'tune'):.1f} MB")
         seconds = time.monotonic() - started
-        print(f"first epoch after {first:.1f} s; Ray alone starts in {ray.stdout.strip()[:4]} s")
         if len(rows) > 1:
             (few, before), (many, after) = rows[0], rows[-1]
             print(f"driver grew by {1000 * (after - before) / (many - few):.0f} kB a trial")

@@ -117,7 +117,7 @@ class OneTrialGenerator(BasicVariantGenerator):
         self._iterators = []  # each has a parser of its own, for a generator that is saved
         return trial
 
-    def save_to_dir(self, dirpath: str, **_: Any) -> None:
+    def save_to_dir(self, dirpath: str, session_str: str = "", **kwargs: Any) -> None:
         """Saves nothing: a search goes on from its ledger, not from Tune's state."""
 
     def has_checkpoint(self, dirpath: str) -> bool:
