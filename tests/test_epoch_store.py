@@ -197,6 +197,39 @@ def files_limited_to(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+def without(name):
+    return lambda entry: {n: value for n, value in entry.items() if n != name}
+
+
+OTHERS = [
+    (RECORDS, lambda entry: entry | {"warp": 1} if "by" in entry else entry),
+    (RECORDS, without("by")),
+    (RECORDS, without("growth_seconds")),
+    (RECORDS, lambda entry: dict.fromkeys(entry, "fast")),
+    (RECORDS, lambda entry: dict.fromkeys(entry)),
+    (STATES, without("network")),
+    (STATES, lambda state: state | {"optimizer": 7}),
+    (STATES, lambda state: state | {"architecture": "9"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "other"), OTHERS, ids=range(len(OTHERS)))
+def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, kind, other):
+    """Its hash is right, but it is no epoch of this growsearch."""
+    config = TrialConfig(**SHORT | {"epochs": 3, "policy": "fixed", "growth_epochs": (1,)})
+    alone = list(Trainer(config))
+    list(Trainer(config.replaced(epochs=2), store=store, keep_states="all"))
+    for entry in list(store.entries(kind)):
+        content = (store.record if kind == RECORDS else store.state)(entry.base_name)
+        store.remove(entry.path)
+        (store.remember if kind == RECORDS else store.keep)(entry.base_name, other(content))
+    assert list(Trainer(config, store=store)) == alone
+    assert "is no such entry" in caplog.text
+    caplog.clear()
+    assert list(Trainer(config, store=store)) == alone
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("room", first_quick(["none", "for records"], 1))
 def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)

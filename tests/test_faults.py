@@ -280,6 +280,8 @@ def test_a_table_of_no_trial_and_the_copy_of_one_are_named(folder, capsys):
         ({"plugins": [7]}, "as a plugin"),
         ({"settings": {"speed": 9}}, "speed"),
         ({"trials": "many"}, "trials is 'many'"),
+        ({"settings": {"scheduler": "later"}}, "unknown scheduler 'later'"),
+        ({"resources_per_trial": {"cpu": 1}}, "lacks the number of cpu or gpu"),
     ],
 )
 def test_a_damaged_study_json_is_named(folder, capsys, text, what):
@@ -290,6 +292,20 @@ def test_a_damaged_study_json_is_named(folder, capsys, text, what):
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert what in err
+
+
+def test_a_report_leaves_out_options_and_columns_of_a_later_growsearch(folder, capsys):
+    later = read_info(folder) | {"searched": ["lr", "warp"], "climate": "warm"}
+    (folder / "study.json").write_text(json.dumps(later))
+    path = folder / "trials" / "00001.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("warp", pa.array([1.0] * len(table))), path)
+    code, out, _ = run(capsys, "report", folder)
+    assert code == 0
+    assert "lr" in out
+    assert "warp" not in out
+    assert set(read_study(folder)["trial_id"]) == {"00000", "00001"}
+    assert Ledger.read(folder).trials["00001"].status == "completed"
 
 
 def test_a_line_that_a_kill_has_cut_short_is_dropped(folder):

@@ -33,6 +33,16 @@ def drawn(tmp_path, text, trials=None):
             "18,446,744,073,709,551,616 trials, and a search has at most 100,000",
         ),
         ("param_space = {'seed': tune.grid_search(list(range(200_000)))}", "200,000 trials"),
+        ("import itertools\nparam_space = {'seed': {'grid_search': itertools.count()}}", "a list"),
+        ("import os\nos._exit(0)", "in line 3: SystemExit: os._exit(0)"),
+        (
+            "import os\nparam_space = {'lr': tune.sample_from(lambda spec: os._exit(0))}",
+            "cannot be drawn: SystemExit: os._exit(0)",
+        ),
+        (
+            "param_space = {'lr': tune.sample_from(lambda spec: tune.grid_search([0.1, 0.2]))}",
+            "gave 2 trials in place of 1",
+        ),
     ],
 )
 def test_a_space_that_cannot_be_is_refused_in_one_line(tmp_path, text, said):
@@ -40,6 +50,29 @@ def test_a_space_that_cannot_be_is_refused_in_one_line(tmp_path, text, said):
         drawn(tmp_path, text, 1 if "sample_from" in text else None)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_space_may_start_processes_that_end_themselves(tmp_path):
+    """Processes of multiprocessing end by os._exit."""
+    text = (
+        "import multiprocessing\n"
+        "child = multiprocessing.get_context('fork').Process(target=print)\n"
+        "child.start(); child.join()\n"
+        "param_space = {'lr': 0.1 + child.exitcode}"
+    )
+    assert [trial.lr for trial in drawn(tmp_path, text)] == [0.1]
+
+
+def test_a_value_of_none_is_as_if_it_were_not_given(tmp_path):
+    assert drawn(tmp_path, "param_space = {'lr': None, 'epochs': 3}") == [TrialConfig(epochs=3)]
+
+
+def test_a_domain_that_depends_on_others_is_drawn_by_the_seed(tmp_path):
+    text = "param_space = {'lr': tune.sample_from(lambda spec: tune.uniform(0.1, 0.2))}"
+    found = [trial.lr for trial in drawn(tmp_path, text, 20)]
+    assert found == [trial.lr for trial in drawn(tmp_path, text, 20)]
+    assert len(set(found)) == 20
+    assert all(0.1 <= lr <= 0.2 for lr in found)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), 1e300])

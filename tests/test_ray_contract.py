@@ -390,6 +390,26 @@ def test_ray_private_is_the_only_module_that_uses_what_ray_does_not_document():
         assert path == ours or not deep + hidden, f"{path.name}: {deep + hidden}"
 
 
+def test_a_trial_keeps_its_last_result_and_no_statistics_of_results(tmp_path):
+    """Tune keeps each trial until the end: by default tens of kilobytes, most of it statistics."""
+    from ray import tune
+    from ray.tune.experiment import Experiment, Trial
+
+    tune.register_trainable("idle", type("Idle", (tune.Trainable,), {}))
+    queue, results = OneTrialGenerator(), {f"metric{n}": float(n) for n in range(40)}
+    queue.add_configurations([Experiment("tune", "idle", storage_path=str(tmp_path))])
+    ours, tunes = queue.make_trial({"name": "a"}), Trial("idle", stub=True)
+    for trial in (ours, tunes):
+        trial.update_last_result({**results, "training_iteration": 1, "done": True})
+    assert ours.last_result["metric3"] == tunes.last_result["metric3"] == 3.0
+    assert set(tunes.metric_analysis) > set(results)
+    assert ours.metric_analysis == ours.metric_n_steps == {}
+    assert ours.checkpoint is None
+    queue.save_to_dir(str(tmp_path), session_str="now")
+    assert not queue.has_checkpoint(str(tmp_path))
+    assert queue._iterators == []
+
+
 def test_the_processes_of_ray_are_in_groups_of_their_own(ray):
     from ray._private.worker import _global_node
 

@@ -1,6 +1,7 @@
 """Searches on Ray; several tests examine one search."""
 
 import os
+import random
 import shutil
 import signal
 import time
@@ -17,6 +18,7 @@ from growsearch.cli import main
 from growsearch.epochs.store import RECORDS, EpochStore
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import ActorOptions, Assignment, Report, StoreAccess
+from growsearch.searches.sharing import Follower
 from growsearch.study.comparisons import found_networks
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.folder import read_info
@@ -313,9 +315,43 @@ def test_a_waiting_trial_takes_over_when_the_running_one_fails(tmp_path):
     queue = TrialQueue(ledger, options=ActorOptions(store=store))
     queue.waiting.remove(first.name)
     queue.running, queue.started = {"a": first}, {"a": Trial("t", stub=True)}
-    assert queue._must_wait(second.name)
+    assert queue._must_wait(second.name, queue._leads())
     queue.on_trial_complete("a", error=True)
-    assert not queue._must_wait(second.name)
+    assert not queue._must_wait(second.name, queue._leads())
+
+
+def test_who_waits_is_who_would_train_an_epoch_that_runs(tmp_path):
+    """Asked again after each result, and compared with followers that are made anew each time."""
+    ledger, draw = Ledger(tmp_path), random.Random(0)
+    for _ in range(12):
+        growths = tuple(sorted(draw.sample(range(1, 6), 2)))
+        seed = draw.randrange(2)
+        ledger.add(TrialConfig(policy="fixed", growth_epochs=growths, epochs=6, seed=seed))
+    trials = list(ledger.trials.values())
+    store = StoreAccess(place=str(tmp_path / "epochs"), owner="this search")
+    queue = TrialQueue(ledger, options=ActorOptions(store=store))
+    known = set()
+    for _ in range(60):
+        chosen = draw.choice(trials)
+        tunes = chosen.name
+        if tunes not in queue.running:
+            queue.running[tunes], queue.started[tunes] = chosen, Trial("t", stub=True)
+        elif len(chosen.history) < 5:
+            chosen.history = chosen.history.plus(record(len(chosen.history) + 1))
+        else:
+            del queue.running[tunes], queue.started[tunes]
+            queue._lead_no_more(tunes)
+        leads = queue._leads()
+        for waiting in trials:
+            if waiting.name in queue.running:
+                continue
+            expected = any(
+                Follower(waiting.config, leader.config).update(leader.history)
+                for leader in queue.running.values()
+            )
+            assert queue._must_wait(waiting.name, leads) == expected
+            known.add(expected)
+    assert known == {True, False}
 
 
 @pytest.mark.slow

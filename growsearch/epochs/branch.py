@@ -2,18 +2,20 @@
 
 import uuid
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from growsearch.epochs.claims import Claim, holder
 from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.keys import epoch_key, growth_key, moved_key
-from growsearch.epochs.store import RECORDS, EpochStore
+from growsearch.epochs.store import RECORDS, STATES, EpochStore
 from growsearch.growth.constants import LipschitzConstants
+from growsearch.machine.memory import is_out_of_memory
 from growsearch.tasks.task import Task
 from growsearch.training.epoch import Measured, lipschitz_details, retrain
 from growsearch.training.growth import prepare_epoch
 from growsearch.training.state import TrainState
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.history import EpochRecord, History, check_values
 from growsearch.trial.rates import Rates, rates
 
 _GROWTH = (
@@ -137,10 +139,15 @@ class Branch:
         """Moves past a growth; returns `record` with its results, or None if not stored."""
         self.tip = growth_key(self.tip, self.config, architecture)
         entry = self.store.record(self.tip) if self.store else None
-        if entry is None:
+        if self.store is None or entry is None:
             return None
-        seconds = record.seconds + entry["growth_seconds"]
-        return replace(record, grew=True, seconds=seconds, **with_tuples(entry))
+        try:
+            known = check_values({name: entry[name] for name in _GROWTH})
+        except (KeyError, ValueError) as error:
+            self.store.refuse(RECORDS, self.tip, error)
+            return None
+        seconds = record.seconds + known["growth_seconds"]
+        return replace(record, grew=True, seconds=seconds, **known)
 
     def remember_growth(self, record: EpochRecord) -> None:
         """Stores the results of the last growth, which `record` has."""
@@ -157,9 +164,9 @@ class Branch:
         n, ready = len(state.history), True
         for k in range(len(history), n, -1):
             contents = self.store.state(self.keys[k - 1]) if self.store else None
-            if contents is not None:
-                state = TrainState.restored(contents, History(history[: k - 1]), self.task)
-                n, ready = k, False
+            known = self._restored(contents, History(history[: k - 1])) if contents else None
+            if known is not None:
+                state, n, ready = known, k, False
                 break
         for k in range(n, len(history)):
             if not ready:
@@ -175,13 +182,31 @@ class Branch:
             ready = False
         return state
 
+    def _restored(self, contents: dict[str, Any], history: History) -> TrainState | None:
+        """The stored state after the epoch that follows `history`; None if it does not fit."""
+        try:
+            return TrainState.restored(contents, history, self.task)
+        except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+            if is_out_of_memory(error) or self.store is None:
+                raise
+            self.store.refuse(STATES, self.keys[len(history)], error)
+            return None
+
 
 def remembered(store: EpochStore, key: str, by: str) -> Measured | None:
-    """The stored epoch of `key`, or None. It counts as reused unless `by` has trained it."""
+    """The stored epoch of `key`, or None. It counts as reused unless `by` has trained it.
+
+    An entry that is whole but no epoch, such as another version's, is removed.
+    """
     entry = store.record(key)
     if entry is None:
         return None
-    by_layer = entry.pop("lipschitz_by_layer")
-    constants = LipschitzConstants(by_layer) if by_layer is not None else None
-    reused = entry.pop("by") != by
-    return replace(EpochRecord(**with_tuples(entry)), reused=reused), constants
+    try:
+        by_layer, reused = entry.pop("lipschitz_by_layer"), entry.pop("by") != by
+        constants = LipschitzConstants(by_layer) if by_layer is not None else None
+        if constants is not None and not all(isinstance(c, int | float) for c in constants.layers):
+            raise ValueError("a Lipschitz constant is no number")
+        return EpochRecord(**check_values(entry) | {"reused": reused}), constants
+    except (KeyError, TypeError, ValueError) as error:
+        store.refuse(RECORDS, key, error)
+        return None

@@ -149,7 +149,7 @@ class EpochStore:
             if not isinstance(record, dict):
                 raise ValueError("it is no dict")
         except (ValueError, RecursionError) as error:
-            self._refuse(entry_path(RECORDS, key), "no record", error)
+            self.refuse(RECORDS, key, error)
             return None
         return record
 
@@ -167,14 +167,15 @@ class EpochStore:
         try:
             return load_tensors(content)
         except Exception as error:  # torch raises many types
-            self._refuse(entry_path(STATES, key), "no state of tensors", error)
+            self.refuse(STATES, key, error)
             return None
 
-    def _refuse(self, path: str, what: str, error: Exception) -> None:
-        """Removes a whole file that is not what it should be."""
+    def refuse(self, kind: str, key: str, error: Exception) -> None:
+        """Removes an entry that is whole but not what it should be, as `error` says."""
+        path = entry_path(kind, key)
         _LOG.warning(
-            "%s in store %s is %s (%s); it is made again",
-            path, self.place, what, one_line(error)[:200],
+            "%s in store %s is no such entry (%s: %s); it is made again",
+            path, self.place, type(error).__name__, one_line(error)[:200],
         )  # fmt: skip
         self.remove(path)
 

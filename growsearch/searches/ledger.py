@@ -37,7 +37,7 @@ from growsearch.study.folder import LOG_FILE, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.history import EpochRecord, History, with_tuples
+from growsearch.trial.history import EpochRecord, History, check_values
 from growsearch.trial.options import Value
 from growsearch.trial.status import Status
 from growsearch.trial.trial_options import flat
@@ -167,8 +167,8 @@ class Ledger:
         for line in self._lines():
             known = histories.get(line["trial"], History())
             try:
-                records = [EpochRecord(**with_tuples(r)) for r in line.get("records", [])]
-            except (TypeError, ValueError) as error:
+                records = [EpochRecord(**check_values(r)) for r in line.get("records", [])]
+            except (AttributeError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{str(self.folder / LOG_FILE)!r} has a damaged record of trial "
                     f"{line['trial']} ({one_line(error)[:200]}); restore it from a copy, or read "

@@ -1,5 +1,7 @@
 """Which trials would train the same epochs, so that only one of them does at a time."""
 
+from functools import lru_cache
+
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import History
 from growsearch.trial.options import Role
@@ -24,6 +26,7 @@ def growth_order(config: TrialConfig) -> tuple[object, ...]:
     return 0 if len(places) > 1 else 2, "", tuple(sorted(places))
 
 
+@lru_cache(maxsize=10_000)
 def root_of(config: TrialConfig) -> tuple[object, ...]:
     """What the first epoch depends on but for its learning rate; the data by their name."""
     return tuple(config.values(*_ROOT_ROLES).items())

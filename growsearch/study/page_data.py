@@ -75,6 +75,11 @@ class Subject:
     """Of `left_by_budget`."""
 
 
+def searched_options(info: dict[str, Any], trials: pd.DataFrame) -> list[str]:
+    """The options in which the study's trials differ; those that no trial has are left out."""
+    return [name for name in info["searched"] if f"config/{name}" in trials]
+
+
 def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
     """All that the page shows, floats with seven digits. Those that are not finite are null.
 
@@ -87,7 +92,7 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "folder": str(subject.folder),
         "info": info,
         "notes": [*subject.notes, *_progress(subject, live)],
-        "searched": [n for n in info["searched"] if f"config/{n}" in trials],
+        "searched": searched_options(info, trials),
         "many": sorted(name for name, rule in every_option().items() if rule.many),
         "epochs": len(study),
         "seconds": {
@@ -337,7 +342,7 @@ def option_importance(
     trials: pd.DataFrame, info: dict[str, Any], metric: Metric, cost: StudyCost
 ) -> dict[str, Any]:
     """Importance of each searched option for the study's cost and metric, and how it was found."""
-    columns = [f"config/{n}" for n in info["searched"] if f"config/{n}" in trials]
+    columns = [f"config/{name}" for name in searched_options(info, trials)]
     done = trials[trials["status"] == Status.COMPLETED] if len(trials) else trials
     options = done[columns].rename(columns=lambda c: str(c).removeprefix("config/"))
     found = {}

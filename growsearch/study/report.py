@@ -17,7 +17,7 @@ from growsearch.study.folder import LOG_FILE, is_empty, read_info
 from growsearch.study.frames import to_frame
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
-from growsearch.study.page_data import Subject, page_data
+from growsearch.study.page_data import Subject, page_data, searched_options
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.plugins import plugin_files
 from growsearch.study.results import read_undamaged
@@ -63,7 +63,7 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
     report = Report(
         folder / "report.html", folder / "front.png", folder / "front.csv", front,
-        subject.found, count_epochs(subject.study), list(subject.info["searched"]), metric,
+        subject.found, count_epochs(subject.study), searched_options(subject.info, trials), metric,
         cost,
     )  # fmt: skip
     figure = front_figure(trials, cost.column, metric.column, subject.title, metric.minimized)

@@ -324,6 +324,13 @@ def components(kind: str) -> Mapping[str, type[Component]]:
     return dict(sorted(_REGISTRY.get(kind, {}).items()))
 
 
+def trial_components() -> tuple[tuple[type[Component], ...], ...]:
+    """Those that trials are put together from; equal as long as none joins and none leaves."""
+    for kind in KINDS:
+        _load(kind)
+    return tuple(tuple(_REGISTRY.get(kind, {}).values()) for kind in KINDS)
+
+
 def component(kind: str, name: object) -> type[Component]:
     """The component `name` of `kind`; InputError, which names the nearest, if there is none."""
     known = components(kind)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from growsearch.trial.status import Status
 
@@ -120,6 +121,7 @@ OWN = "metric/"
 RECORD_FIELDS = tuple(f.name for f in fields(EpochRecord))
 NUMBERS = tuple(f.name for f in fields(EpochRecord) if f.type in (int, float, float | None))
 """Fields of records that are numbers."""
+_TYPES: dict[str, Any] = {f.name: f.type for f in fields(EpochRecord)}
 
 
 def unknown_record(epoch: int, phase: str, architecture: str) -> EpochRecord:
@@ -144,6 +146,34 @@ def record_among(values: Mapping[str, Any]) -> EpochRecord:
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` of a record that were written down, where a tuple becomes a list."""
     return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+
+
+def check_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of records from JSON that others may have written, with tuples.
+
+    Raises ValueError for one that no record has, or of another type.
+    """
+    checked = with_tuples(values)
+    for name, value in checked.items():
+        if name not in _TYPES:
+            raise ValueError(f"no record has a field {name[:100]!r}")
+        if not _is_a(value, _TYPES[name]):
+            raise ValueError(f"{name} is {str(value)[:100]!r}")
+    return checked
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if isinstance(kind, UnionType):
+        return any(_is_a(value, one) for one in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_a(one, get_args(kind)[0]) for one in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is_a(one, float) for one in value.values())
+    if kind is Status:
+        return value in tuple(Status)
+    if kind in (int, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind)
 
 
 class History(tuple[EpochRecord, ...]):

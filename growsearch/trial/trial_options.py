@@ -3,11 +3,11 @@
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from growsearch.trial.architecture import Architecture
-from growsearch.trial.components import KINDS, components, users_of
+from growsearch.trial.components import KINDS, components, trial_components, users_of
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import DataSource, Family, Initializer, Optimizer, Policy, Schedule
 from growsearch.trial.optimizer_changes import parse_change
@@ -126,6 +126,12 @@ def every_option() -> dict[str, Option]:
     """All options of trials by name: the choice of each kind of component, those that belong to no
     component, and those of the components.
     """
+    return dict(_every_option(trial_components()))
+
+
+@lru_cache(maxsize=4)
+def _every_option(known: object) -> dict[str, Option]:
+    """For the components that are `known` now: a search asks for it thousands of times."""
     rules: dict[str, Option] = {}
     for kind, about in KINDS.items():
         known = components(kind)

@@ -156,6 +156,11 @@ def check_unchanged(before: dict[str, float], now: dict[str, float]) -> None:
 
     Trials that keep a GPU always pass; others must keep the same number of CPUs.
     """
+    if any(type(before.get(kind)) not in (int, float) for kind in now):
+        raise InputError(
+            f"resources_per_trial={str(before)[:100]} in study.json lacks the number of cpu or "
+            "gpu; restore study.json from a copy"
+        )
     if before["gpu"] and now["gpu"]:
         return
     (one, other) = (

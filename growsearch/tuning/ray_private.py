@@ -31,6 +31,7 @@ from ray.tune.search.sample import (
     Uniform,
 )
 from ray.tune.search.variant_generator import generate_variants
+from ray.tune.trainable.metadata import _TrainingRunMetadata
 from ray.tune.utils import flatten_dict
 
 if TYPE_CHECKING:
@@ -112,7 +113,30 @@ class OneTrialGenerator(BasicVariantGenerator):
         self._trial_iter = None  # it iterates over the trials that were known when it was made
         trial = super().next_trial()
         assert trial is not None
+        trial.run_metadata = _LastResultOnly(trial.run_metadata)
+        self._iterators = []  # each has a parser of its own, for a generator that is saved
         return trial
+
+    def save_to_dir(self, dirpath: str, session_str: str = "", **kwargs: Any) -> None:
+        """Saves nothing: a search goes on from its ledger, not from Tune's state."""
+
+    def has_checkpoint(self, dirpath: str) -> bool:
+        return False
+
+
+class _LastResultOnly(_TrainingRunMetadata):
+    """What Tune keeps of a trial that has run, without statistics of each number of its results.
+
+    They take two thirds of the memory of a trial, which Tune keeps until the search ends. Only
+    Tune's ResultGrid and ExperimentAnalysis read them.
+    """
+
+    def __init__(self, made: _TrainingRunMetadata) -> None:
+        super().__init__()
+        self.checkpoint_manager = made.checkpoint_manager
+
+    def update_metric(self, metric: str, value: Any, step: int | None = 1) -> None:
+        pass
 
 
 class Population(PopulationBasedTraining):

@@ -1,12 +1,14 @@
 """Search-space files: Python files with a Tune `param_space` of TrialConfig fields."""
 
 import math
+import os
 import runpy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from numbers import Real
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -48,7 +50,7 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     path = find_space(path)
     try:
-        with registering(_plugin_of(path).digest):
+        with registering(_plugin_of(path).digest), exits_raised():
             found = runpy.run_path(str(path)).get("param_space")
     except KeyboardInterrupt:
         raise
@@ -78,6 +80,26 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             "like {'lr': 0.1}"
         )
     return merged
+
+
+@contextmanager
+def exits_raised() -> Iterator[None]:
+    """os._exit raises SystemExit within the block, but in processes that the block starts.
+
+    A space's code would end the search with it, without a word and with any exit code.
+    """
+    leave, mine = os._exit, os.getpid()
+
+    def leave_or_raise(status: int) -> NoReturn:
+        if os.getpid() != mine:
+            leave(status)
+        raise SystemExit(f"os._exit({status})")
+
+    os._exit = leave_or_raise
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _plugin_of(path: Path) -> Plugin:
@@ -153,18 +175,25 @@ def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[Tria
         raise InputError(f"search_seed must be at least 0, but got {seed}")
     rng = np.random.default_rng(seed)
     try:
-        variants = [
-            variant["config"]
-            for _ in range(trials // grid)
-            for space in spaces
-            for _, variant in generate_variants({"config": space}, random_state=rng)
-        ]
+        with exits_raised():
+            variants = [
+                variant["config"]
+                for _ in range(trials // grid)
+                for space in spaces
+                for _, variant in generate_variants({"config": space}, random_state=rng)
+            ]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the user's tune.sample_from may raise anything
         raise InputError(
-            f"the search space cannot be drawn: {one_line(error)}; correct its tune.sample_from"
+            f"the search space cannot be drawn: {type(error).__name__}: {one_line(error)}; correct "
+            "its tune.sample_from"
         ) from error
+    if len(variants) != trials:
+        raise InputError(
+            f"the search space gave {len(variants)} trials in place of {trials}: a "
+            "tune.sample_from returned a tune.grid_search; return a value, or tune.choice"
+        )
     return [TrialConfig.from_flat(variant) for variant in variants]
 
 
@@ -189,7 +218,7 @@ def _grid(values: Any) -> list[Any]:
     if not (isinstance(values, dict) and set(values) == {"grid_search"}):
         return []
     points = values["grid_search"]
-    if isinstance(points, str | bytes) or not isinstance(points, Iterable) or not points:
+    if isinstance(points, str | bytes) or not isinstance(points, Collection) or not len(points):
         raise InputError(
             f"a field has a tune.grid_search of {str(points)[:100]!r}; give a list of values"
         )

@@ -12,7 +12,7 @@ from growsearch.epochs.store import EpochStore
 from growsearch.searches.kinds import Order
 from growsearch.searches.ledger import DIED, Ledger, SearchTrial
 from growsearch.searches.messages import ELSEWHERE, ActorOptions, Assignment, awaited_epoch
-from growsearch.searches.sharing import Follower, growth_order
+from growsearch.searches.sharing import Follower, growth_order, root_of
 from growsearch.searches.waiting import Awaited
 from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig
@@ -87,7 +87,13 @@ class TrialQueue(OneTrialGenerator):
         self.started: dict[str, Trial] = {}
         self.awaited: dict[str, Awaited] = {}
         """By the trial's, as the next."""
-        self.followers: dict[tuple[str, str], Follower] = {}
+        self.followers: dict[str, dict[str, Follower]] = {}
+        """By the trial that leads, then by the one that waits."""
+        self._roots: dict[str, int] = {}
+        """By trial, a number of what its first epoch depends on."""
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._blocked: dict[str, tuple[str, int]] = {}
+        """By trial that waits, one that it follows, and after how many epochs of that."""
         self._next_look = 0.0
 
     @property
@@ -97,9 +103,10 @@ class TrialQueue(OneTrialGenerator):
     def is_finished(self) -> bool:
         if self.budget.is_spent:
             return True
+        if self.waiting or self._to_draw():
+            return False
         goes_on = self.resume is not None or self.order is not None
-        to_resume = goes_on and self.ledger.with_status(Status.PAUSED)
-        return not (self.waiting or self._to_draw() or to_resume)
+        return not (goes_on and self.ledger.with_status(Status.PAUSED))
 
     def _to_draw(self) -> int:
         return max(self.trials - len(self.ledger.trials), 0) if self.sampler else 0
@@ -142,12 +149,12 @@ class TrialQueue(OneTrialGenerator):
 
     def _next_name(self) -> str | None:
         self._look_around()
-        names = self.waiting
+        names, leads = self.waiting, self._leads()
         if self.order is not None:
             paused = [t.name for t in self.ledger.with_status(Status.PAUSED)]
-            names = list(self.order([*names, *(name for name in paused if name not in names)]))
+            names = list(self.order(list(dict.fromkeys([*names, *paused]))))
         for name in names:
-            if not self._must_wait(name):
+            if not self._must_wait(name, leads):
                 if name not in self.waiting:
                     self.waiting.append(name)
                 return name
@@ -160,7 +167,7 @@ class TrialQueue(OneTrialGenerator):
         if joins is None:
             return None
         self.waiting.append(joins)
-        return None if self._must_wait(joins) else joins
+        return None if self._must_wait(joins, leads) else joins
 
     def _look_around(self) -> None:
         """Reads what other searches have trained since, at most twice a second."""
@@ -173,22 +180,52 @@ class TrialQueue(OneTrialGenerator):
         self._next_look = time.monotonic() + 0.5
 
     def _lead_no_more(self, name: str) -> None:
-        self.followers = {pair: f for pair, f in self.followers.items() if pair[1] != name}
+        self.followers.pop(name, None)
 
-    def _must_wait(self, name: str) -> bool:
-        if self.store is None:
+    def _leads(self) -> dict[int, set[str]]:
+        """By root, the trials that others may have to wait for."""
+        found: dict[int, set[str]] = {}
+        if self.store is not None:
+            running = self.running.items()
+            leads = [t.name for k, t in running if self.started[k].status != Trial.PAUSED]
+            for name in (*leads, *self.awaited):
+                found.setdefault(self._root(name), set()).add(name)
+        return found
+
+    def _root(self, name: str) -> int:
+        if name not in self._roots:
+            root = root_of(self.ledger.trials[name].config)
+            self._roots[name] = self._numbers.setdefault(root, len(self._numbers))
+        return self._roots[name]
+
+    def _must_wait(self, name: str, leads: dict[int, set[str]]) -> bool:
+        """Whether the trial trains the same epochs as one that leads.
+
+        This is asked of each waiting trial at each result: only what has changed is looked at.
+        """
+        leaders = leads.get(self._root(name), ()) if leads else ()
+        if not leaders:
             return False
-        leads = [t.name for k, t in self.running.items() if self.started[k].status != Trial.PAUSED]
-        return any(self._follows(name, leader) for leader in (*leads, *self.awaited))
+        leader, epochs = self._blocked.get(name, ("", 0))
+        if leader in leaders and len(self._known(leader)) == epochs:
+            return True
+        for leader in leaders:
+            if self._follows(name, leader):
+                self._blocked[name] = leader, len(self._known(leader))
+                return True
+        self._blocked.pop(name, None)
+        return False
+
+    def _known(self, leader: str) -> History:
+        """The records of a trial that leads."""
+        awaited = self.awaited.get(leader)
+        return self.ledger.trials[leader].history if awaited is None else awaited.history
 
     def _follows(self, name: str, leader: str) -> bool:
-        trials, pair = self.ledger.trials, (name, leader)
-        if pair not in self.followers:
-            self.followers[pair] = Follower(trials[name].config, trials[leader].config)
-        known = trials[leader].history
-        if leader in self.awaited:
-            known = self.awaited[leader].history
-        return self.followers[pair].update(known)
+        trials, followers = self.ledger.trials, self.followers.setdefault(leader, {})
+        if name not in followers:
+            followers[name] = Follower(trials[name].config, trials[leader].config)
+        return followers[name].update(self._known(leader))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

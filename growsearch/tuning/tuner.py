@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 OPTUNA_FILE = "optuna.db"
+TUNE_FOLDER = "tune"
 _LOG = logging.getLogger("growsearch")
 _DRAWS, _APART = 50, 1_000_000
 """How often a search is extended by another draw, and how far apart their seeds are."""
@@ -349,7 +351,7 @@ def _run(
         ),
         tune_config=tune.TuneConfig(search_alg=queue, scheduler=scheduler, reuse_actors=True),
         run_config=tune.RunConfig(
-            name="tune",
+            name=TUNE_FOLDER,
             storage_path=str(ledger.folder),
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -374,6 +376,9 @@ def _run(
             log.on_experiment_end([])
     gather_ended(ledger.folder)
     every = ledger.trials.values()
+    if not any(trial.status is Status.FAILED for trial in every):
+        # Tune's state, which nothing reads again; it has the tracebacks of failed trials
+        shutil.rmtree(ledger.folder / TUNE_FOLDER, ignore_errors=True)
     failed = [f"trial {t.name} failed: {t.reason}" for t in every if t.status is Status.FAILED]
     waits = [
         f"trial {t.name} waits: {t.reason}"
