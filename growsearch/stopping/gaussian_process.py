@@ -75,14 +75,12 @@ class GaussianProcess:
     def _set(self, shape: Shape) -> None:
         self.shape, size = shape, len(self.points)
         self._kernel = self._kernel_of(shape)
-        self._lower = np.zeros((size, size))
         self._rows = np.zeros((size, size))
         """The inverse of the Cholesky factor times the kernel between known and all points."""
         self._ones, self._solved = np.zeros(size), np.zeros(size)
         if self.known:
             count, known = len(self.known), self.known
             lower = self._factor(self._kernel)
-            self._lower[:count, :count] = lower
             right = np.column_stack([self._kernel[known], np.ones(count), self.values])
             solved = solve_triangular(lower, right, lower=True)
             self._rows[:count], self._ones[:count] = solved[:, :size], solved[:, size]
