@@ -57,9 +57,12 @@ def first_quick(cases: list, quick: int = 2, others: pytest.MarkDecorator | None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start Ray first: they take longest, and would else be waited for at the end."""
-    on_ray = {item.path for item in items if "ray" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path not in on_ray)
+    """Tests that start Ray are slow, and their files come first: they would else be waited for."""
+    on_ray = [item for item in items if "ray" in getattr(item, "fixturenames", ())]
+    for item in on_ray:
+        item.add_marker(pytest.mark.slow)
+    files = {item.path for item in on_ray}
+    items.sort(key=lambda item: item.path not in files)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -93,6 +93,7 @@ def test_help_loads_nothing_heavy(command):
     assert loaded_after(code + "except SystemExit: 0") == set()
 
 
+@pytest.mark.slow
 def test_a_local_trial_runs_where_only_torch_numpy_pyarrow_and_rich_are(tmp_path):
     """scikit-learn is also there, for its digits."""
     absent = set(HEAVY) - {"torch", "sklearn"} | {"moocore", "hypothesis", "pytest"}

@@ -461,6 +461,7 @@ def test_constants_of_a_bfloat16_trial_are_computed_in_float32():
     assert found == pytest.approx(truth, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_trials_are_measured_uncompiled():
     """Compiled graphs cannot be differentiated twice."""

@@ -99,7 +99,7 @@ def recorded(study, epoch) -> list[float]:
 
 
 @pytest.mark.parametrize("epoch", ["last", "best"])
-@pytest.mark.parametrize("way", first_quick(WAYS))
+@pytest.mark.parametrize("way", first_quick(WAYS, 1))
 def test_an_exported_network_has_the_recorded_accuracy(studies, tmp_path, way, epoch):
     study = Study(studies(way))
     file = study.export(tmp_path / "model.safetensors", epoch=epoch)
@@ -363,7 +363,7 @@ def test_nothing_that_is_read_runs_code(study, tmp_path, caplog):
     store = EpochStore(str(tmp_path / "store"))
     store.keep("key", contents)
     assert store.state("key") is None
-    assert "is no state of tensors" in caplog.text
+    assert "states/ke/key in store" in caplog.text and "is no such entry" in caplog.text
     assert not ran.exists()
 
 
