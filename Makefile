@@ -1,11 +1,11 @@
-# make demo | test | test-slow | test-long | lint | wheel-check | release-check | benchmark | docs: each sets up its own environment in .venv first.
+# make demo | test | test-slow | test-long | chaos | lint | wheel-check | release-check | benchmark | docs: each sets up its own environment in .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test test-slow test-long lint docs wheel-check release-check benchmark clean
+.PHONY: demo test test-slow test-long chaos lint docs wheel-check release-check benchmark clean
 .DEFAULT_GOAL := test
 
 $(VENV)/installed: pyproject.toml setup.py constraints.txt
@@ -30,6 +30,11 @@ test-slow: $(VENV)/installed
 
 test-long: $(VENV)/installed
 	$(LANE) -n 4 -m long
+
+# faults hit a search: of all kinds, at nearly all points, as few as may be in the driver, whose starts take
+# seconds; as root
+chaos: $(VENV)/installed
+	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

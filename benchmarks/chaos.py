@@ -161,11 +161,16 @@ class Search:
             (self.root / "away").rename(place)
 
     def _check_processes(self) -> None:
+        """Waits for all processes but Ray's agents, which end a minute after Ray was killed."""
         end = time.monotonic() + 60
-        while (left := processes_of(str(self.base))) and time.monotonic() < end:
+        while (left := self._processes()) and time.monotonic() < end:
             time.sleep(0.1)
         self._end_processes()
         check(not left, f"processes are left: {[line[:60] for line in left.values()]}")
+
+    def _processes(self) -> dict[int, str]:
+        found = processes_of(str(self.base))
+        return {pid: line for pid, line in found.items() if "Agent" not in line}
 
     def _end_processes(self) -> None:
         for pid in processes_of(str(self.base)):

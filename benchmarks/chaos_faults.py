@@ -69,7 +69,7 @@ class Fault:
         draw = random.Random(f"{seed} {number}")
         kind, target = draw.choices(list(FAULTS), list(FAULTS.values()))[0]
         fit = [point for point, (process, *_) in POINTS.items() if process]
-        if target == "actor":
+        if target in ("actor", "agent"):  # Ray starts its agent last
             fit = [point for point in fit if POINTS[point][0] == "actor"]
         elif target == "driver":
             fit.append(FIRST_SECOND)
@@ -92,13 +92,20 @@ def armed(plan: Path) -> Fault | None:
 
 
 def processes_of(ray_folder: str) -> dict[int, str]:
-    """The command lines of Ray's processes that log into this folder, by id."""
+    """The command lines of Ray's processes that have files of this folder open, by id."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended
-            if os.readlink(place / "fd/1").startswith(ray_folder):
+            files = list((place / "fd").iterdir())
+            if int(place.name) != os.getpid() and any(_is_in(f, ray_folder) for f in files):
                 found[int(place.name)] = (place / "cmdline").read_bytes().decode()
     return found
+
+
+def _is_in(file: Path, folder: str) -> bool:
+    with suppress(OSError):  # it was closed
+        return os.readlink(file).startswith(folder)
+    return False
 
 
 def reached(point: str) -> None:

@@ -215,7 +215,7 @@ def test_a_file_that_has_changed_is_not_resumed(tmp_path, capsys):
     assert f"images or labels of data_dir '{path}' have changed since the trial began" in errors
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_over_a_file_has_the_records_of_each_trial_alone(tmp_path, ray):
     path, out = saved(tmp_path / "data.npz", X=FLOATS, y=Y), tmp_path / "study"
     space = {**TINY, "dataset": "arrays", "data_dir": str(path)}

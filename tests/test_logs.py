@@ -93,7 +93,7 @@ def test_a_trial_is_one_run_and_an_epoch_one_step_also_if_it_pauses_and_goes_on(
         assert told["growth_epochs"].string_value == "8"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_after_a_kill_the_log_goes_on_without_a_step_twice_or_none(folder, tmp_path):
     """Trials of this grid share epochs, and several recalled epochs reach Tune as one result."""
     out = tmp_path / "killed"

@@ -84,7 +84,7 @@ def records(study):
     return read_study(study)[columns]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_racing_trials_pause_and_go_on_to_the_records_of_the_undisturbed_search(
     folder, rates, tmp_path
 ):

@@ -266,12 +266,9 @@ def check_alone(folder):
             assert found == expected, name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize(
-    ("at_once", "horizons"),
-    [pytest.param(1, HORIZONS[::-1], marks=pytest.mark.long), (2, (40, 80, 20, 60))],
-)
+@pytest.mark.parametrize(("at_once", "horizons"), [(1, HORIZONS[::-1]), (2, (40, 80, 20, 60))])
 def test_a_search_trains_each_epoch_once_in_any_order_and_so_does_a_longer_horizon(
     task, count, tmp_path, capsys, at_once, horizons
 ):

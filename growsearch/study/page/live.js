@@ -62,7 +62,7 @@ function takeUpdate(data) {
     if (whole) state.limit = placeOf(view.limit, whole);
   }
   describeStudy();
-  drawAll();
+  drawSeenFirst(() => {});
   restore(view);
   keepInAddress();
 }
