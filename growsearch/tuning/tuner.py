@@ -374,7 +374,11 @@ def _run(
         for log in logs:  # one may be new, or have failed before
             log.setup()
             log.on_experiment_end([])
-    gather_ended(ledger.folder)
+    try:
+        gather_ended(ledger.folder)
+    except KeyboardInterrupt:
+        _LOG.warning("the report is not written; growsearch report %s does it", ledger.folder)
+        raise
     every = ledger.trials.values()
     if not any(trial.status is Status.FAILED for trial in every):
         # Tune's state, which nothing reads again; it has the tracebacks of failed trials
