@@ -31,10 +31,10 @@ test-slow: $(VENV)/installed
 test-long: $(VENV)/installed
 	$(LANE) -n 4 -m long
 
-# faults hit a search: of all kinds, at nearly all points, as few as may be in the driver, whose starts take
-# seconds; as root
+# faults hit a search, as many of thirty as begin in time: of all kinds, few of them in the driver, whose starts
+# take seconds; as root
 chaos: $(VENV)/installed
-	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30
+	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30 --seconds 150
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
