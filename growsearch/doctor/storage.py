@@ -48,10 +48,7 @@ def round_trip(name: str, place: str) -> Finding:
         return failed(name, f"{there} is a file", "give another folder")
     probe, content = f".doctor-{uuid.uuid4().hex}", os.urandom(64)
     try:
-        if there is not None:
-            files, base = fs.LocalFileSystem(), str(there)
-        else:
-            files, base = file_system(place)
+        files, base = file_system(place if there is None else str(there))
         first, moved = f"{base}/{probe}", f"{base}/{probe}-moved"
         try:
             files.create_dir(base, recursive=True)

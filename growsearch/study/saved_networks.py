@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from growsearch.epochs.kept_networks import kept_weights
-from growsearch.epochs.store import RECORDS, EpochStore
-from growsearch.machine.files import is_address
+from growsearch.epochs.store import EpochStore, existing
 from growsearch.study.folder import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
 from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
@@ -61,9 +60,7 @@ def _store(folder: Path, info: dict[str, Any]) -> EpochStore | None:
     """The epoch store of the study, if it is still there."""
     place = info.get("settings", {}).get("store") or info.get("options", {}).get("store")
     place = place or str(folder / STORE_FOLDER)
-    if not is_address(place) and not Path(place, RECORDS).is_dir():
-        return None
     try:
-        return EpochStore(place)
-    except InputError:  # an address that cannot be reached
+        return existing(place)
+    except InputError:  # or an address that cannot be reached
         return None

@@ -130,8 +130,8 @@ def every_option() -> dict[str, Option]:
 
 
 @lru_cache(maxsize=4)
-def _every_option(known: object) -> dict[str, Option]:
-    """For the components that are `known` now: a search asks for it thousands of times."""
+def _every_option(registered: object) -> dict[str, Option]:
+    """For the components that are `registered`: a search asks for it thousands of times."""
     rules: dict[str, Option] = {}
     for kind, about in KINDS.items():
         known = components(kind)

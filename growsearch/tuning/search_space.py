@@ -50,7 +50,7 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     path = find_space(path)
     try:
-        with registering(_plugin_of(path).digest), exits_raised():
+        with registering(_plugin_of(path).digest), _exits_raised():
             found = runpy.run_path(str(path)).get("param_space")
     except KeyboardInterrupt:
         raise
@@ -83,7 +83,7 @@ def load_spaces(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 @contextmanager
-def exits_raised() -> Iterator[None]:
+def _exits_raised() -> Iterator[None]:
     """os._exit raises SystemExit within the block, but in processes that the block starts.
 
     A space's code would end the search with it, without a word and with any exit code.
@@ -175,7 +175,7 @@ def draw_trials(spaces: list[Space], trials: int | None, seed: int) -> list[Tria
         raise InputError(f"search_seed must be at least 0, but got {seed}")
     rng = np.random.default_rng(seed)
     try:
-        with exits_raised():
+        with _exits_raised():
             variants = [
                 variant["config"]
                 for _ in range(trials // grid)
