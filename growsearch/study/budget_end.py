@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
+from growsearch.stopping.budget import TRIALS, is_reason_paused, parse_budget
 from growsearch.stopping.cost import summed_costs
 from growsearch.study.folder import LOG_FILE
 from growsearch.study.search_log import last_statuses
 from growsearch.study.spending import SUMMED
+from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
 
@@ -31,21 +33,22 @@ def left_by_budget(
     still_open = [status for status in statuses.values() if not status.ended]
     if not budget or not still_open or Status.RUNNING in still_open:
         return None
-    unit, _, amount = str(budget).partition("=")
-    begun = sum(status is not Status.WAITING for status in statuses.values())
-    try:
-        spent = (begun if unit == "trials" else _paid(unit, trials)) >= float(amount)
-    except ValueError:  # no amount, or a unit that a plugin has
-        spent = False
-    if not spent and not trials["reason"].fillna("").str.startswith("the budget of ").any():
+    if not (_is_spent(str(budget), statuses, trials) or trials["reason"].map(_paused).any()):
         return None
     count = f"{len(still_open)} trial{' has' if len(still_open) == 1 else 's have'}"
     return f"The search has ended: its budget of {budget} is spent. {count} not ended"
 
 
-def _paid(unit: str, trials: pd.DataFrame) -> float:
-    cost = summed_costs().get(unit)
-    column = SUMMED.get(cost.result()) if cost else None
-    if column is None or column not in trials:
-        raise ValueError(unit)
-    return float(trials[column].sum())
+def _paused(reason: object) -> bool:
+    return isinstance(reason, str) and is_reason_paused(reason)
+
+
+def _is_spent(budget: str, statuses: Mapping[str, Status], trials: pd.DataFrame) -> bool:
+    try:
+        unit, amount = cast(tuple[str, float], parse_budget(budget))
+    except InputError:  # a unit that a plugin has
+        return False
+    if unit == TRIALS:
+        return sum(status is not Status.WAITING for status in statuses.values()) >= amount
+    column = SUMMED.get(summed_costs()[unit].result())
+    return column in trials and float(trials[column].sum()) >= amount

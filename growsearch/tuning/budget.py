@@ -1,6 +1,5 @@
 """What a search may spend: a stopper for Tune, and the end of the queue."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,27 +7,8 @@ from ray.tune import Stopper
 
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report, trial_name
-from growsearch.stopping.cost import summed_costs
-from growsearch.trial.errors import InputError
-from growsearch.trial.options import suggestion
+from growsearch.stopping.budget import TRIALS, reason_paused
 from growsearch.trial.status import Status
-
-
-def parse_budget(given: str | None) -> tuple[str, float] | None:
-    """A unit and how much of it, from like "param_epochs=5e7"; InputError for anything else."""
-    if given is None:
-        return None
-    unit, _, amount = given.partition("=")
-    units = (*summed_costs(), "trials")
-    if unit not in units:
-        raise InputError(f"unknown budget {unit!r}{suggestion(unit, units)}")
-    try:
-        value = float(amount)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise InputError(f"budget {given!r} is no amount; write it like {unit}=1e9")
-    return unit, value
 
 
 class Budget(Stopper):
@@ -44,7 +24,7 @@ class Budget(Stopper):
         self.budget = budget
 
     def spent(self, unit: str) -> float:
-        if unit == "trials":
+        if unit == TRIALS:
             return sum(trial.status is not Status.WAITING for trial in self.ledger.trials.values())
         return self.ledger.paid[unit]
 
@@ -56,10 +36,9 @@ class Budget(Stopper):
         trial = self.ledger.enter(trial_name(result["config"]), Report.from_dict(result))
         if trial.status.ended or not self.is_spent:
             return False
-        if self.budget is None or self.budget[0] == "trials":
+        if self.budget is None or self.budget[0] == TRIALS:
             return False
-        unit, amount = self.budget
-        self.ledger.leave(trial.name, Status.PAUSED, f"the budget of {amount:,.6g} {unit} is spent")
+        self.ledger.leave(trial.name, Status.PAUSED, reason_paused(*self.budget))
         return True
 
     def stop_all(self) -> bool:

@@ -20,6 +20,7 @@ from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
+from growsearch.stopping.budget import parse_budget
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
 from growsearch.study.folder import (
     LOG_FILE,
@@ -38,7 +39,6 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.trial.status import Status
-from growsearch.tuning.budget import parse_budget
 from growsearch.tuning.by_value import pickled
 from growsearch.tuning.cluster import at_once, check_unchanged, reserve, start_ray
 from growsearch.tuning.search_space import (
