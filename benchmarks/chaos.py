@@ -260,7 +260,7 @@ def main() -> int:
     given = parser.parse_args()
     for number in (signal.SIGHUP, signal.SIGINT):  # in the background drivers would ignore them
         signal.signal(number, signal.SIG_DFL)
-    began, again, broken = time.monotonic(), 0, 0
+    began, again, broken = time.monotonic(), 0, list[str]()
     undisturbed = Search(given.seed, [])
     check(undisturbed.run() == 0, "the undisturbed search has failed")
     whole, names, usual = rows(undisturbed.study), undisturbed.names(), undisturbed.trained()
@@ -285,9 +285,10 @@ def main() -> int:
         waiting = [fault for fault in waiting if fault not in done]
         counts.update((f"{fault.kind} {fault.target}", fault.point) for fault in done)
         numbers = " ".join(str(fault.number) for fault in done)
-        print(f"--seed {given.seed} --only {numbers}: {wrong or 'held'}", flush=True)
+        line = f"--seed {given.seed} --only {numbers}: {wrong or 'held'}"
+        print(line, flush=True)
         if wrong:
-            broken += 1
+            broken.append(line)
             print(*done, (search.plan / "said").read_text()[-3000:], sep="\n  ", flush=True)
         if not (wrong and given.keep):
             search.remove()
@@ -295,7 +296,7 @@ def main() -> int:
     table = pd.Series(counts).unstack(fill_value=0).reindex(list(POINTS), axis=1).dropna(axis=1)
     print(table.assign(all=table.sum(axis=1)).T.astype(int).to_string())
     print(f"{counts.total()} faults in {time.monotonic() - began:.0f} s", end=", ")
-    print(f"{again} epochs trained again, {broken} searches broken")
+    print(f"{again} epochs trained again, {len(broken)} searches broken", *broken, sep="\n")
     return 1 if broken or (waiting and not given.seconds) else 0
 
 

@@ -110,11 +110,25 @@ def test_a_trial_that_was_killed_has_the_networks_of_an_undisturbed_one(tmp_path
     killed.keep_networks(tmp_path / "networks" / "a")
     for _ in range(2):
         next(killed)
+    unfinished = tmp_path / "networks/a" / f"{killed.history[-1].key}.pt.unfinished"
+    unfinished.touch()  # as if it was killed while it wrote
     again = trained(tmp_path, "a", store, growth_epochs=(2,), epochs=4)
     undisturbed = trained(tmp_path / "other", "a", None, growth_epochs=(2,), epochs=4)
     assert files(tmp_path / "networks/a") == files(tmp_path / "other/networks/a")
     assert is_found(again, tmp_path / "networks", 4)
     assert undisturbed.history == again.history
+    assert not unfinished.exists()
+
+
+def test_a_trial_whose_other_epochs_were_shared_leaves_no_unfinished_file(tmp_path):
+    store = EpochStore(str(tmp_path / "store"))
+    whole = trained(tmp_path / "other", "a", store, policy="none", epochs=3)
+    unfinished = tmp_path / "networks/b" / f"{whole.history[0].key}.pt.unfinished"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.touch()  # b was killed while it wrote
+    again = trained(tmp_path, "b", store, policy="none", epochs=3)
+    assert all(one.reused for one in again.history)
+    assert not unfinished.exists()
 
 
 def test_a_network_that_cannot_be_kept_is_said_once_and_stops_nothing(tmp_path, caplog):

@@ -46,11 +46,6 @@ class KeptNetworks:
         last = history[-1]
         self._write(last.key, last.architecture, network.state_dict())
         self.complete(history)
-        wanted = {f"{history[i].key}.pt" for i in _wanted(history)}
-        for path in self._files():
-            if path.name not in wanted:
-                with suppress(OSError):  # on a read-only disk it stays
-                    path.unlink()
 
     def retrained(self, history: History, epoch: int, network: nn.Module) -> None:
         """Keeps `network`, trained again in `epoch`, if it is the best or last one of `history`."""
@@ -59,7 +54,10 @@ class KeptNetworks:
             self._write(record.key, record.architecture, network.state_dict())
 
     def complete(self, history: History) -> None:
-        """Copies the weights of the best and the last epoch, if others have them."""
+        """Copies the weights of the best and the last epoch, if others have them.
+
+        Removes what is not wanted any more, and what a killed process has left unfinished.
+        """
         for i in (_best(history), len(history) - 1):
             key, architecture = history[i].key, history[i].architecture
             if key in self._missing or self._path(key).exists():
@@ -73,12 +71,14 @@ class KeptNetworks:
                 self._missing.add(key)
             else:
                 self._write(key, architecture, weights)
+        wanted = {f"{history[i].key}.pt" for i in _wanted(history)}
+        for path in self.folder.glob("*.pt*"):
+            if path.name not in wanted:
+                with suppress(OSError):  # on a read-only disk it stays
+                    path.unlink()
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.pt"
-
-    def _files(self) -> list[Path]:
-        return list(self.folder.glob("*.pt"))
 
     def _write(self, key: str, architecture: str, weights: dict[str, Any]) -> None:
         path = self._path(key)
