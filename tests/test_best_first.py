@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,7 +148,11 @@ def test_the_process_predicts_as_the_dense_formulas_say():
         known.append(k)
         values.append(float(points[k] @ [1, 2, 3] + draw.normal() / 10))
         process.add(k, values[-1])
-    kernel = process._kernel_of(process.shape)
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    far = np.sqrt(5) * apart / np.median(apart[apart > 0]) / process.shape.scale
+    around = points - points.mean(axis=0)
+    linear = around @ around.T / (around**2).sum(axis=1).mean()
+    kernel = (1 + far + far**2 / 3) * np.exp(-far) + process.shape.linear * linear
     inverse = np.linalg.inv(kernel[:22, :22] + process.shape.noise * np.eye(22))
     mean = (inverse @ values).sum() / inverse.sum()
     left = np.array(values) - mean
@@ -157,6 +162,30 @@ def test_the_process_predicts_as_the_dense_formulas_say():
     found, deviation = process.predict()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     np.testing.assert_allclose(deviation[22:] ** 2, variance * spread[22:], rtol=1e-5)
+
+
+def test_the_process_of_ten_thousand_trials_keeps_no_matrix_of_all_pairs():
+    draw = np.random.default_rng(0)
+    points = draw.normal(size=(10_000, 5))
+    tracemalloc.start()
+    process = GaussianProcess(points)
+    for k in range(60):
+        process.add(k, points[k, 0])
+        process.predict()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 60e6  # all pairs in float64: 800e6
+
+
+def test_values_beyond_the_most_that_the_process_learns_from_change_nothing(monkeypatch):
+    monkeypatch.setattr("growsearch.stopping.gaussian_process.MOST_KNOWN", 20)
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    process = GaussianProcess(points)
+    for k in range(20):
+        process.add(k, points[k, 0])
+    before = process.predict()
+    process.add(20, 1e6)
+    np.testing.assert_array_equal(process.predict(), before)
 
 
 def test_the_process_learns_a_function_of_which_it_has_seen_some_values():

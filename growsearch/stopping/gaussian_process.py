@@ -1,6 +1,5 @@
 """A Gaussian process over a fixed set of points, of which more and more have a value."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -9,10 +8,16 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 Array = NDArray[np.float64]
+Indices = list[int] | NDArray[np.int64] | slice
+ALL = slice(None)
 
 SCALES = (0.5, 1.0, 2.0, 4.0)
 NOISES = (1e-3, 1e-2, 1e-1)
 LINEAR = (0.1, 1.0)
+MOST_KNOWN = 2000
+"""So many values are learnt from; later ones change nothing."""
+MOST_COMPARED = 500
+"""So many of the known values choose among SHAPES, so many points the unit of distance."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,17 @@ class GaussianProcess:
     The kernel is Matern's with smoothness 5/2 plus a linear one (Rasmussen and Williams 2006,
     sections 4.2 and 2.1). The mean of the values and the kernel's variance are those of the highest
     likelihood. The other numbers are chosen among SHAPES, anew whenever the known values have
-    become half as many again. Adding a value takes O(n m) steps for m known ones.
+    become half as many again. Adding a value takes O(n m) steps for m known ones, and memory does.
     """
 
     def __init__(self, points: Array) -> None:
         self.points = points - points.mean(axis=0)
-        squared = (self.points**2).sum(axis=1)
-        square = squared[:, None] + squared - 2 * self.points @ self.points.T
-        self._distance = np.sqrt(np.maximum(square, 0))
-        typical = np.median(self._distance[self._distance > 1e-9]) if len(points) > 1 else 1.0
-        self._distance /= typical if typical > 0 else 1.0
-        self._linear = self.points @ self.points.T / max(float(squared.mean()), 1e-12)
+        self._squared = (self.points**2).sum(axis=1)
+        some = np.arange(0, len(points), -(-len(points) // MOST_COMPARED))
+        distances = self._distances(some, some)
+        apart = distances[distances > 1e-9]
+        self._typical = float(np.median(apart)) if len(apart) else 1.0
+        self._mean_square = max(float(self._squared.mean()), 1e-12)
         self.known: list[int] = []
         self.values: list[float] = []
         self._choose_at = 6
@@ -54,6 +59,8 @@ class GaussianProcess:
 
     def add(self, point: int, value: float) -> None:
         """Takes note of the value of a point, by its index."""
+        if len(self.known) == MOST_KNOWN:
+            return
         self.known.append(point)
         self.values.append(value)
         if len(self.known) >= self._choose_at:
@@ -65,56 +72,63 @@ class GaussianProcess:
     def predict(self) -> tuple[Array, Array]:
         """The mean and the standard deviation of every point's value, without noise."""
         count = len(self.known)
-        rows, ones, values = self._rows[:count], self._ones[:count], self._solved[:count]
+        ones, values = self._ones[:count], self._solved[:count]
         mean = (ones @ values) / (ones @ ones)
         left = values - mean * ones
         variance = max(float(left @ left) / count, 1e-18)
-        spread = np.maximum(self._kernel.diagonal() - (rows**2).sum(axis=0), 1e-9)
-        return mean + left @ rows, np.sqrt(variance * spread)
+        spread = np.maximum(self._prior - self._explained, 1e-9)
+        return mean + left @ self._rows[:count], np.sqrt(variance * spread)
 
     def _set(self, shape: Shape) -> None:
-        self.shape, size = shape, len(self.points)
-        self._kernel = self._kernel_of(shape)
-        self._rows = np.zeros((size, size))
+        """Takes that shape, and all known values anew; there is room for as many again."""
+        self.shape, known, count = shape, self.known, len(self.known)
+        room = min(max(2 * count, 8), MOST_KNOWN)
+        self._rows = np.zeros((room, len(self.points)))
         """The inverse of the Cholesky factor times the kernel between known and all points."""
-        self._ones, self._solved = np.zeros(size), np.zeros(size)
-        if self.known:
-            count, known = len(self.known), self.known
-            lower = self._factor(self._kernel)
-            right = np.column_stack([self._kernel[known], np.ones(count), self.values])
+        self._ones, self._solved = np.zeros(room), np.zeros(room)
+        self._prior = 1 + shape.linear * self._squared / self._mean_square
+        self._explained = np.zeros(len(self.points))
+        if known:
+            lower = self._factor(shape, known)
+            right = np.column_stack([self._kernel(shape, known), np.ones(count), self.values])
             solved = solve_triangular(lower, right, lower=True)
-            self._rows[:count], self._ones[:count] = solved[:, :size], solved[:, size]
-            self._solved[:count] = solved[:, size + 1]
+            self._rows[:count], self._ones[:count] = solved[:, :-2], solved[:, -2]
+            self._solved[:count] = solved[:, -1]
+            self._explained = (self._rows[:count] ** 2).sum(axis=0)
 
     def _extend(self, index: int) -> None:
         point = self.known[index]
         row = self._rows[:index, point]
-        pivot = np.sqrt(max(self._kernel[point, point] + self.shape.noise - row @ row, 1e-10))
-        self._rows[index] = (self._kernel[point] - row @ self._rows[:index]) / pivot
+        pivot = np.sqrt(max(self._prior[point] + self.shape.noise - row @ row, 1e-10))
+        kernel = self._kernel(self.shape, [point])[0]
+        self._rows[index] = (kernel - row @ self._rows[:index]) / pivot
         self._ones[index] = (1 - row @ self._ones[:index]) / pivot
         self._solved[index] = (self.values[index] - row @ self._solved[:index]) / pivot
+        self._explained += self._rows[index] ** 2
 
-    def _kernel_of(self, shape: Shape, known: Sequence[int] | None = None) -> Array:
-        distance, linear = self._distance, self._linear
-        if known is not None:
-            distance, linear = distance[np.ix_(known, known)], linear[np.ix_(known, known)]
-        far = np.sqrt(5) * distance / shape.scale
+    def _distances(self, left: Indices, right: Indices = ALL) -> Array:
+        products = self.points[left] @ self.points[right].T
+        square = self._squared[left, None] + self._squared[right] - 2 * products
+        return np.sqrt(np.maximum(square, 0))
+
+    def _kernel(self, shape: Shape, left: Indices, right: Indices = ALL) -> Array:
+        far = np.sqrt(5) / (self._typical * shape.scale) * self._distances(left, right)
+        linear = self.points[left] @ self.points[right].T / self._mean_square
         return (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
 
-    def _factor(self, kernel: Array) -> Array:
-        among = kernel[np.ix_(self.known, self.known)]
-        lower = np.linalg.cholesky(among + self.shape.noise * np.eye(len(self.known)))
-        return np.asarray(lower, dtype=np.float64)
+    def _factor(self, shape: Shape, known: list[int]) -> Array:
+        among = self._kernel(shape, known, known) + shape.noise * np.eye(len(known))
+        return np.asarray(np.linalg.cholesky(among), dtype=np.float64)
 
     def _likelihood(self, shape: Shape) -> float:
         """The logarithm, up to a constant, with the best mean and variance."""
-        count = len(self.known)
-        kernel = self._kernel_of(shape, self.known) + shape.noise * np.eye(count)
+        step = -(-len(self.known) // MOST_COMPARED)
+        known, values = self.known[::step], self.values[::step]
         try:
-            lower = np.linalg.cholesky(kernel)
+            lower = self._factor(shape, known)
         except np.linalg.LinAlgError:
             return -np.inf
-        right = np.column_stack([np.ones(count), self.values])
-        ones, values = solve_triangular(lower, right, lower=True).T
-        left = values - (ones @ values) / (ones @ ones) * ones
-        return -count / 2 * np.log(left @ left / count) - np.log(lower.diagonal()).sum()
+        right = np.column_stack([np.ones(len(known)), values])
+        ones, solved = solve_triangular(lower, right, lower=True).T
+        left = solved - (ones @ solved) / (ones @ ones) * ones
+        return -len(known) / 2 * np.log(left @ left / len(known)) - np.log(lower.diagonal()).sum()
