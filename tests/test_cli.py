@@ -187,7 +187,7 @@ def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, mo
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, out, _ = run(capsys, "resume", "../one")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["3", "4"]
+    assert [line.split()[0] for line in out.splitlines()[2:4]] == ["3", "4"]
     assert "completed after 4 epochs" in out
     assert "to go on" not in out
     one, undisturbed = (read_study(f"../{name}")[RECORD] for name in ("one", "undisturbed"))

@@ -53,12 +53,38 @@ def test_the_front_is_listed_with_the_cost_that_it_is_of(tmp_path):
     assert "train flops" in seen.get() and "113.2 G" in seen.get() and "PPE" not in seen.get()
 
 
+def test_80_columns_have_every_number_of_a_front_of_many_options(tmp_path, monkeypatch, capsys):
+    options = {"rtol": 1.0067, "window": 3, "reserve": 5, "initializer": "adam", "lr": 0.05}
+    folder = create_study(tmp_path / "study", searched=list(options))
+    last = record(1, ppe=473_099.0, val_accuracy=98.76, test_accuracy=97.65, status="completed")
+    write_trial(folder, "00042", TrialConfig(epochs=20, **options), [last])
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")  # which has 80 columns, says rich
+    code, out, _ = run(capsys, "report", folder)
+    assert code == 0
+    shown = out.split("report ")[0]
+    assert "…" not in shown and max(map(len, shown.splitlines())) <= 80
+    words = re.sub(r"\s+", " ", shown)
+    for value in ("00042", "0.473 M", "98.76", "97.65", "1.007", "adam", "0.05"):
+        assert value in words
+
+
+def test_the_line_of_an_epoch_fits_80_columns_below_its_headings(tmp_path, capsys):
+    given = ("--dataset", "digits", "--train-size", "60", "--epochs", "2", "--lr", "0.1")
+    code, out, _ = run(capsys, "train", *given, "--out", tmp_path / "trial")
+    assert code == 0
+    lines = out.splitlines()
+    heading = next(line for line in lines if line.startswith("epoch "))
+    first = lines[lines.index(heading) + 1]
+    assert len(heading) <= 80 and len(first) == len(heading)
+
+
 def test_a_finished_trial_that_is_resumed_shows_its_results_and_no_empty_table(tmp_path, capsys):
     flags = ["--policy", "none", "--epochs", "1", "--train-size", "60", "--compile", "off"]
     code, out, _ = run(capsys, "train", *flags, "--out", tmp_path / "one")
-    assert code == 0 and "train loss" in out
+    assert code == 0 and "epoch  network" in out
     code, out, _ = run(capsys, "resume", tmp_path / "one")
-    assert code == 0 and "completed after 1 epoch," in out and "train loss" not in out
+    assert code == 0 and "completed after 1 epoch," in out and "epoch  network" not in out
 
 
 def test_a_trial_that_fails_in_its_first_epoch_shows_no_table(tmp_path, capsys, own_registry):
@@ -83,7 +109,7 @@ class Never(Optimizer):
     code, out, err = run(
         capsys, "train", "--plugin", plugin, *flags, "--epochs", "1", "--out", tmp_path / "one"
     )
-    assert code == 2 and "no step" in err and "train loss" not in out
+    assert code == 2 and "no step" in err and "epoch  network" not in out
 
 
 def test_a_data_set_is_shown_by_what_it_has():

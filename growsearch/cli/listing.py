@@ -20,7 +20,7 @@ def components_table(kind: str) -> Table:
     )  # fmt: skip
     table.add_column("name", no_wrap=True)
     table.add_column("what it is", ratio=2)
-    table.add_column("options", ratio=1)
+    table.add_column("options", ratio=1, overflow="fold")
     table.add_column("source", ratio=1)
     for name, cls in components(kind).items():
         shown = f"{name} (plugin)" if cls.plugin else name

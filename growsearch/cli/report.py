@@ -91,7 +91,11 @@ def show_report(made: "Report") -> None:
     if not console.is_terminal:
         console.width = 160  # a file or pipe has no width; rich's 80 columns would cut the table
     if len(made.front):
-        console.print(front_table(made.front, made.searched, made.metric.column, made.cost.column))
+        shown = (made.front, made.searched, made.metric.column, made.cost.column)
+        table = front_table(*shown)
+        whole = console.measure(table, options=console.options.update(max_width=10_000))
+        fits = whole.maximum <= console.width
+        console.print(table if fits else front_table(*shown, together=True))
     else:
         console.print("no trial has completed, so there is no front")
     if len(made.found):

@@ -34,8 +34,8 @@ STATUS_STYLE = {
     Status.WAITING: "",
 }
 _EPOCH_HEADER = (
-    "epoch  architecture  parameters      lr  train loss  val loss  val acc %  test acc %"
-    "  Lipschitz         PPE"
+    "                                     loss         accuracy %",
+    "epoch  network   params     lr   train     val    val   test Lipschitz     PPE",
 )
 
 
@@ -127,7 +127,8 @@ class EpochDisplay:
     def show(self, record: EpochRecord, decision: Decision | None) -> None:
         if not self.begun:  # a trial may have no epoch left, or fail in its first
             self.begun = True
-            self.console.print(_EPOCH_HEADER, style="bold", soft_wrap=True)
+            for line in _EPOCH_HEADER:
+                self.console.print(line, style="bold", soft_wrap=True)
         if (record.phase == INITIALIZING) != self.initializing:
             self.initializing = not self.initializing
             self._note(
@@ -136,10 +137,10 @@ class EpochDisplay:
                 else "all blocks are trained again"
             )
         self.console.print(
-            f"{record.epoch:5d}  {record.architecture:<12}  {record.parameters:>10,}  "
-            f"{record.lr:6.4f}  {record.train_loss:10.4f}  {record.val_loss:8.4f}  "
-            f"{percent(record.val_accuracy):>9}  {percent(record.test_accuracy):>10}  "
-            f"{_constant(record.lipschitz):>9}  {record.ppe:>10,.0f}",
+            f"{record.epoch:5d}  {record.architecture:<8} {parameters(record.parameters):>7} "
+            f"{record.lr:6.4f} {record.train_loss:7.4f} {record.val_loss:7.4f} "
+            f"{percent(record.val_accuracy):>6} {percent(record.test_accuracy):>6} "
+            f"{_constant(record.lipschitz):>9} {parameters(record.ppe):>7}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if decision is not None:
@@ -199,7 +200,7 @@ def found_table(found: "pd.DataFrame") -> Table:
         box=None,
     )
     for column in ("trial", "policy", "K", "initializer", "seed", "found"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     for column in ("epochs", "PPE", "val. %", "Δ", "test %", "Δ"):
         table.add_column(column, justify="right", no_wrap=True)
     for _, trial in found.sort_values("val_accuracy", ascending=False).iterrows():
@@ -217,14 +218,15 @@ def found_table(found: "pd.DataFrame") -> Table:
 
 def front_table(
     front: "pd.DataFrame", searched: list[str], metric: str = "val_accuracy",
-    cost: str = "ppe",
+    cost: str = "ppe", *, together: bool = False,
 ) -> Table:  # fmt: skip
     """The Pareto front by the columns `cost` and `metric`, cheapest first.
 
-    A row for each trial; trials of one configuration share one, which names all of them.
+    A row for each trial; trials of one configuration share one, which names all of them. Each
+    of `searched` has a column, or all have one `together`, for a terminal without that much room.
     """
     table = Table(title="Pareto front", title_justify="left", title_style="bold", box=None)
-    table.add_column("trial", no_wrap=True)
+    table.add_column("trial", overflow="fold")
     by_accuracy = metric == "val_accuracy"
     for column in (
         "PPE" if cost == "ppe" else cost.removeprefix("cost/").replace("_", " "),
@@ -232,11 +234,13 @@ def front_table(
     ):
         table.add_column(column, justify="right", no_wrap=True)
     for column in ("depth", "grew after"):
-        table.add_column(column, no_wrap=True)
-    for name in searched:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(column, overflow="fold")
+    for name in ("searched",) if together else searched:
+        table.add_column(name, justify="left" if together else "right", overflow="fold")
     for names, trial in _distinct(front):
-        values = [trial[f"config/{name}"] for name in searched]
+        values = [short(trial[f"config/{name}"]) for name in searched]
+        if together:
+            values = [", ".join(map(" ".join, zip(searched, values, strict=True)))]
         table.add_row(
             names,
             parameters(trial["ppe"]) if cost == "ppe" else amount(trial[cost]),
@@ -247,6 +251,6 @@ def front_table(
             ),
             trial["architecture"],
             in_words(trial["growth_epochs"].split()),
-            *map(short, values),
+            *values,
         )
     return table
