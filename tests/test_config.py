@@ -344,7 +344,7 @@ def test_lipgrow_reaches_its_final_depth_in_the_papers_window_where_the_epochs_s
     assert (TrialConfig(epochs=164).window, TrialConfig(epochs=164).max_architecture) == (
         10, "8-8-8"
     )  # fmt: skip
-    assert (TrialConfig(epochs=10).window, TrialConfig(epochs=10).max_architecture) == (7, "8-8-8")
+    assert (TrialConfig(epochs=10).window, TrialConfig(epochs=10).max_architecture) == (1, "8-8-8")
     assert TrialConfig(epochs=2).max_architecture == "4-4-4"
     assert TrialConfig(epochs=1).max_architecture == "2-2-2"
 

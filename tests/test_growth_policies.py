@@ -26,6 +26,16 @@ def test_the_smoothed_constant_needs_its_window_before_the_first_ratio(paper):
     assert list(history.growth_epochs) == paper["growths"]["earliest"]
 
 
+@pytest.mark.parametrize("epochs", [6, 10, 12, 15, 30, 60, 100, 164])
+def test_by_default_every_growth_of_a_rising_constant_comes_before_it_would_be_forced(epochs):
+    config = TrialConfig(epochs=epochs)
+    assert config.max_architecture == "8-8-8"
+    rising = run_policy(config, [2.0**epoch for epoch in range(epochs)])
+    forced = run_policy(config, [1.0] * epochs)
+    pairs = list(zip(rising.growth_epochs, forced.growth_epochs, strict=True))
+    assert len(pairs) == 2 and all(early < late for early, late in pairs)
+
+
 def test_a_ratio_that_equals_rtol_does_not_grow_and_one_above_does():
     config = TrialConfig(rtol=2.0, window=1, epochs=40)
     assert decide(config, History([record(1, lipschitz=1.0), record(2, lipschitz=2.0)])) is None

@@ -39,7 +39,7 @@ class LipGrow(Capped):
     )
     window: int | None = option(
         None, "epochs that the constant is averaged over", least=1,
-        default_help="10, fewer where the growths would not fit into the epochs",
+        default_help="10, fewer where not every depth before the last has twice as many epochs",
     )  # fmt: skip
     baseline: str = option(
         "window", "what the smoothed constant is compared with, its own first value or the first "
@@ -64,8 +64,9 @@ class LipGrow(Capped):
             cap = trial.task.checked("max_architecture", self.max_architecture)
             growths = seed.doublings_to(cap)
         assert filled.reserve is not None
-        fits = max((trial.epochs - 1 - filled.reserve) // max(growths - 1, 1), 1)
-        filled = filled.with_defaults(window=min(WINDOW, fits) if growths > 1 else WINDOW)
+        # twice the window at each depth: so the constant can rise before a growth is forced
+        fits = max((trial.epochs - 1 - filled.reserve) // max(2 * growths, 1), 1)
+        filled = filled.with_defaults(window=min(WINDOW, fits))
         assert filled.window is not None and filled.reserve is not None
         reserved = _reserved(filled.reserve, growths, filled.window)
         if reserved >= trial.epochs:
