@@ -226,6 +226,7 @@ BU, MALLIK = "Bu, arXiv 2511.04981", "Mallik et al., arXiv 2605.13405"
 MIDAS, STACK = "MIDAS and LIDAS, arXiv 2512.08819", "G_stack, arXiv 2405.15319"
 LATE: dict[str, Any] = {"pattern": ONE_JUMP, "start": "1", "state": "carry"}
 _LATEST = {**LATE, "share": 0.8}
+_PLACED = tuple(factor for factor in FACTORS if factor != "placement")
 
 
 CLAIMS = (
@@ -268,9 +269,11 @@ CLAIMS = (
     ),
     *(
         Claim(f"{one} is better than {other}", "", "nats", difference("initializer", one, other))
-        for one, other in (
-            ("copy", "zero"), ("copy", "default"), ("copy", "clone"), ("zero", "default"),
-        )
+        for one, other in (("copy", "zero"), ("copy", "default"), ("zero", "default"))
+    ),
+    Claim(
+        "clone is better than copy, in the mean of its places", "", "nats",
+        difference("initializer", "clone", "copy", equal=_PLACED),  # clones have one place
     ),
     *(
         Claim(
