@@ -112,7 +112,7 @@ class GaussianProcess:
         return np.sqrt(np.maximum(square, 0))
 
     def _kernel(self, shape: Shape, left: Indices, right: Indices = ALL) -> Array:
-        far = np.sqrt(5) / (self._typical * shape.scale) * self._distances(left, right)
+        far = np.sqrt(5) * (self._distances(left, right) / self._typical) / shape.scale
         linear = self.points[left] @ self.points[right].T / self._mean_square
         return (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
 
