@@ -8,6 +8,8 @@ STUDY is a search over search_spaces/gpt_referee.py, or the recorded one in anal
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
 from growsearch.study.referee import FACTORS, schedules, verdicts
 from growsearch.study.results import read_study
 
@@ -29,18 +31,20 @@ def main() -> None:
             f"| {judged.verdict} |"
         )
     table = schedules(study).groupby(list(FACTORS), dropna=False)
-    means = table[["val_loss", "flops", "at_steps", "at_flops"]].mean()
+    means = table[["val_loss", "flops", "seconds", "at_steps", "at_flops", "at_seconds"]].mean()
     means["std"] = table["val_loss"].std()
     for schedule in ("cosine", "wsd"):
         print(f"\nThe ten best schedules under {schedule}, by their loss in the mean over seeds:\n")
-        print("| pattern | start | new blocks | place | state | grows after | FLOPs | loss "
-              "| over the static one | at equal FLOPs |")  # fmt: skip
-        print("|---|---|---|---|---|---|---|---|---|---|")
+        print("| pattern | start | new blocks | place | state | grows after | FLOPs | seconds "
+              "| loss | at equal steps | at equal FLOPs | at equal seconds |")  # fmt: skip
+        print("|---|---|---|---|---|---|---|---|---|---|---|---|")
         own = means[means.index.get_level_values("lr_schedule") == schedule]
         for key, row in own.sort_values("val_loss").head(10).iterrows():
+            factors = " | ".join("-" if pd.isna(value) else value for value in key[1:])
             print(
-                f"| {' | '.join(map(str, key[1:]))} | {row['flops']:.0%} | {row['val_loss']:.4f} "
-                f"± {row['std']:.4f} | {row['at_steps']:+.4f} | {row['at_flops']:+.4f} |"
+                f"| {factors} | {row['flops']:.0%} | {row['seconds']:.0%} "
+                f"| {row['val_loss']:.4f} ± {row['std']:.4f} | {row['at_steps']:+.4f} "
+                f"| {row['at_flops']:+.4f} | {row['at_seconds']:+.4f} |"
             )
 
 

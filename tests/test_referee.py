@@ -52,6 +52,7 @@ def trial(folder, loss, seed=0, growths=None, depth=4, epochs=EPOCHS, schedule="
         records.append(
             record(
                 epoch, architecture=architecture(blocks), train_flops=flops, grew=grew,
+                train_seconds=2 * FLOPS[blocks],
                 val_loss=loss if epoch == epochs else 5.0, grown_val_loss=5.0 if grew else None,
                 status="completed" if epoch == epochs else "running", key=f"{name} {epoch}",
             )
@@ -89,6 +90,9 @@ def test_a_schedule_is_compared_with_the_best_static_network_that_it_could_have_
     assert table["at_flops"].to_dict() == pytest.approx(
         {ONE_JUMP: 1.9 - 0.5, DOUBLINGS: 1.8 - 0.5, ONE_MORE: 1.7 - 0.5}
     )
+    # the records say that a FLOP takes two seconds
+    assert table["at_seconds"].to_dict() == pytest.approx(table["at_flops"].to_dict())
+    assert table["seconds"].to_dict() == pytest.approx(table["flops"].to_dict())
 
 
 def test_an_effect_is_the_difference_where_all_else_is_equal(folder):

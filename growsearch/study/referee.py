@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growsearch.study.equal_cost import at_cost, static_over_whole_horizon
+from growsearch.study.equal_cost import at_cost, epoch_seconds, static_over_whole_horizon
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import Judged, judge
 from growsearch.trial.errors import InputError
@@ -53,11 +53,14 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     - flops: the trial's training FLOPs as a share of the deepest one's over the whole horizon;
     - at_steps: val_loss minus that of the deepest one over the whole horizon;
     - at_flops: val_loss minus that of the best static network for at most as many FLOPs. Between
-      horizons of the deepest one its loss is interpolated over log FLOPs. NaN below all of them.
+      horizons of the deepest one its loss is interpolated over log FLOPs. NaN below all of them;
+    - seconds, at_seconds: the same of training seconds, of the median epoch of each network.
 
     Raises InputError if static trials are missing.
     """
     trials = summarize(study)
+    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
+    trials["seconds_alike"] = trials["trial_id"].map(seconds)
     trials = trials[trials["status"] == "completed"]
     static = trials[trials["config/policy"] == "none"]
     if static.empty:
@@ -91,7 +94,9 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "flops": trial["train_flops"] / whole["train_flops"],
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_steps_percent": 100 * (trial["val_loss"] / whole["val_loss"] - 1),
-        "at_flops": trial["val_loss"] - _affordable(trial, static),
+        "at_flops": trial["val_loss"] - _affordable(trial, static, "train_flops"),
+        "seconds": trial["seconds_alike"] / whole["seconds_alike"],
+        "at_seconds": trial["val_loss"] - _affordable(trial, static, "seconds_alike"),
     }
 
 
@@ -107,12 +112,12 @@ def _pattern(depths: list[int]) -> str:
     return ONE_MORE
 
 
-def _affordable(trial: "pd.Series", static: pd.DataFrame) -> float:
-    """The least loss of a static network for at most as many FLOPs as the trial's."""
-    flops = trial["train_flops"]
-    within = static[static["train_flops"] <= 1.001 * flops]["val_loss"]
-    horizons = static[static["architecture"] == trial["architecture"]].sort_values("train_flops")
-    between = at_cost(flops, list(horizons["train_flops"]), list(horizons["val_loss"]))
+def _affordable(trial: "pd.Series", static: pd.DataFrame, cost: str) -> float:
+    """The least loss of a static network for at most as much of the cost as the trial's."""
+    paid = trial[cost]
+    within = static[static[cost] <= 1.001 * paid]["val_loss"]
+    horizons = static[static["architecture"] == trial["architecture"]].sort_values(cost)
+    between = at_cost(paid, list(horizons[cost]), list(horizons["val_loss"]))
     return float(np.fmin(within.min() if len(within) else math.nan, between))
 
 
