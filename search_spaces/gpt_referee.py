@@ -5,7 +5,7 @@ time; copied, zero, default or cloned blocks; optimizer state carried or reset; 
 growing networks end with four blocks of width 16 after 2,000 steps. Beside them are static
 networks: of one to four blocks at equal steps, and of four blocks at fewer steps. There are 424
 schedules and three seeds. Run it with --dataset bible --scheduler none --metric val_loss;
-analysis/referee.py makes the tables.
+analysis/referee.py makes the tables (docs/results/referee.md).
 """
 
 from ray import tune

@@ -102,9 +102,10 @@ def show_report(made: "Report") -> None:
         console.print(found_table(made.found))
     epochs = made.epochs
     if epochs.paid < epochs.nominal:
+        saved = f"{epochs.merge_rate:.2f} times fewer parameter-epochs"
         console.print(
-            f"epochs   {epochs.paid:,} trained of {epochs.nominal:,}: {epochs.merge_rate:.2f} "
-            "times fewer parameter-epochs",
+            f"epochs   {epochs.paid:,} trained of {epochs.nominal:,}: "
+            f"{saved if epochs.paid else 'all came from the epoch store'}",
             highlight=False,
         )
     paths = {"report": made.page, "picture": made.picture, "table": made.table}

@@ -37,12 +37,12 @@ def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.S
 
 
 def epoch_seconds(study: pd.DataFrame) -> pd.Series:
-    """For each row of `read_study`'s table, the median seconds of training an epoch like it.
+    """For each row of `read_study`'s table, the least seconds of training an epoch like it.
 
-    Epochs are alike that train the same network on as many images. So neither epochs that came from
-    a store nor other work on the machine distort sums of it.
+    Epochs are alike that train the same network on as many images. What else a machine does only
+    adds to the seconds of an epoch, so their least is what sums can be compared by.
     """
     apart = ("network", "dataset", "train_size", "train_fraction", "batch_size")
     alike = study.groupby(["architecture", *(f"config/{name}" for name in apart)], dropna=False)
-    median: pd.Series = alike["train_seconds"].transform("median")
-    return median
+    least: pd.Series = alike["train_seconds"].transform("min")
+    return least

@@ -18,7 +18,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     - val_loss and val_loss_std: at the last epoch, nats a token;
     - jump: the loss_jump of `growths`;
     - flops, seconds: of training, as shares of the static network's over the whole horizon. Seconds
-      are the median time of an epoch of each depth, times the epochs;
+      are those of the fastest epoch of each depth, times the epochs;
     - at_steps, at_flops, at_seconds: the loss minus that of the static network at equal steps, at
       equal FLOPs and at equal seconds; `..._error` is half the width of the 95 % interval over the
       seeds (Student's t). Between horizons the static loss is interpolated over log FLOPs or

@@ -54,7 +54,7 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     - at_steps: val_loss minus that of the deepest one over the whole horizon;
     - at_flops: val_loss minus that of the best static network for at most as many FLOPs. Between
       horizons of the deepest one its loss is interpolated over log FLOPs. NaN below all of them;
-    - seconds, at_seconds: the same of training seconds, of the median epoch of each network.
+    - seconds, at_seconds: the same of training seconds, of the fastest epoch of each network.
 
     Raises InputError if static trials are missing.
     """
