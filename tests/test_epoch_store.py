@@ -20,6 +20,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
 SHORT = {"train_size": 200, "epochs": 6, "lr": 0.1}
+SMALL = SHORT | {"architecture": "1-1-1", "initializer": "zero"}
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_policies_initializers_and_schedules_share_until_they_differ(store):
 
 def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
     """With a constant learning rate, fine-tuning epochs are shared but keep their own phase."""
-    fields = {**SHORT, "policy": "periodic", "interval": 1, "patience": 1, "tau": 99}
+    fields = {**SMALL, "policy": "periodic", "interval": 1, "patience": 1, "tau": 99}
     one = TrialConfig(**fields, finetune_epochs=4, max_architecture="2-1-1")
     two = TrialConfig(**fields, finetune_epochs=2, max_architecture="2-1-1")
     list(Trainer(one, store=store))
@@ -110,7 +111,7 @@ def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
 
 
 def test_details_of_lipschitz_are_remembered_for_who_wants_them(store):
-    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     list(Trainer(config, store=store))
     wants = replace(config, record_lipschitz="layers")
     records = list(Trainer(wants, store=store))
@@ -168,7 +169,7 @@ def test_no_more_processes_verify_a_store_than_its_files_need(files, size, expec
 @pytest.mark.parametrize("kind", first_quick([RECORDS, STATES], 1))
 @pytest.mark.parametrize("harm", first_quick(["cut short", "one bit", "empty"], 1))
 def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog, kind, harm):
-    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     trainer = Trainer(config, store=store, keep_states="all")
     records = list(trainer)
     key = trainer.branch.keys[3]
@@ -178,7 +179,7 @@ def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog,
     damaged = {"cut short": content[:-5], "one bit": content, "empty": b""}[harm]
     path.write_bytes(damaged)
     assert not store.is_whole(f"{kind}/{key[:2]}/{key}")
-    other = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    other = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SMALL)
     with caplog.at_level(logging.WARNING, logger="growsearch"):
         assert list(Trainer(other, store=store)) == list(Trainer(other))
         assert list(Trainer(config, store=store)) == records
@@ -216,7 +217,7 @@ OTHERS = [
 @pytest.mark.parametrize(("kind", "other"), OTHERS, ids=range(len(OTHERS)))
 def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, kind, other):
     """Its hash is right, but it is no epoch of this growsearch."""
-    config = TrialConfig(**SHORT | {"epochs": 3, "policy": "fixed", "growth_epochs": (1,)})
+    config = TrialConfig(**SMALL | {"epochs": 3, "policy": "fixed", "growth_epochs": (1,)})
     alone = list(Trainer(config))
     list(Trainer(config.replaced(epochs=2), store=store, keep_states="all"))
     for entry in list(store.entries(kind)):
@@ -232,7 +233,7 @@ def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, kind,
 
 @pytest.mark.parametrize("room", first_quick(["none", "for records"], 1))
 def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
-    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     begun = Trainer(config, store=store)
     next(begun)
     del begun
@@ -272,7 +273,7 @@ def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_sta
 
 
 def test_nothing_unfinished_is_left_and_no_entry_is_seen_before_it_is_whole(store, tmp_path):
-    config = TrialConfig(policy="fixed", growth_epochs=2, **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     list(Trainer(config, store=store))
     assert list((tmp_path / "store" / "unfinished").iterdir()) == []
     for kind in (RECORDS, STATES):
