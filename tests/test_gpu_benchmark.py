@@ -36,6 +36,7 @@ def test_it_runs_on_a_processor_and_nothing_fails(tmp_path):
     assert all(row["what"] in out.stdout for row in rows)
 
 
+@pytest.mark.slow
 def test_a_section_that_does_not_fit_into_the_minutes_is_skipped_and_says_so(tmp_path):
     file = tmp_path / "rows.jsonl"
     out = run(GPU, "--device", "cpu", "--minutes", "0", "--json", file)
@@ -133,6 +134,7 @@ for wrong in (records[:2], [*records[:2], replace(records[2], train_loss=0.0)]):
 """
 
 
+@pytest.mark.slow
 def test_it_needs_little_and_tells_records_apart():
     """The package's other requirements may be absent."""
     out = run("-c", BARE_MACHINE)

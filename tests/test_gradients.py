@@ -182,10 +182,11 @@ def test_replayed_steps_train_like_those_computed_as_they_come(small, device, pr
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("initializer", first_quick(["clone", "adam", "partial"], 1))
+@pytest.mark.parametrize("initializer", first_quick(["zero", "adam", "partial"], 1))
 def test_a_trial_whose_steps_are_replayed_has_the_same_records(small, initializer, monkeypatch):
     """The trial grows twice; each grown network is recorded again. Its gradients are clipped."""
-    config = TrialConfig(**small, initializer=initializer, device="cpu", clip_norm=0.5)
+    options = small | {"architecture": "1-1-1", "initializer": initializer, "clip_norm": 0.5}
+    config = TrialConfig(**options, device="cpu")
     straight = list(Trainer(config))
     assert sum(record.grew for record in straight) == 2
     made = []
@@ -242,7 +243,8 @@ def test_a_trial_whose_graphs_are_at_fault_has_the_records_of_one_without(
     small, fault, monkeypatch, caplog
 ):
     """It warns once for each of its three networks, not for each of the two sizes of batches."""
-    config = TrialConfig(**small, device="cpu")
+    options = small | {"architecture": "1-1-1", "initializer": "zero"}
+    config = TrialConfig(**options, device="cpu")
     straight = list(Trainer(config))
     faulty, told = FAULTS[fault]
     monkeypatch.setattr(train_state, "gradients_on", lambda device: StandIn(faulty))
