@@ -26,7 +26,7 @@ def test_the_front_notebook_shows_the_front_that_the_report_has(tmp_path):
 
     from growsearch.study.report import write_report
 
-    study = shutil.copytree(ROOT / "analysis/studies/lipgrow_digits", tmp_path / "study")
+    study = shutil.copytree(ROOT / "analysis/studies/gpt_referee", tmp_path / "study")
     front = write_report(study).front
     notebook = nbformat.read(ROOT / "analysis/pareto_front.ipynb", as_version=4)
     (table,) = [

@@ -1,6 +1,7 @@
 import json
 import re
 import shlex
+from itertools import combinations
 
 import pandas as pd
 import pytest
@@ -179,6 +180,20 @@ def test_the_figure_stars_the_front_and_joins_it(study):
     assert stars == front
     assert dominated == [[300.0, 94.0]]
     assert list(zip(*axes.lines[0].get_data(), strict=True)) == [tuple(p) for p in front]
+
+
+def test_the_labels_of_a_crowded_front_do_not_cover_each_other():
+    trials = pd.DataFrame(
+        {
+            "trial_id": list("abcd"), "status": "completed", "growth_epochs": "8 16",
+            "ppe": [100.0, 101.0, 102.0, 300.0], "val_accuracy": [90.0, 90.1, 90.2, 95.0],
+        }
+    )  # fmt: skip
+    figure = front_figure(trials)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_report_is_written_anew_when_the_study_has_gone_on(study):

@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.transforms import BboxBase
 
 from growsearch.stopping.cost import lower_is_better
 from growsearch.study.pareto import is_pareto_optimal
@@ -64,12 +66,14 @@ def front_figure(
         front[cost], front[accuracy], s=110, marker="*", color=ACCENT, label="Pareto-optimal",
         **POINT,
     )  # fmt: skip
-    for _, trial in front.drop_duplicates([cost, accuracy]).iterrows():
+    labels = [
         axes.annotate(
             trial["growth_epochs"] and f"grew after {in_words(trial['growth_epochs'].split())}",
             (trial[cost], trial[accuracy]), xytext=(7, -12), textcoords="offset points",
             fontsize=8, color="#475569",
-        )  # fmt: skip
+        )
+        for _, trial in front.drop_duplicates([cost, accuracy]).iterrows()
+    ]  # fmt: skip
     stopped = trials.reindex(columns=[f"bound/{cost}", f"bound/{accuracy}"])
     paused = trials[[cost, accuracy]]
     _scatter_uncompleted(
@@ -84,7 +88,21 @@ def front_figure(
     axes.set_ylabel(LABELS.get(accuracy, accuracy.removeprefix(OWN).replace("_", " ")))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
+    _part(figure, labels)
     return figure
+
+
+def _part(figure: Figure, labels: list[Annotation]) -> None:
+    """Moves labels down until none covers another."""
+    figure.draw_without_rendering()
+    placed: list[BboxBase] = []
+    for label in (label for label in labels if label.get_text()):
+        box = label.get_window_extent()
+        while any(box.overlaps(other) for other in placed):
+            x, y = label.xyann
+            label.xyann = (x, y - 10)
+            box = label.get_window_extent()
+        placed.append(box)
 
 
 def _scatter_uncompleted(
