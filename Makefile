@@ -34,7 +34,7 @@ test-long: $(VENV)/installed
 # faults hit a search, as many of thirty as begin in time: of all kinds, few of them in the driver, whose starts
 # take seconds; as root
 chaos: $(VENV)/installed
-	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30 --seconds 150
+	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30 --seconds 130
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
