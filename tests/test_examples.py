@@ -50,6 +50,7 @@ def test_an_example_grows_and_learns(example, task, options, text, tmp_path):
     assert min(losses[2:]) < losses[0]
 
 
+@pytest.mark.slow
 def test_the_layers_of_a_grown_llama_have_the_indices_of_their_places(text):
     transformers = pytest.importorskip("transformers")
     trainer = trained(

@@ -399,6 +399,7 @@ def test_an_option_changes_what_its_role_says_and_keys_know(name, folders):
     check_option(name, folders)
 
 
+@pytest.mark.slow
 def test_compiled_epochs_have_keys_of_their_own():
     """Bits are in test_compiling.py: compiling takes minutes."""
     config = TrialConfig(**tiny())
