@@ -19,10 +19,10 @@ RECORDED = Path(__file__).parent / "studies/gpt_referee"
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="?", default=RECORDED)
-    study = read_study(parser.parse_args().study)
+    table = schedules(read_study(parser.parse_args().study))
     print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
     print("|---|---|---|---|---|---|---|")
-    for found in verdicts(study):
+    for found in verdicts(table):
         claim, judged = found.claim, found.judged
         bound = f" (claimed: below {claim.below:g})" if claim.below else ""
         print(
@@ -30,9 +30,11 @@ def main() -> None:
             f"| {-judged.high:+.4f} to {-judged.low:+.4f} | {judged.seeds} | {found.runs} "
             f"| {judged.verdict} |"
         )
-    table = schedules(study).groupby(list(FACTORS), dropna=False)
-    means = table[["val_loss", "flops", "seconds", "at_steps", "at_flops", "at_seconds"]].mean()
-    means["std"] = table["val_loss"].std()
+    by_schedule = table.groupby(list(FACTORS), dropna=False)
+    means = by_schedule[
+        ["val_loss", "flops", "seconds", "at_steps", "at_flops", "at_seconds"]
+    ].mean()
+    means["std"] = by_schedule["val_loss"].std()
     for schedule in ("cosine", "wsd"):
         print(f"\nThe ten best schedules under {schedule}, by their loss in the mean over seeds:\n")
         print("| pattern | start | new blocks | place | state | grows after | FLOPs | seconds "

@@ -21,6 +21,7 @@ def test_a_notebook_runs_and_has_its_pictures_in_the_repository(path):
     assert pictures(notebook) == kept > 0
 
 
+@pytest.mark.slow
 def test_the_front_notebook_shows_the_front_that_the_report_has(tmp_path):
     import shutil
 

@@ -150,7 +150,7 @@ def test_a_claim_agrees_if_its_whole_interval_is_on_its_side(folder):
     for seed, state in product((0, 1, 2), ("carry", "reset")):
         loss = 2.0 + (0.1 + 0.01 * seed if state == "reset" else 0.0)
         trial(folder, loss, seed, JUMP, momentum_on_growth=state)
-    found = {v.claim.says: v for v in verdicts(read_study(folder))}
+    found = {v.claim.says: v for v in verdicts(schedules(read_study(folder)))}
     assert set(found) < {claim.says for claim in CLAIMS}
     carried = next(v for says, v in found.items() if "carried" in says)
     assert (carried.judged.verdict, carried.runs) == (Verdict.AGREES, 6)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from growsearch.reproductions.definition import Identity, Scale, identity
 from growsearch.study.comparisons import found_networks
-from growsearch.study.equal_cost import epoch_seconds
+from growsearch.study.equal_cost import trial_seconds
 from growsearch.study.results import config_of
 from growsearch.study.summary import summarize
 from growsearch.trial.architecture import Architecture
@@ -103,7 +103,7 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
     if deltas:
         table = found_networks(trials)
         delta = dict(zip(table["trial_id"], table["val_delta"], strict=True))
-    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
+    seconds = trial_seconds(study)
     completed = ended = 0
     for _, trial in trials.iterrows():
         same = _identity(trial)

@@ -11,10 +11,8 @@ TRIALS = "trials"
 _REASON = "the budget of "
 
 
-def parse_budget(given: str | None) -> tuple[str, float] | None:
+def parse_budget(given: str) -> tuple[str, float]:
     """A unit and how much of it, from like "param_epochs=5e7"; InputError for anything else."""
-    if given is None:
-        return None
     unit, _, amount = given.partition("=")
     units = (*summed_costs(), TRIALS)
     if unit not in units:

@@ -48,10 +48,10 @@ class GaussianProcess:
         self.points = points - points.mean(axis=0)
         self._squared = (self.points**2).sum(axis=1)
         some = np.arange(0, len(points), -(-len(points) // MOST_COMPARED))
-        distances = self._distances(some, some)
+        self._typical, self._mean_square = 1.0, max(float(self._squared.mean()), 1e-12)
+        distances, _ = self._between(some, some)
         apart = distances[distances > 1e-9]
         self._typical = float(np.median(apart)) if len(apart) else 1.0
-        self._mean_square = max(float(self._squared.mean()), 1e-12)
         self.known: list[int] = []
         self.values: list[float] = []
         self._choose_at = 6
@@ -65,7 +65,7 @@ class GaussianProcess:
         self.values.append(value)
         if len(self.known) >= self._choose_at:
             self._choose_at = len(self.known) * 3 // 2 + 1
-            self._set(max(SHAPES, key=self._likelihood))
+            self._set(self._likeliest())
         else:
             self._extend(len(self.known) - 1)
 
@@ -89,8 +89,9 @@ class GaussianProcess:
         self._prior = 1 + shape.linear * self._squared / self._mean_square
         self._explained = np.zeros(len(self.points))
         if known:
-            lower = self._factor(shape, known)
-            right = np.column_stack([self._kernel(shape, known), np.ones(count), self.values])
+            lower = _factor(shape, self._between(known, known))
+            kernel = _kernel(shape, self._between(known))
+            right = np.column_stack([kernel, np.ones(count), self.values])
             solved = solve_triangular(lower, right, lower=True)
             self._rows[:count], self._ones[:count] = solved[:, :-2], solved[:, -2]
             self._solved[:count] = solved[:, -1]
@@ -100,35 +101,46 @@ class GaussianProcess:
         point = self.known[index]
         row = self._rows[:index, point]
         pivot = np.sqrt(max(self._prior[point] + self.shape.noise - row @ row, 1e-10))
-        kernel = self._kernel(self.shape, [point])[0]
+        kernel = _kernel(self.shape, self._between([point]))[0]
         self._rows[index] = (kernel - row @ self._rows[:index]) / pivot
         self._ones[index] = (1 - row @ self._ones[:index]) / pivot
         self._solved[index] = (self.values[index] - row @ self._solved[:index]) / pivot
         self._explained += self._rows[index] ** 2
 
-    def _distances(self, left: Indices, right: Indices = ALL) -> Array:
+    def _between(self, left: Indices, right: Indices = ALL) -> tuple[Array, Array]:
+        """Distances, in units of the median one, and the linear kernel."""
         products = self.points[left] @ self.points[right].T
         square = self._squared[left, None] + self._squared[right] - 2 * products
-        return np.sqrt(np.maximum(square, 0))
+        return np.sqrt(np.maximum(square, 0)) / self._typical, products / self._mean_square
 
-    def _kernel(self, shape: Shape, left: Indices, right: Indices = ALL) -> Array:
-        far = np.sqrt(5) * (self._distances(left, right) / self._typical) / shape.scale
-        linear = self.points[left] @ self.points[right].T / self._mean_square
-        return (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
-
-    def _factor(self, shape: Shape, known: list[int]) -> Array:
-        among = self._kernel(shape, known, known) + shape.noise * np.eye(len(known))
-        return np.asarray(np.linalg.cholesky(among), dtype=np.float64)
-
-    def _likelihood(self, shape: Shape) -> float:
-        """The logarithm, up to a constant, with the best mean and variance."""
+    def _likeliest(self) -> Shape:
+        """The shape of the highest likelihood, with the best mean and variance for it."""
         step = -(-len(self.known) // MOST_COMPARED)
         known, values = self.known[::step], self.values[::step]
-        try:
-            lower = self._factor(shape, known)
-        except np.linalg.LinAlgError:
-            return -np.inf
-        right = np.column_stack([np.ones(len(known)), values])
-        ones, solved = solve_triangular(lower, right, lower=True).T
-        left = solved - (ones @ solved) / (ones @ ones) * ones
-        return -len(known) / 2 * np.log(left @ left / len(known)) - np.log(lower.diagonal()).sum()
+        between = self._between(known, known)
+        return max(SHAPES, key=lambda shape: _likelihood(shape, between, values))
+
+
+def _kernel(shape: Shape, between: tuple[Array, Array]) -> Array:
+    distance, linear = between
+    far = np.sqrt(5) * distance / shape.scale
+    return (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
+
+
+def _factor(shape: Shape, between: tuple[Array, Array]) -> Array:
+    kernel = _kernel(shape, between)
+    lower = np.linalg.cholesky(kernel + shape.noise * np.eye(len(kernel)))
+    return np.asarray(lower, dtype=np.float64)
+
+
+def _likelihood(shape: Shape, between: tuple[Array, Array], values: list[float]) -> float:
+    """The logarithm, up to a constant."""
+    count = len(values)
+    try:
+        lower = _factor(shape, between)
+    except np.linalg.LinAlgError:
+        return -np.inf
+    right = np.column_stack([np.ones(count), values])
+    ones, solved = solve_triangular(lower, right, lower=True).T
+    left = solved - (ones @ solved) / (ones @ ones) * ones
+    return -count / 2 * np.log(left @ left / count) - np.log(lower.diagonal()).sum()

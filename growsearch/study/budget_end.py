@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
@@ -45,7 +45,7 @@ def _paused(reason: object) -> bool:
 
 def _is_spent(budget: str, statuses: Mapping[str, Status], trials: pd.DataFrame) -> bool:
     try:
-        unit, amount = cast(tuple[str, float], parse_budget(budget))
+        unit, amount = parse_budget(budget)
     except InputError:  # a unit that a plugin has
         return False
     if unit == TRIALS:

@@ -36,6 +36,12 @@ def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.S
     return whole.iloc[0]
 
 
+def trial_seconds(study: pd.DataFrame) -> pd.Series:
+    """By trial_id, the sum of a trial's `epoch_seconds`."""
+    total: pd.Series = epoch_seconds(study).groupby(study["trial_id"]).sum()
+    return total
+
+
 def epoch_seconds(study: pd.DataFrame) -> pd.Series:
     """For each row of `read_study`'s table, the least seconds of training an epoch like it.
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from growsearch.study.equal_cost import at_cost, epoch_seconds, static_over_whole_horizon
+from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, trial_seconds
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
@@ -27,8 +27,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     Raises InputError if there are no such trials.
     """
     trials = summarize(study)
-    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
-    trials["train_seconds"] = trials["trial_id"].map(seconds)
+    trials["train_seconds"] = trials["trial_id"].map(trial_seconds(study))
     completed = trials[trials["status"] == "completed"]
     grown = completed[completed["growth_epochs"].str.fullmatch(r"\d+")]
     static = completed[completed["config/policy"] == "none"]

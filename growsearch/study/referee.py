@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from growsearch.study.equal_cost import at_cost, epoch_seconds, static_over_whole_horizon
+from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, trial_seconds
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import Judged, judge
 from growsearch.trial.errors import InputError
@@ -59,8 +59,7 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     Raises InputError if static trials are missing.
     """
     trials = summarize(study)
-    seconds = epoch_seconds(study).groupby(study["trial_id"]).sum()
-    trials["seconds_alike"] = trials["trial_id"].map(seconds)
+    trials["train_seconds"] = trials["trial_id"].map(trial_seconds(study))
     trials = trials[trials["status"] == "completed"]
     static = trials[trials["config/policy"] == "none"]
     if static.empty:
@@ -68,7 +67,9 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     deepest = max(static["architecture"], key=_blocks)
     grown = trials[(trials["growth_epochs"] != "") & (trials["architecture"] == deepest)]
     same = ["config/lr_schedule", "config/seed"]
-    by_pair = dict(iter(static.groupby(same)))
+    # of its hundreds of columns: each trial selects rows of them
+    compared = ["architecture", "epochs", "train_flops", "train_seconds", "val_loss", *same]
+    by_pair = dict(iter(static[compared].groupby(same)))
     rows = []
     for _, trial in grown.iterrows():
         beside = by_pair.get(tuple(trial[same]), static[:0])
@@ -95,8 +96,8 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_steps_percent": 100 * (trial["val_loss"] / whole["val_loss"] - 1),
         "at_flops": trial["val_loss"] - _affordable(trial, static, "train_flops"),
-        "seconds": trial["seconds_alike"] / whole["seconds_alike"],
-        "at_seconds": trial["val_loss"] - _affordable(trial, static, "seconds_alike"),
+        "seconds": trial["train_seconds"] / whole["train_seconds"],
+        "at_seconds": trial["val_loss"] - _affordable(trial, static, "train_seconds"),
     }
 
 
@@ -121,12 +122,11 @@ def _affordable(trial: "pd.Series", static: pd.DataFrame, cost: str) -> float:
     return float(np.fmin(within.min() if len(within) else math.nan, between))
 
 
-def verdicts(study: pd.DataFrame) -> list[JudgedClaim]:
-    """Each of CLAIMS judged by a study over search_spaces/gpt_referee.py, or one like it.
+def verdicts(table: pd.DataFrame) -> list[JudgedClaim]:
+    """Each of CLAIMS judged by `schedules`' table of search_spaces/gpt_referee.py, or one like it.
 
-    Claims of which the study has no trials are left out. Raises InputError as `schedules`.
+    Claims of which the table has no trials are left out.
     """
-    table = schedules(study)
     found = []
     for claim in CLAIMS:
         numbers, runs = claim.numbers(table)

@@ -284,7 +284,8 @@ def _check(
     drawn: list[TrialConfig], options: SearchSettings, info: dict[str, Any] | None = None
 ) -> dict[str, float]:
     """What each trial reserves, if there are data and resources for all and all settings can be."""
-    parse_budget(options.budget)
+    if options.budget is not None:
+        parse_budget(options.budget)
     options.scheduler.judge(options.costs, _metric(options, drawn, info or {}), seed=0)
     for log in options.log:
         log.check()
@@ -317,7 +318,8 @@ def _run(
 
     ray, tune = start_ray()
     info = read_info(ledger.folder)
-    budget = Budget(ledger, parse_budget(options.budget))
+    given = options.budget
+    budget = Budget(ledger, None if given is None else parse_budget(given))
     metric = _metric(options, [trial.config for trial in ledger.trials.values()], info)
     chosen = options.scheduler
     judge = chosen.judge(options.costs, metric, info["search_seed"])
