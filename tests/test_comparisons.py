@@ -1,5 +1,6 @@
 """LipGrow's Figures 4 and 5 and AutoGrow's tables, from hand-made trials."""
 
+import math
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -18,7 +19,11 @@ COLUMNS = ["config/policy", "growth_epochs", "ppe", "val_accuracy", "best_val_ac
 
 def trials(*rows) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return frame.assign(trial_id=[f"t{i}" for i in frame.index])
+    given = frame["growth_epochs"].where(frame["config/policy"].isin(["fixed", "hand-tuned"]))
+    return frame.assign(
+        trial_id=[f"t{i}" for i in frame.index],
+        **{"config/growth_epochs": given, "config/seed": frame.index},
+    )
 
 
 GRID = trials(
@@ -44,14 +49,24 @@ def test_growth_timing_is_the_mean_final_error_of_each_first_growth_epoch():
     assert len(table) == 3
 
 
-def test_schedules_are_compared_by_ppe_and_best_accuracy():
+def test_schedules_are_compared_by_the_means_of_ppe_and_best_accuracy_over_seeds():
     table = growth_schedules(GRID)
-    assert table["ppe"].is_monotonic_increasing
-    assert table["schedule"].tolist() == [
-        "vanilla", "lipgrow", "hand-tuned", "sampled", "lipgrow", "sampled", "sampled"
+    assert table["ppe"].tolist() == [2.0, 3.9, 4.0, 4.0, 5.0]
+    table = table.set_index(["schedule", "growth_epochs"])
+    assert sorted(table.index) == [
+        ("hand-tuned", "11 20"), ("lipgrow", "8 19; 12 22"), ("sampled", "10 20"),
+        ("sampled", "4 17"), ("vanilla", ""),
     ]  # fmt: skip
-    optimal = table.loc[table["pareto_optimal"], ["ppe", "best_val_accuracy"]].to_numpy().tolist()
-    assert optimal == [[2.0, 90.0], [3.6, 93.0], [3.9, 94.5], [4.0, 95.0], [4.4, 96.0]]
+    lipgrow = table.loc[("lipgrow", "8 19; 12 22")]
+    assert (lipgrow["ppe"], lipgrow["best_val_accuracy"], lipgrow["trials"]) == (4.0, 94.5, 2)
+    assert lipgrow["ppe_std"] == pytest.approx(0.32**0.5)
+    assert lipgrow["best_val_accuracy_std"] == pytest.approx(4.5**0.5)
+    assert math.isnan(table.loc[("vanilla", ""), "ppe_std"])
+    optimal = table[table["pareto_optimal"]]
+    assert optimal.index.get_level_values("schedule").tolist() == [
+        "vanilla", "hand-tuned", "sampled"
+    ]  # fmt: skip
+    assert optimal["best_val_accuracy"].tolist() == [90.0, 94.5, 95.0]
 
 
 def test_a_study_without_both_sides_is_an_error_that_names_the_space():
@@ -77,7 +92,10 @@ def test_the_figures_show_their_tables():
         if "Pareto-optimal" in label
         for point in collection.get_offsets().tolist()
     ]
-    assert sorted(stars) == [[2.0, 90.0], [3.6, 93.0], [3.9, 94.5], [4.0, 95.0], [4.4, 96.0]]
+    assert sorted(stars) == [[2.0, 90.0], [3.9, 94.5], [4.0, 95.0]]
+    (bars,) = axes.containers
+    across = [path.vertices[:, 0].tolist() for path in bars.lines[2][0].get_paths()]
+    assert [4.0 - 0.32**0.5, 4.0 + 0.32**0.5] in [pytest.approx(ends) for ends in across]
 
 
 def finished(config: TrialConfig, val: float, test: float, architecture: str) -> dict:

@@ -11,7 +11,7 @@ from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
-STUDIES = ["lipgrow_digits", "first_growth_digits", "growth_schedules_digits"]
+STUDIES = ["lipgrow_digits", "first_growth_digits", "reproduced/lipgrow-figure5-small"]
 
 
 def bounds_of(config, history):
@@ -44,7 +44,7 @@ def test_the_bound_never_falls_and_is_the_cost_in_the_end(name):
 
 
 def test_a_fixed_schedules_cost_is_known_after_its_first_epoch():
-    for config, history in recorded("growth_schedules_digits"):
+    for config, history in recorded("reproduced/lipgrow-figure5-small"):
         if config.policy.name in ("none", "fixed", "hand-tuned"):
             first, *_ = bounds_of(config, history)
             assert first[:3] == pytest.approx(final(history)[:3], rel=1e-12)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from growsearch.policies.lipgrow import LipGrow
+from growsearch.study.best import configurations
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.study.results import config_of
 from growsearch.trial.components import components
@@ -50,20 +51,31 @@ def growth_timing(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def growth_schedules(trials: pd.DataFrame) -> pd.DataFrame:
-    """Cost and accuracy of each schedule (LipGrow, Figure 5), one row a trial, cheapest first.
+    """Cost and accuracy of each schedule (LipGrow, Figure 5), one row a schedule, cheapest first.
 
-    Only completed trials are included. Columns: schedule (the policy's label: "sampled" for policy
-    "fixed", "hand-tuned", "lipgrow", "autogrow", "vanilla"), growth_epochs, ppe (parameters per
-    epoch),
-    best_val_accuracy (percent), pareto_optimal. Raises InputError if no trial is complete.
+    Trials that differ in their seeds alone are of one schedule. Only completed trials are included.
+    Columns: schedule (the policy's label: "sampled" for policy "fixed", "hand-tuned", "lipgrow",
+    "autogrow", "vanilla"); growth_epochs (of each trial where they differ, parted by ";"); ppe
+    (parameters per epoch) and best_val_accuracy (percent), means over trials; their deviations
+    ppe_std and best_val_accuracy_std (nan for one trial); trials (their number); pareto_optimal (by
+    the means). Raises InputError if no trial is complete.
     """
     completed = _completed(trials)
     labels = {name: policy.label or name for name, policy in _policies().items()}
-    table = completed.assign(
-        schedule=completed["config/policy"].map(lambda name: labels.get(name, name)),
-        pareto_optimal=is_pareto_optimal(completed, accuracy="best_val_accuracy"),
-    ).sort_values(["ppe", "trial_id"], ignore_index=True)
-    return table[["schedule", "growth_epochs", "ppe", "best_val_accuracy", "pareto_optimal"]]
+    rows = completed.groupby(configurations(completed), sort=False)
+    table = rows.agg(
+        schedule=("config/policy", lambda names: labels.get(names.iloc[0], names.iloc[0])),
+        growth_epochs=("growth_epochs", lambda epochs: "; ".join(dict.fromkeys(epochs))),
+        ppe=("ppe", "mean"),
+        ppe_std=("ppe", "std"),
+        best_val_accuracy=("best_val_accuracy", "mean"),
+        best_val_accuracy_std=("best_val_accuracy", "std"),
+        trials=("ppe", "size"),
+    )
+    table["pareto_optimal"] = is_pareto_optimal(
+        table.assign(status=Status.COMPLETED), accuracy="best_val_accuracy"
+    )
+    return table.sort_values("ppe", kind="stable", ignore_index=True)
 
 
 def _never_grows(trials: pd.DataFrame) -> pd.Series:

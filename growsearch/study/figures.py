@@ -156,9 +156,13 @@ def growth_timing_figure(table: pd.DataFrame, title: str = "") -> Figure:
 def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
     """Best validation accuracy against PPE, from the table of `comparisons.growth_schedules`.
 
-    Pareto-optimal schedules are stars (LipGrow, Figure 5).
+    Pareto-optimal schedules are stars (LipGrow, Figure 5). Bars are deviations over seeds.
     """
     figure, axes = _figure(title)
+    axes.errorbar(
+        table["ppe"], table["best_val_accuracy"], table["best_val_accuracy_std"].fillna(0),
+        table["ppe_std"].fillna(0), fmt="none", ecolor=MUTED, elinewidth=0.8, zorder=2,
+    )  # fmt: skip
     for schedule, color in SCHEDULE_COLORS.items():
         for optimal, marker, size in ((False, "o", 40), (True, "*", 130)):
             part = table[(table["schedule"] == schedule) & (table["pareto_optimal"] == optimal)]
