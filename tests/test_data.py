@@ -15,13 +15,13 @@ import pytest
 import scipy.io
 import scipy.ndimage
 import torch
-from conftest import task_of
+from conftest import ROOT, task_of
 from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets as torchvision_datasets
 from torchvision.transforms.functional import normalize
 
-from growsearch import Trainer, TrialConfig
+from growsearch import Trainer, TrialConfig, load_plugins
 from growsearch.machine.cache import cache_folder
 from growsearch.tasks.images import loading, tiny_imagenet
 from growsearch.tasks.images import mnist as idx
@@ -114,6 +114,15 @@ def test_data_dir_may_hold_the_files_or_be_a_torchvision_root(tmp_path, below, g
     assert np.array_equal(dataset.test.labels.numpy(), arrays["t10k-labels-idx1"])
     both = image_set(dataset.train) | image_set(dataset.val)
     assert both == {image.tobytes() for image in arrays["train-images-idx3"]}
+
+
+def test_a_data_set_can_be_made_of_another(tmp_path):
+    arrays = write_fashion(tmp_path / "data", gzipped=True)
+    load_plugins([str(ROOT / "examples/halved.py")])
+    dataset = load_dataset("halved", str(tmp_path / "data"))
+    fours = arrays["t10k-images-idx3"].reshape(-1, 14, 2, 14, 2).astype(float)
+    assert np.array_equal(dataset.test.images[:, 0].numpy(), np.rint(fours.mean((2, 4))))
+    assert np.array_equal(dataset.test.labels.numpy(), arrays["t10k-labels-idx1"])
 
 
 @pytest.fixture
