@@ -68,6 +68,16 @@ def test_a_study_reads_the_same_with_it_and_reads_no_table_that_it_repeats(study
     pd.testing.assert_frame_equal(read_study(study), before.to_pandas())
 
 
+def test_of_a_study_none_of_whose_trials_has_ended_nothing_is_written(tmp_path, caplog):
+    folder = create_study(tmp_path / "study", command="search", searched=[])
+    for name in ("00000", "00001"):
+        trial(folder, name, [2.0, 1.0], end="running")
+    gather_ended(folder)
+    assert len(read_study(folder)) == 4
+    assert not (folder / ENDED_FILE).exists()
+    assert not caplog.records
+
+
 def test_tables_that_change_come_or_go_afterwards_are_seen(study, tmp_path):
     gather_ended(study)
     trial(study, "00001", [2.0, 1.5, 1.4, 1.3])

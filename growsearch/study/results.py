@@ -215,7 +215,10 @@ def gather_ended(folder: str | Path) -> None:
     }
     rows = table.filter(pc.is_in(table[TABLE], pa.array(list(known), pa.string())))
     try:
-        write_ended(folder / ENDED_FILE, rows, known)
+        if known:
+            write_ended(folder / ENDED_FILE, rows, known)
+        else:  # one without a row would be taken for damaged
+            (folder / ENDED_FILE).unlink(missing_ok=True)
     except OSError as error:
         _LOG.warning(
             "%s cannot be written (%s): reading the study takes longer without it",
