@@ -343,6 +343,18 @@ def test_a_resumed_search_has_its_settings_and_those_that_are_new():
         SearchSettings.from_flat({"scheduler": "asha", "delta": 1}, stored)
 
 
+def test_another_scheduler_has_its_own_defaults_and_not_those_kept_for_one_that_did_not_run():
+    stored = SearchSettings.from_flat({"scheduler": "none"}).to_flat()
+    assert stored["alpha"] == 0.1
+    values = {
+        name: SearchSettings.from_flat({"scheduler": name}, stored).scheduler.values()["alpha"]
+        for name in ("pareto", "branches")
+    }
+    assert values == {"pareto": 0.1, "branches": 0.05}
+    before = SearchSettings.from_flat({"scheduler": "branches", "alpha": 0.1}).to_flat()
+    assert SearchSettings.from_flat({}, before).scheduler.values()["alpha"] == 0.1
+
+
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest():
     with pytest.raises(InputError, match=r"no setting 'racin'; did you mean 'racing'\?"):
         SearchSettings.from_flat({"racin": 3})

@@ -103,12 +103,15 @@ class SearchSettings:
         """From settings and options of components by name; components by theirs, or themselves.
 
         `stored` are those of an earlier run of the search, which hold where `given` has no other;
-        options of components that are not chosen any more are left out. InputError for a name
-        that does not exist, or an option that is given without its component.
+        options of components that are not chosen any more are left out, and so are those of
+        components that were not chosen then. InputError for a name that does not exist, or an
+        option that is given without its component.
         """
         known, rules = [f.name for f in fields(cls)], search_options()
         values, options = {}, {}
-        for name, value in {**(stored or {}), **given}.items():
+        was_unused = _unused(stored or {})
+        kept = {n: value for n, value in (stored or {}).items() if n not in was_unused}
+        for name, value in {**kept, **given}.items():
             if name not in known and name not in rules:
                 known += rules
                 raise InputError(f"a search has no setting {name!r}{suggestion(name, known)}")
@@ -177,6 +180,17 @@ def search_options() -> dict[str, Option]:
                     )
                 rules[name] = rule
     return rules
+
+
+def _unused(flat: Mapping[str, Any]) -> set[str]:
+    """The options that none of the components of `flat` has; there they are defaults."""
+    used: set[str] = set()
+    for kind in CHOSEN:
+        names = flat.get(kind) or ()
+        for name in (names,) if isinstance(names, str) else names:
+            if name in components(kind):  # not one of a plugin that is gone
+                used |= components(kind)[name].options().keys()
+    return search_options().keys() - used
 
 
 def _made(kind: str, names: Iterable[object], options: Mapping[str, Value]) -> Any:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from growsearch.searches.kinds import Queue
 from growsearch.trial.components import register
-from growsearch.tuning.schedulers.pareto import SafeStoppingScheduler
+from growsearch.tuning.schedulers.pareto import SafeStoppingScheduler, alpha_option
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
@@ -20,6 +20,8 @@ class Branches(SafeStoppingScheduler):
     """Trains first what the front gains most from for what is still to be paid. Epochs that trials
     share are paid once. It stops trials as pareto does, without racing.
     """
+
+    alpha: float = alpha_option(0.05)
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"

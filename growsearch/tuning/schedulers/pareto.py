@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from growsearch.stopping.judge import ParetoStopping
 
 
+def alpha_option(default: float) -> float:
+    return option(
+        default, "share of trials whose accuracy may exceed its bound", above=0, most=1,
+        default_help="0.1; branches: 0.05",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class SafeStoppingScheduler(StoppingScheduler):
     """A scheduler that stops trials by the safe layer. Its options are those of ParetoStopping."""
 
     judges = True
 
-    alpha: float = option(
-        0.1, "share of trials whose accuracy may exceed its bound", above=0, most=1
-    )
+    alpha: float = alpha_option(0.1)
     delta: float = option(0.0, "accuracy that the front may lose, in points", least=0)
     audit: float = option(
         0.1, "share of trials that run to their end whatever happens, to calibrate and check the "
