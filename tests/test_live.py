@@ -16,7 +16,6 @@ from conftest import run
 from growing_study import copied
 
 from growsearch.study import live as live_module
-from growsearch.study.folder import create_study
 from growsearch.study.live import LiveStudy
 from growsearch.study.live_server import LiveServer
 from growsearch.study.report import write_report
@@ -148,7 +147,8 @@ def test_trials_that_have_joined_without_an_epoch_keep_a_study_going(folder):
 
 
 def test_a_study_without_a_trial_waits_for_the_first(tmp_path):
-    folder = create_study(tmp_path / "new", command="search", searched=["lr"], trials=12)
+    folder = tmp_path / "new"
+    copied(folder, 0)
     study = LiveStudy(folder)
     study.look()
     assert study.shown.state.state == "waiting"
