@@ -123,6 +123,8 @@ def test_a_data_set_can_be_made_of_another(tmp_path):
     fours = arrays["t10k-images-idx3"].reshape(-1, 14, 2, 14, 2).astype(float)
     assert np.array_equal(dataset.test.images[:, 0].numpy(), np.rint(fours.mean((2, 4))))
     assert np.array_equal(dataset.test.labels.numpy(), arrays["t10k-labels-idx1"])
+    few = TrialConfig(dataset="halved", data_dir=str(tmp_path / "data"), test_per_class=2)
+    assert torch.equal(Trainer(few).task.dataset.test.images, dataset.test.images[:20])
 
 
 @pytest.fixture
