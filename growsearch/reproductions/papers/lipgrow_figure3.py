@@ -15,7 +15,7 @@ def scale(name: str, group: str) -> Scale:
         groups={group: rows},
         seeds=whole.seeds,
         note=f"{whole.note} Trials and records are those of lipgrow-table2. Seconds are those of "
-        "training: each depth's median time of an epoch, times its epochs.",
+        "training: each depth's fastest epoch, times its epochs.",
     )
 
 
