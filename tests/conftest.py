@@ -199,25 +199,18 @@ def run_policy(config: TrialConfig, lipschitz: list[float]) -> History:
     return history
 
 
-_RECORDED = (
-    "epoch", "architecture", "parameters", "param_epochs", "ppe", "lipschitz", "grew", "seconds",
-    "lipschitz_subnetworks", "val_accuracy", "val_loss", "status",
-)  # fmt: skip
-
-
 def recorded(name):
-    """Configurations and histories of a recorded study; its records have no macs yet."""
-    from growsearch.stopping.cost_bounds import sizes_of
-    from growsearch.study.results import config_of, read_study
+    """Configurations and histories of a recorded study, as if no trial had taken another's epochs.
 
-    for _, rows in read_study(ROOT / "analysis/studies" / name).groupby("trial_id"):
-        config, flops, history = config_of(rows.iloc[0]), 0, []
-        for row in rows.to_dict("records"):
-            macs = sizes_of(config)(row["architecture"])[1]
-            flops += 6 * macs * 1437
-            known = {f: row[f] for f in _RECORDED} | {"macs": macs, "train_flops": flops}
-            history.append(record(**known))
-        yield config, History(history)
+    The parts of `name` are those of its folder in analysis/studies.
+    """
+    from growsearch.study.results import config_of, read_histories, read_study
+
+    folder = ROOT / "analysis/studies" / name
+    histories = read_histories(folder)
+    for trial, rows in read_study(folder).groupby("trial_id"):
+        history = histories[trial]
+        yield config_of(rows.iloc[0]), History(replace(epoch, reused=False) for epoch in history)
 
 
 def driver(*arguments, stderr=subprocess.DEVNULL, group=False):

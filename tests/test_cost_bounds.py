@@ -11,7 +11,7 @@ from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
-STUDIES = ["lipgrow_digits", "first_growth_digits", "reproduced/lipgrow-figure5-small"]
+STUDIES = ["lipgrow_digits", "reproduced/lipgrow-figure4-small", "reproduced/lipgrow-figure5-small"]
 
 
 def bounds_of(config, history):

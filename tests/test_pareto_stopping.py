@@ -14,8 +14,9 @@ from growsearch.trial.status import Status
 
 @pytest.fixture(scope="module")
 def trials():
-    """39 trials of 30 epochs that differ in their first growth epoch."""
-    return {f"{i:05d}": t for i, t in enumerate(recorded("first_growth_digits"))}
+    """65 trials of 30 epochs that differ in their first growth epoch, one seed after the other."""
+    trials = sorted(recorded("reproduced/lipgrow-figure4-small"), key=lambda trial: trial[0].seed)
+    return {f"{i:05d}": trial for i, trial in enumerate(trials)}
 
 
 def search(trials, judge, workers=2, resume=False):
