@@ -138,7 +138,10 @@ def _principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rounding error of its float32 SVD.
     """
     centred = points - points.mean(axis=0)
-    variances, mixtures = np.linalg.eigh((centred @ centred.T).astype(float))
+    parts = np.array_split(centred, max(1, centred.shape[1] // 100_000), axis=1)
+    # sums of float32 products would move the components by more than their own rounding
+    gram = sum(part.astype(float) @ part.astype(float).T for part in parts)
+    variances, mixtures = np.linalg.eigh(gram)
     top = variances[[-1, -2]]
     components = (mixtures[:, [-1, -2]] / np.sqrt(top)).T.astype(np.float32) @ centred
     largest = components[[0, 1], np.abs(components).argmax(axis=1)]
