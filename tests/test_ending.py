@@ -1,5 +1,6 @@
 """What a signal does to a command, and what an address of no cluster does."""
 
+import io
 import json
 import os
 import signal
@@ -11,9 +12,11 @@ import time
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import RECORD, driver, run, until_remembered
 
 from growsearch.machine.ending import ended_by_signals, interrupts_kept, own_sigterm_kept
+from growsearch.machine.saved import save_tensors
 from growsearch.study.folder import create_study
 from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
@@ -124,7 +127,19 @@ def interrupted(folder, epochs, *arguments) -> tuple[int, dict, str]:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
+    assert out, (process.returncode, err)
     return process.returncode, json.loads(out), err
+
+
+def test_ctrl_c_while_a_state_is_written_stays_ctrl_c():
+    class Interrupted(io.BytesIO):
+        def write(self, part):
+            if self.tell() > 1000:
+                raise KeyboardInterrupt
+            return super().write(part)
+
+    with pytest.raises(KeyboardInterrupt):
+        save_tensors({"weights": torch.zeros(10_000)}, Interrupted())
 
 
 @pytest.mark.slow

@@ -11,12 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.files import check_file_name, replacing
-from growsearch.machine.saved import load_tensors
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.trial.errors import one_line
 from growsearch.trial.history import History
 
@@ -90,7 +89,7 @@ class KeptNetworks:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as unfinished:
-                torch.save(contents, unfinished)
+                save_tensors(contents, unfinished)
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
             if not self._warned:
                 _LOG.warning("a network cannot be kept in %s (%s)", self.folder, one_line(error))

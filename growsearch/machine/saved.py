@@ -1,13 +1,23 @@
-"""Reads what torch.save wrote: tensors and plain values, no code, within the file's size."""
+"""Files of torch.save: tensors and plain values. They are read without code, within their size."""
 
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from growsearch.machine.files import opened
+
+
+def save_tensors(contents: dict[str, Any], file: BinaryIO | Path) -> None:
+    """As torch.save, but Ctrl-C stays Ctrl-C: in a write, torch makes a RuntimeError of it."""
+    try:
+        torch.save(contents, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def load_tensors(file: Path | bytes) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from growsearch.machine.compiling import compile_blocks
 from growsearch.machine.files import replacing
 from growsearch.machine.randomness import derived_seed
-from growsearch.machine.saved import load_tensors
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.tasks.seed_models import built
 from growsearch.tasks.task import Task
 from growsearch.training.apart import apart_parameters
@@ -68,7 +68,7 @@ class TrainState:
             "history": [record.to_dict() for record in self.history],
         }
         with replacing(path) as unfinished, unfinished.open("wb") as file:
-            torch.save(contents, file)  # by name, torch raises RuntimeError for a full disk
+            save_tensors(contents, file)  # by name, torch raises RuntimeError for a full disk
 
     def contents(self) -> dict[str, Any]:
         """The state without its history, as tensors, numbers and strings."""
