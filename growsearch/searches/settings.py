@@ -109,8 +109,9 @@ class SearchSettings:
         """
         known, rules = [f.name for f in fields(cls)], search_options()
         values, options = {}, {}
-        was_unused = _unused(stored or {})
-        kept = {n: value for n, value in (stored or {}).items() if n not in was_unused}
+        stored = stored or {}
+        chosen_then = _used(stored)
+        kept = {n: v for n, v in stored.items() if n in chosen_then or n not in rules}
         for name, value in {**kept, **given}.items():
             if name not in known and name not in rules:
                 known += rules
@@ -182,15 +183,15 @@ def search_options() -> dict[str, Option]:
     return rules
 
 
-def _unused(flat: Mapping[str, Any]) -> set[str]:
-    """The options that none of the components of `flat` has; there they are defaults."""
+def _used(flat: Mapping[str, Any]) -> set[str]:
+    """The options of the components that `flat` names; others in it are defaults."""
     used: set[str] = set()
     for kind in CHOSEN:
         names = flat.get(kind) or ()
         for name in (names,) if isinstance(names, str) else names:
             if name in components(kind):  # not one of a plugin that is gone
                 used |= components(kind)[name].options().keys()
-    return search_options().keys() - used
+    return used
 
 
 def _made(kind: str, names: Iterable[object], options: Mapping[str, Value]) -> Any:
