@@ -47,13 +47,12 @@ WAYS_TO_GROW = [
 """Fields of trials of six epochs, one for each way to grow; those of the quick lane first."""
 
 
-def first_quick(cases: list, quick: int = 2, others: pytest.MarkDecorator | None = None) -> list:
-    """The cases of a test, all but the first ones slow: each is quick, and they are many.
-
-    `others` is another mark than slow.
-    """
-    mark = others or pytest.mark.slow
-    return [*cases[:quick], *(pytest.param(case, marks=mark) for case in cases[quick:])]
+def first_quick(cases: list, quick: int = 2, slow: int | None = None) -> list:
+    """The cases of a test: the first ones quick, so many slow (or all), the rest long."""
+    end = len(cases) if slow is None else quick + slow
+    marks = [pytest.mark.slow] * (end - quick) + [pytest.mark.long] * (len(cases) - end)
+    others = zip(cases[quick:], marks, strict=True)
+    return [*cases[:quick], *(pytest.param(case, marks=mark) for case, mark in others)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

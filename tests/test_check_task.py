@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, first_quick, run
 
 from growsearch.checks.outcome import Status
 from growsearch.checks.run import check_task
@@ -296,8 +296,7 @@ def test_a_fault_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize("fault", first_quick([*SLOW.values()], 0, slow=4), ids=SLOW)
 def test_a_fault_of_training_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
@@ -313,20 +312,18 @@ def test_a_task_without_faults_passes_each_check_and_names_what_it_found(tmp_pat
     assert f"depths 2, 3, 4: {sizes[0]}, {sizes[1]}, {sizes[2]} parameters" in out
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["examples/mlp.py:Rings"],
-        ["--plugin", "examples/mlp.py", "--task", "rings"],
-        ["image-classification", "--train-size", "100"],
-        ["vision-transformer", "--train-size", "100"],
-        ["examples/own_script.py"],
-        ["examples/vit.py"],
-        ["examples/gpt.py", "--data-dir", "README.md"],
-    ],
-    ids=" ".join,
-)
+OURS = [
+    ["examples/mlp.py:Rings"],
+    ["image-classification", "--train-size", "100"],
+    ["examples/own_script.py"],
+    ["--plugin", "examples/mlp.py", "--task", "rings"],
+    ["vision-transformer", "--train-size", "100"],
+    ["examples/vit.py"],
+    ["examples/gpt.py", "--data-dir", "README.md"],
+]
+
+
+@pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=3), ids=" ".join)
 def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
     monkeypatch.chdir(ROOT)
     code, out, err = run(capsys, "check-task", *arguments)

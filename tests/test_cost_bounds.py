@@ -63,7 +63,7 @@ APART = {"policy": "fixed", "growth_epochs": (2,), "initializer": "adam"}
 """How long new blocks are trained apart depends on data."""
 
 
-@pytest.mark.parametrize("fields", [APART, *first_quick(WAYS_TO_GROW)], ids=str)
+@pytest.mark.parametrize("fields", [APART, *first_quick(WAYS_TO_GROW, slow=2)], ids=str)
 def test_it_holds_for_every_way_to_grow(fields):
     config = TrialConfig(train_size=100, epochs=6, lr=0.1, **fields)
     trainer = Trainer(config)

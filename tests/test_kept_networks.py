@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import record
+from conftest import first_quick, record
 
 from growsearch.epochs.kept_networks import KeptNetworks, kept_weights
 from growsearch.epochs.store import EpochStore, collect
@@ -79,14 +79,12 @@ def test_a_trial_without_states_in_a_store_has_its_networks(tmp_path, place):
     assert is_found(trainer, tmp_path / "networks", best_epoch(trainer.history))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("order", "keep_states"), [([5, 4, 3, 2], "forks"), ([3, 5, 2, 4], "last")]
+    "case", first_quick([([3, 5, 2, 4], "last"), ([5, 4, 3, 2], "forks")], 0, slow=1), ids=str
 )
-def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(
-    tmp_path, order, keep_states
-):
+def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(tmp_path, case):
     """Each has epochs that another has trained, and the best epoch is one of these for some."""
+    order, keep_states = case
     store = EpochStore(str(tmp_path / "store"))
     shared = 0
     for seed in (0, 1):

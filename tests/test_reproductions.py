@@ -221,7 +221,7 @@ def test_at_paper_scale_trials_have_the_papers_settings():
                 assert (config.policy.patience, config.policy.finetune_epochs) == (100, 200)
 
 
-@pytest.mark.parametrize("name", first_quick(NAMES[::-1]))
+@pytest.mark.parametrize("name", first_quick(NAMES[::-1], slow=2))
 def test_at_paper_scale_an_epoch_can_be_trained(name):
     """On images of noise: the loss is near that of guessing, and the network has its parameters."""
     scale = definition(name).paper

@@ -392,9 +392,7 @@ def check_option(name: str, folders: list[str]) -> None:
     assert early or role is Role.MACHINE, f"in {tried} pairs, no bits part where {name} is to"
 
 
-@pytest.mark.parametrize(
-    "name", first_quick([*ONE_OF_EACH, *OTHERS], len(ONE_OF_EACH), pytest.mark.long)
-)
+@pytest.mark.parametrize("name", first_quick([*ONE_OF_EACH, *OTHERS], len(ONE_OF_EACH), slow=0))
 def test_an_option_changes_what_its_role_says_and_keys_know(name, folders):
     check_option(name, folders)
 
@@ -473,7 +471,7 @@ RIGHT = {"initializer": {Role.GROWTH}, "optimizer": {Role.EPOCH, Role.NETWORK}}
 
 @pytest.mark.parametrize("kind", sorted(PLANTED))
 @pytest.mark.parametrize(
-    "role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1, pytest.mark.long)
+    "role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1, slow=0)
 )
 def test_an_option_of_a_wrong_role_is_found(kind, role, folders):
     with registered(kind, f"planted as {role}", PLANTED[kind](role)):

@@ -41,6 +41,7 @@ SEEDS = GRID.replace("[[n] for n in range(5, 11)]", "[[8]]").replace(
 )
 SPACES = {
     "grid": GRID, "random": RANDOM, "rates": RATES, "seeds": SEEDS,
+    "pair": GRID.replace("range(5, 11)", "(2, 3)").replace('"epochs": 12', '"epochs": 3'),
     "wide": RATES.replace("0.05, 1e-3, 1e-4, 1e-5,", ""),
 }  # fmt: skip
 
@@ -58,6 +59,12 @@ def folder(ray, tmp_path_factory):
 def whole(folder, tmp_path_factory):
     """The study of the grid, searched without disturbance; nothing changes it."""
     return undisturbed(folder / "grid.py", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def pair(folder, tmp_path_factory):
+    """Likewise, of two short trials."""
+    return undisturbed(folder / "pair.py", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -269,8 +276,8 @@ def test_a_trial_that_hangs_fails_and_the_search_goes_on(folder, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_two_processes_do_not_run_one_search(whole, tmp_path, capsys):
-    study = shutil.copytree(whole, tmp_path / "study")
+def test_two_processes_do_not_run_one_search(pair, tmp_path, capsys):
+    study = shutil.copytree(pair, tmp_path / "study")
     with only_writer(study):
         assert main(["resume", str(study)]) == 2
     assert "is running in another process" in capsys.readouterr().err
@@ -278,8 +285,8 @@ def test_two_processes_do_not_run_one_search(whole, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_grid_that_has_run_cannot_be_extended(whole, capsys):
-    assert main(["resume", str(whole), "--extend", "6"]) == 2
+def test_a_grid_that_has_run_cannot_be_extended(pair, capsys):
+    assert main(["resume", str(pair), "--extend", "6"]) == 2
     assert (
         "extend=6 adds no trial: all configurations that the space has" in capsys.readouterr().err
     )

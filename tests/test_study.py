@@ -224,7 +224,7 @@ param_space = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
-    first_quick([{}, {"store": "none"}, {"state_megabytes": 0}], 1, pytest.mark.long),
+    first_quick([{}, {"store": "none"}, {"state_megabytes": 0}], 1, slow=0),
     ids=str,
 )
 def test_each_trial_of_a_search_has_its_last_and_best_network(ray, tmp_path, settings):

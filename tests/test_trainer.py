@@ -87,7 +87,7 @@ def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
     assert by_lipschitz == records
 
 
-@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5], 1))
+@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5], 1, slow=1))
 def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path, stop_after):
     config, records = undisturbed
     trainer = Trainer(config)
