@@ -34,8 +34,9 @@ from rich.table import Table
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.study.ended import ENDED_FILE, TABLE, stamps
 from growsearch.study.folder import create_study
+from growsearch.study.gathering import gather_ended
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.study.results import gather_ended, read_study, read_table
+from growsearch.study.results import read_study, read_table
 from growsearch.study.schema import schema
 from growsearch.study.summary import SUMMARIZED, summarize
 
@@ -161,8 +162,10 @@ def _summary(count: int, folder: Path, columns: list[str] | None) -> tuple[float
     return read, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def of_reading(count: int, folder: Path) -> tuple[float, float]:
-    """Processor seconds to gather a study of so many trials into one table, and to read it."""
+def of_reading(count: int, folder: Path) -> tuple[float, float, float]:
+    """Processor seconds to gather a study of so many trials into one table, the most memory in GB
+    until then, and the seconds to read it.
+    """
     create_study(folder, command="search", searched=["lr"])
     for first in range(0, count, 100):
         rows = epochs(min(100, count - first), first)
@@ -170,8 +173,9 @@ def of_reading(count: int, folder: Path) -> tuple[float, float]:
             one = rows.slice(n, EPOCHS)
             pq.write_table(one, folder / "trials" / f"{one['trial_id'][0]}.parquet")
     gathered = seconds(lambda: gather_ended(folder))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     read_table(folder, ["val_loss"])  # imports
-    return gathered, seconds(lambda: read_study(folder))
+    return gathered, memory, seconds(lambda: read_study(folder))
 
 
 def alone(*arguments: object) -> list[float]:
@@ -203,7 +207,7 @@ def main() -> None:
         alone("--only", "write", many, Path(place, "many"))
         read, took, memory = alone("--only", "summary", many, Path(place, "many"))
         read_all, took_all, memory_all = alone("--only", "all", many, Path(place, "many"))
-        gathered, small = alone("--only", "reading", some, Path(place, "some"))
+        gathered, memory_gathered, small = alone("--only", "reading", some, Path(place, "some"))
     rows.append((f"summary of {many:,} trials x {EPOCHS} epochs", took, 10 * share, "s"))
     rows.append(("  memory, with reading them", memory, 2.0, "GB"))
     rows.append(("  the same of all columns", took_all, 10 * share, "s"))
@@ -219,6 +223,7 @@ def main() -> None:
     table.add_row(f"read {many:,} trials x {EPOCHS} epochs", f"{read:.2f} s", "", "")
     table.add_row("  all its columns", f"{read_all:.2f} s", "", "")
     table.add_row(f"gather {some:,} tables into one", f"{gathered:.1f} s", "", "")
+    table.add_row("  memory", f"{memory_gathered:.2f} GB", "", "")
     Console().print(table)
 
 

@@ -11,8 +11,10 @@ import pytest
 from conftest import ROOT, record
 
 from growsearch import InputError, read_study
+from growsearch.study import gathering
 from growsearch.study.folder import create_study
-from growsearch.study.results import ENDED_FILE, gather_ended, read_table, write_trial
+from growsearch.study.gathering import ENDED_FILE, gather_ended
+from growsearch.study.results import read_table, write_trial
 from growsearch.trial.config import TrialConfig
 
 
@@ -202,3 +204,31 @@ def test_a_large_table_of_keys_that_all_differ_is_read(tmp_path):
         rows = rows.set_column(rows.column_names.index(name), row.schema.field(name), [values])
     pq.write_table(rows, file)
     assert len(read_study(folder)) == 12_000
+
+
+def test_a_study_whose_tables_are_not_all_in_memory_at_a_time_reads_the_same(study, monkeypatch):
+    before = read_table(study)
+    gather_ended(study)
+    whole = read_table(study)
+    (study / ENDED_FILE).unlink()
+    monkeypatch.setattr(gathering, "AT_ONCE", 2)
+    gather_ended(study)
+    assert pq.ParquetFile(study / ENDED_FILE).num_row_groups == 2
+    assert gathered(study) == {"00000.parquet", "00001.parquet", "00002.parquet"}
+    assert read_table(study).equals(before) and whole.equals(before)
+
+
+def test_a_table_that_is_found_damaged_while_the_others_are_written_is_not_repeated(
+    study, monkeypatch
+):
+    """One of its epochs has no cost, and the file has no checksum, as those of older versions."""
+    monkeypatch.setattr(gathering, "AT_ONCE", 1)
+    file = study / "trials/00002.parquet"
+    rows = pq.read_table(file)
+    costs = pa.array([1.0, None, 3.0, 4.0])
+    pq.write_table(rows.set_column(rows.column_names.index("ppe"), "ppe", costs), file)
+    expected = read_study(study)
+    assert set(expected["trial_id"]) == {"00000", "00001", "00003"}
+    gather_ended(study)
+    assert gathered(study) == {"00000.parquet", "00001.parquet"}
+    pd.testing.assert_frame_equal(read_study(study), expected)

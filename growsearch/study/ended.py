@@ -50,7 +50,7 @@ class Ended:
     """The names of these files."""
 
     def read(self, columns: Sequence[str]) -> pa.Table:
-        """Their rows, sorted by trial and epoch.
+        """Their rows.
 
         Raises an ArrowException, OSError or ValueError if the table is damaged: its pages have
         checksums. A search may have replaced it since.
@@ -91,16 +91,21 @@ def _known(schema: pa.Schema) -> dict[str, Stamp]:
         raise ValueError("it does not say which tables it repeats") from error
 
 
-def write_ended(file: Path, rows: pa.Table, known: Mapping[str, Stamp]) -> None:
-    """Writes the table of `rows`, which have the column TABLE and are sorted by trial and epoch.
+def write_ended(
+    file: Path, columns: pa.Schema, tables: Iterable[pa.Table], known: Mapping[str, Stamp]
+) -> None:
+    """Writes the rows of these tables, which have these columns and the column TABLE.
 
-    It is whole and on disk before it gets its name. Raises OSError if it cannot be written.
+    The file is whole and on disk before it gets its name. Raises OSError if it cannot be written,
+    and what `tables` raises.
     """
-    metadata = {**(rows.schema.metadata or {}), _STAMPS: json.dumps(known).encode()}
+    metadata = {**(columns.metadata or {}), _STAMPS: json.dumps(known).encode()}
+    kinds = columns.append(pa.field(TABLE, pa.string())).with_metadata(metadata)
     with replacing(file) as unfinished:
-        pq.write_table(
-            rows.replace_schema_metadata(metadata), unfinished, compression="zstd",
-            write_page_checksum=True,
-        )  # fmt: skip
+        with pq.ParquetWriter(
+            unfinished, kinds, compression="zstd", write_page_checksum=True
+        ) as writer:
+            for rows in tables:
+                writer.write_table(rows.replace_schema_metadata(metadata))
         with unfinished.open("rb+") as written:
             os.fsync(written.fileno())

@@ -6,20 +6,18 @@ Units are in the schema's metadata.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from growsearch.machine.files import because, replacing
+from growsearch.machine.files import replacing
 from growsearch.stopping.cost import cost_so_far, costs
-from growsearch.study.ended import ENDED_FILE, TABLE, Ended, stamps, still_right, write_ended
-from growsearch.study.folder import TRIALS_FOLDER, read_info, study_id, tables_of, trial_file
+from growsearch.study.folder import read_info, study_id, tables_of, trial_file
 from growsearch.study.frames import to_frame
+from growsearch.study.gathering import usable_ended, warn_of
 from growsearch.study.schema import schema
 from growsearch.study.sealed import seal
 from growsearch.study.tables import (
@@ -36,7 +34,6 @@ from growsearch.study.tables import (
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import OWN, RECORD_FIELDS, EpochRecord, History, record_among
-from growsearch.trial.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
@@ -159,7 +156,7 @@ def read_undamaged(
     files = tables_of(folder)
     if not files:
         raise InputError(f"study {str(folder)!r} has no finished epoch yet; wait for its first")
-    ended = _ended(Path(folder), files)
+    ended = usable_ended(Path(folder), files)
     found, damaged = schemas_of([f for f in files if ended is None or f.name not in ended.tables])
     known = [ended.schema] if ended else []
     wanted = chosen(columns_of([*known, *found.values()]), columns)
@@ -169,7 +166,7 @@ def read_undamaged(
             names = [name for name in wanted.names if name in ended.schema.names]
             parts.append(aligned(without_gaps(ended.read(names)), wanted))
         except (pa.ArrowException, OSError, ValueError) as error:
-            _warn_of(ended.file, error)
+            warn_of(ended.file, error)
             more, worse = schemas_of([file for file in files if file.name in ended.tables])
             found, damaged, ended = found | more, damaged | worse, None
     if found:
@@ -182,68 +179,6 @@ def read_undamaged(
         )
     table = pa.concat_tables(parts)
     return (table if is_sorted(table) else table.sort_by(ORDER)), reasons
-
-
-def gather_ended(folder: str | Path) -> None:
-    """Writes the tables of all ended trials into one, ENDED_FILE, which is read instead of them.
-
-    Only the process that writes the study may call this. The tables stay: should this one not be
-    written, or be damaged, they are read as before.
-    """
-    folder = Path(folder)
-    files = tables_of(folder)
-    before = stamps(files)
-    if len(before) < 2:
-        return
-    damaged = dict[Path, Exception]()
-    ended = _ended(folder, files)
-    if ended and ended.tables == set(before):
-        return
-    found, _ = schemas_of([file for file in files if file.name in before])
-    parts = read_each(list(found), columns_of(found.values()), damaged, named=True)
-    if not parts:
-        return
-    table = pa.concat_tables(parts).sort_by(ORDER)
-    last = table.group_by([TABLE, "trial_id"], use_threads=False).aggregate([("status", "last")])
-    done = {status.value for status in Status if status.ended}
-    going = {row[TABLE] for row in last.to_pylist() if row["status_last"] not in done}
-    after = stamps(files)
-    known = {
-        name: stamp
-        for name, stamp in before.items()
-        if name not in going and after.get(name) == stamp and folder / TRIALS_FOLDER / name in found
-    }
-    rows = table.filter(pc.is_in(table[TABLE], pa.array(list(known), pa.string())))
-    try:
-        if known:
-            write_ended(folder / ENDED_FILE, rows, known)
-        else:  # one without a row would be taken for damaged
-            (folder / ENDED_FILE).unlink(missing_ok=True)
-    except OSError as error:
-        _LOG.warning(
-            "%s cannot be written (%s): reading the study takes longer without it",
-            folder / ENDED_FILE, because(error),
-        )  # fmt: skip
-
-
-def _ended(folder: Path, files: list[Path]) -> Ended | None:
-    """The table of all ended trials, if there is one that can be used."""
-    file = folder / ENDED_FILE
-    if not os.path.lexists(file):
-        return None
-    try:
-        ended = still_right(file, checked_table(file), files)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        _warn_of(file, error)
-        return None
-    return ended if ended.tables else None
-
-
-def _warn_of(file: Path, error: Exception) -> None:
-    _LOG.warning(
-        "%s is damaged (%s), so each trial's table is read; remove it: it only repeats them",
-        file, one_line(error)[:200],
-    )  # fmt: skip
 
 
 def config_of(row: "pd.Series") -> TrialConfig:

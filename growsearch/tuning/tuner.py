@@ -32,8 +32,8 @@ from growsearch.study.folder import (
     read_info,
     write_info,
 )
+from growsearch.study.gathering import gather_ended
 from growsearch.study.plugins import describe, keep_plugins, load_kept
-from growsearch.study.results import gather_ended
 from growsearch.training.auto_precision import auto_precision
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
