@@ -41,7 +41,7 @@ SEEDS = GRID.replace("[[n] for n in range(5, 11)]", "[[8]]").replace(
 )
 SPACES = {
     "grid": GRID, "random": RANDOM, "rates": RATES, "seeds": SEEDS,
-    "pair": GRID.replace("range(5, 11)", "(2, 3)").replace('"epochs": 12', '"epochs": 3'),
+    "pair": GRID.replace("range(5, 11)", "(1, 2)").replace('"epochs": 12', '"epochs": 3'),
     "wide": RATES.replace("0.05, 1e-3, 1e-4, 1e-5,", ""),
 }  # fmt: skip
 
