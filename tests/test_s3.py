@@ -113,6 +113,7 @@ def test_a_server_that_does_not_answer_holds_a_trial_for_seconds_and_then_not_at
     assert store.record(first.key) is not None
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
 def test_a_search_takes_from_the_server_what_another_has_trained(server, tmp_path, capsys):
     (tmp_path / "space.py").write_text(SPACE)
