@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -56,17 +55,13 @@ def first_quick(cases: list, quick: int = 2, slow: int | None = None) -> list:
     return [*cases[:quick], *(pytest.param(case, marks=mark) for case, mark in others)]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Tests that start Ray are slow, and their files come first, then those of many tests: the last
-    ones would else be waited for, since a file is run by one process."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start Ray are slow, and their files come first: they would else be waited for."""
     on_ray = [item for item in items if "ray" in getattr(item, "fixturenames", ())]
     for item in on_ray:
         item.add_marker(pytest.mark.slow)
-    yield  # tests of other lanes are left out
     files = {item.path for item in on_ray}
-    tests = Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in files, -tests[item.path], item.path))
+    items.sort(key=lambda item: item.path not in files)
 
 
 @pytest.fixture(autouse=True, scope="session")
