@@ -35,19 +35,20 @@ def gather_ended(folder: str | Path) -> None:
     # As they are before they are read: what changes afterwards is then not taken from this file.
     known = stamps(files)
     if len(known) < 2:
-        return None
+        return
     there = usable_ended(folder, files)
     if there and there.tables == set(known):
-        return None
+        return
     found, _ = schemas_of([file for file in files if file.name in known])
     columns = columns_of(found.values())
     ended = _ended(list(found))
     file = folder / ENDED_FILE
     try:
         while ended:
+            repeated = {one.name: known[one.name] for one in ended}
             try:
-                names = {one.name: known[one.name] for one in ended}
-                return write_ended(file, columns, _rows(ended, columns), names)
+                write_ended(file, columns, _rows(ended, columns), repeated)
+                return
             except _Damaged as damage:
                 ended = [one for one in ended if one not in damage.files]
         file.unlink(missing_ok=True)  # one without a row would be taken for damaged
