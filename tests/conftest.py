@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
@@ -55,13 +56,18 @@ def first_quick(cases: list, quick: int = 2, slow: int | None = None) -> list:
     return [*cases[:quick], *(pytest.param(case, marks=mark) for case, mark in others)]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray are slow, and their files come first: they would else be waited for."""
-    on_ray = [item for item in items if "ray" in getattr(item, "fixturenames", ())]
-    for item in on_ray:
-        item.add_marker(pytest.mark.slow)
-    files = {item.path for item in on_ray}
-    items.sort(key=lambda item: item.path not in files)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Tests with this process's Ray are slow. Files that start Ray come first, then those of many
+    tests: they would else be waited for."""
+    fixtures = {item: set(getattr(item, "fixturenames", ())) for item in items}
+    for item in items:
+        if "ray" in fixtures[item]:
+            item.add_marker(pytest.mark.slow)
+    yield  # tests of other lanes leave
+    on_ray = {item.path for item in items if fixtures[item] & {"ray", "own_ray"}}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in on_ray, -tests[item.path]))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -84,6 +90,12 @@ def ray():
     from growsearch.tuning.cluster import start_ray
 
     return start_ray()[0]
+
+
+@pytest.fixture
+def own_ray() -> dict[str, str]:
+    """The environment of a process with a Ray of its own."""
+    return {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
 
 
 @pytest.fixture(autouse=True, scope="session")

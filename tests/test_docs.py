@@ -4,7 +4,6 @@ The Python blocks of a page are one program. `<!-- setup ... -->` in a page hold
 readers do not see, and `<!-- slow -->` or `<!-- long -->` marks a page whose test is.
 """
 
-import os
 import re
 import runpy
 import shlex
@@ -61,7 +60,7 @@ RUN = [
 
 
 @pytest.mark.parametrize("path", RUN)
-def test_the_python_blocks_of_a_page_run(path, tmp_path, monkeypatch, own_registry):
+def test_the_python_blocks_of_a_page_run(path, tmp_path, monkeypatch, own_registry, own_ray):
     """Those of a slow page as a program of its own: the processes of searches read its file."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "page.py"
@@ -69,9 +68,8 @@ def test_the_python_blocks_of_a_page_run(path, tmp_path, monkeypatch, own_regist
     if "<!-- slow -->" not in path.read_text():
         runpy.run_path(str(file), run_name="__main__")
         return
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     ran = subprocess.run(
-        [sys.executable, str(file)], env=environment | {"PYTHONPATH": str(ROOT)},
+        [sys.executable, str(file)], env=own_ray | {"PYTHONPATH": str(ROOT)},
         capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]

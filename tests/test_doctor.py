@@ -1,7 +1,6 @@
 """`growsearch doctor` says what is wrong with a machine, and what to do, and leaves nothing."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -128,11 +127,10 @@ def test_the_command_prints_what_failed_and_its_exit_code_says_so(tmp_path, caps
 
 
 @pytest.mark.slow
-def test_on_this_machine_nothing_fails(tmp_path):
+def test_on_this_machine_nothing_fails(tmp_path, own_ray):
     command = [sys.executable, "-m", "growsearch", "doctor", "--out", str(tmp_path), "--store"]
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     ended = subprocess.run(
-        [*command, str(tmp_path / "epochs")], capture_output=True, text=True, env=environment
+        [*command, str(tmp_path / "epochs")], capture_output=True, text=True, env=own_ray
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "this machine has 1 node" in ended.stdout and names(tmp_path) == []

@@ -129,12 +129,6 @@ def plugin(tmp_path, own_registry):
     return ["--plugin", f"{tmp_path}/plugin.py"]
 
 
-def shutdown():
-    import ray
-
-    ray.shutdown()
-
-
 def test_a_users_components_are_offered_with_their_options(plugin, capsys):
     with pytest.raises(SystemExit):
         main(["search", *plugin, "--help"])
@@ -166,9 +160,7 @@ def test_a_users_components_are_checked(plugin, tmp_path, capsys, options, messa
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_a_users_components_run_a_search(plugin, tmp_path, request):
-    request.addfinalizer(shutdown)
+def test_a_users_components_run_a_search(ray, plugin, tmp_path):
     out = tmp_path / "out"
     options = [
         "--trials",

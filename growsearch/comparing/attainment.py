@@ -26,7 +26,7 @@ def attainment_difference(one: Sequence[Run], other: Sequence[Run]) -> tuple[flo
     costs, errors = (np.unique(np.append(points[:, axis], REFERENCE)) for axis in (0, 1))
     more = _attained(one, costs, errors) - _attained(other, costs, errors)
     weighted = more[:-1, :-1] * np.outer(np.diff(costs), np.diff(errors))
-    return float(weighted.clip(min=0).sum()), float(-weighted.clip(max=0).sum())
+    return float(weighted.clip(min=0).sum()), abs(float(weighted.clip(max=0).sum()))
 
 
 def _attained(
