@@ -96,7 +96,7 @@ print(next(Trainer(trial)).compiled)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_where_compiling_fails_auto_says_so_once_and_does_not(tmp_path):
     """The compiler is `false`, which always fails."""
     environment = os.environ | {

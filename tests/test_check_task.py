@@ -296,7 +296,7 @@ def test_a_fault_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
 
-@pytest.mark.parametrize("fault", first_quick([*SLOW.values()], 0, slow=4), ids=SLOW)
+@pytest.mark.parametrize("fault", first_quick([*SLOW.values()], 0, slow=2), ids=SLOW)
 def test_a_fault_of_training_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
@@ -323,7 +323,7 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=3), ids=" ".join)
+@pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=2), ids=" ".join)
 def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
     monkeypatch.chdir(ROOT)
     code, out, err = run(capsys, "check-task", *arguments)
@@ -331,7 +331,7 @@ def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
     assert "all 14 checks hold" in out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_inside_a_search_on_ray_has_the_records_that_it_has_alone(tmp_path, capsys, ray):
     code, out, _ = run(capsys, "check-task", written(tmp_path), "--search")
     assert code == 0

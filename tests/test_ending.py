@@ -142,7 +142,7 @@ def test_ctrl_c_while_a_state_is_written_stays_ctrl_c():
         save_tensors({"weights": torch.zeros(10_000)}, Interrupted())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupted_train_prints_the_document_of_its_epochs_so_far(capsys, tmp_path):
     arguments = ["train", *EPOCHS, "--epochs", 5000, "--out", tmp_path / "one"]
     code, document, err = interrupted(tmp_path / "one", 1, *arguments)

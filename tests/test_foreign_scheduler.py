@@ -489,7 +489,7 @@ def test_trials_of_tunes_own_test_trainable_stop_where_they_are_dominated(ray, t
     assert (tmp_path / "foreign/pareto_scheduler.jsonl").is_file()
 
 
-@pytest.mark.parametrize("after", first_quick([14, 5, 21], 0, slow=1))
+@pytest.mark.parametrize("after", first_quick([14, 5, 21], 0, slow=0))
 def test_an_interrupted_experiment_decides_as_if_it_had_not_been(ray, tmp_path, monkeypatch, after):
     from ray import tune
 

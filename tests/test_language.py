@@ -337,7 +337,7 @@ def test_the_checks_of_a_task_hold(text, capsys):
     assert "failed" not in out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("ray")
 def test_a_search_compares_bits_a_byte_for_flops_and_trains_what_a_trial_alone_does(text, tmp_path):
     from growsearch import Study

@@ -138,7 +138,7 @@ EPOCHS = 4
 
 @pytest.mark.parametrize(
     "options",
-    first_quick(GROWING_RUNS, 0, slow=4),
+    first_quick(GROWING_RUNS, 0, slow=2),
     ids=lambda o: "-".join(map(str, o.values())),
 )
 def test_every_layer_at_every_epoch_of_a_growing_run_agrees_with_the_svd(options):

@@ -210,7 +210,7 @@ def test_the_table_of_a_running_search_shows_its_metric(tmp_path, name, shown):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    first_quick([["--sampler", "tpe"], ["--scheduler", "asha", "--epochs", "6"]], 1, slow=0),
+    first_quick([["--sampler", "tpe"], ["--scheduler", "asha", "--epochs", "6"]], 0, slow=0),
 )
 def test_a_search_by_the_number_ends_with_its_front(tmp_path, capsys, ray, own_registry, options):
     (tmp_path / "measured.py").write_text(PLUGIN)

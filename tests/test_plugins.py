@@ -124,7 +124,8 @@ def test_a_plugin_is_loaded_by_the_actors_of_a_search_and_the_study_keeps_it(tmp
         "    'lr': 0.05, 'patience_epochs': tune.grid_search([1, 2]), 'precision': 'float32'}\n",
     )
     plugin, out = str(ROOT / "examples/plateau.py"), tmp_path / "study"
-    assert main(["search", space, "--plugin", plugin, "--out", str(out)]) == 0
+    one = ["--max-concurrent", "1"]
+    assert main(["search", space, "--plugin", plugin, *one, "--out", str(out)]) == 0
     info = json.loads((out / "study.json").read_text())
     (listed,) = info["plugins"]
     kept = out / "plugins" / listed["file"]

@@ -265,7 +265,7 @@ def test_what_is_no_scheduler_is_said_in_one_line(text, said):
         contender(text)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut(
     tmp_path, capsys, ray
 ):

@@ -444,7 +444,7 @@ def test_one_epoch_is_printed_for_each_group(capsys):
     assert "2-2-2, 181,108 parameters" in printed[1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_from_training_to_the_table_and_again_from_recorded_epochs(ray, places, tmp_path):
     train(places, max_concurrent=2)
     first = reproduce(places)

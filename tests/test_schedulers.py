@@ -74,7 +74,7 @@ def rates(folder, tmp_path_factory):
 
 def undisturbed(space, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed") / "study"
-    assert main(["search", str(space), "--out", str(out)]) == 0
+    assert main(["search", str(space), "--max-concurrent", "1", "--out", str(out)]) == 0
     return out
 
 

@@ -56,6 +56,7 @@ def test_a_command_that_is_repeated_starts_once_and_trains_nothing_twice(
     ray, tmp_path, space, capsys
 ):
     command = ["search", space, "--dataset", "digits", "--out", tmp_path / "one", "--resume"]
+    command += ["--max-concurrent", 1]
     (make_folder(tmp_path / "one") / "search.jsonl").write_text("")  # what a kill has left
     assert run(capsys, *command)[0] == 0
     first = read_study(tmp_path / "one")

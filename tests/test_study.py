@@ -189,7 +189,7 @@ def other_process(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_network_of_a_plugin_is_loaded_with_its_plugin(tmp_path):
     """Each command is another process, which has not loaded the plugin before."""
     plugin = ROOT / "examples/slim.py"

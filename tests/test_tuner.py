@@ -132,7 +132,7 @@ param_space = [
 def test_each_network_that_is_found_is_trained_from_scratch_once(tmp_path, capsys):
     space, out = tmp_path / "autogrow.py", tmp_path / "autogrow"
     space.write_text(AUTOGROW)
-    assert main(f"search {space} --from-scratch --out {out}".split()) == 0
+    assert main(f"search {space} --from-scratch --max-concurrent 1 --out {out}".split()) == 0
     trials = summarize(read_study(out))
     drawn = draw_trials(load_spaces(space), None, seed=0)
     followed = [config_of(row) for _, row in trials.iloc[len(drawn) :].iterrows()]
