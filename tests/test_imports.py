@@ -87,6 +87,21 @@ def test_importing_growsearch_loads_nothing_heavy():
     assert loaded_after("import growsearch; growsearch.TrialConfig()") == set()
 
 
+def test_a_search_says_where_its_study_is_before_anything_heavy_is_loaded():
+    code = """
+import sys
+from growsearch.cli import main
+sys.modules.update(ray=None, torch=None)  # so that they cannot be imported
+try:
+    main(["search", "lipgrow", "--out", "nowhere"])
+except ImportError:
+    print("cannot go on")
+"""
+    assert output_of(code).splitlines() == [
+        "study    nowhere: loading Ray and the data", "cannot go on"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("command", ["train", "search", "resume", "check-task", "reproduce"])
 def test_help_loads_nothing_heavy(command):
     code = f"from growsearch.cli import main\ntry: main(['{command}', '--help'])\n"

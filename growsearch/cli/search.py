@@ -119,6 +119,7 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
 def search(parsed: argparse.Namespace) -> int:
     out = parsed.out or default_out(Path(parsed.space).stem)
     overrides = chosen_options(parsed)
+    _say_first(out)
     from growsearch.tuning.start import start_or_resume
     from growsearch.tuning.tuner import run_search
 
@@ -142,6 +143,7 @@ def resume(parsed: argparse.Namespace) -> int:
 
     if read_info(parsed.study).get("command") == "train":
         return resume_trial(parsed, _trust(parsed))
+    _say_first(parsed.study)
     from growsearch.tuning.tuner import resume_search
 
     choose_cluster(parsed)
@@ -149,6 +151,11 @@ def resume(parsed: argparse.Namespace) -> int:
         parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
     )
     return _show_end(parsed, parsed.study, end)
+
+
+def _say_first(study: str) -> None:
+    """Said at once: to import Ray and torch takes seconds."""
+    print(f"study    {study}: loading Ray and the data", flush=True)
 
 
 def _trust(parsed: argparse.Namespace) -> "Trust":
