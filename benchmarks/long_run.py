@@ -7,7 +7,7 @@ A line for each tenth of the trials: the resident memory and the open descriptor
 most of any trial's process, those of Ray's other processes together, and the size of the epoch
 store and of what Tune writes. The last line is what the driver grew by for each trial after the
 first tenth. Before it, the seconds from the command to the first epoch stand beside those that
-Ray's own start takes.
+Ray's own start takes, and those of the imports, which the driver and then a trial's process need.
 """
 
 import argparse
@@ -56,8 +56,22 @@ import time
 started = time.monotonic()
 import ray
 ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-print(time.monotonic() - started)
+print(f"{time.monotonic() - started:.1f}")
 """
+IMPORTS = """
+import time
+started = time.monotonic()
+import torch._dynamo
+from ray import tune
+print(f"{time.monotonic() - started:.1f}")
+"""
+
+
+def alone(code: str) -> str:
+    """What a process of its own prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    ).stdout.strip()
 
 
 def children(process: int) -> list[int]:
@@ -137,7 +151,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print(heading(f"load {os.getloadavg()[0]:.1f} before the start"), flush=True)
-        ray = subprocess.run([sys.executable, "-c", RAY], capture_output=True, text=True)
+        ray, imports = alone(RAY), alone(IMPORTS)
         study = Path(folder, "study")
         Path(folder, "space.py").write_text(SPACE.format())
         Path(folder, "tiny.py").write_text(TASK)
@@ -154,8 +168,10 @@ def main() -> int:
         while search.poll() is None:
             if not first and has_epoch(study):
                 first = time.monotonic() - started
-                alone = ray.stdout.strip()[:4]
-                print(f"first epoch after {first:.1f} s; Ray alone starts in {alone} s", flush=True)
+                print(
+                    f"first epoch after {first:.1f} s; alone, Ray starts in {ray} s, and torch and "
+                    f"Tune are imported in {imports} s", flush=True,
+                )  # fmt: skip
                 print("trials   driver MB    fds   trial MB    fds   Ray's MB  store MB  tune/ MB")
             done = ended(study)
             if done * 10 >= given.trials * (len(rows) + 1):
