@@ -276,6 +276,9 @@ def test_the_command_prints_what_the_function_finds(two, capsys, tmp_path):
     assert table["hypervolume"].tolist() == pytest.approx([s.hypervolume for s in found.studies])
     page = (tmp_path / "out/comparison.html").read_text()
     assert "<svg" in page and "src=" not in page and "<script" not in page
+    front = page.partition("The joint front")[2]
+    assert front.count("<tr>") == 1 + len(found.front)
+    assert all(f"<td>{metric:g}</td>" in front for metric in found.front["metric"])
 
 
 def test_a_page_shows_markup_in_names_as_text_and_takes_no_other_folder(tmp_path):

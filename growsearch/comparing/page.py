@@ -1,7 +1,6 @@
 """The page of a comparison: one HTML file, which opens without a network."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
@@ -9,9 +8,8 @@ from pathlib import Path
 
 from growsearch.comparing.found import Comparison
 from growsearch.comparing.picture import comparison_figure
-from growsearch.comparing.words import Told, told
+from growsearch.comparing.words import Told, joint_front, told
 from growsearch.machine.files import because, replacing, write_whole
-from growsearch.study.as_json import plain
 from growsearch.trial.errors import InputError
 
 PAGE, PICTURE = "comparison.html", "comparison.svg"
@@ -19,11 +17,12 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem;
   color: #1e293b; background: #fff; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.wide { overflow-x: auto; } td { white-space: nowrap; } td.names { white-space: normal; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e2e8f0; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
 .warning { border-left: 4px solid #b45309; padding: .3rem .8rem; }
-svg { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
+svg { width: 100%; min-width: 44rem; height: auto; background: #fff; border-radius: 6px; }
 @media (prefers-color-scheme: dark) { body { color: #e2e8f0; background: #0f172a; }
   th, td { border-color: #334155; } }
 """
@@ -81,13 +80,10 @@ def _page(comparison: Comparison, picture: str) -> str:
     parts = [f"<h1>{escape(names)}</h1>"]
     parts += [f'<p class="warning">{escape(reason)}</p>' for reason in comparison.differences]
     parts.append(
-        f'<div role="img" aria-label="Fronts and progress of {escape(names)}">{drawing}</div>'
+        f'<div class="wide" role="img" aria-label="Fronts and progress of {escape(names)}">'
+        f"{drawing}</div>"
     )
-    for part in told(comparison):
-        parts.append(_section(part))
-    parts.append("<h2>The joint front</h2>")
-    front = comparison.tables()["front"]
-    parts.append(_table(front, front.itertuples(index=False)))
+    parts += map(_section, [*told(comparison), joint_front(comparison)])
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(names)}'
@@ -98,7 +94,12 @@ def _page(comparison: Comparison, picture: str) -> str:
 
 def _section(part: Told) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in part.notes)
-    return f"<h2>{escape(part.title)}</h2>{_table(map(_heading, part.columns), part.rows)}{notes}"
+    head = "".join(f"<th>{escape(_heading(text))}</th>" for text in part.columns)
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in part.rows)
+    return (
+        f'<h2>{escape(part.title)}</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+        f"{notes}"
+    )
 
 
 def _heading(text: str) -> str:
@@ -106,14 +107,7 @@ def _heading(text: str) -> str:
     return text.replace("-\n", "").replace("\n", " ")
 
 
-def _table(columns: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    head = "".join(f"<th>{escape(str(c))}</th>" for c in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row) + "</tr>" for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _cell(value: object) -> str:
-    value = plain(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _cell(text: str) -> str:
+    """Many names may need several lines, a number with its unit has one."""
+    many = ' class="names"' if len(text) > 40 else ""
+    return f"<td{many}>{escape(text)}</td>"

@@ -56,6 +56,19 @@ def told(comparison: Comparison) -> Iterator[Told]:
         yield _pair(comparison, pair)
 
 
+def joint_front(comparison: Comparison) -> Told:
+    """The points of the joint front, and who has them."""
+    front = comparison.tables()["front"][["cost", "metric", "studies", "trials"]]
+    return Told(
+        "The joint front",
+        (comparison.cost, comparison.metric, "studies", "trials"),
+        tuple(
+            (amount(cost), f"{metric:.6g}", str(studies), str(trials))
+            for cost, metric, studies, trials in front.to_numpy()
+        ),
+    )
+
+
 def _reached(at: Reached) -> str:
     if at.paid is None or at.nominal is None:
         return "never"
