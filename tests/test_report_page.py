@@ -286,6 +286,26 @@ def test_a_stretch_of_a_parallel_axis_filters(page):
     assert page.script("return shown().length") == 18
 
 
+def test_a_slice_has_each_completed_trial_at_its_option(page):
+    plot = "slicePlots.get('config/rtol').plot"
+    values = page.script(f"return {plot}.spec.x.ticks.map({plot}.spec.x.format)")
+    assert values == ["1.1", "1.2", "1.3", "1.35", "1.4", "1.5"]
+
+    def shown():
+        points = f"{plot}.spec.points.map(p => [p.trials[0].trial_id, p.x, p.y])"
+        return [(name, values[x], y) for name, x, y in page.script(f"return {points}")]
+
+    trials = [(str(rtol), ppe + 2 * seed, accuracy + seed)
+              for rtol, ppe, accuracy in CONFIGURATIONS for seed in range(3)]  # fmt: skip
+    assert shown() == [(f"{n:05}", rtol, y) for n, (rtol, _, y) in enumerate(trials)]
+    page.pointer(place(page, "00004", plot))
+    assert selected(page) == ["00004"]
+    page.set("#slice", "x")
+    assert shown() == [(f"{n:05}", rtol, x) for n, (rtol, x, _) in enumerate(trials)]
+    page.script("location.hash = address(); readAddress(location.hash)")
+    assert page.script("return state.slice") == "x"
+
+
 def test_what_was_paid_and_which_options_decide_are_shown(page):
     assert "Sharing epochs saved" in page.text("#spending-text")
     last = page.script("return study.spending.hypervolume.at(-1)")

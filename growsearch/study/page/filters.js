@@ -1,6 +1,8 @@
 "use strict";
 // The filter: statuses, and values of options. The filter hides trials everywhere.
 
+const wholeNumbers = new Intl.Collator("en", {numeric: true});
+
 /** What may be filtered: the searched options that differ, with their values. */
 let filterable;
 derive(() => { filterable = study.searched.flatMap(filtersOf); });
@@ -13,8 +15,13 @@ function filtersOf(name) {
     const range = [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))];
     return [{name, column, texts: [], range}];
   }
-  const {compare} = new Intl.Collator("en", {numeric: true});
-  return [{name, column, texts: [...new Set(values.map(optionText))].sort(compare), range: null}];
+  return [{name, column, texts: [...new Set(values.map(optionText))].sort(inOrder), range: null}];
+}
+
+/** The order of two values of an option. Numbers in a text count as whole ones: 1.5 is "1" and "5". */
+function inOrder(a, b) {
+  const difference = Number(a) - Number(b);
+  return isNaN(difference) ? wholeNumbers.compare(a, b) : difference;
 }
 
 /** Changes the rule of one option; null removes it. */

@@ -55,7 +55,7 @@ function start() {
   selectFirst();
   for (const setUp of [
     setUpFilters, setUpFront, setUpBest, setUpCurves, setUpTable, setUpLines, setUpTree,
-    setUpSelection, setUpParallel, setUpSpending, setUpImportance, setUpAttainment,
+    setUpSelection, setUpParallel, setUpSlices, setUpSpending, setUpImportance, setUpAttainment,
   ]) setUp();
   drawSeenFirst(() => { document.documentElement.dataset.ready = "yes"; });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {

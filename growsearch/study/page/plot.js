@@ -74,7 +74,7 @@ class Plot {
 
   /** Shows `spec`:
    *
-   * x, y: {label, domain, log, format, hidden}; points: [{x, y, tip}] that can be hit; paint(ctx,
+   * x, y: {label, domain, log, format, hidden, ticks}; points: [{x, y, tip}] that can be hit; paint(ctx,
    * plot) draws what is seen; paintOver(ctx, plot) what changes with the hovered point; brushed(area,
    * more), if it is there, is called after a drag.
    */
@@ -124,7 +124,7 @@ class Plot {
     this.top = 10;
     this.bottom = this.height - 42;
     const across = Math.max(4, Math.floor((this.right - this.left) / 75));
-    this.ticksX = (x.log ? logTicks : linearTicks)(...x.domain, across);
+    this.ticksX = x.ticks ?? (x.log ? logTicks : linearTicks)(...x.domain, across);
     if (x.whole) this.ticksX = this.ticksX.filter(Number.isInteger);
     this.scaleX = this.scale(x, this.left, this.right);
     this.scaleY = this.scale(y, this.bottom, this.top);

@@ -9,6 +9,7 @@ const state = {
   brush: false,
   open: null,          // the configuration whose seeds are shown apart
   quantity: null,      // of the curves
+  slice: "y",          // what slices draw up: the metric, or the cost
   logCurve: false,
   selected: [],        // trials, in the order in which they were chosen
   status: null,        // the shown statuses; null for all
@@ -111,6 +112,7 @@ function address() {
   if (state.x !== study.cost.column) parts.set("x", state.x);
   if (state.y !== study.metric.column) parts.set("y", state.y);
   if (state.quantity) parts.set("quantity", state.quantity);
+  if (state.slice !== "y") parts.set("slice", state.slice);
   for (const name of ["log", "logCurve", "brush", "filtering"]) if (state[name]) parts.set(name, "1");
   if (hasSeeds && !state.seeds) parts.set("seeds", "0");
   if (state.open !== null) parts.set("open", state.open);
@@ -139,6 +141,7 @@ function readAddress(hash) {
   state.x = find("x", study.costs.map(c => c.column), study.cost.column);
   state.y = find("y", study.metrics.map(m => m.column), study.metric.column);
   state.quantity = find("quantity", Object.keys(study.curves.labels), null);
+  state.slice = find("slice", ["x", "y"], "y");
   for (const name of ["log", "logCurve", "brush", "filtering"]) state[name] = parts.get(name) === "1";
   state.seeds = hasSeeds && parts.get("seeds") !== "0";
   const open = Number(parts.get("open") ?? NaN);
