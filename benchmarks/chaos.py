@@ -154,10 +154,10 @@ class Search:
     def _mend(self) -> None:
         """Gives back what faults have taken: room on the disk, and what was renamed."""
         (self.root / "filler").unlink(missing_ok=True)
-        if (self.root / "away").exists():
-            place = self.store if self.store.is_file() else self.study
+        for away in self.root.glob("away-*"):  # both store and study may be
+            place = self.root / away.name.removeprefix("away-")
             place.unlink()
-            (self.root / "away").rename(place)
+            away.rename(place)
 
     def _check_processes(self) -> None:
         """Waits for all processes but Ray's agents, which end a minute after Ray was killed."""

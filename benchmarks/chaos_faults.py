@@ -136,7 +136,7 @@ def _act(fault: Fault, root: Path, victim: int) -> None:
         if fault.kind == "SIGKILL" and victim == os.getpid():
             signal.pause()
     elif fault.kind == "away":
-        (root / fault.target).rename(root / "away")
+        (root / fault.target).rename(root / f"away-{fault.target}")
         (root / fault.target).write_text("")
     elif fault.kind == "full":
         with suppress(OSError), (root / "filler").open("wb", buffering=0) as file:

@@ -45,6 +45,6 @@ def test_a_fault_happens_at_its_point_and_hit_and_only_once(faults, tmp_path, mo
     for point in (*faults.POINTS, faults.Fault.drawn(0, number).point):
         assert (root / "store").is_dir()
         faults.reached(point)
-    assert (root / "store").is_file() and (root / "away").is_dir()
+    assert (root / "store").is_file() and (root / "away-store").is_dir()
     faults.reached(faults.Fault.drawn(0, number).point)
-    assert (root / "away").is_dir()
+    assert (root / "away-store").is_dir()

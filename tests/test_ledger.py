@@ -1,8 +1,11 @@
+import pandas as pd
+import pytest
 from conftest import record
 
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import AwaitedEpoch, Report
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.status import Status
 
 
 def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path):
@@ -49,3 +52,21 @@ def test_a_trial_that_awaits_an_epoch_has_not_ended_and_the_log_says_no_more_tha
     assert (tmp_path / "search.jsonl").read_text() == lines
     known = Ledger.read(tmp_path).trials[name]
     assert (known.status, known.history) == ("running", trial.history)
+
+
+@pytest.mark.parametrize("since", ["it runs", "its process died", "it awaits an epoch"])
+def test_the_tables_have_all_results_when_a_search_ends(tmp_path, since):
+    """A table is written at most every few seconds; a signal may end the search before."""
+    (tmp_path / "trials").mkdir()
+    ledger = Ledger(tmp_path)
+    ledger.add_all([TrialConfig(epochs=4), TrialConfig(epochs=5)])
+    ledger.start("00000")
+    for epoch in (1, 2):
+        ledger.enter("00000", Report(record=record(epoch)))
+    if since == "its process died":
+        ledger.leave("00000", Status.WAITING, since)
+    elif since == "it awaits an epoch":
+        ledger.await_epoch("00000")
+    ledger.close()
+    (table,) = (tmp_path / "trials").iterdir()  # none of the trial that has not begun
+    assert pd.read_parquet(table)["epoch"].tolist() == [1, 2]

@@ -296,9 +296,9 @@ class Ledger:
             self._written.pop(name, None)
 
     def close(self) -> None:
-        """Writes the tables of the running trials."""
-        for trial in self.with_status(Status.RUNNING):
-            if trial.history:
+        """Writes the tables of the trials that have begun, also of those that wait again."""
+        for trial in self.with_status(Status.RUNNING, Status.WAITING):
+            if trial.history and trial.name in self._written:
                 self._write(trial)
 
     def with_status(self, *statuses: Status) -> list[SearchTrial]:
