@@ -92,10 +92,14 @@ def ray():
     return start_ray()[0]
 
 
+def environment_of_own_ray() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+
+
 @pytest.fixture
 def own_ray() -> dict[str, str]:
     """The environment of a process with a Ray of its own."""
-    return {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    return environment_of_own_ray()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -230,9 +234,8 @@ def driver(*arguments, stderr=subprocess.DEVNULL, group=False):
     With `group`, its process is the first of a group of its own, to which signals can be sent.
     """
     command = [sys.executable, "-c", "from growsearch.cli import main; raise SystemExit(main())"]
-    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     return subprocess.Popen(
-        [*command, *map(str, arguments)], env=environment, stdout=subprocess.DEVNULL,
+        [*command, *map(str, arguments)], env=environment_of_own_ray(), stdout=subprocess.DEVNULL,
         stderr=stderr, process_group=0 if group else None,
     )  # fmt: skip
 

@@ -9,7 +9,6 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from conftest import first_quick
 from pyarrow.fs import LocalFileSystem
 
 from growsearch.trial.errors import InputError
@@ -489,7 +488,8 @@ def test_trials_of_tunes_own_test_trainable_stop_where_they_are_dominated(ray, t
     assert (tmp_path / "foreign/pareto_scheduler.jsonl").is_file()
 
 
-@pytest.mark.parametrize("after", first_quick([14, 5, 21], 0, slow=0))
+@pytest.mark.long
+@pytest.mark.parametrize("after", [14, 5, 21])
 def test_an_interrupted_experiment_decides_as_if_it_had_not_been(ray, tmp_path, monkeypatch, after):
     from ray import tune
 

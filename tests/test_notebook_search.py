@@ -61,7 +61,6 @@ assert Signs.plugin != before
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("own_ray")
 def test_a_task_of_cells_is_searched_and_resumed_and_its_keys_know_what_it_uses(tmp_path):
     """A later cell that it does not use changes nothing; a constant that it uses does."""
     cells = [TASK, HELPER, CLASS, SEARCH, RESUME, CHECK, CHANGED]

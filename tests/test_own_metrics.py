@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
-from conftest import first_quick, record, run
+from conftest import record, run
 from rich.console import Console
 
 from growsearch import InputError, Study, Task, Trainer, TrialConfig, register
@@ -207,10 +207,9 @@ def test_the_table_of_a_running_search_shows_its_metric(tmp_path, name, shown):
     assert title in seen.get()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "options",
-    first_quick([["--sampler", "tpe"], ["--scheduler", "asha", "--epochs", "6"]], 0, slow=0),
+    "options", [["--sampler", "tpe"], ["--scheduler", "asha", "--epochs", "6"]]
 )
 def test_a_search_by_the_number_ends_with_its_front(tmp_path, capsys, ray, own_registry, options):
     (tmp_path / "measured.py").write_text(PLUGIN)

@@ -287,7 +287,7 @@ def test_a_stretch_of_a_parallel_axis_filters(page):
 
 
 def test_a_slice_has_each_completed_trial_at_its_option(page):
-    plot = "slicePlots.get('config/rtol').plot"
+    plot = "slicePlots.get('config/rtol')"
     values = page.script(f"return {plot}.spec.x.ticks.map({plot}.spec.x.format)")
     assert values == ["1.1", "1.2", "1.3", "1.35", "1.4", "1.5"]
 

@@ -18,6 +18,15 @@ function filtersOf(name) {
   return [{name, column, texts: [...new Set(values.map(optionText))].sort(inOrder), range: null}];
 }
 
+/** The options of the filter that differ: if only some trials have one, it has two values at least. */
+const differing = () => filterable.filter(f => f.range || f.texts.filter(text => text !== "–").length > 1);
+
+/** Where trials stand on an axis of a column: at their number, or at the place of their text in `texts`. */
+function placeOn(column, texts) {
+  const places = new Map(texts?.map((text, i) => [text, i]));
+  return t => texts ? places.get(optionText(t[column])) : t[column] ?? null;
+}
+
 /** The order of two values of an option. Numbers in a text count as whole ones: 1.5 is "1" and "5". */
 function inOrder(a, b) {
   const difference = Number(a) - Number(b);

@@ -5,17 +5,13 @@ const parallelPlot = {host: null, canvas: null, over: null, axes: [], from: null
 
 /** The axes: {name, column, text values or a range}. */
 function parallelAxes() {
-  // an option that some trials have and others do not, with one value, says what another one says
-  const columns = filterable.filter(f => f.range || f.texts.filter(text => text !== "–").length > 1)
-    .map(f => ({name: f.name, column: f.column, texts: f.range ? null : f.texts}));
+  const columns = differing().map(f => ({name: f.name, column: f.column, texts: f.range ? null : f.texts}));
   for (const [column, label] of [[state.x, (costAxis(state.x) ?? study.cost).label],
     [state.y, (metricAxis(state.y) ?? study.metric).label]]) columns.push({name: label, column, texts: null});
   return columns.map(axis => {
     const domain = axis.texts ? [-0.5, axis.texts.length - 0.5] :
       extent(trials.map(t => t[axis.column] ?? null), false, 0.03) ?? [0, 1];
-    const place = new Map(axis.texts?.map((text, i) => [text, i]));
-    const value = t => axis.texts ? place.get(optionText(t[axis.column])) : t[axis.column] ?? null;
-    return {...axis, domain, value};
+    return {...axis, domain, value: placeOn(axis.column, axis.texts)};
   });
 }
 

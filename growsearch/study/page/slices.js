@@ -1,22 +1,19 @@
 "use strict";
 // Slices: the metric, or the cost, of the completed trials against one option at a time.
 
-const slicePlots = new Map();  // by the column of an option: {host, plot}
+const slicePlots = new Map();  // by the column of an option
 
-/** The options that differ; one that some trials lack must have two values besides. */
-const sliced = () => filterable.filter(f => f.name !== "seed" &&
-  (f.range || f.texts.filter(text => text !== "–").length > 1));
+const sliced = () => differing().filter(option => option.name !== "seed");
 
 function sliceAxis({name, column, range, texts}) {
   if (!range) {
-    const places = new Map(texts.map((text, i) => [text, i]));
     const short = text => text.length > 14 ? text.slice(0, 13) + "…" : text;
     return {label: name, domain: [-0.5, texts.length - 0.5], ticks: [...texts.keys()],
-      format: i => short(texts[i]), value: t => places.get(optionText(t[column]))};
+      format: i => short(texts[i]), value: placeOn(column, texts)};
   }
   const log = range[0] > 0 && range[1] / range[0] > 30;
   return {label: name + (log ? " (log)" : ""), domain: extent(range, log), log,
-    format: v => amount(v, 3), value: t => t[column] ?? null};
+    format: v => amount(v, 3), value: placeOn(column, null)};
 }
 
 /** What is drawn up: a column, its label, a text for a value. */
@@ -37,7 +34,7 @@ function drawSlices() {
       x: axis.value(t), y: t[column], trials: [t],
       tip: () => `trial ${t.trial_id}\n${option.name} = ${optionText(t[option.column])}\n${bare(label)} ${text(t[column])}`,
     }));
-    slicePlots.get(option.column).plot.show({
+    slicePlots.get(option.column).show({
       x: axis, y: {label: bare(label), domain, log, format}, points,
       paint: (ctx, plot) => paintSlice(ctx, plot, points, !option.range),
       paintOver: (ctx, plot) => drawSelected(ctx, plot, points),
@@ -56,7 +53,10 @@ function paintSlice(ctx, plot, points, medians) {
   }
   ctx.globalAlpha = 1;
   const values = new Map();
-  for (const p of medians ? points : []) values.set(p.x, [...(values.get(p.x) ?? []), p.y]);
+  for (const p of medians ? points : []) {
+    if (!values.has(p.x)) values.set(p.x, []);
+    values.get(p.x).push(p.y);
+  }
   ctx.strokeStyle = color("--text");
   ctx.lineWidth = 2;
   for (const [x, ys] of values) {
@@ -80,18 +80,17 @@ function showSlices() {
     if (slicePlots.has(column)) continue;
     const place = add(host, "div", "", "plot");
     place.id = `slice-${slicePlots.size}`;
-    const plot = new Plot(place.id, `Trials by ${name}`, {
+    slicePlots.set(column, new Plot(place.id, `Trials by ${name}`, {
       picked: (point, more) => { if (point) choose(point.trials, more); },
-    });
-    slicePlots.set(column, {host: place, plot});
+    }));
   }
   const there = new Set(options.map(option => option.column));
-  for (const [column, {host: place}] of slicePlots) place.hidden = !there.has(column);
+  for (const [column, plot] of slicePlots) plot.host.hidden = !there.has(column);
 }
 
 function setUpSlices() {
   element("slice").onchange = () => change({slice: element("slice").value});
   view(["study", "x", "y", "slice"], showSlices);
   view(["status", "options", "x", "y", "log", "slice"], drawSlices, "slices");
-  view(["selected"], () => { for (const {plot} of slicePlots.values()) if (plot.spec) plot.drawOver(); });
+  view(["selected"], () => { for (const plot of slicePlots.values()) if (plot.spec) plot.drawOver(); });
 }
