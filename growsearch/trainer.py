@@ -14,6 +14,7 @@ from growsearch.epochs.keys import root_key
 from growsearch.epochs.store import EpochStore
 from growsearch.growth.constants import LipschitzConstants
 from growsearch.machine.memory import is_out_of_memory
+from growsearch.machine.mirror import Mirror
 from growsearch.machine.processes import ranks
 from growsearch.training.auto import resolved
 from growsearch.training.epoch import run_epoch, run_growth
@@ -131,12 +132,12 @@ class Trainer(Iterator[EpochRecord]):
         self._check_between_epochs()
         self.state.save(Path(path), self.task, self.branch.last_root)
 
-    def keep_networks(self, folder: str | Path) -> None:
+    def keep_networks(self, folder: str | Path, mirror: Mirror | None = None) -> None:
         """From now on, keeps the networks of the best and the last epoch in `folder`.
 
-        See KeptNetworks. They are what `growsearch export` reads.
+        See KeptNetworks, which also has `mirror`. They are what `growsearch export` reads.
         """
-        kept = KeptNetworks(Path(folder), self.task.facts(), self.branch.store)
+        kept = KeptNetworks(Path(folder), self.task.facts(), self.branch.store, mirror)
         self.branch.networks = kept
 
     def _check_between_epochs(self) -> None:

@@ -381,7 +381,7 @@ def test_a_study_at_an_address_is_refused_before_anything_is_done(
     code, _, err = run(capsys, *command, "--dataset", "digits", "--out", place)
     assert (code, err.count("\n")) == (2, 1)
     assert f"output folder {place!r} is an address" in err
-    assert f"--store {place} for the epochs" in err
+    assert f"give one (growsearch search --copy-to {place} keeps a copy of it there)" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -288,3 +288,13 @@ def test_a_study_deletes_states_in_a_store_elsewhere_only_with_trust(folder, tmp
     own = {**settings, "store": str(folder / "epochs")}
     assert acts_of(folder, {**INFO, "settings": own}, draws=False) == []
     assert len(list(theirs.entries("states"))) == 3
+
+
+def test_a_study_is_copied_to_where_it_says_only_with_trust(folder, tmp_path, capsys):
+    (folder / "study.json").unlink()
+    settings = {**INFO["settings"], "copy_to": str(tmp_path / "theirs")}
+    write_info(folder, {**INFO, "settings": settings})
+    assert f"would copy the study to {tmp_path / 'theirs'}" in refused(capsys, "resume", folder)
+    assert not (tmp_path / "theirs").exists()
+    acts = acts_of(folder, {**INFO, "settings": settings | {"copy_to": None}}, draws=False)
+    assert acts == []

@@ -12,6 +12,7 @@ from growsearch.cli import documents
 from growsearch.cli.parser import _parser
 from growsearch.searches.ledger import Ledger
 from growsearch.study.as_json import plain
+from growsearch.study.copying import StudyCopy
 from growsearch.study.results import read_histories
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
@@ -63,6 +64,14 @@ def test_train_prints_its_records_and_a_store_what_it_has(capsys, tmp_path):
     exported = tmp_path / "model.safetensors"
     found = document(capsys, documents.Exported, "export", out, "--out", exported)
     assert found["bytes"] == exported.stat().st_size
+
+
+def test_fetch_prints_what_it_made(capsys, study, tmp_path):
+    StudyCopy(study, str(tmp_path / "copy")).update()
+    new = tmp_path / "new"
+    printed = document(capsys, documents.Fetched, "fetch", tmp_path / "copy", new)
+    assert printed == {"study": str(new), "place": str(tmp_path / "copy")}
+    assert read_study(new).equals(read_study(study))
 
 
 def test_report_prints_the_front_with_all_columns(capsys, study):

@@ -1,6 +1,7 @@
 """Epochs in a store on a real S3 server: searches share it, and go on while it is away."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,3 +136,37 @@ def test_a_search_takes_from_the_server_what_another_has_trained(server, tmp_pat
             pd.testing.assert_frame_equal(
                 found, alone.map(plain), check_exact=True, check_dtype=False
             )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("server", "ray")
+def test_a_search_whose_folder_is_lost_goes_on_from_its_copy_on_the_server(
+    tmp_path, capsys, caplog
+):
+    (tmp_path / "space.py").write_text(SPACE)
+    out, place = tmp_path / "study", "s3://epochs/copies/one"
+    command = (
+        "search", tmp_path / "space.py", "--dataset", "digits", "--out", out, "--copy-to", place,
+        "--store", "s3://epochs/two-places", "--resume",
+    )  # fmt: skip
+    code, _, err = run(capsys, *command, "--budget", "trials=1", "--max-concurrent", 1)
+    assert code == 0, err
+    first = read_study(out)
+    assert first["trial_id"].nunique() == 1
+    shutil.rmtree(out)
+    code, _, err = run(capsys, *command, "--budget", "trials=2")
+    assert code == 0, err
+    assert f"it goes on from its copy at {place}" in caplog.text
+    study = read_study(out)
+    assert list(study.groupby("trial_id")["status"].last()) == ["completed", "completed"]
+    for _, rows in study.groupby("trial_id"):
+        alone = pd.DataFrame([vars(r) for r in Trainer(config_of(rows.iloc[0]))])[RECORD]
+        found = rows[RECORD].reset_index(drop=True).map(plain)
+        pd.testing.assert_frame_equal(found, alone.map(plain), check_exact=True, check_dtype=False)
+    code, _, err = run(capsys, "fetch", place, tmp_path / "elsewhere")
+    assert code == 0, err
+    assert read_study(tmp_path / "elsewhere").equals(study)
+    assert (tmp_path / "elsewhere/report.html").read_bytes() == (out / "report.html").read_bytes()
+    code, _, err = run(capsys, *command[:5], tmp_path / "other", "--copy-to", place)
+    assert (code, "has the copy of another study" in err) == (2, True)
+    assert not (tmp_path / "other").exists()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from conftest import record
-from fsspec.implementations.memory import MemoryFileSystem
+from failing_server import Server, working_server
 from pyarrow import fs
 
 from growsearch.epochs import store as stores
@@ -21,33 +21,10 @@ TRIAL = TrialConfig(
 )
 
 
-class Server(MemoryFileSystem):
-    """Files in memory, behind calls that fail for a while."""
-
-    store, pseudo_dirs, cachable = {}, [""], False
-    asked, fails = 0, 0
-
-    def _answer(self):
-        type(self).asked += 1
-        if self.fails > 0:
-            type(self).fails -= 1
-            raise OSError("connection refused")
-
-    def info(self, path, **options):
-        self._answer()
-        return super().info(path, **options)
-
-    def _open(self, path, *given, **options):
-        self._answer()
-        return super()._open(path, *given, **options)
-
-
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "PAUSES", (0.01, 0.02, 0.04))
-    monkeypatch.setattr(Server, "store", {})
-    monkeypatch.setattr(Server, "asked", 0)
-    monkeypatch.setattr(Server, "fails", 0)
+    working_server(monkeypatch)
     found = EpochStore(f"file://{tmp_path}/store")
     found.files = fs.PyFileSystem(fs.FSSpecHandler(Server()))
     return found

@@ -109,6 +109,16 @@ class Diagnosed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """`growsearch fetch`."""
+
+    study: str
+    """The new folder."""
+    place: str
+    """Where its copy is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stored:
     """`growsearch store ls` and `growsearch store verify`."""
 

@@ -39,6 +39,8 @@ _MORE = {"metric": ", or a number of the task's own, like val_perplexity"}
 _SEARCH_OPTIONS = (
     ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
     ("--gpus-per-trial", float, "X", "GPUs, or a share of one (default: 1 if there are any)"),
+    ("--copy-to", str, "PLACE", "keep a copy of the study, without its store, in this folder or at "
+     "this address (s3://...); with --resume the search goes on from there if --out is gone"),
     ("--max-concurrent", int, "N", "trials that run at a time (default: as many as fit)"),
     ("--max-failures", int, "N", "how often a trial continues after its process died (default: 2)"),
     ("--epoch-timeout", float, "SECONDS", "end a trial's process if an epoch takes longer"),
@@ -179,6 +181,7 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     from growsearch.study.console import printable
+    from growsearch.study.copying import copy_once
 
     command = parsed.command
     for failure in end.failures:
@@ -198,6 +201,7 @@ def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     if any(Path(out, "trials").glob("*.parquet")):
         try:
             made = write_report(out)
+            copy_once(out, parsed.copy_to if "copy_to" in parsed else None)
         except KeyboardInterrupt:
             print(
                 f"growsearch {command}: the report is not written; growsearch report {out} does it",

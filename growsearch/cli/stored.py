@@ -1,11 +1,11 @@
-"""The commands that look after data: `growsearch store` and `growsearch decode`."""
+"""The commands that look after data: `growsearch store`, `fetch` and `decode`."""
 
 import argparse
 import sys
 from contextlib import closing
 from typing import Any
 
-from growsearch.cli.documents import Collected, Decoded, Stored
+from growsearch.cli.documents import Collected, Decoded, Fetched, Stored
 from growsearch.cli.options import add_json_option
 from growsearch.study.as_json import print_json
 from growsearch.study.terminal import counted
@@ -14,7 +14,7 @@ from growsearch.study.terminal import counted
 
 
 def add_commands(commands: Any) -> None:
-    """Adds the parsers of `store` and `decode` to `commands`."""
+    """Adds the parsers of these commands to `commands`."""
     parser = commands.add_parser("store", help="look after an epoch store")
     parser.set_defaults(run=store)
     actions = parser.add_subparsers(dest="action", required=True, metavar="action")
@@ -32,6 +32,12 @@ def add_commands(commands: Any) -> None:
                 help="the size of the states that stay",
             )  # fmt: skip
 
+    parser = commands.add_parser("fetch", help="make a study from the copy that --copy-to kept")
+    parser.set_defaults(run=fetch)
+    parser.add_argument("place", help="what --copy-to named: a folder or an address (s3://...)")
+    parser.add_argument("study", help="the new folder")
+    add_json_option(parser)
+
     parser = commands.add_parser(
         "decode", help="decode the pictures of a folder like ImageNet once, to train faster"
     )
@@ -39,6 +45,17 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("data_dir", help="the folder, with train/<class>/ and val/<class>/")
     parser.add_argument("out", help="folder for the decoded images, which is then the --data-dir")
     add_json_option(parser)
+
+
+def fetch(parsed: argparse.Namespace) -> int:
+    from growsearch.study.copying import fetch_study
+
+    fetch_study(parsed.place, parsed.study)
+    if parsed.json:
+        print_json(Fetched(study=parsed.study, place=parsed.place))
+    else:
+        print(f"study    {parsed.study}, from {parsed.place}")
+    return 0
 
 
 def store(parsed: argparse.Namespace) -> int:

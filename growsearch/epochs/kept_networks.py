@@ -6,7 +6,7 @@ They are there whether or not the trial has an epoch store, and whatever the sto
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.files import check_file_name, replacing
+from growsearch.machine.mirror import Mirror
 from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.trial.errors import one_line
 from growsearch.trial.history import History
@@ -29,13 +30,17 @@ class KeptNetworks:
     best one so far by `quality` (the first of equals), and of the best one before each
     decision: another trial may decide otherwise there, and have the same best epoch. Weights of
     an epoch that another trial has trained are copied from that trial or the store, if one has
-    them. A file that cannot be written never stops the trial: a warning is logged once.
+    them. A `mirror` of the folder has the same files. A file that cannot be written never stops
+    the trial: a warning is logged once.
     """
 
     def __init__(
-        self, folder: Path, facts: Mapping[str, Any], store: EpochStore | None = None
-    ) -> None:
-        self.folder, self.facts, self.store = folder, facts, store
+        self, folder: Path, facts: Mapping[str, Any], store: EpochStore | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.facts, self.store, self.mirror = folder, facts, store, mirror
+        if mirror is not None:
+            self._kept(mirror.bring)
         self._missing: set[str] = set()
         """Keys that were looked for in vain."""
         self._warned = False
@@ -51,6 +56,7 @@ class KeptNetworks:
         record = history[epoch - 1]
         if epoch in (_best(history) + 1, len(history)) and not self._path(record.key).exists():
             self._write(record.key, record.architecture, network.state_dict())
+            self._follow()
 
     def complete(self, history: History) -> None:
         """Copies the weights of the best and the last epoch, if others have them.
@@ -75,6 +81,12 @@ class KeptNetworks:
             if path.name not in wanted:
                 with suppress(OSError):  # on a read-only disk it stays
                     path.unlink()
+        self._follow()
+
+    def _follow(self) -> None:
+        if (mirror := self.mirror) is not None:
+            names = sorted(path.name for path in self.folder.glob("*.pt"))
+            self._kept(lambda: mirror.update(names))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.pt"
@@ -86,10 +98,18 @@ class KeptNetworks:
             "network": weights,
             "facts": dict(self.facts),
         }
-        try:
+
+        def write() -> None:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(path) as unfinished:
                 save_tensors(contents, unfinished)
+
+        self._kept(write)
+
+    def _kept(self, write: Callable[[], None]) -> None:
+        """Calls `write`. Warns if it fails, once."""
+        try:
+            write()
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
             if not self._warned:
                 _LOG.warning("a network cannot be kept in %s (%s)", self.folder, one_line(error))

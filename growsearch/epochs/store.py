@@ -15,7 +15,6 @@ import json
 import logging
 import math
 import os
-import re
 import socket
 import time
 import uuid
@@ -29,7 +28,7 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.file_systems import file_system
+from growsearch.machine.file_systems import place_to_write
 from growsearch.machine.files import check_file_name, is_address, is_file_name
 from growsearch.trial.errors import InputError, one_line
 
@@ -40,7 +39,6 @@ FILES_PER_READER = 2000
 _MOST_RECORD = 2**24
 """The largest record that is read, in bytes; they take some kilobytes."""
 _PART = 2**20
-_MISSPELT = re.compile(r"(s3|gs|gcs|hdfs|abfss?|file):/?(?!/)")
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
 PAUSES, SECONDS_AWAY = (0.5, 1.0, 2.0, 4.0), 60.0
@@ -64,22 +62,9 @@ class EpochStore:
         self, place: str, owner: str | None = None, state_bytes: int | None = None
     ) -> None:
         self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
-        if _MISSPELT.match(place):
-            raise InputError(
-                f"store {place!r} is neither a folder nor an address; give one like "
-                f"{place.replace(':/', '://', 1)}, or ./{place} for a folder"
-            )
         self.is_local = not is_address(place)
-        try:
-            base, path = file_system(place)
-            base.create_dir(path, recursive=True)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"store {place!r} cannot be used ({one_line(error)}); give a folder or an address "
-                "like s3://bucket/folder"
-            ) from error
-        self.place = path if self.is_local else place
-        self.files = fs.SubTreeFileSystem(path, base)
+        self.files = place_to_write(place, "store")
+        self.place = str(Path(place).resolve()) if self.is_local else place
         self.state_bytes = state_bytes
         self._unchecked_bytes = math.inf
         """Bytes of states written since `trim` last listed the states; inf before it has."""

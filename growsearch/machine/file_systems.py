@@ -1,5 +1,6 @@
 """The file system behind a folder's path or an address, with errors within seconds."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from pyarrow import fs
 
 from growsearch.machine.files import is_address
+from growsearch.trial.errors import InputError, one_line
 
+_MISSPELT = re.compile(r"(s3|gs|gcs|hdfs|abfss?|file):/?(?!/)")
 _SECONDS = 5.0
 """How long storage may leave a request unanswered. pyarrow itself waits for minutes."""
 
@@ -32,6 +35,32 @@ def file_system(place: str) -> tuple[fs.FileSystem, str]:
         limit = timedelta(seconds=_SECONDS)
         files = fs.GcsFileSystem(**_options(files) | {"retry_time_limit": limit})
     return files, path
+
+
+def check_spelling(place: str, what: str) -> None:
+    """InputError, which says `what` it is, if `place` looks like an address that is misspelt."""
+    if _MISSPELT.match(place):
+        raise InputError(
+            f"{what} {place!r} is neither a folder nor an address; give one like "
+            f"{place.replace(':/', '://', 1)}, or ./{place} for a folder"
+        )
+
+
+def place_to_write(place: str, what: str) -> fs.SubTreeFileSystem:
+    """The folder or address `place`, which is made if it is not there.
+
+    Raises InputError, which says `what` it is, if it cannot be used.
+    """
+    check_spelling(place, what)
+    try:
+        base, path = file_system(place)
+        base.create_dir(path, recursive=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{what} {place!r} cannot be used ({one_line(error)}); give a folder or an address "
+            "like s3://bucket/folder"
+        ) from error
+    return fs.SubTreeFileSystem(path, base)
 
 
 def _options(files: fs.FileSystem) -> dict[str, Any]:

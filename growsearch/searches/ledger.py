@@ -33,7 +33,7 @@ from growsearch.machine.files import (
 )
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import summed_costs, work_of
-from growsearch.study.folder import LOG_FILE, trial_file
+from growsearch.study.folder import LOCK_FILE, LOG_FILE, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
@@ -365,7 +365,7 @@ def written(folder: Path) -> Iterator[None]:
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Locks the study's ledger within the block; InputError if another process holds the lock."""
-    path = folder / "search.lock"
+    path = folder / LOCK_FILE
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:

@@ -47,6 +47,8 @@ class ActorOptions:
     """Sources of the components that are not growsearch's own."""
     networks: str | None = None
     """The study's folder for the networks that its trials keep."""
+    copy: str | None = None
+    """The place of the study's copy, where nodes that do not see the study keep them."""
 
 
 @dataclass(frozen=True, kw_only=True)

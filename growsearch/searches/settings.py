@@ -38,6 +38,8 @@ class SearchSettings:
     keep_states: str = "forks"
     """Which states stay in the store: see Branch."""
     state_megabytes: float | None = None
+    copy_to: str | None = None
+    """Where a copy of the study is kept up to date, apart from its store; see StudyCopy."""
     max_failures: int = 2
     """How often a trial starts again after its actor has failed."""
     auto_precision: str | None = None

@@ -19,6 +19,8 @@ from growsearch.study.plugins import find_kept
 from growsearch.trial.errors import InputError
 
 SPACE_FILE = "space.py"
+DECIDED = ("store", "state_megabytes", "copy_to")
+"""Settings by which a study would have files changed elsewhere."""
 _LOG = logging.getLogger("growsearch")
 Trust = bool | Callable[[str], bool]
 """Whether to do it: yes, no, or what a user answers to a question."""
@@ -48,6 +50,9 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
     if place not in (None, "none") and limit is not None and not _is_inside(place, folder):
         text = f"delete states in the store {place} beyond {limit} MB"
         acts.append(Act(text, _digest("store", str(place), str(limit))))
+    copy = options.get("copy_to")
+    if copy not in (None, "none"):
+        acts.append(Act(f"copy the study to {copy}", _digest("copy", str(copy))))
     return acts
 
 

@@ -22,6 +22,8 @@ NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 LOG_FILE = "search.jsonl"
 """The events of a search in their order."""
+LOCK_FILE, SAMPLER_FILE, TUNE_FOLDER = "search.lock", "optuna.db", "tune"
+"""What a running search has: the lock of its log, the sampler's database, and Tune's state."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
 """The training state of `growsearch train`, and those that --save-every keeps."""
 _INFO: dict[str, tuple[type, ...]] = {
@@ -34,7 +36,7 @@ _MORE_INFO: dict[str, tuple[type, ...]] = {
     "search_seed": (int,),
 }  # fmt: skip
 """What it may have too."""
-_FIRST = {TRIALS_FOLDER, "plugins", "space.py", LOG_FILE, "search.lock"}
+_FIRST = {TRIALS_FOLDER, "plugins", "space.py", LOG_FILE, LOCK_FILE}
 """What a study may have before it has its STUDY_FILE."""
 
 
@@ -53,23 +55,38 @@ def make_folder(folder: str | Path) -> Path:
 
     Raises InputError if the folder is not empty or cannot be made.
     """
+    check_vacant(folder)
+    folder = Path(folder)
+    try:
+        (folder / TRIALS_FOLDER).mkdir(parents=True)
+    except OSError as error:
+        raise _unmade(folder, error) from error
+    return folder
+
+
+def check_vacant(folder: str | Path) -> None:
+    """InputError if the folder of a new study is neither empty nor new."""
     check_folder(folder)
     folder = Path(folder)
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if is_half_made(folder):
-                raise InputError(_half_made(folder))
-            held = "another study" if (folder / STUDY_FILE).exists() else "other files"
-            raise InputError(
-                f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
-                "folder with --out"
-            )
-        (folder / TRIALS_FOLDER).mkdir(parents=True)
+        vacant = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+        half_made = not vacant and is_half_made(folder)
     except OSError as error:
+        raise _unmade(folder, error) from error
+    if half_made:
+        raise InputError(_half_made(folder))
+    if not vacant:
+        held = "another study" if (folder / STUDY_FILE).exists() else "other files"
         raise InputError(
-            f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
-        ) from error
-    return folder
+            f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
+            "folder with --out"
+        )
+
+
+def _unmade(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"output folder {str(folder)!r} cannot be made ({error.strerror}); choose another"
+    )
 
 
 def check_folder(folder: str | Path) -> None:
@@ -80,8 +97,8 @@ def check_folder(folder: str | Path) -> None:
     if re.match(r"\w+:/", str(folder)):
         raise InputError(
             f"output folder {str(folder)!r} is an address, and a study needs a folder, whose files "
-            f"can be locked and appended to; give one that all nodes see, and --store {folder} for "
-            "the epochs"
+            f"can be locked and appended to; give one (growsearch search --copy-to {folder} keeps "
+            "a copy of it there)"
         )
 
 

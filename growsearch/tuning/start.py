@@ -1,6 +1,7 @@
 """One command that starts a search or goes on with it, as jobs that are restarted need it."""
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 from growsearch.epochs.store import EpochStore
 from growsearch.searches.ledger import only_writer
 from growsearch.searches.spaces import find_space
-from growsearch.searches.trust import SPACE_FILE
+from growsearch.searches.trust import DECIDED, SPACE_FILE
+from growsearch.study.copying import copy_place, fetch_study, has_study
 from growsearch.study.folder import STUDY_FILE, is_half_made, read_info
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.tuning.search_space import load_spaces, space_plugins
 from growsearch.tuning.tuner import SearchEnd, resume_search, run_search
+
+_LOG = logging.getLogger("growsearch")
 
 
 def start_or_resume(
@@ -24,13 +28,18 @@ def start_or_resume(
     """`run_search` if there is no study in `out` yet, else `resume_search`, with new `settings`.
 
     What a kill has left while it made the study is removed. A study that goes on needs no trust in
-    its code if that is the code that is given. Raises InputError if the study has another space,
+    its code if that is the code that is given. Without the folder it goes on from its copy, if
+    setting `copy_to` names one. Raises InputError if the study has another space,
     other plugins, or trials that were drawn otherwise.
     """
     folder = Path(out)
     if is_half_made(folder):
         with only_writer(folder):
             shutil.rmtree(folder)
+    copy = copy_place(settings.get("copy_to"))
+    if not (folder / STUDY_FILE).exists() and copy is not None and has_study(copy):
+        fetch_study(copy, folder)
+        _LOG.warning("study %s was not there; it goes on from its copy at %s", folder, copy)
     if not (folder / STUDY_FILE).exists():
         return run_search(
             space_file, out, overrides=overrides, trials=trials, search_seed=search_seed,
@@ -45,7 +54,8 @@ def start_or_resume(
         settings["store"] = EpochStore(settings["store"]).place
     stored = info.get("settings", {})
     # which deletes states: what is asked for here needs no other word
-    same = all(stored.get(name) == settings.get(name) for name in ("store", "state_megabytes"))
+    settings |= {"copy_to": copy} if copy is not None else {}
+    same = all(stored.get(name) == settings.get(name) for name in DECIDED)
     return resume_search(folder, trust=same, **settings)
 
 

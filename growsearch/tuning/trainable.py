@@ -1,17 +1,24 @@
 """A trial of a search as a Ray actor, which the search's driver assigns and hears of."""
 
+import logging
 import os
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 from growsearch.epochs.store import reached
+from growsearch.machine.file_systems import place_to_write
+from growsearch.machine.mirror import Mirror
 from growsearch.searches.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
+from growsearch.study.folder import STUDY_FILE
 from growsearch.trainer import Trainer
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
 from growsearch.tuning.growing_trial import GrowingTrial
 from growsearch.tuning.shared_data import Datasets
+
+_LOG = logging.getLogger("growsearch")
 
 
 class AssignedTrial(GrowingTrial):
@@ -20,6 +27,9 @@ class AssignedTrial(GrowingTrial):
     Actors are reused for other trials. A trial that starts again continues from the epoch store,
     not from a checkpoint of Tune's. Data sets that are not in `datasets` are loaded here.
     """
+
+    away: tempfile.TemporaryDirectory[str] | None = None
+    """Has the networks on a node that does not see the study's folder."""
 
     def setup(  # type: ignore[override]  # its parameters are other ones
         self, config: dict[str, Any], datasets: Datasets | None = None
@@ -39,9 +49,29 @@ class AssignedTrial(GrowingTrial):
             options["parts"] = assignment.parts
         self.trainer = Trainer(trial, name=assignment.name, **options)
         if given.networks is not None:
-            self.trainer.keep_networks(Path(given.networks, assignment.name))
+            self._keep_networks(Path(given.networks, assignment.name), given.copy)
         if assignment.first not in (None, self.trainer.next_key):
             raise InputError(ELSEWHERE)
+
+    def _keep_networks(self, folder: Path, copy: str | None) -> None:
+        study = folder.parent.parent
+        if copy is None or (study / STUDY_FILE).exists():
+            self.trainer.keep_networks(folder)
+            return
+        try:
+            files = place_to_write(copy, "copy_to")
+        except InputError as error:  # its server may be away, which never stops a trial
+            _LOG.warning("the networks of trial %s are not kept: %s", folder.name, error)
+            return
+        name = str(folder.relative_to(study))
+        self.away = tempfile.TemporaryDirectory(prefix="growsearch-")
+        here = Path(self.away.name, name)
+        self.trainer.keep_networks(here, Mirror(here, files, name))
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        if self.away is not None:
+            self.away.cleanup()
 
     def step(self) -> dict[str, Any]:
         return self._report().to_dict()

@@ -19,13 +19,16 @@ from growsearch.searches.ledger import Ledger, only_writer, written
 from growsearch.searches.messages import ActorOptions, StoreAccess
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
-from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
+from growsearch.searches.trust import DECIDED, SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.budget import parse_budget
 from growsearch.stopping.cost import Metric, cost_of, own_numbers, search_metric
+from growsearch.study.copying import check_new_copy, copied, copy_place
 from growsearch.study.folder import (
     LOG_FILE,
     NETWORKS_FOLDER,
+    SAMPLER_FILE,
     STORE_FOLDER,
+    TUNE_FOLDER,
     add_searched,
     check_folder,
     make_folder,
@@ -55,8 +58,6 @@ from growsearch.tuning.shared_data import check_own_data, own_data, shared_datas
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
-OPTUNA_FILE = "optuna.db"
-TUNE_FOLDER = "tune"
 _LOG = logging.getLogger("growsearch")
 _DRAWS, _APART = 50, 1_000_000
 """How often a search is extended by another draw, and how far apart their seeds are."""
@@ -102,6 +103,9 @@ def run_search(
         checked = _sampler(spaces, options, search_seed).examples
     if options.store not in (None, "none"):
         options = replace(options, store=EpochStore(options.store).place)
+    options = replace(options, copy_to=copy_place(options.copy_to))
+    if options.copy_to is not None:
+        check_new_copy(options.copy_to, out)
     resources = _check(checked, options)
     if options.auto_precision is None and not resources["gpu"]:
         # decided once: a noisy measurement must not part equal trials on different hosts
@@ -132,7 +136,8 @@ def run_search(
         ledger = Ledger(folder)
         ledger.add_all(drawn)
         write_info(folder, info)  # last: it makes the folder a study
-        return _run(ledger, options, resources, loaded)
+        with copied(folder, options.copy_to):
+            return _run(ledger, options, resources, loaded)
 
 
 def resume_search(
@@ -152,11 +157,12 @@ def resume_search(
     folder = Path(folder).resolve()
     check_links(folder, but=(STORE_FOLDER,))
     draws = extend is not None or {**info["settings"], **changes}.get("sampler") is not None
-    asked = {name: None for name in ("store", "state_megabytes") if name in changes}
+    asked = {name: None for name in DECIDED if name in changes}
     acts = acts_of(folder, {**info, "settings": {**info["settings"], **asked}}, draws)
     check_trust(folder, acts, trust)
     plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
+    options = replace(options, copy_to=copy_place(options.copy_to))
     with only_writer(folder), written(folder):
         ledger, new = Ledger.read(folder), []
         if options.sampler is None and extend is None:
@@ -179,7 +185,8 @@ def resume_search(
         if further:
             add_searched(folder, "epochs")
         ledger.add_all(new)
-        return _run(ledger, options, resources, plugins, drawn + len(further))
+        with copied(folder, options.copy_to):
+            return _run(ledger, options, resources, plugins, drawn + len(further))
 
 
 def _check_number(ledger: Ledger, trials: int) -> None:
@@ -271,7 +278,7 @@ def _sampler(
         costs=[cost_of(cost).result() for cost in options.costs],
         accuracy=options.metric,
         seed=seed,
-        storage=folder and folder / OPTUNA_FILE,
+        storage=folder and folder / SAMPLER_FILE,
     )
 
 
@@ -414,4 +421,5 @@ def _actor_options(
         auto_precision=options.auto_precision,
         plugins=tuple(plugins),
         networks=str(ledger.folder / NETWORKS_FOLDER),
+        copy=options.copy_to,
     )
