@@ -5,10 +5,11 @@
 
 Each fault depends on the seed and its number (chaos_faults.py). Up to A_SEARCH faults hit a search,
 one after the other in the order of their points. The same command, `growsearch search ...
---resume`, starts it again until it ends. After each run its rows are those of the undisturbed
-search, no process is left, and the exit code is as documented. In the end all rows and files are
-there, and nothing is locked or left over. Full disks need root, which mounts small ones; without it
-they are left out.
+--resume`, starts it again until it ends; after one fault of four without the study's folder, so
+from its copy. After each run the rows of study and copy are those of the undisturbed search, no
+process is left, and the exit code is as documented. In the end all rows and files are there, and
+nothing is locked or left over. Full disks need root, which mounts small ones; without it they are
+left out.
 """
 
 import argparse
@@ -79,6 +80,7 @@ class Search:
         self.base = Path(tempfile.mkdtemp(prefix="chaos", dir="/tmp"))  # short, for Ray's sockets
         self.root, self.plan = self.base / "root", self.base / "plan"
         self.study, self.store = self.root / "study", self.root / "store"
+        self.copy, self.lost = self.root / "copy", 0
         for folder in (self.root, self.plan):
             folder.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "chaos", str(self.root)]
@@ -102,6 +104,8 @@ class Search:
         command = [sys.executable, "-m", "growsearch", "search", str(self.base / "space.py")]
         command += ["--plugin", str(HERE / "chaos_task.py"), "--out", str(out)]
         command += ["--store", str(self.store), *OPTIONS]
+        if out == self.study:
+            command += ["--copy-to", str(self.copy)]
         with (plan / "said").open("w") as said:
             return subprocess.Popen(
                 command, env=environment, stdout=said, stderr=said, start_new_session=True
@@ -207,10 +211,17 @@ class Search:
             check(made, "there is no report")
 
     def check_rows(self, whole: pd.DataFrame) -> None:
-        """The rows so far are among those of the undisturbed search."""
-        if any(self.study.glob("trials/*.parquet")):
-            found = rows(self.study).drop(columns=["status", "reason"])  # a trial's end sets them
-            check(found.equals(whole.loc[found.index, list(found)]), "rows so far differ")
+        """The rows so far are among those of the undisturbed search, and so are the copy's."""
+        for study in (self.study, self.copy):
+            if (study / "study.json").exists() and any(study.glob("trials/*.parquet")):
+                found = rows(study).drop(columns=["status", "reason"])  # a trial's end sets them
+                check(found.equals(whole.loc[found.index, list(found)]), f"rows of {study} differ")
+
+    def lose(self) -> None:
+        """After one fault of four the study is lost, and goes on from its copy if it has one."""
+        if self.happened and self.happened[-1].share < 0.25 and (self.copy / "study.json").exists():
+            shutil.rmtree(self.study)
+            self.lost += 1
 
     def check_end(self, whole: pd.DataFrame, names: set[str], usual: int) -> int:
         """All is as in the undisturbed search, which has trained `usual` epochs.
@@ -218,7 +229,7 @@ class Search:
         Returns how many were trained again: at most one for each trial that a kill hits, WORKERS
         for a driver's. Storage that fails loses more: what could not be stored is trained again.
         """
-        for study in (self.study, *self.base.glob("plan*/study")):
+        for study in (self.study, self.copy, *self.base.glob("plan*/study")):
             check(rows(study).equals(whole), f"the rows of {study} differ")
         with (self.study / "search.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -244,7 +255,7 @@ class Search:
         subprocess.run([*clean, str(self.store)], check=True, stdout=subprocess.DEVNULL)
         files = (path for path in self.root.rglob("*") if path.is_file())
         names = {str(path.relative_to(self.root)) for path in files}
-        drawn = ("study/tune/", "study/networks/")
+        drawn = ("study/tune/", "study/networks/", "copy/networks/")
         return {n for n in names if not n.startswith(drawn) or n.endswith(".unfinished")}
 
     def trained(self) -> int:
@@ -262,7 +273,7 @@ def main() -> int:
     given = parser.parse_args()
     for number in (signal.SIGHUP, signal.SIGINT):  # in the background drivers would ignore them
         signal.signal(number, signal.SIG_DFL)
-    began, again, broken = time.monotonic(), 0, list[str]()
+    began, again, lost, broken = time.monotonic(), 0, 0, list[str]()
     undisturbed = Search(given.seed, [])
     check(undisturbed.run() == 0, "the undisturbed search has failed")
     whole, names, usual = rows(undisturbed.study), undisturbed.names(), undisturbed.trained()
@@ -278,11 +289,13 @@ def main() -> int:
         try:
             while search.run() != 0:
                 search.check_rows(whole)
+                search.lose()
             check(bool(search.happened), f"nothing reached {search.faults[0].point!r}")
             again += search.check_end(whole, names, usual)
             wrong = ""
         except Exception as error:  # whatever it is, the other faults come next
             wrong = f"{type(error).__name__}: {error}"
+        lost += search.lost
         done = search.happened or search.faults[:1]
         waiting = [fault for fault in waiting if fault not in done]
         counts.update((f"{fault.kind} {fault.target}", fault.point) for fault in done)
@@ -298,7 +311,11 @@ def main() -> int:
     table = pd.Series(counts).unstack(fill_value=0).reindex(list(POINTS), axis=1).dropna(axis=1)
     print(table.assign(all=table.sum(axis=1)).T.astype(int).to_string())
     print(f"{counts.total()} faults in {time.monotonic() - began:.0f} s", end=", ")
-    print(f"{again} epochs trained again, {len(broken)} searches broken", *broken, sep="\n")
+    print(
+        f"{lost} studies lost, {again} epochs trained again, {len(broken)} searches broken",
+        *broken,
+        sep="\n",
+    )
     return 1 if broken or (waiting and not given.seconds) else 0
 
 

@@ -210,6 +210,7 @@ def watch() -> None:
         return outer
 
     _wrap("epochs.store:EpochStore.__init__", opened)
+    import_module("growsearch.study.copying").SECONDS_BETWEEN = 0.2  # its searches take seconds
 
 
 def trains() -> None:

@@ -66,7 +66,7 @@ def test_a_copy_has_each_file_of_the_study_but_store_and_state_of_tune(study, tm
     assert {"study.json", "search.jsonl", "trials/00000.parquet", "space.py"} < set(there)
 
 
-def test_a_copy_follows_what_changes_and_what_the_study_removes(study, tmp_path):
+def test_a_copy_follows_what_changes_and_the_networks_that_trials_drop(study, tmp_path):
     copy = StudyCopy(study, str(tmp_path / "copy"))
     copy.update()
     (study / "networks/00000/abc.pt").unlink()
@@ -74,11 +74,36 @@ def test_a_copy_follows_what_changes_and_what_the_study_removes(study, tmp_path)
     with (study / "search.jsonl").open("a") as log:
         log.write("{}\n")
     before = (tmp_path / "copy/space.py").stat().st_mtime_ns
-    copy.update()
+    for _ in range(2):
+        copy.update()
     there = contents(tmp_path / "copy")
     del there["copied_by"]
     assert there == of_the_study(study)
     assert (tmp_path / "copy/space.py").stat().st_mtime_ns == before
+
+
+def test_a_study_that_is_deleted_while_it_runs_stays_in_its_copy(study, tmp_path):
+    """Its files may go one after the other, while the copy is brought up to date."""
+    copy = StudyCopy(study, str(tmp_path / "copy"))
+    copy.update()
+    before = contents(tmp_path / "copy")
+    (study / "networks/00000/abd.pt").write_text("other weights")
+    for path in ("networks/00000/abc.pt", "networks/00000/abd.pt", "study.json", "search.jsonl"):
+        (study / path).unlink()
+        copy.update()
+    shutil.rmtree(study)
+    for _ in range(3):
+        copy.update()
+    copy.finish()
+    kept = {"networks/00000/abd.pt": b"other weights"}
+    assert contents(tmp_path / "copy") == before | kept
+
+
+def test_what_a_kill_has_left_unfinished_in_a_copy_is_removed(study, tmp_path):
+    (tmp_path / "copy/networks/00000").mkdir(parents=True)
+    (tmp_path / "copy/networks/00000/old.pt.unfinished").write_text("half")
+    StudyCopy(study, str(tmp_path / "copy"))
+    assert set(contents(tmp_path / "copy")) == {"copied_by"}
 
 
 def test_other_files_at_the_place_stay(study, tmp_path):

@@ -87,6 +87,7 @@ class KeptNetworks:
         if (mirror := self.mirror) is not None:
             names = sorted(path.name for path in self.folder.glob("*.pt"))
             self._kept(lambda: mirror.update(names))
+            self._kept(lambda: mirror.remove(mirror.copied - set(names)))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.pt"

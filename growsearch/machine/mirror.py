@@ -34,11 +34,7 @@ class Mirror:
         """The size and the time of each file here when it was last copied."""
 
     def update(self, names: Iterable[str]) -> None:
-        """Copies the files of these names that have changed, in this order.
-
-        Removes those that it has copied before and that are not among the names any more.
-        """
-        names = list(names)
+        """Copies the files of these names that have changed, in this order."""
         for name in names:
             path = self.folder / name
             try:
@@ -50,9 +46,23 @@ class Mirror:
                 continue
             self._write(name, found)
             self._copied[name] = changed
-        for name in self._copied.keys() - set(names):
+
+    @property
+    def copied(self) -> frozenset[str]:
+        """The names of the files that are there, as far as this mirror has copied them."""
+        return frozenset(self._copied)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes copied files."""
+        for name in names:
             self.files.delete_file(name)
             del self._copied[name]
+
+    def remove_unfinished(self) -> None:
+        """Removes what a process that was killed while it copied a file has left."""
+        for info in self.files.get_file_info(fs.FileSelector("", True, True)):
+            if info.type == fs.FileType.File and info.path.endswith(UNFINISHED):
+                self.files.delete_file(info.path)
 
     def bring(self, below: str = "") -> None:
         """Copies to the folder what is there and not here, and has a name that begins so.

@@ -59,11 +59,14 @@ class StudyCopy:
         self.files = place_to_write(place, "copy_to")
         self._mirror = Mirror(folder, self.files, read=_content)
         self._mark = uuid.uuid4().hex.encode()
+        self._dropped: set[str] = set()
+        """Copied networks that the study had no more at the last time."""
         self._failed = self._ended = False
         there = _id_at(place)
         if there is not None and there != study_id(folder):
             raise InputError(_other(place))
         try:
+            self._mirror.remove_unfinished()
             self._mirror.bring(NETWORKS_FOLDER)
             with self.files.open_output_stream(_WRITER) as stream:
                 stream.write(self._mark)
@@ -74,7 +77,7 @@ class StudyCopy:
             ) from error
 
     def update(self) -> None:
-        """Copies what has changed. Warns if that cannot be, once."""
+        """Copies what has changed. If that cannot be, a warning says so once."""
         if self._ended:
             return
         try:
@@ -85,7 +88,9 @@ class StudyCopy:
                     "end one of the two", self.place, self.folder,
                 )  # fmt: skip
                 return
-            self._mirror.update(_names(self.folder))
+            names = _names(self.folder)
+            self._mirror.update(names)
+            self._follow_dropped(names)
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -94,6 +99,19 @@ class StudyCopy:
                     self.folder, self.place, one_line(error)[:300],
                 )  # fmt: skip
             self._failed = True
+
+    def _follow_dropped(self, names: list[str]) -> None:
+        """Removes networks that trials have dropped for others, if they are missing twice.
+
+        Nothing else is ever removed: what someone deletes in the study stays in the copy.
+        """
+        missing = {
+            name
+            for name in self._mirror.copied - set(names)
+            if name.startswith(f"{NETWORKS_FOLDER}/") and any((self.folder / name).parent.glob("*"))
+        }
+        self._mirror.remove(missing & self._dropped)
+        self._dropped = missing - self._dropped
 
     def follow(self, end: threading.Event) -> None:
         """Brings the copy up to date every SECONDS_BETWEEN until `end`."""
