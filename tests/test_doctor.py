@@ -119,7 +119,7 @@ def test_the_command_prints_what_failed_and_its_exit_code_says_so(tmp_path, caps
     code, printed, err = run(capsys, "doctor", "--out", out, "--address", "127.0.0.1:1")
     assert (code, err) == (1, "")
     assert "To do: give another folder" in printed and "2 of 8 failed" in printed
-    assert all(name in printed for name in looks("runs", None))
+    assert all(name in printed for name in looks("runs"))
     code, printed, err = run(capsys, "doctor", "--out", out, "--json")
     document = json.loads(printed)
     assert (code, err, set(document)) == (1, "", {f.name for f in fields(documents.Diagnosed)})
@@ -128,9 +128,9 @@ def test_the_command_prints_what_failed_and_its_exit_code_says_so(tmp_path, caps
 
 @pytest.mark.slow
 def test_on_this_machine_nothing_fails(tmp_path, own_ray):
-    command = [sys.executable, "-m", "growsearch", "doctor", "--out", str(tmp_path), "--store"]
-    ended = subprocess.run(
-        [*command, str(tmp_path / "epochs")], capture_output=True, text=True, env=own_ray
-    )
+    places = ("--out", tmp_path, "--store", tmp_path / "epochs", "--copy-to", tmp_path / "copies")
+    command = [sys.executable, "-m", "growsearch", "doctor", *map(str, places)]
+    ended = subprocess.run(command, capture_output=True, text=True, env=own_ray)
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert all(name in ended.stdout for name in looks("out", "store", "copy"))
     assert "this machine has 1 node" in ended.stdout and names(tmp_path) == []

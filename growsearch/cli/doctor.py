@@ -19,6 +19,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--store", metavar="PLACE", help="the epoch store: a folder, or an address like s3://..."
     )
+    parser.add_argument(
+        "--copy-to", metavar="PLACE", help="where copies of studies go: a folder, or an address"
+    )
     add_address_option(parser)
     add_json_option(parser)
 
@@ -32,7 +35,7 @@ def doctor(parsed: argparse.Namespace) -> int:
 
     choose_cluster(parsed)
     rows = []
-    for row in diagnose(parsed.out, parsed.store):
+    for row in diagnose(parsed.out, parsed.store, parsed.copy_to):
         rows.append(row)
         if not parsed.json:
             _show(row)

@@ -11,15 +11,19 @@ from growsearch.study.terminal import counted
 from growsearch.trial.errors import InputError, one_line
 
 
-def looks(out: str, store: str | None) -> dict[str, Callable[[], Finding]]:
-    """By name, what is looked at: `out` is the folder of studies, `store` that of epochs."""
+def looks(
+    out: str, store: str | None = None, copy: str | None = None
+) -> dict[str, Callable[[], Finding]]:
+    """By name, what is looked at: `out` is the folder of studies, `store` that of epochs, and
+    `copy` has the copies of studies.
+    """
     found: dict[str, Callable[[], Finding]] = {
         look.__name__: look
         for look in (
             machine.versions, machine.device, machine.precision, machine.memory, machine.cache
         )
     }  # fmt: skip
-    for name, place in (("out", out), ("store", store)):
+    for name, place in (("out", out), ("store", store), ("copy", copy)):
         if place is None:
             continue
         if not is_address(place):
@@ -45,9 +49,9 @@ def cluster() -> Finding:
     return fine("Ray", said)
 
 
-def diagnose(out: str, store: str | None = None) -> Iterator[Finding]:
+def diagnose(out: str, store: str | None = None, copy: str | None = None) -> Iterator[Finding]:
     """Each finding, in the order of `looks`. A look that raises an error has failed."""
-    for name, look in looks(out, store).items():
+    for name, look in looks(out, store, copy).items():
         try:
             yield look()
         except InputError as error:
