@@ -340,7 +340,7 @@ def test_a_study_that_is_removed_while_it_runs_ends_the_search_in_one_line(folde
 def test_a_study_that_is_removed_at_the_end_of_its_search_is_no_success(folder):
     """The chaos suite found it: --seed 0 --only 18 22 19 10 11."""
     from growsearch.cli import search
-    from growsearch.tuning.tuner import SearchEnd
+    from growsearch.tuning.running import SearchEnd
 
     shutil.rmtree(folder)
     with pytest.raises(InputError, match="was removed while it ran, so there is no report"):

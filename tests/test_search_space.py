@@ -183,12 +183,12 @@ def test_a_search_is_extended_by_configurations_that_it_does_not_have():
     """
     from growsearch import TrialConfig
     from growsearch.searches.settings import SearchSettings
-    from growsearch.tuning.tuner import _new
+    from growsearch.tuning.drawing import new_trials
 
     space = [{"window": tune.choice([1, 2, 3, 4]), "epochs": 100}]
     options = SearchSettings.from_flat({})
     known = {TrialConfig(window=window, epochs=100) for window in (1, 2, 4)}
     for seed in range(5):
-        assert _new(space, 1, seed, options, known) == [TrialConfig(window=3, epochs=100)]
+        assert new_trials(space, 1, seed, options, known) == [TrialConfig(window=3, epochs=100)]
     with pytest.raises(InputError, match="extend=1 adds no trial"):
-        _new(space, 1, 0, options, known | {TrialConfig(window=3, epochs=100)})
+        new_trials(space, 1, 0, options, known | {TrialConfig(window=3, epochs=100)})

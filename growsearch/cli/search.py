@@ -30,7 +30,7 @@ from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
     from growsearch.searches.trust import Trust
-    from growsearch.tuning.tuner import SearchEnd
+    from growsearch.tuning.running import SearchEnd
 
 # --help must answer at once: nothing heavy is imported here.
 

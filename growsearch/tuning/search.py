@@ -16,9 +16,10 @@ from growsearch.trial.options import suggestion
 from growsearch.trial.plugins import session_plugins
 from growsearch.trial.trial_options import every_option, is_option
 from growsearch.tuning.by_value import pickled
+from growsearch.tuning.running import show_end
 from growsearch.tuning.space_text import space_text
 from growsearch.tuning.study import Study
-from growsearch.tuning.tuner import run_search, show_end
+from growsearch.tuning.tuner import run_search
 
 
 def search(

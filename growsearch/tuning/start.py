@@ -15,8 +15,9 @@ from growsearch.study.copying import copy_place, fetch_study, has_study
 from growsearch.study.folder import STUDY_FILE, is_half_made, read_info
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
+from growsearch.tuning.running import SearchEnd
 from growsearch.tuning.search_space import load_spaces, space_plugins
-from growsearch.tuning.tuner import SearchEnd, resume_search, run_search
+from growsearch.tuning.tuner import resume_search, run_search
 
 _LOG = logging.getLogger("growsearch")
 

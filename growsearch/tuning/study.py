@@ -28,7 +28,8 @@ class Study(StoredStudy):
         searches on this machine have not run. Raises InputError if it is no search, or what it
         needs is gone.
         """
-        from growsearch.tuning.tuner import resume_search, show_end
+        from growsearch.tuning.running import show_end
+        from growsearch.tuning.tuner import resume_search
 
         with ended_by_signals() as ending:
             end = resume_search(self.folder, extend, extend_horizon, trust, **changes)
