@@ -1,8 +1,9 @@
 """Prints, as Markdown, what a referee study says of each contested claim about growing.
 
-    python analysis/referee.py [STUDY]
+    python analysis/referee.py [STUDY ...]
 
-STUDY is a search over search_spaces/gpt_referee.py, or the recorded one in analysis/studies.
+STUDY is a search over search_spaces/gpt_referee.py or resnet_referee.py, of all seeds, or one of
+each. The recorded one of the GPT in analysis/studies is the default.
 """
 
 import argparse
@@ -18,8 +19,11 @@ RECORDED = Path(__file__).parent / "studies/gpt_referee"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("study", nargs="?", default=RECORDED)
-    table = schedules(read_study(parser.parse_args().study))
+    parser.add_argument("study", nargs="*", default=[RECORDED])
+    studies = {Path(study).name: read_study(study) for study in parser.parse_args().study}
+    for name, study in studies.items():
+        study["trial_id"] = f"{name}/" + study["trial_id"]
+    table = schedules(pd.concat(studies.values(), ignore_index=True))
     print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
     print("|---|---|---|---|---|---|---|")
     for found in verdicts(table):

@@ -1,9 +1,16 @@
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from conftest import record
 
+from growsearch.searches import ledger as ledgers
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import AwaitedEpoch, Report
+from growsearch.searches.settings import SearchSettings
+from growsearch.stopping.cost import metric_of
+from growsearch.study.folder import create_study, trial_file
+from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status
 
@@ -70,3 +77,31 @@ def test_the_tables_have_all_results_when_a_search_ends(tmp_path, since):
     ledger.close()
     (table,) = (tmp_path / "trials").iterdir()  # none of the trial that has not begun
     assert pd.read_parquet(table)["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("scheduler", sorted(components("scheduler")))
+def test_a_search_goes_on_with_each_scheduler_though_a_table_was_removed(
+    tmp_path, monkeypatch, scheduler
+):
+    """Its trial begins anew; epochs that it trains again are results once."""
+    monkeypatch.setattr(ledgers, "SECONDS_BEHIND", -1)
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    names = [ledger.add(TrialConfig(seed=seed, epochs=30)).name for seed in (0, 1)]
+    for epoch in (1, 2, 3):
+        for name in names:
+            ledger.enter(name, Report(record=record(epoch, key=f"{name} {epoch}")))
+    trial_file(tmp_path / "study", names[0]).unlink()
+    for known in (0, 2):
+        ledger = Ledger.read(tmp_path / "study")
+        assert [len(ledger.trials[name].history) for name in names] == [known, 3]
+        results = list(ledger.results(ledger.read_histories()))
+        assert [epochs for name, epochs in results if name == names[0]] == [*range(1, known + 1)]
+        assert [epochs for name, epochs in results if name == names[1]] == [1, 2, 3]
+        chosen = SearchSettings.from_flat({"scheduler": scheduler}).scheduler
+        metric = metric_of("val_accuracy")
+        judge = chosen.judge(["ppe"], metric, seed=0)
+        queue = SimpleNamespace(ledger=ledger, order=None, parts=None)
+        chosen.tune_scheduler(queue, metric, judge)
+        for epoch in (1, 2):
+            ledger.enter(names[0], Report(record=record(epoch, key=f"{names[0]} {epoch}")))

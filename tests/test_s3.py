@@ -168,5 +168,5 @@ def test_a_search_whose_folder_is_lost_goes_on_from_its_copy_on_the_server(
     assert read_study(tmp_path / "elsewhere").equals(study)
     assert (tmp_path / "elsewhere/report.html").read_bytes() == (out / "report.html").read_bytes()
     code, _, err = run(capsys, *command[:5], tmp_path / "other", "--copy-to", place)
-    assert (code, "has the copy of another study" in err) == (2, True)
+    assert (code, "is of another study" in err) == (2, True)
     assert not (tmp_path / "other").exists()

@@ -20,7 +20,7 @@ def add_command(commands: Any) -> None:
         "--store", metavar="PLACE", help="the epoch store: a folder, or an address like s3://..."
     )
     parser.add_argument(
-        "--copy-to", metavar="PLACE", help="where copies of studies go: a folder, or an address"
+        "--copy-to", metavar="PLACE", help="where the copy of a study goes: a folder, or an address"
     )
     add_address_option(parser)
     add_json_option(parser)

@@ -181,7 +181,7 @@ def _settings(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     from growsearch.study.console import printable
-    from growsearch.study.copying import copy_once
+    from growsearch.study.copying import copy_report
 
     command = parsed.command
     for failure in end.failures:
@@ -201,13 +201,14 @@ def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     if any(Path(out, "trials").glob("*.parquet")):
         try:
             made = write_report(out)
-            copy_once(out, parsed.copy_to if "copy_to" in parsed else None)
         except KeyboardInterrupt:
             print(
                 f"growsearch {command}: the report is not written; growsearch report {out} does it",
                 file=sys.stderr,
             )
             raise
+    if made is not None:
+        copy_report(out, parsed.copy_to if "copy_to" in parsed else None)
     if parsed.json:
         print_json(
             Searched(

@@ -107,8 +107,8 @@ class KeptNetworks:
 
         self._kept(write)
 
-    def _kept(self, write: Callable[[], None]) -> None:
-        """Calls `write`. Warns if it fails, once."""
+    def _kept(self, write: Callable[[], object]) -> None:
+        """Calls `write`. If it fails, a warning says so once."""
         try:
             write()
         except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk

@@ -1,17 +1,32 @@
 """A copy of a folder's files on another file system, which follows the folder."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from pyarrow import fs
 
 from growsearch.machine.files import is_file_name, opened, replacing
-from growsearch.trial.errors import InputError
 
 UNFINISHED = ".unfinished"
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before a server that fails while files are brought is asked again."""
+_PART = 2**20
+_T = TypeVar("_T")
+
+
+class Changed(NamedTuple):
+    """What a file held that had changed since it was copied, and its size and time then."""
+
+    content: bytes
+    stamp: tuple[int, int]
 
 
 def content(path: Path) -> bytes:
+    """What a file holds. Raises OSError if it is a link or no file."""
     with opened(path) as file:
         return file.read()
 
@@ -19,89 +34,122 @@ def content(path: Path) -> bytes:
 class Mirror:
     """Files of `folder`, by the same names in the folder `base` of `files`.
 
-    A file there is whole: it gets its name when all of it is there. `read` gives the bytes of a
-    file, at the time when they are copied. Methods raise OSError if `files` fails.
+    A file there is whole: it gets its name when all of it is there. `read` gives the bytes to copy
+    of a file. Methods raise OSError if `files` or the folder fails.
     """
 
     def __init__(
         self, folder: Path, files: fs.FileSystem, base: str = "",
         read: Callable[[Path], bytes] = content,
     ) -> None:  # fmt: skip
-        self.folder = folder
+        self.folder, self.read = folder, read
         self.files = fs.SubTreeFileSystem(base, files) if base else files
-        self.read = read
-        self._copied: dict[str, tuple[int, int]] = {}
+        while isinstance(files, fs.SubTreeFileSystem):
+            files = files.base_fs
+        self._is_local = isinstance(files, fs.LocalFileSystem)
+        self._stamps: dict[str, tuple[int, int]] = {}
         """The size and the time of each file here when it was last copied."""
-
-    def update(self, names: Iterable[str]) -> None:
-        """Copies the files of these names that have changed, in this order."""
-        for name in names:
-            path = self.folder / name
-            try:
-                changed = _changed(path)
-                if self._copied.get(name) == changed:
-                    continue
-                found = self.read(path)
-            except FileNotFoundError:  # it is gone since it was listed
-                continue
-            self._write(name, found)
-            self._copied[name] = changed
 
     @property
     def copied(self) -> frozenset[str]:
         """The names of the files that are there, as far as this mirror has copied them."""
-        return frozenset(self._copied)
+        return frozenset(self._stamps)
+
+    def update(self, names: Iterable[str]) -> None:
+        """Copies the files of these names that have changed, in this order."""
+        for name in names:
+            if (changed := self.changed(name)) is not None:
+                self.write(name, changed)
+
+    def changed(self, name: str) -> Changed | None:
+        """What the file holds, if it has changed since it was copied and is still here."""
+        path = self.folder / name
+        try:
+            stamp = _stamp(path)
+            return None if self._stamps.get(name) == stamp else Changed(self.read(path), stamp)
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, changed: Changed) -> None:
+        """Copies what `changed` has returned."""
+        # what is at an address has its name when the stream is closed, and needs no folder
+        place = name + UNFINISHED if self._is_local else name
+        if self._is_local:
+            self.files.create_dir(str(Path(name).parent), recursive=True)
+        with self.files.open_output_stream(place) as stream:
+            stream.write(changed.content)
+        if self._is_local:
+            self.files.move(place, name)
+        self._stamps[name] = changed.stamp
 
     def remove(self, names: Iterable[str]) -> None:
-        """Removes copied files."""
+        """Removes copied files; one may have been removed before."""
         for name in names:
-            self.files.delete_file(name)
-            del self._copied[name]
+            del self._stamps[name]
+            _unlink(self.files, name)
 
-    def remove_unfinished(self) -> None:
-        """Removes what a process that was killed while it copied a file has left."""
-        for info in self.files.get_file_info(fs.FileSelector("", True, True)):
-            if info.type == fs.FileType.File and info.path.endswith(UNFINISHED):
-                self.files.delete_file(info.path)
+    def remove_unfinished(self, folders: Collection[str]) -> None:
+        """Removes what a process that was killed while it copied a file has left in `folders`."""
+        if not self._is_local:
+            return
+        for folder in folders:
+            for info in self.files.get_file_info(fs.FileSelector(folder, True, True)):
+                if info.type == fs.FileType.File and info.path.endswith(UNFINISHED):
+                    _unlink(self.files, info.path)
 
-    def bring(self, below: str = "") -> None:
-        """Copies to the folder what is there and not here, and has a name that begins so.
+    def bring(self, below: str = "", but: Collection[str] = ()) -> list[str]:
+        """Copies to the folder what is there and not here, in the folder `below`.
 
-        Raises InputError for a name that leads out of the folder.
+        Returns names that are left out: growsearch gives no file such a name, and it may lead out
+        of the folder. So are the names in `but`, and what is removed meanwhile.
         """
-        for info in self.files.get_file_info(fs.FileSelector(below, True, True)):
+        left_out = []
+        selector = fs.FileSelector(below, True, True)
+        for info in _patiently(lambda: self.files.get_file_info(selector)):
             name = info.path
-            if info.type != fs.FileType.File or name.endswith(UNFINISHED):
+            if info.type != fs.FileType.File or name in but or name.endswith(UNFINISHED):
                 continue
             if not all(map(is_file_name, name.split("/"))):
-                raise InputError(
-                    f"{name[:100]!r} is no file that growsearch copies; remove it from the copy"
-                )
+                left_out.append(name)
+                continue
             path = self.folder / name
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with self.files.open_input_stream(name) as stream, replacing(path) as unfinished:
-                    unfinished.write_bytes(stream.read())
-            if path.stat().st_size == info.size:
-                self._copied[name] = _changed(path)
+            try:
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    _patiently(partial(self._fetch, name, path))
+                if path.stat().st_size == info.size:
+                    self._stamps[name] = _stamp(path)
+            except FileNotFoundError:
+                continue
+        return left_out
 
-    def _write(self, name: str, found: bytes) -> None:
-        self.files.create_dir(str(Path(name).parent), recursive=True)
-        # what is at an address has its name when the stream is closed
-        local = self._is_local
-        with self.files.open_output_stream(name + UNFINISHED if local else name) as stream:
-            stream.write(found)
-        if local:
-            self.files.move(name + UNFINISHED, name)
-
-    @property
-    def _is_local(self) -> bool:
-        files = self.files
-        while isinstance(files, fs.SubTreeFileSystem):
-            files = files.base_fs
-        return isinstance(files, fs.LocalFileSystem)
+    def _fetch(self, name: str, path: Path) -> None:
+        with (
+            self.files.open_input_stream(name) as stream,
+            replacing(path) as unfinished,
+            unfinished.open("wb") as file,
+        ):
+            while part := stream.read(_PART):
+                file.write(part)
 
 
-def _changed(path: Path) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_size, found.st_mtime_ns
+
+
+def _unlink(files: fs.FileSystem, name: str) -> None:
+    with suppress(FileNotFoundError):
+        files.delete_file(name)
+
+
+def _patiently(work: Callable[[], _T]) -> _T:
+    """What `work` returns, which is tried again after each of PAUSES. Raises the last OSError."""
+    for pause in PAUSES:
+        try:
+            return work()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            time.sleep(pause)
+    return work()

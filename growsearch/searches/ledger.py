@@ -147,11 +147,19 @@ class Ledger:
             "file from a copy"
         )
 
-    def results(self) -> Iterator[tuple[str, int]]:
-        """For each result in its order: the trial's name, and the number of its epochs by then."""
+    def results(self, histories: Mapping[str, History] | None = None) -> Iterator[tuple[str, int]]:
+        """For each result in its order: the trial's name, and the number of its epochs by then.
+
+        With `histories`, only results whose records these have: a table may have been removed, or
+        restored from an older copy. Epochs that were entered again after that come once.
+        """
+        before: dict[str, int] = {}
         for line in self._lines():
-            if "epochs" in line:
-                yield line["trial"], line["epochs"]
+            name, epochs = line["trial"], line.get("epochs", 0)
+            known = epochs if histories is None else len(histories.get(name, ()))
+            if "epochs" in line and before.get(name, 0) < epochs <= known:
+                before[name] = epochs
+                yield name, epochs
 
     def statuses(self) -> dict[str, Status]:
         """By trial, the last status that the log has; no table is read."""
@@ -175,7 +183,7 @@ class Ledger:
                     "it with the growsearch that wrote it"
                 ) from error
             new = [record for record in records if record.epoch > len(known)]
-            if new:
+            if new and new[0].epoch == len(known) + 1:  # others lack a table that is gone
                 histories[line["trial"]] = History((*known, *new))
         return histories
 

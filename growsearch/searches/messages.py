@@ -49,6 +49,8 @@ class ActorOptions:
     """The study's folder for the networks that its trials keep."""
     copy: str | None = None
     """The place of the study's copy, where nodes that do not see the study keep them."""
+    study: str | None = None
+    """The study's id, by which a node sees whether its folder is the study's."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 LOG_FILE = "search.jsonl"
 """The events of a search in their order."""
+REPORT_FILES = ("report.html", "front.png", "front.csv")
 LOCK_FILE, SAMPLER_FILE, TUNE_FOLDER = "search.lock", "optuna.db", "tune"
 """What a running search has: the lock of its log, the sampler's database, and Tune's state."""
 STATE_FILE, STATES_FOLDER = "state.pt", "states"
@@ -64,8 +65,8 @@ def make_folder(folder: str | Path) -> Path:
     return folder
 
 
-def check_vacant(folder: str | Path) -> None:
-    """InputError if the folder of a new study is neither empty nor new."""
+def check_vacant(folder: str | Path, remedy: str = "choose a new folder with --out") -> None:
+    """InputError, with a `remedy`, if the folder of a new study is neither empty nor new."""
     check_folder(folder)
     folder = Path(folder)
     try:
@@ -78,8 +79,7 @@ def check_vacant(folder: str | Path) -> None:
     if not vacant:
         held = "another study" if (folder / STUDY_FILE).exists() else "other files"
         raise InputError(
-            f"output folder {str(folder)!r} holds {held}; nothing was changed: choose a new "
-            "folder with --out"
+            f"output folder {str(folder)!r} holds {held}; nothing was changed: {remedy}"
         )
 
 

@@ -13,7 +13,7 @@ from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
-from growsearch.study.folder import LOG_FILE, is_empty, read_info
+from growsearch.study.folder import LOG_FILE, REPORT_FILES, is_empty, read_info
 from growsearch.study.frames import to_frame
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
@@ -61,8 +61,9 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     subject = study_subject(folder, metric_name)
     trials, metric, cost = subject.trials, subject.metric, subject.cost
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
+    html, png, csv = (folder / name for name in REPORT_FILES)
     report = Report(
-        folder / "report.html", folder / "front.png", folder / "front.csv", front,
+        html, png, csv, front,
         subject.found, count_epochs(subject.study), searched_options(subject.info, trials), metric,
         cost,
     )  # fmt: skip

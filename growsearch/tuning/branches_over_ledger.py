@@ -23,10 +23,12 @@ class BranchesOverLedger(ParetoOverLedger):
         self.best, self.compared = best, metric
         self._known: set[str] = set()
         self._join()
-        lengths = {name: len(h) for name, h in self.ledger.read_histories().items()}
-        for name, epochs in self.ledger.results():  # in the order in which they were learnt
+        histories = self.ledger.read_histories()
+        for name, epochs in self.ledger.results(
+            histories
+        ):  # in the order in which they were learnt
             self.best.trained(name, epochs)
-            if epochs == lengths[name]:
+            if epochs == len(histories[name]):
                 self._learn(name)
         queue.order, queue.parts = self.order, best.parts
 

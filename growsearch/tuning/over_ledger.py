@@ -23,7 +23,7 @@ class OverLedger(FIFOScheduler):
         self.controller = controller_without_trials()
         self._added: set[str] = set()
         histories = ledger.read_histories()
-        for name, epochs in ledger.results():
+        for name, epochs in ledger.results(histories):
             trial, history = ledger.trials[name], histories[name]
             ended = trial.status.ended and epochs == len(history)
             if not ended or trial.status is Status.STOPPED:

@@ -28,7 +28,7 @@ class ParetoOverLedger(FIFOScheduler):
     def _take_over(self) -> None:
         """Judge once more what an earlier run of the search has judged, in the same order."""
         histories = self.ledger.read_histories()
-        for name, epochs in self.ledger.results():
+        for name, epochs in self.ledger.results(histories):
             trial, history = self.ledger.trials[name], histories[name]
             if epochs < len(history) or not trial.status.ran_to_end:
                 self.judge.verdict(name, trial.config, History(history[:epochs]))

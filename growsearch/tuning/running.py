@@ -18,8 +18,10 @@ from growsearch.stopping.cost import search_metric
 from growsearch.study.folder import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
+    STUDY_ID,
     TUNE_FOLDER,
     read_info,
+    study_id,
 )
 from growsearch.study.gathering import gather_ended
 from growsearch.trial.plugins import Plugin
@@ -167,4 +169,5 @@ def _actor_options(
         plugins=tuple(plugins),
         networks=str(ledger.folder / NETWORKS_FOLDER),
         copy=options.copy_to,
+        study=study_id(ledger.folder).get(STUDY_ID),
     )

@@ -38,8 +38,10 @@ def start_or_resume(
         with only_writer(folder):
             shutil.rmtree(folder)
     copy = copy_place(settings.get("copy_to"))
+    fetched = False
     if not (folder / STUDY_FILE).exists() and copy is not None and has_study(copy):
         fetch_study(copy, folder)
+        fetched = True
         _LOG.warning("study %s was not there; it goes on from its copy at %s", folder, copy)
     if not (folder / STUDY_FILE).exists():
         return run_search(
@@ -50,21 +52,28 @@ def start_or_resume(
     loaded = load_plugins(plugins)
     load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)
-    _check_same(folder, info, space_file, loaded, overrides, trials, search_seed)
+    others = _others(folder, info, space_file, loaded, overrides, trials, search_seed)
+    if others and fetched:
+        shutil.rmtree(folder)
+        raise InputError(f"the copy {copy!r} has another {others}; choose a new --copy-to")
+    if others:
+        raise InputError(
+            f"the study in {str(folder)!r} has another {others}; choose a new --out, or go on with "
+            "growsearch resume, which takes --extend for more trials"
+        )
     if settings.get("store") not in (None, "none"):
         settings["store"] = EpochStore(settings["store"]).place
     stored = info.get("settings", {})
-    # which deletes states: what is asked for here needs no other word
-    settings |= {"copy_to": copy} if copy is not None else {}
-    same = all(stored.get(name) == settings.get(name) for name in DECIDED)
+    # what is asked for here needs no other word
+    same = all(name in settings or stored.get(name) in (None, "none") for name in DECIDED)
     return resume_search(folder, trust=same, **settings)
 
 
-def _check_same(
+def _others(
     folder: Path, info: Mapping[str, Any], space_file: str | Path, plugins: Sequence[Plugin],
     overrides: Mapping[str, Any], trials: int | None, search_seed: int,
-) -> None:  # fmt: skip
-    """InputError if the study in `folder` is of another search than the one that is asked for."""
+) -> str:  # fmt: skip
+    """In what the study in `folder` is of another search than the one that is asked for."""
     text = find_space(space_file).read_text()
     own = folder / SPACE_FILE
     differ = {
@@ -74,9 +83,4 @@ def _check_same(
         "search seed": search_seed != info.get("search_seed"),
         "plugins": {p["sha256"] for p in info.get("plugins", [])} != {p.digest for p in plugins},
     }
-    named = [name for name, is_so in differ.items() if is_so]
-    if named:
-        raise InputError(
-            f"the study in {str(folder)!r} has another {', '.join(named)}; choose a new --out, or "
-            "go on with growsearch resume, which takes --extend for more trials"
-        )
+    return ", ".join(name for name, is_so in differ.items() if is_so)

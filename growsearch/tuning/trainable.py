@@ -10,8 +10,8 @@ from typing import Any
 from growsearch.epochs.store import reached
 from growsearch.machine.file_systems import place_to_write
 from growsearch.machine.mirror import Mirror
-from growsearch.searches.messages import ELSEWHERE, Assignment, AwaitedEpoch, Report
-from growsearch.study.folder import STUDY_FILE
+from growsearch.searches.messages import ELSEWHERE, ActorOptions, Assignment, AwaitedEpoch, Report
+from growsearch.study.folder import STUDY_FILE, STUDY_ID, study_id
 from growsearch.trainer import Trainer
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
@@ -49,17 +49,18 @@ class AssignedTrial(GrowingTrial):
             options["parts"] = assignment.parts
         self.trainer = Trainer(trial, name=assignment.name, **options)
         if given.networks is not None:
-            self._keep_networks(Path(given.networks, assignment.name), given.copy)
+            self._keep_networks(Path(given.networks, assignment.name), given)
         if assignment.first not in (None, self.trainer.next_key):
             raise InputError(ELSEWHERE)
 
-    def _keep_networks(self, folder: Path, copy: str | None) -> None:
+    def _keep_networks(self, folder: Path, given: ActorOptions) -> None:
         study = folder.parent.parent
-        if copy is None or (study / STUDY_FILE).exists():
+        is_here = (study / STUDY_FILE).exists() and study_id(study).get(STUDY_ID) == given.study
+        if given.copy is None or is_here:
             self.trainer.keep_networks(folder)
             return
         try:
-            files = place_to_write(copy, "copy_to")
+            files = place_to_write(given.copy, "copy")
         except InputError as error:  # its server may be away, which never stops a trial
             _LOG.warning("the networks of trial %s are not kept: %s", folder.name, error)
             return

@@ -18,7 +18,7 @@ from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import DECIDED, SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.budget import parse_budget
 from growsearch.stopping.cost import own_numbers, search_metric
-from growsearch.study.copying import check_new_copy, copied, copy_place
+from growsearch.study.copying import check_copy, check_new_copy, copied, copy_place
 from growsearch.study.folder import (
     LOG_FILE,
     STORE_FOLDER,
@@ -139,6 +139,8 @@ def resume_search(
     options = SearchSettings.from_flat(changes, info["settings"])
     options = replace(options, copy_to=copy_place(options.copy_to))
     with only_writer(folder), written(folder):
+        if options.copy_to is not None:
+            check_copy(options.copy_to, folder)
         ledger, new = Ledger.read(folder), []
         if options.sampler is None and extend is None:
             _check_number(ledger, info["trials"])
