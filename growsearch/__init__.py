@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from growsearch.study.comparisons import found_networks as found_networks
     from growsearch.study.comparisons import growth_schedules as growth_schedules
     from growsearch.study.comparisons import growth_timing as growth_timing
+    from growsearch.study.copying import fetch_study as fetch_study
     from growsearch.study.figures import front_figure as front_figure
     from growsearch.study.figures import growth_timing_figure as growth_timing_figure
     from growsearch.study.figures import loss_surface_figure as loss_surface_figure
