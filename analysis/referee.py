@@ -34,7 +34,7 @@ def main() -> None:
             f"| {-judged.high:+.4f} to {-judged.low:+.4f} | {judged.seeds} | {found.runs} "
             f"| {judged.verdict} |"
         )
-    by_schedule = table.groupby(list(FACTORS), dropna=False)
+    by_schedule = table.groupby(list(FACTORS))
     means = by_schedule[
         ["val_loss", "flops", "seconds", "at_steps", "at_flops", "at_seconds"]
     ].mean()
@@ -46,7 +46,7 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|---|---|---|---|---|")
         own = means[means.index.get_level_values("lr_schedule") == schedule]
         for key, row in own.sort_values("val_loss").head(10).iterrows():
-            factors = " | ".join("-" if pd.isna(value) else value for value in key[1:])
+            factors = " | ".join(key[1:])
             print(
                 f"| {factors} | {row['flops']:.0%} | {row['seconds']:.0%} "
                 f"| {row['val_loss']:.4f} ± {row['std']:.4f} | {row['at_steps']:+.4f} "

@@ -10,6 +10,7 @@ from growsearch.study.folder import create_study
 from growsearch.study.referee import (
     CLAIMS,
     DOUBLINGS,
+    FACTORS,
     ONE_JUMP,
     ONE_MORE,
     beside_one_jump,
@@ -33,19 +34,21 @@ def architecture(blocks: int) -> str:
     return "-".join([str(blocks)] * 3)
 
 
-def trial(folder, loss, seed=0, growths=None, depth=4, epochs=EPOCHS, schedule="wsd", **options):
+def trial(
+    folder, loss, seed=0, growths=None, depth=4, epochs=EPOCHS, schedule="wsd", start=1, **options
+):  # fmt: skip
     """A trial that grows as `growths` say, {epoch: blocks}, or never, and ends at the loss."""
     config = TrialConfig(policy="none", architecture=architecture(depth), epochs=epochs,
                          seed=seed, lr_schedule=schedule)  # fmt: skip
     if growths:
         config = TrialConfig(
-            policy="fixed", architecture="1-1-1", growth_epochs=tuple(growths),
+            policy="fixed", architecture=architecture(start), growth_epochs=tuple(growths),
             growth_architectures=tuple(map(architecture, growths.values())), epochs=epochs,
             seed=seed, lr_schedule=schedule,
             **{"initializer": "zero", "momentum_on_growth": "carry"} | options,
         )  # fmt: skip
     name = f"{len(list((folder / 'trials').glob('*.parquet'))):05}"
-    records, flops, blocks = [], 0.0, 1 if growths else depth
+    records, flops, blocks = [], 0.0, start if growths else depth
     for epoch in range(1, epochs + 1):
         flops += FLOPS[blocks]
         grew = bool(growths) and epoch in growths
@@ -164,3 +167,20 @@ def test_a_study_without_static_networks_is_said_in_one_line(folder):
     trial(folder, 2.0, epochs=5)
     with pytest.raises(InputError, match=r"trial 00000 has no static one .* 10 epochs"):
         schedules(read_study(folder))
+
+
+def test_clones_which_have_no_place_are_schedules_like_others(folder):
+    """Their new blocks come behind the one that they are of, whatever others' placement is."""
+    add_static(folder)
+    for seed in (0, 1, 2):
+        trial(folder, 2.0, seed, JUMP, start=2, initializer="copy")
+        for state, loss in (("carry", 1.5), ("reset", 1.6)):
+            trial(folder, loss, seed, JUMP, start=2, initializer="clone", momentum_on_growth=state)
+    table = schedules(read_study(folder))
+    assert not table[list(FACTORS)].isna().any(axis=None)
+    numbers, runs = best_of_others("val_loss", (0.0, 1.0))(table)
+    assert (numbers.to_dict(), runs) == ({0: 1.5, 1: 1.5, 2: 1.5}, 9)
+    numbers, runs = difference("state", "carry", "reset", "val_loss")(table)
+    assert (numbers.to_dict(), runs) == (pytest.approx({0: -0.1, 1: -0.1, 2: -0.1}), 6)
+    numbers, runs = difference("lr_schedule", "wsd", "cosine")(table)
+    assert runs == 0

@@ -19,6 +19,8 @@ FACTORS = (
     "lr_schedule", "pattern", "start", "initializer", "placement", "state", "growth_epochs",
 )  # fmt: skip
 """What schedules of a referee study differ in."""
+NONE = "-"
+"""Where a schedule has none, as clones have no place."""
 _BUDGETS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9))
 
 
@@ -87,7 +89,7 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "pattern": _pattern([_blocks(architecture) for architecture in path]),
         "start": min(path[0].split("-"), key=int),
         "initializer": trial["config/initializer"],
-        "placement": trial["config/placement"],
+        "placement": NONE if pd.isna(trial["config/placement"]) else trial["config/placement"],
         "state": trial["config/momentum_on_growth"],
         "growth_epochs": trial["growth_epochs"],
         "share": int(trial["growth_epochs"].split()[-1]) / trial["epochs"],
