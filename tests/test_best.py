@@ -231,6 +231,20 @@ def test_a_study_without_accuracy_has_no_best_by_it(capsys, tmp_path):
         study.front(metric="val_accuracy")
 
 
+def test_a_trial_without_the_metric_or_the_cost_is_never_the_best(capsys, tmp_path):
+    fields = {
+        "a": {"val_accuracy": None, "val_loss": 0.1}, "b": {"val_accuracy": 90.0, "val_loss": 0.2},
+        "c": {"val_accuracy": 95.0, "val_loss": 0.3, "status": "stopped"},
+    }  # fmt: skip
+    study = study_of(
+        tmp_path / "study", {n: ({"seed": i}, f) for i, (n, f) in enumerate(fields.items())}
+    )
+    assert study.best(metric="val_accuracy").trials == ("b",)
+    without = study_of(tmp_path / "without", {n: ({}, fields[n]) for n in "ac"})
+    with pytest.raises(InputError, match="no completed trial has all of val_accuracy, ppe"):
+        without.best(metric="val_accuracy")
+
+
 def test_a_study_in_which_nothing_has_completed(capsys, tmp_path):
     trials = {n: ({"seed": i}, {"status": "stopped"}) for i, n in enumerate("ab")}
     study_of(tmp_path / "study", trials)

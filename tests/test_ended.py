@@ -14,6 +14,7 @@ from growsearch import InputError, read_study
 from growsearch.study import gathering
 from growsearch.study.folder import create_study
 from growsearch.study.gathering import ENDED_FILE, gather_ended
+from growsearch.study.recording import record_study
 from growsearch.study.results import read_table, write_trial
 from growsearch.trial.config import TrialConfig
 
@@ -188,6 +189,29 @@ def test_a_recorded_study_is_as_before(tmp_path):
     copy = shutil.copytree(ROOT / "analysis/studies/gpt_growth", tmp_path / "copy")
     gather_ended(copy)
     assert not (copy / ENDED_FILE).exists()
+
+
+def test_a_damaged_study_is_not_recorded_and_a_full_disk_leaves_the_record_of_before(
+    tmp_path, monkeypatch
+):
+    study = create_study(tmp_path / "study", command="search", searched=[])
+    for name in ("00000", "00001"):
+        file = trial(study, name, [1.0])
+    recorded = record_study(study, tmp_path / "recorded")
+    before = recorded.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            record_study(study, tmp_path / "recorded")
+    file.write_bytes(file.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"00001.parquet is damaged .* restore it first"):
+        record_study(study, tmp_path / "recorded")
+    assert recorded.read_bytes() == before
+    assert list(recorded.parent.iterdir()) == [recorded]
+
+
+def full_disk(*given, **options):
+    raise OSError(28, "No space left on device")
 
 
 def test_a_large_table_of_keys_that_all_differ_is_read(tmp_path):

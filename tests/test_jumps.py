@@ -53,6 +53,16 @@ def study(tmp_path):
     return folder
 
 
+def test_trials_of_one_seed_are_one_seed(study):
+    once = late_growth(read_study(study)).iloc[0]
+    for seed in (0, 1, 2):
+        trial(study, f"again{seed}", seed, growth=5,
+              loss=static_loss(EPOCHS, seed) + 0.2 + 0.1 * seed)  # fmt: skip
+    twice = late_growth(read_study(study)).iloc[0]
+    assert twice["seeds"] == 3
+    assert twice["at_steps_error"] == pytest.approx(once["at_steps_error"])
+
+
 def test_a_growing_trial_is_compared_with_the_static_one_at_equal_steps_flops_and_seconds(study):
     (row,) = late_growth(read_study(study)).to_dict("records")
     assert (row["lr_schedule"], row["initializer"], row["share"]) == ("cosine", "zero", 0.5)

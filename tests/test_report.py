@@ -9,9 +9,10 @@ from conftest import record
 
 from growsearch import Study
 from growsearch.cli.parser import _parser
+from growsearch.stopping.cost import metric_of
 from growsearch.study.figures import front_figure
 from growsearch.study.folder import create_study
-from growsearch.study.page_data import packed
+from growsearch.study.page_data import metric_axes, packed
 from growsearch.study.pareto import pareto_front
 from growsearch.study.report import write_report
 from growsearch.study.results import read_study, write_trial
@@ -254,3 +255,47 @@ def test_a_long_column_of_few_numbers_is_packed_and_others_are_not():
     assert [found["values"][place] for place in found["places"]] == column
     assert packed(list(range(1500))) == list(range(1500))
     assert packed([1, 1]) == [1, 1]
+
+
+def test_a_metric_that_was_asked_for_is_in_the_page_and_stops_are_told_by_the_schedulers(
+    stopped_study,
+):
+    data = page_data(write_report(stopped_study, "val_loss").page.read_text())
+    assert (data["asked"], data["metric"]["column"]) == ("val_loss", "val_loss")
+    assert (data["judged"]["column"], data["judged"]["minimized"]) == ("val_accuracy", False)
+    data = page_data(write_report(stopped_study).page.read_text())
+    assert (data["asked"], data["judged"]) == (None, data["metric"])
+
+
+def test_what_stopping_saved_is_shown_where_trials_are_compared_by_ppe(tmp_path):
+    """A stopped trial would have cost at least its bound of PPE times its epochs."""
+    folder = create_study(tmp_path / "study", command="search", searched=[])
+    stop = {"dominated_by": "a", "slack": 0.0, "bound/ppe": 300.0, "bound/val_accuracy": 80.0}
+    for name, ppe, status, given in (
+        ("a", 100.0, "completed", {}), ("b", 200.0, "completed", {}), ("c", 250.0, "stopped", stop),
+    ):  # fmt: skip
+        fields = {"ppe": ppe, "param_epochs": ppe, "val_accuracy": ppe / 3, "status": status}
+        write_trial(
+            folder, name, TrialConfig(epochs=20), [record(1, key=name, **fields)], None, given
+        )
+    spent = page_data(write_report(folder).page.read_text())["spending"]
+    assert spent["unshared"][-1] == 100 + 200 + 250
+    assert spent["unstopped"][-1] == 100 + 200 + 300 * 20
+
+
+def test_an_option_has_all_of_its_digits_in_the_page(tmp_path):
+    folder = create_study(tmp_path / "study", command="search", searched=["lr"])
+    for name, lr in (("a", 0.012345678912345), ("b", 0.1)):
+        write_trial(folder, name, TrialConfig(lr=lr), [record(1, key=name, val_loss=1 / 3)])
+    trials = page_data(write_report(folder).page.read_text())["trials"]
+    assert trials["config/lr"] == [0.012345678912345, 0.1]
+    assert trials["val_loss"] == {"all": 0.3333333}
+
+
+def test_a_tasks_own_number_of_which_higher_is_better_is_not_minimized():
+    trials = pd.DataFrame({"val_loss": [1.0], "metric/val_f1": [0.5], "metric/val_cost": [2.0]})
+    info = {"own_metrics": {"val_f1": "higher", "val_cost": "lower"}}
+    axes = {axis["column"]: axis for axis in metric_axes(trials, metric_of("val_loss"), info)}
+    assert {name: axis["minimized"] for name, axis in axes.items()} == {
+        "val_loss": True, "metric/val_f1": False, "metric/val_cost": True,
+    }  # fmt: skip

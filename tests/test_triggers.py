@@ -71,6 +71,18 @@ def test_its_growths_are_judged_by_fixed_ones_of_equal_seed_and_flops(folder):
     assert row["at_flops_error"] == pytest.approx(4.303 / math.sqrt(3), rel=1e-3)
 
 
+def test_trials_of_one_seed_are_one_seed_and_others_may_have_a_single_epoch(folder):
+    for seed in (0, 1):
+        for fixed in ((1, 2), (8, 9)):
+            trial(folder, 5 + seed - math.log(flops_of(fixed)), fixed, seed)
+        for _ in range(2):
+            lipgrow(folder, (5 + seed) * 0.9, (3, 5), seed)
+    failed = TrialConfig(policy="none", epochs=EPOCHS)
+    write_trial(folder, "failed", failed, [record(1, status="failed", key="failed")])
+    (row,) = triggers(read_study(folder)).to_dict("records")
+    assert (row["seeds"], row["compared"]) == (2, 2)
+
+
 def test_a_trial_that_costs_less_than_all_fixed_ones_is_not_compared(folder):
     for seed in (0, 1):
         for fixed in ((1, 2), (4, 6)):

@@ -61,6 +61,12 @@ def choose(
     least = None if min_accuracy is None else _finite("min_accuracy", min_accuracy)
     wanted = dict.fromkeys([quality, "val_accuracy", "test_accuracy", price, *limits])
     columns = [c for c in wanted if completed[c].notna().any()]
+    completed = completed.dropna(subset=[quality, price, *limits])
+    if not len(completed):
+        raise InputError(
+            f"no completed trial has all of {', '.join([quality, price, *limits])}, so there is no "
+            "best one; choose another metric or cost"
+        )
     choices = []
     for names in by_configuration(completed):
         group = completed.loc[names].sort_values(quality, ascending=sign < 0, kind="stable")

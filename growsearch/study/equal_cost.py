@@ -45,10 +45,13 @@ def trial_seconds(study: pd.DataFrame) -> pd.Series:
 def epoch_seconds(study: pd.DataFrame) -> pd.Series:
     """For each row of `read_study`'s table, the least seconds of training an epoch like it.
 
-    Epochs are alike that train the same network on as many images. What else a machine does only
-    adds to the seconds of an epoch, so their least is what sums can be compared by.
+    Epochs are alike that train a network of the same size on as many examples. What else a machine
+    does only adds to the seconds of an epoch, so their least is what sums can be compared by.
     """
-    apart = ("network", "dataset", "train_size", "train_fraction", "batch_size")
-    alike = study.groupby(["architecture", *(f"config/{name}" for name in apart)], dropna=False)
+    apart = (
+        "architecture", "parameters", "macs", "phase", "config/network", "config/dataset",
+        "config/train_size", "config/train_fraction", "config/batch_size", "config/steps_an_epoch",
+    )  # fmt: skip
+    alike = study.groupby([name for name in apart if name in study], dropna=False)
     least: pd.Series = alike["train_seconds"].transform("min")
     return least

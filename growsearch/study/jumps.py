@@ -38,6 +38,8 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
         )
     compared = pd.DataFrame([_compared(trial, static) for _, trial in grown.iterrows()])
     by = ["lr_schedule", "initializer", "share"]
+    # trials of one seed that differ in what is no column here are not independent
+    compared = compared.groupby([*by, "seed"], as_index=False).mean()
     rows = []
     for key, group in compared.groupby(by, sort=True):
         row = dict(zip(by, key, strict=True)) | {"seeds": len(group)}
@@ -59,6 +61,7 @@ def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
         for cost in ("train_flops", "train_seconds")
     }
     return {
+        "seed": trial["config/seed"],
         "lr_schedule": trial["config/lr_schedule"],
         "initializer": trial["config/initializer"],
         "share": int(trial["growth_epochs"]) / trial["epochs"],

@@ -35,10 +35,7 @@ def audit(trials: pd.DataFrame, own: Metric | None = None) -> Audit:
     kept = trials[ran_to_end & trials["dominated_by"].notna()]
     if kept.empty:
         return Audit(0, 0)
-    # a stop has one metric's bound
-    known = [*metrics().values(), *([own] if own is not None else [])]
-    bounds = [m for m in known if f"bound/{m.column}" in kept]
-    metric = next((m for m in bounds if kept[f"bound/{m.column}"].notna().any()), None)
+    metric = judged_metric(kept, own)
     if metric is None:
         raise InputError(
             "trials were compared by a metric that is not known here; load the plugin that has it"
@@ -48,3 +45,13 @@ def audit(trials: pd.DataFrame, own: Metric | None = None) -> Audit:
     rival = named.reindex(kept["dominated_by"]).to_numpy() + kept["slack"]
     wrong = (kept["status"] == Status.COMPLETED) & (accuracies[kept.index] > rival)
     return Audit(len(kept), int(wrong.sum()))
+
+
+def judged_metric(trials: pd.DataFrame, own: Metric | None = None) -> Metric | None:
+    """The metric by which the scheduler stopped trials of `summarize`'s table, or audited them.
+
+    None if there are no such trials, or the metric is neither known here nor `own`.
+    """
+    known = [*metrics().values(), *([own] if own is not None else [])]
+    there = [m for m in known if f"bound/{m.column}" in trials]  # a stop has one metric's bound
+    return next((m for m in there if trials[f"bound/{m.column}"].notna().any()), None)

@@ -19,7 +19,7 @@ from growsearch.study.figures import LABELS
 from growsearch.study.folder import LOG_FILE
 from growsearch.study.importance import LEAST_TRIALS, importances
 from growsearch.study.lipschitz_ratio import lipschitz_ratios
-from growsearch.study.outcomes import count_outcomes
+from growsearch.study.outcomes import count_outcomes, judged_metric
 from growsearch.study.schema import schema
 from growsearch.study.search_log import ending_order
 from growsearch.study.spending import SUMMED, bounds_of, spending
@@ -73,6 +73,8 @@ class Subject:
     """What a reader must know: damaged tables, a search that still runs."""
     left: str | None = None
     """Of `left_by_budget`."""
+    asked: str | None = None
+    """The name of the metric, if the report was asked to show another than the study's."""
 
 
 def searched_options(info: dict[str, Any], trials: pd.DataFrame) -> list[str]:
@@ -81,13 +83,14 @@ def searched_options(info: dict[str, Any], trials: pd.DataFrame) -> list[str]:
 
 
 def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
-    """All that the page shows, floats with seven digits. Those that are not finite are null.
+    """All that the page shows, floats but for options with seven digits. Those that are not finite
+    are null.
 
     A `live` page says itself how far the study is.
     """
     study, trials, info = subject.study, subject.trials, subject.info
     cost, metric = subject.cost, subject.metric
-    return plain({
+    page: dict[str, Any] = plain({
         "title": subject.title,
         "folder": str(subject.folder),
         "info": info,
@@ -98,18 +101,13 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "seconds": {
             "nominal": trials["seconds"].sum(), "paid": trials["paid_seconds"].sum()
         },
-        "trials": trial_columns(trials),
         "groups": configurations(trials),
         "curves": curve_columns(study, trials, metric),
         "costs": cost_axes(trials),
-        "metrics": metric_axes(trials, metric),
-        "metric": {
-            "column": metric.column,
-            "minimized": metric.minimized,
-            "percent": is_percent(metric),
-            "label": LABELS.get(metric.column, metric.title),
-            "name": metric.title,
-        },
+        "metrics": metric_axes(trials, metric, info),
+        "metric": _shown(metric),
+        "judged": _shown(judged_metric(trials, metric) or metric),
+        "asked": subject.asked,
         "cost": {
             "column": cost.column,
             "name": cost.name.replace("_", " "),
@@ -124,6 +122,22 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "importance": option_importance(trials, info, metric, cost),
         "commands": subject.commands,
     }, digits=7)  # fmt: skip
+    # an option has all of its digits: a search space is made of them
+    page["trials"] = {
+        name: plain(values, None if name.startswith("config/") else 7)
+        for name, values in trial_columns(trials).items()
+    }
+    return page
+
+
+def _shown(metric: Metric) -> dict[str, Any]:
+    return {
+        "column": metric.column,
+        "minimized": metric.minimized,
+        "percent": is_percent(metric),
+        "label": LABELS.get(metric.column, metric.title),
+        "name": metric.title,
+    }
 
 
 def _progress(subject: Subject, live: bool) -> list[str]:
@@ -247,7 +261,7 @@ def cost_axes(trials: pd.DataFrame) -> list[dict[str, Any]]:
     return [axis for axis in axes if _is_there(trials, axis["column"])]
 
 
-def metric_axes(trials: pd.DataFrame, metric: Metric) -> list[dict[str, Any]]:
+def metric_axes(trials: pd.DataFrame, metric: Metric, info: dict[str, Any]) -> list[dict[str, Any]]:
     """What may stand on the axis of the metric: the study's first.
 
     `validation` says whether a trial may be chosen by it.
@@ -259,7 +273,8 @@ def metric_axes(trials: pd.DataFrame, metric: Metric) -> list[dict[str, Any]]:
             continue
         name = column.removeprefix(OWN)
         percent = is_percent(metric) if column == metric.column else "accuracy" in name
-        minimized = metric.minimized if column == metric.column else not percent
+        higher = percent or info.get("own_metrics", {}).get(name) == "higher"
+        minimized = metric.minimized if column == metric.column else not higher
         label = LABELS.get(column, name.replace("_", " "))
         axes.append({
             "column": column, "label": label, "minimized": minimized, "percent": percent,
@@ -303,7 +318,7 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     if bounds is None:
         return None
     nominal = rows[unit].astype(float)
-    bound = rows.get(f"bound/{unit}", pd.Series(math.nan, index=rows.index)).astype(float)
+    bound = _least(rows, unit)
     stopped = rows["status"] == Status.STOPPED
     whole = nominal.where(~(stopped & (bound > nominal)), bound)
     paid = rows[SUMMED[unit]].astype(float)
@@ -318,6 +333,17 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
         "hypervolume": curves["paid"].hypervolume,
         **{name: curve.spent for name, curve in curves.items()},
     }
+
+
+def _least(rows: pd.DataFrame, unit: str) -> pd.Series:
+    """The least that each stopped trial could have cost to its end, as far as it is known."""
+    unknown = pd.Series(math.nan, index=rows.index)
+    known = rows.get(f"bound/{unit}", unknown).astype(float)
+    if unit == "param_epochs" and "bound/ppe" in rows:
+        fixed = rows.get("config/finetune_epochs", unknown).isna()  # others end when they do
+        in_ppe = (rows["bound/ppe"].astype(float) * rows["config/epochs"]).where(fixed)
+        return known.fillna(in_ppe)
+    return known
 
 
 def seed_attainment(trials: pd.DataFrame, metric: Metric, cost: StudyCost) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from growsearch.machine.files import write_whole
+from growsearch.machine.files import replacing, write_whole
 from growsearch.study.folder import STUDY_FILE, TRIALS_FOLDER, make_folder, read_info
-from growsearch.study.results import read_table
+from growsearch.study.results import read_undamaged
 from growsearch.trial.errors import InputError
 
 RECORDED = "all.parquet"
@@ -19,19 +19,24 @@ def record_study(folder: str | Path, out: str | Path) -> Path:
     """Writes the study in `folder` to `out`, with the epochs of all trials in one file.
 
     `read_study` gives the same table for both. Networks, states and logs stay behind, so the copy
-    cannot be resumed. Returns the file. Raises InputError if `folder` has no epochs, or `out` holds
-    anything but a study that was recorded before, which is replaced.
+    cannot be resumed. Returns the file. Raises InputError if `folder` has no epochs or a damaged
+    table, or `out` holds anything but a study that was recorded before, which is replaced.
     """
-    table, info, out = read_table(folder), read_info(folder), Path(out)
+    table, damaged = read_undamaged(folder)
+    if damaged:
+        name, why = next(iter(damaged.items()))
+        raise InputError(
+            f"{name} is damaged ({why}), so the record would lack it; restore it first"
+        )
+    info, out = read_info(folder), Path(out)
     file = out / TRIALS_FOLDER / RECORDED
     if file.is_file() and {p.name for p in out.iterdir()} == {STUDY_FILE, TRIALS_FOLDER}:
         if [path.name for path in file.parent.iterdir()] != [RECORDED]:
             raise InputError(f"{str(out)!r} is a study that was not recorded; choose a new folder")
-        file.unlink()
-        file.parent.rmdir()
-        (out / STUDY_FILE).unlink()
-    make_folder(out)
-    pq.write_table(table, file, compression="zstd")
+    else:
+        make_folder(out)
+    with replacing(file) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
     settings = info.get("settings", {})
     kept = {name: value for name, value in settings.items() if name not in _OF_THIS_MACHINE}
     text = json.dumps({**info, **({"settings": kept} if settings else {})}, indent=2)

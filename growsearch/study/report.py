@@ -99,7 +99,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=tuple(_damage(name, why) for name, why in damaged.items()),
-        left=left_by_budget(info, all_statuses(folder, trials), trials),
+        left=left_by_budget(info, all_statuses(folder, trials), trials), asked=metric_name,
     )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _title(folder: Path, trials: pd.DataFrame) -> str:
     if not networks:
         return f"{name}: {tasks} on {datasets}" if datasets else f"{name}: {tasks}"
     # The paper's split validates on test images, so the title must name it.
-    split = ", the paper's split" if (trials["config/split"] != "clean").any() else ""
+    split = ", the paper's split" if (trials["config/split"].dropna() != "clean").any() else ""
     return f"{folder.resolve().name}: {networks} on {datasets}{split}"
 
 

@@ -40,7 +40,7 @@ def triggers(study: pd.DataFrame) -> pd.DataFrame:
             f"the study has {len(own)} completed trials of policy lipschitz and {len(fixed)} of "
             "policy fixed; it needs both, like those of search_spaces/gpt_trigger.py"
         )
-    whole = _whole_flops(study)
+    whole = _whole_flops(study[study["trial_id"].isin(own["trial_id"])])
     forced = study["decision"].fillna("").str.contains("forced").groupby(study["trial_id"]).sum()
     curves = {
         key: group.groupby("train_flops")["val_loss"].mean() for key, group in fixed.groupby(_SAME)
@@ -55,14 +55,15 @@ def triggers(study: pd.DataFrame) -> pd.DataFrame:
         ["config/lr_schedule", "config/initializer", "config/rtol"]
     ):
         epochs = pd.DataFrame([[int(n) for n in g.split()] for g in group["growth_epochs"]])
-        compared = group["at_flops"].dropna()
+        seeds = group.groupby("config/seed")[["val_loss", "flops", "at_flops"]].mean()
+        compared = seeds["at_flops"].dropna()
         rows.append({
-            "lr_schedule": schedule, "initializer": initializer, "rtol": rtol, "seeds": len(group),
+            "lr_schedule": schedule, "initializer": initializer, "rtol": rtol, "seeds": len(seeds),
             "growths": " ".join(f"{n:.1f}" for n in epochs.mean()),
             "growths_std": epochs.std().max(),
             "forced": group["forced"].sum() / max(1, epochs.notna().sum().sum()),
-            "val_loss": group["val_loss"].mean(), "val_loss_std": group["val_loss"].std(),
-            "flops": group["flops"].mean(),
+            "val_loss": seeds["val_loss"].mean(), "val_loss_std": seeds["val_loss"].std(),
+            "flops": seeds["flops"].mean(),
             "at_flops": compared.mean(), "at_flops_error": half_width(compared),
             "compared": len(compared),
         })  # fmt: skip
@@ -72,7 +73,7 @@ def triggers(study: pd.DataFrame) -> pd.DataFrame:
 def _whole_flops(study: pd.DataFrame) -> pd.Series:
     """By trial, the FLOPs of its last epoch times its epochs."""
     ordered = study.sort_values("epoch").groupby("trial_id")["train_flops"]
-    last = ordered.apply(lambda flops: flops.iloc[-1] - flops.iloc[-2])
+    last = ordered.apply(lambda flops: flops.diff().fillna(flops).iloc[-1])
     return last * ordered.size()
 
 

@@ -85,7 +85,7 @@ function kneeOf(front, scale) {
 
 /** Why a trial was stopped, or would have been; else the reason that was recorded. */
 function reasonOf(t) {
-  const rival = byName.get(t.dominated_by), metric = study.metric;
+  const rival = byName.get(t.dominated_by), metric = study.judged;
   if (!rival) return t.reason || "";
   const named = study.costs.filter(c => bound(t, c.column) !== null);
   const listed = of => named.map(c => `${amount(of(c.column), 5)} ${c.name ?? c.label}`).join(" and ");
@@ -93,7 +93,7 @@ function reasonOf(t) {
     `${measured(rival[metric.column], metric)}) dominates its bounds ` +
     `(at least ${listed(c => bound(t, c))}, at ${metric.minimized ? "least" : "most"} ` +
     measured(bound(t, metric.column), metric) +
-    (t.slack ? `, minus a slack of ${t.slack} points)` : ")");
+    (t.slack ? `, ${metric.minimized ? "plus" : "minus"} a slack of ${t.slack}${metric.percent ? " points" : ""})` : ")");
   if (t.status === "stopped") return `Stopped after epoch ${t.epochs} because ${dominates}.`;
   const limit = rival[metric.column] + (metric.minimized ? -t.slack : t.slack);
   const wrong = t.status === "completed" && better(t[metric.column], limit, metric);

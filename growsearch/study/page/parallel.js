@@ -41,7 +41,8 @@ function drawParallel() {
   const kept = new Set(shown());
   const order = [...trials].sort((a, b) => kept.has(a) - kept.has(b));
   const values = shown().map(t => t[state.y]).filter(v => v !== null && v !== undefined);
-  const [worst, best] = extent(values, false, 0) ?? [0, 1];
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   const flip = (metricAxis(state.y) ?? study.metric).minimized;
   const shades = new Map();  // as the canvas has them: it reads a mixed colour slowly
   const shade = percent => {
@@ -52,7 +53,8 @@ function drawParallel() {
     return shades.get(percent);
   };
   for (const t of order) {
-    const share = ((t[state.y] ?? worst) - worst) / ((best - worst) || 1), good = flip ? 1 - share : share;
+    const share = ((t[state.y] ?? (flip ? high : low)) - low) / ((high - low) || 1);
+    const good = flip ? 1 - share : share;
     ctx.strokeStyle = kept.has(t) ? shade(Math.round(100 * good)) : color("--line");
     ctx.globalAlpha = kept.has(t) ? Math.max(0.12, Math.min(0.8, 60 / Math.sqrt(kept.size) / 10)) : 0.35;
     ctx.lineWidth = 1.2;
