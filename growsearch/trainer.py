@@ -156,7 +156,10 @@ class Trainer(Iterator[EpochRecord]):
     def state(self) -> TrainState:
         """The state before the next epoch, loaded or trained if epochs came from the store."""
         if len(self._state.history) < len(self.history):
+            # what is interrupted here leaves a state that is half trained
+            within, self._in_epoch = self._in_epoch, True
             self._prepare_epoch(self.branch.state_after(self._state, self.history))
+            self._in_epoch = within
         return self._state
 
     @property
@@ -194,7 +197,17 @@ class Trainer(Iterator[EpochRecord]):
         if self.finished:
             raise StopIteration
         self._check_between_epochs()
+        try:
+            return self._next()
+        except StopIteration:
+            raise
+        except BaseException:
+            self.branch.release()  # others may train the epoch
+            raise
+
+    def _next(self) -> EpochRecord:
         self._wait()
+        self._in_epoch = True
         started, self._store_seconds = time.perf_counter(), 0.0
         try:
             state, record, constants = self._epoch()
@@ -257,7 +270,6 @@ class Trainer(Iterator[EpochRecord]):
         if remembered is not None:
             return None, *remembered
         state = self.state
-        self._in_epoch = True
         record, constants = run_epoch(state, taken, self.task)
         record = replace(record, key=self.branch.tip)
         with self._in_store():

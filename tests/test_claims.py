@@ -1,9 +1,12 @@
 """Two processes with one store never train the same epoch at once, and neither waits forever."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +19,7 @@ from growsearch.study.summary import was_paid
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig
 
+HOST = socket.gethostname()
 KEY, NEXT = "ab" * 16, "cd" * 16
 SOME = TrialConfig(policy="fixed", growth_epochs=(3, 6), train_size=400, epochs=9, lr=0.1)
 
@@ -160,3 +164,36 @@ def test_two_processes_share_one_trial_and_train_each_of_its_epochs_once(tmp_pat
     assert sum(was_paid(study).sum() for study in studies) == 15
     columns = ["key", "train_loss", "val_loss", "lipschitz", "grew"]
     pd.testing.assert_frame_equal(one[columns], other[columns], check_exact=True)
+
+
+def test_a_claim_from_the_future_or_of_no_process_claims_nothing_for_ever(place, ours, theirs):
+    """A store may be copied with its times, or have been written by a stranger."""
+    path = Path(place, entry_path(CLAIMS, KEY))
+    Claim(ours).move(KEY)
+    claim = Claim(ours)
+    claim.move(KEY)
+    aged(place, -claims.LIFETIME + 5)
+    assert holder(theirs, KEY)
+    path.write_text(path.read_text().replace(f"{os.getpid()}]", "1]").replace(HOST, "elsewhere"))
+    aged(place, -3600)
+    assert holder(theirs, KEY) is None
+    for process in (2**40, -1, "many", 1.5, None):
+        path.write_text(json.dumps(["another", HOST, process]))
+        assert holder(theirs, KEY) == "process 0 on another host"
+        aged(place, claims.LIFETIME + 5)
+        assert holder(theirs, KEY) is None
+
+
+def test_an_epoch_that_fails_is_no_longer_claimed(place, ours, theirs, monkeypatch):
+    """So another search trains it, though the trainer lives on, as in a notebook."""
+    trainer = Trainer(SOME, store=ours)
+    next(trainer)
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("growsearch.trainer.run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(trainer)
+    assert claims_in(place) == []
+    assert Trainer(SOME, store=theirs).awaited is None

@@ -13,6 +13,7 @@ from conftest import run
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
 from growsearch.trainer import Trainer
+from growsearch.training.state import TrainState
 from growsearch.trial.config import TrialConfig
 
 KEY = "ab" + "0" * 30
@@ -48,6 +49,13 @@ def saved(tmp_path_factory):
     return folder
 
 
+def moments(optimizer, change):
+    """The state of an optimizer with the momentum of its first parameter changed."""
+    state = dict(optimizer["state"])
+    state[0] = state[0] | {"momentum_buffer": change(state[0]["momentum_buffer"])}
+    return optimizer | {"state": state}
+
+
 def without(name):
     return lambda c: {n: v for n, v in c.items() if n != name}
 
@@ -64,6 +72,10 @@ def without(name):
         (lambda c: c | {"optimizer": 7}, "does not fit its trial"),
         (lambda c: c | {"network": {}}, "does not fit its trial"),
         (lambda c: c | {"network": {n: v[:1] for n, v in c["network"].items() if v.dim()}},
+         "does not fit its trial"),
+        (lambda c: c | {"optimizer": moments(c["optimizer"], lambda v: v.flatten()[:4])},
+         "does not fit its trial"),
+        (lambda c: c | {"optimizer": moments(c["optimizer"], lambda v: v[..., None])},
          "does not fit its trial"),
         (without("phase"), "it lacks phase"),
         (without("network"), "it lacks network"),
@@ -118,3 +130,36 @@ def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path):
             assert found["phase"] == "training"
             assert torch.equal(found["network"]["weight"], weights)
     assert noticed > 150
+
+
+@pytest.mark.parametrize("change", [lambda v: v[:1], lambda v: v.flatten()[:4], lambda v: v[None]])
+def test_moments_of_other_shapes_are_refused_before_a_fused_step_reads_beyond_them(change):
+    """torch loads them, and its fused AdamW ends the process."""
+    trial = TrialConfig(policy="none", train_size=100, epochs=2, optimizer="adamw")
+    trainer = Trainer(trial)
+    next(trainer)
+    contents = trainer.state.contents()
+    restored = TrainState.restored(contents, trainer.history, trainer.task)
+    assert restored.optimizer.state_dict()["state"].keys() == contents["optimizer"]["state"].keys()
+    for name in ("exp_avg", "exp_avg_sq"):
+        kept = contents["optimizer"]["state"][0]
+        changed = {**contents["optimizer"]["state"], 0: kept | {name: change(kept[name])}}
+        optimizer = contents["optimizer"] | {"state": changed}
+        with pytest.raises(RuntimeError, match=f"{name} of shape"):
+            TrainState.restored(contents | {"optimizer": optimizer}, trainer.history, trainer.task)
+
+
+def test_moments_that_repeat_one_number_in_memory_are_read_as_tensors_of_their_own():
+    trial = TrialConfig(policy="none", train_size=100, epochs=2, optimizer="adamw")
+    trainer = Trainer(trial)
+    next(trainer)
+    contents = trainer.state.contents()
+    kept = contents["optimizer"]["state"][0]
+    flat = torch.zeros(1, dtype=kept["exp_avg"].dtype).expand(kept["exp_avg"].shape)
+    changed = {**contents["optimizer"]["state"], 0: kept | {"exp_avg": flat}}
+    optimizer = contents["optimizer"] | {"state": changed}
+    restored = TrainState.restored(
+        contents | {"optimizer": optimizer}, trainer.history, trainer.task
+    )
+    for parameter, state in restored.optimizer.state.items():
+        assert state["exp_avg"].stride() == parameter.stride()

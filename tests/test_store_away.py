@@ -95,3 +95,16 @@ def test_a_resumed_search_tries_again_what_failed_for_reasons_outside_the_trial(
     found = Ledger.read(tmp_path / "study")
     assert [trial.status for trial in found.trials.values()] == [status, status]
     assert len(found.trials["00000"].history) == 1
+
+
+def test_a_disk_that_fails_counts_as_a_store_without_the_entry(tmp_path, monkeypatch, caplog):
+    """NFS may answer that a file handle is stale."""
+    found = EpochStore(str(tmp_path / "store"))
+    found.remember("abc", {"epoch": 1})
+
+    def stale(kind, key):
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(found, "_has", stale)
+    assert not found.has(RECORDS, "abc")
+    assert caplog.text.count("training continues without it") == 1

@@ -932,3 +932,22 @@ def test_a_first_look_before_a_search_finds_batches_that_change():
         trial("faulty").task.check()
     for task in TASKS:
         trial(task.__name__.lower()).task.check()
+
+
+def test_what_a_task_has_frozen_stays_frozen_when_new_blocks_have_been_trained_apart(tmp_path):
+    def build(self, architecture):
+        model = Blobs.build(self, architecture)
+        model.last.requires_grad_(False)
+        return model
+
+    faulty(build=build)
+    trainer = Trainer(trial("faulty", initializer="adam", epochs=5))
+    first = trainer.state.network.last.weight.detach().clone()
+    while len(trainer.history) < 2 or trainer.history[-1].phase == "initializing":
+        next(trainer)
+    assert "initializing" in {record.phase for record in trainer.history}
+    trainer.save(tmp_path / "state.pt")
+    resumed = list(Trainer.load(tmp_path / "state.pt"))
+    rest = list(trainer)
+    assert [r.val_loss for r in resumed] == [r.val_loss for r in rest]
+    assert torch.equal(trainer.state.network.last.weight, first)

@@ -9,12 +9,13 @@ import pytest
 import torch
 from conftest import WAYS_TO_GROW, first_quick
 
-from growsearch.epochs.store import EpochStore
+from growsearch.epochs.store import EpochStore, collect
 from growsearch.schedules.cosine import adaptive_cosine
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 
 @pytest.fixture(scope="module")
@@ -481,3 +482,29 @@ def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
     saved = Trainer.load(tmp_path / "state.pt")
     assert (saved.history[-1].grew, saved.finished) == (True, False)
     assert str(saved.state.architecture) == "2-2-300"
+
+
+def test_an_interrupt_while_a_state_is_made_again_is_an_interrupted_epoch(tmp_path, monkeypatch):
+    """The state is half trained then, and no other epoch may begin from it."""
+    trial = TrialConfig(policy="none", train_size=100, epochs=4, lr=0.1)
+    store = EpochStore(str(tmp_path / "store"))
+    first = Trainer(trial, store=store)
+    for _ in range(3):
+        next(first)
+    first.branch.release()
+    collect(store, 0)  # without states, the three epochs are trained again
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    for use in (next, lambda trainer: trainer.state):
+        trainer = Trainer(trial, store=store)
+        for _ in range(3):
+            next(trainer)
+        with monkeypatch.context() as patch:
+            patch.setattr("growsearch.epochs.branch.retrain", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                use(trainer)
+        with pytest.raises(InputError, match="epoch 4 was interrupted"):
+            next(trainer)
+    assert list(Trainer(trial, store=store))[-1].status is Status.COMPLETED

@@ -3,7 +3,8 @@
     claims/<kk>/<key>    owner, host and process of a trial whose newest epoch is this one: JSON
 
 A claim is advice, not a lock. It ends when its process ends, or LIFETIME seconds after it was last
-renewed; it is renewed until its epoch is trained. On filesystems that cannot create a file
+renewed; it is renewed until its epoch is trained or has failed. A claim from the future has ended,
+too. On filesystems that cannot create a file
 exclusively, two trials may claim an epoch in the same instant, and both train it. The clocks of
 hosts must agree within LIFETIME / 2. A trial that waits holds no claim, so waiting always ends.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from growsearch.epochs.store import CLAIMS, EpochStore, entry_path
 
-_LONGEST = 10_000
+_LONGEST, _PROCESSES = 10_000, 2**31
 LIFETIME = 60.0
 """A claim ends this many seconds after its last renewal."""
 
@@ -68,6 +69,8 @@ def _claimant(store: EpochStore, key: str) -> str | None:
             return None
         with store.files.open_input_file(path) as file:
             owner, host, process = json.loads(file.read(_LONGEST))
+            if type(process) is not int or not 0 < process < _PROCESSES:
+                raise ValueError(f"{process!r:.50} is no process")
     except OSError:  # the claim has just been removed
         return None
     except (ValueError, TypeError, RecursionError):  # the claim is being written
@@ -75,7 +78,7 @@ def _claimant(store: EpochStore, key: str) -> str | None:
     if owner == store.owner:
         return None
     age = (datetime.now(UTC) - entry.mtime).total_seconds()
-    if age > LIFETIME or (host == socket.gethostname() and _is_gone(process)):
+    if abs(age) > LIFETIME or (host == socket.gethostname() and _is_gone(process)):
         store.remove(path)
         return None
     return f"process {process} on {host}"

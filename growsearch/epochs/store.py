@@ -107,8 +107,6 @@ class EpochStore:
         try:
             return self._patiently(partial(self._has, kind, key))
         except OSError as error:
-            if self.is_local:
-                raise
             self._warn(error)
             return False
 

@@ -1,5 +1,6 @@
 """LipGrow's policies (ICML 2020, section 4.2): grow when the Lipschitz constant has risen."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -122,9 +123,10 @@ class LipGrow(Capped):
 def lipschitz_ratio(constants: Sequence[float], window: int, first: int) -> float:
     """The mean of the last `window` constants over that of the `first` ones (section 4.2).
 
-    Raises ZeroDivisionError if the latter is zero.
+    NaN, above no rtol, if the latter is zero: its blocks compute a constant then.
     """
-    return fmean(constants[-window:]) / fmean(constants[:first])
+    baseline = fmean(constants[:first])
+    return fmean(constants[-window:]) / baseline if baseline else math.nan
 
 
 def _reserved(reserve: int, growths: int, window: int) -> int:

@@ -21,9 +21,5 @@ def lipschitz_ratios(
         if architecture != architectures[begin]:
             begin = epoch
         known = constants[begin : epoch + 1]
-        try:
-            decided = lipschitz_ratio(known, window, first) if len(known) > window else math.nan
-        except ZeroDivisionError:
-            decided = math.nan
-        ratios.append(decided)
+        ratios.append(lipschitz_ratio(known, window, first) if len(known) > window else math.nan)
     return ratios

@@ -36,8 +36,9 @@ def only_new_blocks(
     """
     assert config.initializer is not None
     trained = set(apart_parameters(network, architecture, history, config))
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter in trained)
+    learns = {parameter: parameter.requires_grad for parameter in network.parameters()}
+    for parameter in learns:
+        parameter.requires_grad_(learns[parameter] and parameter in trained)
     blocks = _new_blocks(network, architecture, history, config)
     new = {module for block in blocks for module in block.modules()}
     still = [
@@ -52,7 +53,8 @@ def only_new_blocks(
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for parameter, did in learns.items():  # a task may have frozen some
+            parameter.requires_grad_(did)
         for module in still:
             module.track_running_stats = True
 

@@ -85,18 +85,19 @@ class TrainState:
     def restored(cls, contents: dict[str, Any], history: History, task: Task) -> "TrainState":
         """The state with `contents`, after `history`, on the task's device.
 
-        Raises RuntimeError if they lack a parameter of the network, or have another one.
+        Raises RuntimeError if they lack a parameter of the network, or have another one, or a state
+        of the optimizer that is none of its parameter's.
         """
         architecture = Architecture(contents["architecture"])
         network = new_network(task, architecture)
         network.load_state_dict(contents["network"])
         optimizer = new_optimizer(task, network)
-        optimizer.load_state_dict(contents["optimizer"])
+        _load(optimizer, contents["optimizer"])
         vectors = {name: v.to(task.device) for name, v in contents["lipschitz_vectors"].items()}
         state = cls(network, optimizer, architecture, None, TRAINING, history, vectors)
         state.enter(contents["phase"], task.trial)
         if state.apart_optimizer is not None:
-            state.apart_optimizer.load_state_dict(contents["apart_optimizer"])
+            _load(state.apart_optimizer, contents["apart_optimizer"])
         return state
 
     def enter(self, phase: str, config: TrialConfig) -> None:
@@ -107,6 +108,33 @@ class TrainState:
             parameters = apart_parameters(self.network, self.architecture, self.history, config)
             self.apart_optimizer = config.initializer.apart_optimizer(parameters)
         self.phase = phase
+
+
+_OF_ELEMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
+"""What torch's optimizers keep for each element of a parameter; Muon keeps it of a matrix."""
+
+
+def _load(optimizer: torch.optim.Optimizer, contents: dict[str, Any]) -> None:
+    """Loads what `state_dict` has returned. Raises RuntimeError if a tensor is of another shape.
+
+    torch does not look: its fused steps then read and write beyond the tensor's memory.
+    """
+    optimizer.load_state_dict(contents)
+    for parameter, kept in optimizer.state.items():
+        if "step" in kept and torch.as_tensor(kept["step"]).numel() != 1:
+            raise RuntimeError("the step of a parameter's optimizer state is no number")
+        for name in _OF_ELEMENTS:
+            value = kept.get(name)
+            if value is None:
+                continue
+            like = parameter if value.shape == parameter.shape else parameter.detach().flatten(1)
+            if value.shape != like.shape:
+                raise RuntimeError(
+                    f"{name} of shape {tuple(value.shape)} is not of a parameter of shape "
+                    f"{tuple(parameter.shape)}"
+                )
+            if value.stride() != like.stride():
+                kept[name] = torch.empty_like(like, dtype=value.dtype).copy_(value)
 
 
 def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
