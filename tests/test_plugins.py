@@ -210,7 +210,9 @@ def test_the_hash_of_an_initializers_source_is_in_the_keys_of_growths_alone():
 
 
 def test_modules_that_a_plugin_imports_are_in_its_keys(tmp_path, monkeypatch):
-    """Directly, through another one, and as the home of a base class; not what is installed."""
+    """Directly, through another one, within a function, for a constant, from a package, and as
+    the home of a base class; not what is installed.
+    """
     from growsearch.epochs.keys import keyed
     from growsearch.trial.options import Role
     from growsearch.trial.sources import imported_digest
@@ -221,7 +223,13 @@ def test_modules_that_a_plugin_imports_are_in_its_keys(tmp_path, monkeypatch):
         "own_model": "import own_deep\n\ndef made(depth):\n    return own_deep.WIDTH * depth\n",
         "own_base": "from growsearch.growth.new_blocks import NewBlocks\n\n"
         "class Base(NewBlocks):\n    pass\n",
+        "own_settings": "SHARE = 0.5\n",
+        "own_late": "from own_folder import inner\n\nVALUE = inner.VALUE\n",
+        "own_folder/__init__": "",
+        "own_folder/inner": "from .innermost import VALUE\n",
+        "own_folder/innermost": "VALUE = 1\n",
     }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         written(tmp_path / f"{name}.py", text)
     text = """
 from dataclasses import dataclass
@@ -229,12 +237,15 @@ import torch
 from growsearch import register
 from own_base import Base
 from own_model import made
+from own_settings import SHARE
 
 @register("initializer", "importing")
 @dataclass(frozen=True, kw_only=True)
 class Importing(Base):
     def initialize(self, block, *, new, step, draw):
-        made(1)
+        from own_late import VALUE
+
+        made(SHARE * VALUE)
 """
     load_plugins([written(tmp_path / "importing.py", text), str(ROOT / "examples/scaled_down.py")])
 
@@ -243,8 +254,8 @@ class Importing(Base):
 
     before = keys()
     assert keys() == before
-    for name in ("own_deep", "own_model", "own_base"):
-        path = tmp_path / f"{name}.py"
+    for path in sorted(tmp_path.rglob("own_*.py")) + sorted(tmp_path.glob("own_folder/*.py")):
+        name = path.stem
         was = path.read_text()
         path.write_text(was + "# changed\n")
         imported_digest.cache_clear()

@@ -1,5 +1,6 @@
 """The source of a component that a script, module or notebook registers itself."""
 
+import ast
 import hashlib
 import linecache
 import sys
@@ -7,6 +8,7 @@ import sysconfig
 import uuid
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -95,15 +97,18 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
 def imported_digest(cls: type) -> str | None:
     """A hash of the user's own modules that the source of `cls` imports; None if there are none.
 
-    Modules that these import count too, and those of base classes. Installed packages do not, nor
-    do modules that are imported within a function.
+    Modules that these import count too, and those of base classes, wherever a file imports them:
+    within a function as well. Installed packages do not count.
     """
     texts: dict[str, str] = {}
     for base in cls.__mro__:
         module = sys.modules.get(base.__module__)
+        if module is None or base.__module__.partition(".")[0] == _OURS:
+            continue
         if base is not cls and _is_users(module):
             _add_module(module, texts)
-        for value in vars(base).values() if base.__module__.partition(".")[0] != _OURS else ():
+        _add_files(_text_of(module), getattr(module, "__package__", None), texts)
+        for value in vars(base).values():
             for function in _functions(value):
                 _add_modules(function.__globals__, texts)
     texts.pop(cls.__module__, None)  # its hash is known: see source_of
@@ -113,6 +118,7 @@ def imported_digest(cls: type) -> str | None:
 
 
 def _add_modules(names: dict[str, Any], texts: dict[str, str]) -> None:
+    """Adds the user's modules that are among these names, or have made what is."""
     for value in list(names.values()):
         where = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
         if where not in texts and where != "__main__" and _is_users(sys.modules.get(where)):
@@ -123,6 +129,66 @@ def _add_module(module: Any, texts: dict[str, str]) -> None:
     if module.__name__ not in texts:
         texts[module.__name__] = Path(module.__file__).read_text(encoding="utf-8")
         _add_modules(vars(module), texts)
+        _add_files(texts[module.__name__], module.__package__, texts)
+
+
+def _text_of(module: ModuleType) -> str:
+    return "".join(linecache.getlines(getattr(module, "__file__", None) or ""))
+
+
+def _add_files(text: str, package: str | None, texts: dict[str, str]) -> None:
+    """Adds the user's files that `text`, a module of `package`, imports. Nothing is imported."""
+    for name in _imports(text, package):
+        parts = name.split(".")
+        for end in range(1, len(parts) + 1):
+            inner = ".".join(parts[:end])
+            file = None if inner in texts else _file_of(parts[:end])
+            if file is not None and _is_users_file(inner, str(file)):
+                texts[inner] = file.read_text(encoding="utf-8")
+                own = inner if file.name == "__init__.py" else inner.rpartition(".")[0]
+                _add_files(texts[inner], own, texts)
+
+
+def _imports(text: str, package: str | None) -> list[str]:
+    """The names that a module's import statements may import modules by."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                try:
+                    base = resolve_name("." * node.level + base, package or "")
+                except ImportError:
+                    continue
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
+
+
+def _file_of(parts: list[str]) -> Path | None:
+    """The file of a module; None if it has none, like an attribute of one."""
+    top, *rest = parts
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):  # a module that was made by hand
+        return None
+    if spec is None:
+        return None
+    file = Path(spec.origin) if spec.origin and spec.has_location else None
+    folders = list(spec.submodule_search_locations or ())
+    for part in rest:
+        within = [Path(folder, part) for folder in folders]
+        files = [f for w in within for f in (w / "__init__.py", w.with_suffix(".py"))]
+        file = next((f for f in files if f.is_file()), None)
+        folders = [str(w) for w in within if w.is_dir()]
+        if file is None and not folders:
+            return None
+    return file
 
 
 def _module_of(value: Any) -> str:
@@ -134,7 +200,11 @@ def _module_of(value: Any) -> str:
 def _is_users(module: Any) -> bool:
     """Whether the module is a file of the user's, and no installed package."""
     file = getattr(module, "__file__", None)
-    if not file or not file.endswith(".py") or module.__name__.partition(".")[0] == _OURS:
+    return bool(file) and _is_users_file(module.__name__, str(file))
+
+
+def _is_users_file(module: str, file: str) -> bool:
+    if not file.endswith(".py") or module.partition(".")[0] == _OURS:
         return False
     installed = {"site-packages", "dist-packages"} & set(Path(file).parts)
     return not installed and not file.startswith(_STANDARD) and Path(file).is_file()
