@@ -310,6 +310,12 @@ def test_only_schedulers_that_pause_need_a_store_and_start_trials(scheduler, set
         assert SearchSettings.from_flat(given).scheduler.name == scheduler
 
 
+@pytest.mark.parametrize("scheduler", ["hyperband", "branches"])
+def test_a_scheduler_that_must_know_all_trials_refuses_a_sampler(scheduler):
+    with pytest.raises(InputError, match=f"scheduler '{scheduler}' needs all of them"):
+        SearchSettings.from_flat({"scheduler": scheduler, "sampler": "tpe"})
+
+
 def test_settings_keep_their_flat_form():
     """The names and values that studies have had so far, also for what is not used."""
     flat = SearchSettings.from_flat({"owner": "me", "log": ["tensorboard"]}).to_flat()
@@ -317,6 +323,7 @@ def test_settings_keep_their_flat_form():
         "cpus_per_trial": 1, "gpus_per_trial": None, "max_concurrent": None,
         "from_scratch": False, "store": None, "keep_states": "forks", "state_megabytes": None,
         "max_failures": 2, "auto_precision": None, "epoch_timeout": None, "sampler": None,
+        "copy_to": None,
         "scheduler": "none", "costs": ["ppe"], "metric": "val_accuracy", "alpha": 0.1,
         "delta": 0.0, "audit": 0.1, "racing": None, "budget": None, "log": ["tensorboard"],
         "owner": "me", "grace_period": 5, "reduction_factor": 4.0,

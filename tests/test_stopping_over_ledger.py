@@ -7,7 +7,7 @@ import pytest
 from conftest import record
 
 from growsearch.searches.ledger import Ledger
-from growsearch.searches.messages import Report
+from growsearch.searches.messages import AwaitedEpoch, Report
 from growsearch.stopping.cost import metric_of
 from growsearch.study.folder import create_study
 from growsearch.trial.components import component
@@ -74,3 +74,75 @@ def test_after_kills_they_stop_whom_they_would_have(tmp_path, scheduler, kill_ev
     undisturbed = decided(tmp_path / "one", scheduler)
     assert 3 <= len(undisturbed) < TRIALS
     assert decided(tmp_path / "other", scheduler, kill_every) == undisturbed
+
+
+def test_asha_stops_no_trial_because_it_is_long(tmp_path):
+    """A sampler draws trials after the scheduler is made, and may draw long ones."""
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    scheduler = tunes("asha", ledger)
+    name = ledger.add(TrialConfig(policy="none", epochs=200)).name
+    ledger.start(name)
+    trial = SimpleNamespace(config={"name": name}, trial_id=name)
+    for epoch in range(1, 200):
+        report = Report(record=record(epoch, val_accuracy=50.0))
+        ledger.enter(name, report)
+        assert scheduler.on_trial_result(None, trial, report.to_dict()) == scheduler.CONTINUE
+
+
+def ledger_of(folder, accuracies) -> Ledger:
+    """Trials of these accuracies by epoch, of which none has ended."""
+    create_study(folder, command="search")
+    ledger = Ledger(folder)
+    for seed, values in enumerate(accuracies):
+        name = ledger.add(TrialConfig(policy="none", epochs=EPOCHS, seed=seed)).name
+        ledger.start(name)
+        for epoch, accuracy in enumerate(values, 1):
+            ledger.enter(name, Report(record=record(epoch, val_accuracy=accuracy)))
+    return ledger
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_trial_that_was_killed_when_it_was_to_stop_stops_at_its_next_result(tmp_path, scheduler):
+    """Its last result is in the log, and that it stops is not; or another scheduler let it run."""
+    good = [[80.0 + k for k in range(10)]] * 4
+    ledger = ledger_of(tmp_path / "study", [*good, [10.0] * 10])
+    (*_, worst) = ledger.trials
+    trial = SimpleNamespace(config={"name": worst}, trial_id=worst)
+    for epoch in (11, 12):
+        found = tunes(scheduler, Ledger.read(tmp_path / "study"))
+        report = Report(record=record(epoch, val_accuracy=10.0))
+        found.ledger.enter(worst, report)
+        assert found.on_trial_result(None, trial, report.to_dict()) == found.STOP
+
+
+def test_epochs_that_come_at_once_from_the_store_are_compared_one_by_one(tmp_path):
+    """A trial that begins at epoch 10 is no rival of those at epoch 5 by its accuracy of then."""
+    ledger = ledger_of(tmp_path / "study", [])
+    scheduler = tunes("asha", ledger)
+    names = [ledger.add(TrialConfig(policy="none", epochs=EPOCHS, seed=s)).name for s in range(6)]
+    for name in names[:5]:  # all of one rank at epoch 5, and far better at 10
+        ledger.start(name)
+        records = [record(e, val_accuracy=50.0 if e <= 5 else 99.0) for e in range(1, 11)]
+        ledger.enter(name, Report(record=records[-1], remembered=tuple(records[:-1])))
+        trial = SimpleNamespace(config={"name": name}, trial_id=name)
+        assert scheduler.on_trial_result(None, trial, {}) == scheduler.CONTINUE
+    last = names[5]
+    ledger.start(last)
+    trial = SimpleNamespace(config={"name": last}, trial_id=last)
+    for epoch in range(1, 8):
+        ledger.enter(last, Report(record=record(epoch, val_accuracy=51.0)))
+        assert scheduler.on_trial_result(None, trial, {}) == scheduler.CONTINUE
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_trial_that_awaits_an_epoch_of_another_search_has_not_ended(tmp_path, scheduler):
+    ledger = ledger_of(tmp_path / "study", [[50.0] * 6] * 3)
+    found = tunes(scheduler, ledger)
+    name = next(iter(ledger.trials))
+    trial = SimpleNamespace(config={"name": name}, trial_id=name)
+    result = Report(awaits=AwaitedEpoch("a key", 6)).to_dict()
+    found.on_trial_complete(None, trial, result)
+    for epoch in (7, 8):
+        ledger.enter(name, Report(record=record(epoch, val_accuracy=50.0)))
+        assert found.on_trial_result(None, trial, {}) == found.CONTINUE

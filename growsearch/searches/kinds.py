@@ -142,6 +142,8 @@ class Scheduler(Component, ABC):
     continue in the order of `resume`."""
     draws: ClassVar[bool] = True
     """Whether it may draw trials itself. If so, there can be no sampler."""
+    orders: ClassVar[bool] = False
+    """Whether it says in which order trials start, for which it must know them all."""
     varies: ClassVar[tuple[str, ...]] = ()
     """Options of trials that it changes."""
 

@@ -92,6 +92,11 @@ class SearchSettings:
                 f"scheduler {scheduler!r} draws trials itself, and so does sampler "
                 f"{self.sampler.name!r}; leave one of them out"
             )
+        if self.sampler is not None and (self.scheduler.tune_starts or self.scheduler.orders):
+            raise InputError(
+                f"sampler {self.sampler.name!r} draws each trial from those before, and scheduler "
+                f"{scheduler!r} needs all of them at the start; leave one of them out"
+            )
         if self.epoch_timeout is not None and not 0 < self.epoch_timeout <= _LONGEST_TIMEOUT:
             raise InputError(
                 f"epoch_timeout={self.epoch_timeout} is no time; give seconds, above 0 and at "

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 from growsearch.searches.kinds import Queue, StoppingScheduler
 from growsearch.trial.components import register
 from growsearch.trial.options import option
-from growsearch.tuning.one_metric import by_epoch, longest
+from growsearch.tuning.one_metric import by_epoch
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
 
     from growsearch.stopping.cost import Metric
     from growsearch.stopping.judge import ParetoStopping
+
+_NEVER = 10**9
+"""Tune stops every trial at an epoch; trials end by themselves, a sampler's not before it."""
 
 
 @register("scheduler", "asha", source="Li et al. 2020, MLSys, arXiv:1810.05934")
@@ -30,9 +33,8 @@ class ASHA(StoppingScheduler):
 
         from growsearch.tuning.over_ledger import OverLedger
 
-        epochs = longest(queue.ledger)
         asha = AsyncHyperBandScheduler(
-            **by_epoch(metric), grace_period=min(self.grace_period, epochs), max_t=epochs,
+            **by_epoch(metric), grace_period=self.grace_period, max_t=_NEVER,
             reduction_factor=self.reduction_factor,
         )  # fmt: skip
         return OverLedger(queue.ledger, asha)

@@ -21,6 +21,7 @@ class Branches(SafeStoppingScheduler):
     share are paid once. It stops trials as pareto does, without racing.
     """
 
+    orders = True
     alpha: float = alpha_option(0.05)
 
     def tune_scheduler(
