@@ -4,7 +4,7 @@ import dataclasses
 from itertools import pairwise
 
 import pytest
-from conftest import WAYS_TO_GROW, first_quick, recorded
+from conftest import WAYS_TO_GROW, first_quick, record, recorded
 
 from growsearch.stopping.cost_bounds import CostBound, sizes_of
 from growsearch.trainer import Trainer
@@ -63,7 +63,21 @@ APART = {"policy": "fixed", "growth_epochs": (2,), "initializer": "adam"}
 """How long new blocks are trained apart depends on data."""
 
 
-@pytest.mark.parametrize("fields", [APART, *first_quick(WAYS_TO_GROW, slow=2)], ids=str)
+TWICE = {**APART, "growth_epochs": (1, 3), "growth_architectures": ("4-4-4", "8-8-8")}
+
+
+def test_more_epochs_apart_at_a_small_network_lower_the_mean_and_the_bound_holds():
+    """What is certain is one such epoch for each growth; the first growth's have few parameters."""
+    config = TrialConfig(train_size=100, epochs=8, lr=0.1, **TWICE)
+    small, middle, large = (sizes_of(config)(n)[0] for n in ("2-2-2", "4-4-4", "8-8-8"))
+    first = bounds_of(config, [record(1, architecture="2-2-2", parameters=small, ppe=small)])[0][0]
+    for more in (1, 5, 50):  # epochs that train the first growth's blocks apart
+        sizes = [small, *[middle] * (more + 2), *[large] * 6]
+        assert first <= sum(sizes) / len(sizes)
+    assert small < first <= middle
+
+
+@pytest.mark.parametrize("fields", [APART, TWICE, *first_quick(WAYS_TO_GROW, slow=2)], ids=str)
 def test_it_holds_for_every_way_to_grow(fields):
     config = TrialConfig(train_size=100, epochs=6, lr=0.1, **fields)
     trainer = Trainer(config)

@@ -116,7 +116,8 @@ class Ledger:
             for record in history:
                 ledger._count(trial, record)
         for name, trial in ledger.trials.items():
-            if trial.status.ended and len(trial.history) < epochs[name]:
+            stays = trial.status.ended or trial.status is Status.PAUSED
+            if stays and len(trial.history) < max(epochs[name], 1):
                 trial.status, trial.reason = Status.WAITING, ""
             if trial.status is Status.FAILED and _OUTSIDE.match(trial.reason):
                 trial.status, trial.reason = Status.WAITING, ""

@@ -3,7 +3,9 @@
 Networks only grow. So the cost of the epochs so far, and of those left at the sizes that are
 certain, is a lower bound. It never falls, is the cost itself at the end, and is exact from the
 first epoch on where the schedule is fixed. AutoGrow's trials are open-ended: they have at least
-their fine-tuning before them, and more and larger epochs can only raise their mean.
+their fine-tuning before them, and more and larger epochs can only raise their mean. Where data end
+the epochs that train new blocks apart, these may be more than is certain, and those of a small
+network lower the mean of all.
 """
 
 import copy
@@ -14,7 +16,7 @@ from itertools import accumulate
 from growsearch.stopping.cost import EpochWork, costs, work_of
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.history import FINE_TUNING, EpochRecord
+from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord
 from growsearch.trial.path import TrialPath
 
 Size = Callable[[str], tuple[int, int]]
@@ -34,6 +36,9 @@ class CostBound:
         self._least = {name: [0.0] for name in self._costs}
         """The least cost of the first k epochs of `_ahead`, for each k."""
         self._flops = 0.0
+        self._works: dict[str, EpochWork] = {}
+        self._apart: set[str] = set()
+        """Of the networks ahead, those whose new blocks may be trained apart for longer."""
 
     def extend(self, record: EpochRecord) -> None:
         """One epoch more."""
@@ -45,9 +50,10 @@ class CostBound:
             self._spent[name] += cost.of_epoch(work, record)
         goes_on = [] if self.path.ended else [self.path.architecture]
         open_ended = self.path.config.policy.finetune_epochs is not None
-        if not expected or self._ahead[-1:] != goes_on or open_ended:
+        if not expected or self._ahead[-1:] != goes_on or open_ended or self._apart:
             self._ahead = self._least_ahead()
             works = [EpochWork(a, *self.size(a), work.images, work.tokens) for a in self._ahead]
+            self._works = dict(zip(self._ahead, works, strict=True))
             for name, cost in self._costs.items():
                 self._least[name] = list(accumulate(map(cost.least, works), initial=0.0))
 
@@ -66,17 +72,24 @@ class CostBound:
 
     def _bound(self, name: str) -> float:
         total = self._spent[name] + self._least[name][len(self._ahead)]
-        epochs = len(self.path.history) + len(self._ahead)
-        return total / epochs if self._costs[name].mean else total
+        cost, epochs = self._costs[name], len(self.path.history) + len(self._ahead)
+        if not cost.mean:
+            return total
+        more = (cost.least(self._works[architecture]) for architecture in self._apart)
+        return min([total / epochs, *more])
 
     def _least_ahead(self) -> list[str]:
         path, policy = copy.copy(self.path), self.path.config.policy
         if policy.finetune_epochs is not None:
             tuned = sum(record.phase == FINE_TUNING for record in path.history)
             return [path.architecture] * (policy.finetune_epochs - tuned)
-        ahead = []
+        ahead, chosen = [], self.path.config.initializer
+        open_ended = chosen is not None and not chosen.apart_known
+        self._apart = set()
         while not path.ended:
             ahead.append(path.architecture)
+            if path.phase == INITIALIZING and open_ended:
+                self._apart.add(path.architecture)
             path.assume()
         return ahead[::-1]
 

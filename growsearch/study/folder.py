@@ -174,10 +174,15 @@ def read_info(folder: str | Path) -> dict[str, Any]:
 
 def add_searched(folder: str | Path, field: str) -> None:
     """Writes into the study's info that its trials differ in `field`."""
-    info = read_info(folder)
-    if field not in info["searched"]:
-        info["searched"].append(field)
-        write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
+    searched = read_info(folder)["searched"]
+    if field not in searched:
+        change_info(folder, searched=[*searched, field])
+
+
+def change_info(folder: str | Path, **changes: Any) -> None:
+    """Writes what has changed into the study's info."""
+    info = read_info(folder) | changes
+    write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
 
 
 STUDY_ID = "study"

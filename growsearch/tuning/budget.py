@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from growsearch.searches.ledger import Ledger
+from growsearch.searches.ledger import Ledger, SearchTrial
 from growsearch.searches.messages import Report, trial_name
 from growsearch.stopping.budget import TRIALS, reason_paused
 from growsearch.trial.status import Status
@@ -22,25 +22,48 @@ class Budget(Stopper):
     def __init__(self, ledger: Ledger, budget: tuple[str, float] | None) -> None:
         self.ledger = ledger
         self.budget = budget
+        self._given: set[str] = set()
+        """Trials that Tune has been given in this run."""
+
+    def begin(self, name: str) -> None:
+        """Takes note that the trial begins or goes on."""
+        self._given.add(name)
 
     def spent(self, unit: str) -> float:
         if unit == TRIALS:
-            return sum(trial.status is not Status.WAITING for trial in self.ledger.trials.values())
+            return sum(map(self._has_begun, self.ledger.trials.values()))
         return self.ledger.paid[unit]
+
+    def _has_begun(self, trial: SearchTrial) -> bool:
+        """Also one that waits again: its process died, or another search trains its epoch."""
+        begun = trial.history or trial.status is not Status.WAITING
+        return bool(begun) or trial.name in self._given
 
     @property
     def is_spent(self) -> bool:
         return self.budget is not None and self.spent(self.budget[0]) >= self.budget[1]
 
+    def admits(self, trial: SearchTrial) -> bool:
+        """Whether the trial may begin or go on."""
+        if self.budget is not None and self.budget[0] == TRIALS and self._has_begun(trial):
+            return True
+        return not self.is_spent
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no trial may begin or go on any more."""
+        return self.is_spent and not any(map(self.admits, self._open()))
+
+    def _open(self) -> list[SearchTrial]:
+        return self.ledger.with_status(*(status for status in Status if not status.ended))
+
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         trial = self.ledger.enter(trial_name(result["config"]), Report.from_dict(result))
-        if trial.status.ended or not self.is_spent:
-            return False
-        if self.budget is None or self.budget[0] == TRIALS:
+        if trial.status.ended or self.admits(trial) or self.budget is None:
             return False
         self.ledger.leave(trial.name, Status.PAUSED, reason_paused(*self.budget))
         return True
 
     def stop_all(self) -> bool:
         """Whether nothing is left to do but to go on with what Tune has paused."""
-        return self.is_spent and not self.ledger.with_status(Status.RUNNING)
+        return self.is_over and not self.ledger.with_status(Status.RUNNING)

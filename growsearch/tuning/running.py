@@ -147,7 +147,7 @@ def run_trials(
     ]
     return SearchEnd(
         failures=failed + waits,
-        unfinished=0 if budget.is_spent else sum(not trial.status.ended for trial in every),
+        unfinished=sum(not trial.status.ended and budget.admits(trial) for trial in every),
     )
 
 

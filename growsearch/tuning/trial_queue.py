@@ -30,6 +30,10 @@ _RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
 """An exception's line in a traceback."""
 
 
+_DRAWS = 100
+"""How often a sampler may draw what breaks a rule, one after the other."""
+
+
 class TrialQueue(OneTrialGenerator):
     """Tune's own generator of trials, given one configuration at a time.
 
@@ -74,8 +78,8 @@ class TrialQueue(OneTrialGenerator):
         self.store = EpochStore(access.place, access.owner) if access else None
         self.waiting: list[str] = []
         self.known = {trial.config.digest for trial in ledger.trials.values()}
+        self._tell_all()
         for trial in list(ledger.trials.values()):
-            self._tell(trial)
             self._follow_up(trial)
         self.waiting = [t.name for t in ledger.with_status(Status.WAITING, Status.RUNNING)]
         if self.resume is None:
@@ -101,7 +105,7 @@ class TrialQueue(OneTrialGenerator):
         return len(self.waiting) + self.made
 
     def is_finished(self) -> bool:
-        if self.budget.is_spent:
+        if self.budget.is_over:
             return True
         if self.waiting or self._to_draw():
             return False
@@ -109,10 +113,14 @@ class TrialQueue(OneTrialGenerator):
         return not (goes_on and self.ledger.with_status(Status.PAUSED))
 
     def _to_draw(self) -> int:
-        return max(self.trials - len(self.ledger.trials), 0) if self.sampler else 0
+        if self.sampler is None or self.budget.is_spent:
+            return 0
+        # those of --from-scratch are not drawn; without its database the sampler knows none
+        drawn = len(self.sampler.configs) or len(self.ledger.trials)
+        return max(self.trials - drawn, 0)
 
     def next_trial(self) -> Trial | None:
-        if self.budget.is_spent or len(self.running) >= self.at_once:
+        if self.budget.is_over or len(self.running) >= self.at_once:
             return None
         name = self._next_name()
         if name is None:
@@ -121,6 +129,7 @@ class TrialQueue(OneTrialGenerator):
         started = self.make_trial(self._assignment(trial).to_dict())
         self.waiting.remove(name)
         self.running[started.trial_id] = trial
+        self.budget.begin(name)
         if math.isfinite(self.at_once):  # otherwise Tune has it wait for an actor
             self.ledger.start(name)
         self.started[started.trial_id] = started
@@ -153,21 +162,36 @@ class TrialQueue(OneTrialGenerator):
         if self.order is not None:
             paused = [t.name for t in self.ledger.with_status(Status.PAUSED)]
             names = list(self.order(list(dict.fromkeys([*names, *paused]))))
+        trials, admits = self.ledger.trials, self.budget.admits
         for name in names:
-            if not self._must_wait(name, leads):
+            if admits(trials[name]) and not self._must_wait(name, leads):
                 if name not in self.waiting:
                     self.waiting.append(name)
                 return name
         joins = None
-        if self.sampler and self._to_draw() > 0:
-            drawn = self.sampler.suggest(self.ledger.next_name)
-            joins = self.ledger.add(TrialConfig.from_flat(drawn)).name
+        if self._to_draw() > 0:
+            # no more than there are places for: each is drawn from what has ended by then
+            if len(self.waiting) < self.at_once - len(self.running):
+                joins = self._draw()
         elif self.resume is not None and self.order is None and not self.waiting:
-            joins = self.resume([trial.name for trial in self.ledger.with_status(Status.PAUSED)])
+            rests = [t.name for t in self.ledger.with_status(Status.PAUSED) if admits(t)]
+            joins = self.resume(rests)
         if joins is None:
             return None
         self.waiting.append(joins)
         return None if self._must_wait(joins, leads) else joins
+
+    def _draw(self) -> str:
+        """The name of a new trial. Raises InputError if many draws in turn break a rule."""
+        assert self.sampler is not None
+        for left in reversed(range(_DRAWS)):
+            try:
+                drawn = self.sampler.suggest(self.ledger.next_name)
+                return self.ledger.add(TrialConfig.from_flat(drawn)).name
+            except InputError:
+                if not left:
+                    raise
+        raise AssertionError("the last draw is returned or raised")
 
     def _look_around(self) -> None:
         """Reads what other searches have trained since, at most twice a second."""
@@ -246,7 +270,7 @@ class TrialQueue(OneTrialGenerator):
             tunes.status == Trial.PAUSED and not self.budget.is_spent
         ):
             self.ledger.leave(trial.name, Status.STOPPED, "by Tune's scheduler")
-        self._tell(trial)
+        self._tell(trial, trial.history)
         self._follow_up(trial)
         self.ledger.forget(trial.name)
 
@@ -261,14 +285,23 @@ class TrialQueue(OneTrialGenerator):
         if again:
             self.waiting.insert(0, trial.name)
 
-    def _tell(self, trial: SearchTrial) -> None:
+    def _tell_all(self) -> None:
+        """Tells the sampler of trials that ended just before the search was killed."""
+        running = [] if self.sampler is None else self.sampler.running
+        known = [self.ledger.trials[name] for name in running if name in self.ledger.trials]
+        if untold := [trial for trial in known if trial.status.ended]:
+            histories = self.ledger.read_histories()  # of ended trials the ledger has one record
+            for trial in untold:
+                self._tell(trial, histories.get(trial.name, History()))
+
+    def _tell(self, trial: SearchTrial, history: History) -> None:
         """Tells the sampler how the trial has ended, if it has."""
         if self.sampler is None or not trial.status.ended or trial.name not in self.sampler.configs:
             return
         result: dict[str, Any] = {}
-        if trial.history:
-            spent = {c.result(): cost_so_far(c, trial.history)[-1] for c in costs().values()}
-            result = trial.history[-1].to_result() | spent
+        if history:
+            spent = {c.result(): cost_so_far(c, history)[-1] for c in costs().values()}
+            result = history[-1].to_result() | spent
         self.sampler.tell(trial.name, trial.status, result)
 
     def _follow_up(self, trial: SearchTrial) -> None:

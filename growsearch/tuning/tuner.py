@@ -23,6 +23,7 @@ from growsearch.study.folder import (
     LOG_FILE,
     STORE_FOLDER,
     add_searched,
+    change_info,
     check_folder,
     make_folder,
     read_info,
@@ -158,7 +159,9 @@ def resume_search(
         check_own_data(info.get("data", []), every)
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
-        drawn = info["trials"] if extend is None else len(ledger.trials) + extend
+        drawn = info["trials"] + (extend or 0)
+        if extend is not None and options.sampler is not None:
+            change_info(folder, trials=drawn)  # so that the rest is drawn after a kill, too
         if further:
             add_searched(folder, "epochs")
         ledger.add_all(new)

@@ -1,0 +1,118 @@
+"""The queue of a search's trials, without Ray: budgets of trials, and what a sampler draws."""
+
+from conftest import record
+from ray.tune.experiment import Experiment
+
+from growsearch.searches.ledger import Ledger
+from growsearch.searches.messages import ActorOptions, AwaitedEpoch, Report, StoreAccess
+from growsearch.study.folder import create_study
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
+from growsearch.tuning.budget import Budget
+from growsearch.tuning.trainable import AssignedTrial
+from growsearch.tuning.trial_queue import TrialQueue
+
+
+def given(queue) -> list[str]:
+    """The trials that the queue gives until it has none for now."""
+    queue.add_configurations([Experiment("search", AssignedTrial)])
+    found = []
+    while (trial := queue.next_trial()) is not None:
+        found.append(trial.config["name"])
+    return found
+
+
+def test_trials_that_a_budget_of_trials_let_begin_go_on_after_a_kill(tmp_path):
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    for seed in range(5):
+        ledger.add(TrialConfig(policy="none", epochs=3, seed=seed))
+    queue = TrialQueue(ledger, max_concurrent=9, budget=Budget(ledger, ("trials", 3)))
+    begun = given(queue)
+    assert begun == ["00000", "00001", "00002"]
+    for name in begun:
+        ledger.enter(name, Report(record=record(1, key=name)))
+    ledger = Ledger.read(tmp_path / "study")
+    budget = Budget(ledger, ("trials", 3))
+    queue = TrialQueue(ledger, max_concurrent=9, budget=budget)
+    assert not queue.is_finished() and not budget.stop_all()
+    assert given(queue) == ["00000", "00001", "00002"]
+    for name in begun:
+        ledger.enter(name, Report(record=record(2, key=name, status="completed")))
+    assert queue.is_finished() and budget.stop_all()
+
+
+def test_a_trial_that_waits_for_another_search_keeps_its_place_in_a_budget_of_trials(tmp_path):
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    for seed in range(3):
+        ledger.add(TrialConfig(policy="none", epochs=3, seed=seed))
+    budget = Budget(ledger, ("trials", 1))
+    queue = TrialQueue(ledger, max_concurrent=2, budget=budget)
+    assert given(queue) == ["00000"]
+    (tunes,) = queue.running
+    result = Report(awaits=AwaitedEpoch("a key", 0)).to_dict()
+    queue.on_trial_complete(tunes, result)
+    assert not queue.is_finished() and not budget.stop_all()
+    assert given(queue) == ["00000"]
+
+
+class Sampler:
+    """Draws learning rates, and every third time what cannot be; learns how trials ended."""
+
+    def __init__(self):
+        self.configs, self.told, self.draws = {}, {}, 0
+
+    @property
+    def running(self):
+        return [name for name in self.configs if name not in self.told]
+
+    def suggest(self, name):
+        self.draws += 1
+        if self.draws % 3 == 0:
+            raise InputError("lr=-1 is below 0; raise it")
+        self.configs[name] = TrialConfig(policy="none", epochs=3, lr=0.1 / self.draws)
+        return self.configs[name].to_flat()
+
+    def tell(self, name, status, result):
+        self.told[name] = result
+
+
+def test_a_draw_that_breaks_a_rule_is_drawn_again_and_twins_use_up_no_draw(tmp_path):
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    queue = TrialQueue(ledger, max_concurrent=9, sampler=Sampler(), trials=6)
+    ledger.add(TrialConfig(policy="none", seed=7))  # as --from-scratch adds one
+    assert len(given(queue)) == 6 and queue.is_finished()
+    assert len(ledger.trials) == 7
+
+
+def test_no_more_is_drawn_than_there_are_places_for(tmp_path):
+    """Trials of one root wait while one of them trains what they share."""
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    sampler = Sampler()
+    sampler.suggest = lambda name: sampler.configs.setdefault(
+        name, TrialConfig(policy="fixed", epochs=9, growth_epochs=(len(sampler.configs) + 2,))
+    ).to_flat()
+    store = StoreAccess(place=str(tmp_path / "epochs"), owner="this search")
+    queue = TrialQueue(
+        ledger, max_concurrent=3, sampler=sampler, trials=7, options=ActorOptions(store=store)
+    )
+    assert len(given(queue)) == 1
+    for _ in range(20):
+        assert queue.next_trial() is None
+    assert len(sampler.configs) == 3
+
+
+def test_a_trial_that_ended_just_before_a_kill_is_told_with_the_costs_of_all_its_epochs(tmp_path):
+    create_study(tmp_path / "study", command="search")
+    ledger, sampler = Ledger(tmp_path / "study"), Sampler()
+    sampler.configs[ledger.add(TrialConfig(policy="none", epochs=3)).name] = TrialConfig()
+    ledger.start("00000")
+    for epoch in (1, 2, 3):
+        one = record(epoch, key=str(epoch), seconds=10.0, parameters=100 * epoch,
+                     status="completed" if epoch == 3 else "running")  # fmt: skip
+        ledger.enter("00000", Report(record=one))
+    TrialQueue(Ledger.read(tmp_path / "study"), sampler=sampler, trials=1)
+    assert sampler.told["00000"]["seconds"] == 30.0
