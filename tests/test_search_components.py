@@ -12,6 +12,7 @@ import growsearch
 from growsearch.cli import main
 from growsearch.searches.kinds import Scheduler
 from growsearch.searches.settings import SearchSettings
+from growsearch.stopping.cost import metric_of
 from growsearch.study.folder import create_study, read_info
 from growsearch.study.outcomes import Audit, audit
 from growsearch.study.report import write_report
@@ -20,6 +21,7 @@ from growsearch.study.summary import summarize
 from growsearch.trial.components import components, register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import History
 from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 PLUGIN = '''
@@ -363,3 +365,23 @@ def test_a_component_itself_may_be_a_setting():
     pareto = components("scheduler")["pareto"](racing=2)
     settings = SearchSettings.from_flat({"scheduler": pareto, "alpha": 0.3})
     assert settings.scheduler.values() == {"alpha": 0.3, "delta": 0.0, "audit": 0.1, "racing": 2.0}
+
+
+def test_branches_refuse_a_cost_of_which_nothing_is_known_before_it_is_paid():
+    chosen = SearchSettings.from_flat({"scheduler": "branches"}).scheduler
+    metric = metric_of("val_accuracy")
+    with pytest.raises(InputError, match="nothing is known for 'seconds' before"):
+        chosen.judge(["seconds"], metric, seed=0)
+    assert chosen.judge(["flops"], metric, seed=0) is not None
+
+
+def test_a_cost_of_0_ends_no_search():
+    """torch counts no multiply-accumulates for some layers, so a network may have no FLOPs."""
+    chosen = SearchSettings.from_flat({"scheduler": "pareto", "racing": 2}).scheduler
+    judge = chosen.judge(["flops"], metric_of("val_accuracy"), seed=0)
+    judge.sizes = lambda config: lambda architecture: (0, 0)
+    trial = TrialConfig(policy="none", epochs=9)
+    history = History()
+    for epoch in range(1, 9):
+        history = history.plus(record(epoch, train_flops=0.0, macs=0, parameters=0))
+        assert judge.verdict("one", trial, history) is None

@@ -152,7 +152,8 @@ class ParetoStopping:
         config = bound.path.config
         if config.policy.known_epochs(config) < config.epochs:
             return config.policy.name
-        return int(math.log2(bound.costs(self.costs)[0])), bound.growths_left
+        cost = bound.costs(self.costs)[0]
+        return int(math.log2(cost)) if cost > 0 else None, bound.growths_left
 
     def rest(self, name: str) -> None:
         """Takes note that the trial is paused."""

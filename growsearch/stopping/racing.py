@@ -73,7 +73,7 @@ class Racing:
         costs, all above 0, the same number for every trial. `accuracy` is in percent, on validation
         data.
         """
-        if epoch < GRACE:
+        if epoch < GRACE or spent <= 0:
             return None
         if self.first_rung is None:
             self.first_rung = spent

@@ -1,10 +1,12 @@
 """The most promising branch first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from growsearch.searches.kinds import Queue
 from growsearch.trial.components import register
+from growsearch.trial.errors import InputError
 from growsearch.tuning.schedulers.pareto import SafeStoppingScheduler, alpha_option
 
 if TYPE_CHECKING:
@@ -23,6 +25,16 @@ class Branches(SafeStoppingScheduler):
 
     orders = True
     alpha: float = alpha_option(0.05)
+
+    def judge(self, costs: Sequence[str], metric: "Metric", seed: int) -> "ParetoStopping":
+        from growsearch.stopping.cost import Cost, cost_of
+
+        if type(cost_of(costs[0])).least is Cost.least:
+            raise InputError(
+                f"scheduler {self.name!r} plans by what epochs cost, and nothing is known for "
+                f"{costs[0]!r} before they are trained; choose another --cost, like flops"
+            )
+        return super().judge(costs, metric, seed)
 
     def tune_scheduler(
         self, queue: Queue, metric: "Metric", judge: "ParetoStopping | None"
