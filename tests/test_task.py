@@ -951,3 +951,17 @@ def test_what_a_task_has_frozen_stays_frozen_when_new_blocks_have_been_trained_a
     rest = list(trainer)
     assert [r.val_loss for r in resumed] == [r.val_loss for r in rest]
     assert torch.equal(trainer.state.network.last.weight, first)
+
+
+def test_data_that_have_changed_are_loaded_again(tmp_path):
+    """In one session: the key of the next epoch is of the new data, and so is the epoch."""
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data/points.txt"
+    file.write_text("1")
+    task = faulty(load=lambda self, data_dir: (tmp_path / "data/points.txt").read_text())
+    for data_dir in (file, tmp_path / "data"):
+        one = trial("faulty", policy="none", data_dir=str(data_dir)).task
+        file.write_text("1")
+        assert (one.read(), task.__name__) == ("1", "Faulty")
+        file.write_text("22")
+        assert one.read() == "22"

@@ -1,11 +1,15 @@
 """The queue of a search's trials, without Ray: budgets of trials, and what a sampler draws."""
 
+from dataclasses import dataclass
+
 from conftest import record
 from ray.tune.experiment import Experiment
 
+from growsearch.policies.fixed import Fixed
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import ActorOptions, AwaitedEpoch, Report, StoreAccess
 from growsearch.study.folder import create_study
+from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.tuning.budget import Budget
@@ -116,3 +120,28 @@ def test_a_trial_that_ended_just_before_a_kill_is_told_with_the_costs_of_all_its
         ledger.enter("00000", Report(record=one))
     TrialQueue(Ledger.read(tmp_path / "study"), sampler=sampler, trials=1)
     assert sampler.told["00000"]["seconds"] == 30.0
+
+
+def test_a_policy_that_raises_for_a_waiting_trial_ends_no_search(tmp_path, own_registry):
+    """The driver asks it whether the trial follows another; its actor raises the same."""
+
+    class Raising(Fixed):
+        def decide(self, trial, history):
+            if len(history) == 2:
+                raise ZeroDivisionError("a fault of this policy")
+            return super().decide(trial, history)
+
+    register("policy", "raising")(dataclass(frozen=True, kw_only=True)(Raising))
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    first, second = (
+        ledger.add(TrialConfig(policy=policy, growth_epochs=(5,), epochs=9))
+        for policy in ("fixed", "raising")
+    )
+    store = StoreAccess(place=str(tmp_path / "epochs"), owner="this search")
+    queue = TrialQueue(ledger, max_concurrent=2, options=ActorOptions(store=store))
+    queue.waiting = [first.name, second.name]
+    assert given(queue) == [first.name]
+    for epoch in (1, 2):
+        ledger.enter(first.name, Report(record=record(epoch, key=str(epoch))))
+    assert given(queue) == [second.name]

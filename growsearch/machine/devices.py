@@ -9,13 +9,16 @@ from growsearch.trial.errors import InputError
 
 
 def device_of(name: str) -> torch.device:
-    """The device named "auto", "cpu" or "cuda"; makes cuDNN deterministic if it is a GPU.
+    """The device named "auto", "cpu" or "cuda", whose float32 numbers keep all of their bits.
+
+    Makes cuDNN deterministic if it is a GPU.
 
     Raises InputError for "cuda" if torch finds no GPU.
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError("device 'cuda' needs a GPU, but torch finds none; use auto or cpu")
+    torch.set_float32_matmul_precision("highest")  # a script may have chosen TF32 or bfloat16
     if name == "cpu" or not available:
         return torch.device("cpu")
     torch.backends.cudnn.deterministic = True

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from growsearch.trial.architecture import Architecture
@@ -306,8 +307,12 @@ class Task(Component, ABC):
         return made
 
     def read(self) -> Any:
-        """What `load` returns, from memory if it was called with the same before."""
-        return _read(replace(self), self.trial.data_dir)
+        """What `load` returns, from memory if it was called with the same before.
+
+        It is called again if the file `data_dir`, or one that is directly in this folder, has
+        changed since.
+        """
+        return _read(replace(self), self.trial.data_dir, _stamps(self.trial.data_dir))
 
     def load_key(self) -> tuple[Hashable, ...]:
         """Equal keys load the same data. Options must be strings, numbers or None."""
@@ -423,6 +428,18 @@ class Task(Component, ABC):
 
 
 @lru_cache(maxsize=4)
-def _read(task: Task, data_dir: str | None) -> Any:
+def _read(task: Task, data_dir: str | None, stamps: Hashable) -> Any:
     """What `load` returns. Tasks are equal if class and options are."""
     return task.load(data_dir)
+
+
+def _stamps(data_dir: str | None) -> Hashable:
+    """The sizes and times of the file, or of those in the folder; they change with the data."""
+    if data_dir is None:
+        return None
+    path = Path(data_dir)
+    try:
+        places = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
+        return tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in places)
+    except OSError:  # `load` says what is wrong
+        return None

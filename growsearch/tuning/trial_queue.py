@@ -198,7 +198,11 @@ class TrialQueue(OneTrialGenerator):
         if self.store is None or time.monotonic() < self._next_look:
             return
         for name, awaited in list(self.awaited.items()):
-            if not awaited.update(self.store):
+            try:
+                waits = awaited.update(self.store)
+            except Exception:
+                waits = False
+            if not waits:
                 del self.awaited[name]
                 self._lead_no_more(name)
         self._next_look = time.monotonic() + 0.5
@@ -249,7 +253,11 @@ class TrialQueue(OneTrialGenerator):
         trials, followers = self.ledger.trials, self.followers.setdefault(leader, {})
         if name not in followers:
             followers[name] = Follower(trials[name].config, trials[leader].config)
-        return followers[name].update(self._known(leader))
+        try:
+            return followers[name].update(self._known(leader))
+        except Exception:  # a user's policy may raise; the trial's own actor then says so
+            followers[name].follows = False
+            return False
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
