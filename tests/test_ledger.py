@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import pandas as pd
@@ -105,3 +106,20 @@ def test_a_search_goes_on_with_each_scheduler_though_a_table_was_removed(
         chosen.tune_scheduler(queue, metric, judge)
         for epoch in (1, 2):
             ledger.enter(names[0], Report(record=record(epoch, key=f"{names[0]} {epoch}")))
+
+
+def test_a_trial_that_pauses_and_has_lost_its_table_waits(tmp_path):
+    """It has nothing to go on from, which the scheduler that paused it does not expect."""
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    paused, awaiting = (ledger.add(TrialConfig(seed=seed)).name for seed in (0, 1))
+    ledger.enter(paused, Report(record=record(1)))
+    ledger.leave(paused, Status.PAUSED, "others are better")
+    ledger.leave(awaiting, Status.PAUSED, "the budget is spent")
+    trial_file(tmp_path / "study", paused).unlink(missing_ok=True)
+    log = tmp_path / "study/search.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        line.pop("records", None)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [t.status for t in Ledger.read(tmp_path / "study").trials.values()] == ["waiting"] * 2

@@ -116,8 +116,9 @@ class Ledger:
             for record in history:
                 ledger._count(trial, record)
         for name, trial in ledger.trials.items():
-            stays = trial.status.ended or trial.status is Status.PAUSED
-            if stays and len(trial.history) < max(epochs[name], 1):
+            paused = trial.status is Status.PAUSED
+            behind = len(trial.history) < epochs[name]
+            if (trial.status.ended and behind) or (paused and (behind or not trial.history)):
                 trial.status, trial.reason = Status.WAITING, ""
             if trial.status is Status.FAILED and _OUTSIDE.match(trial.reason):
                 trial.status, trial.reason = Status.WAITING, ""
