@@ -116,25 +116,6 @@ def test_a_trial_that_was_killed_when_it_was_to_stop_stops_at_its_next_result(tm
         assert found.on_trial_result(None, trial, report.to_dict()) == found.STOP
 
 
-def test_epochs_that_come_at_once_from_the_store_are_compared_one_by_one(tmp_path):
-    """A trial that begins at epoch 10 is no rival of those at epoch 5 by its accuracy of then."""
-    ledger = ledger_of(tmp_path / "study", [])
-    scheduler = tunes("asha", ledger)
-    names = [ledger.add(TrialConfig(policy="none", epochs=EPOCHS, seed=s)).name for s in range(6)]
-    for name in names[:5]:  # all of one rank at epoch 5, and far better at 10
-        ledger.start(name)
-        records = [record(e, val_accuracy=50.0 if e <= 5 else 99.0) for e in range(1, 11)]
-        ledger.enter(name, Report(record=records[-1], remembered=tuple(records[:-1])))
-        trial = SimpleNamespace(config={"name": name}, trial_id=name)
-        assert scheduler.on_trial_result(None, trial, {}) == scheduler.CONTINUE
-    last = names[5]
-    ledger.start(last)
-    trial = SimpleNamespace(config={"name": last}, trial_id=last)
-    for epoch in range(1, 8):
-        ledger.enter(last, Report(record=record(epoch, val_accuracy=51.0)))
-        assert scheduler.on_trial_result(None, trial, {}) == scheduler.CONTINUE
-
-
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
 def test_a_trial_that_awaits_an_epoch_of_another_search_has_not_ended(tmp_path, scheduler):
     ledger = ledger_of(tmp_path / "study", [[50.0] * 6] * 3)

@@ -16,9 +16,10 @@ class OverLedger(FIFOScheduler):
     """Tune's `scheduler` that only stops trials, over all of the search: a trial is one however
     often it starts, and earlier runs of the search count, in the order of their results.
 
-    The scheduler sees each epoch of a trial in turn, also of those that come at once from the
-    store. A trial that it has stopped is stopped at its next result, whatever it did before: it
-    may have been killed in between, or begun under another scheduler.
+    The scheduler sees the newest epoch of each result: of epochs that come at once from the store
+    the last, as Tune has it of trials that report now and then. A trial that it has stopped is
+    stopped at its next result, whatever it did before: it may have been killed in between, or begun
+    under another scheduler.
     """
 
     def __init__(self, ledger: Ledger, scheduler: TrialScheduler) -> None:
@@ -29,7 +30,7 @@ class OverLedger(FIFOScheduler):
         self._added: set[str] = set()
         self._stopped: set[str] = set()
         self._told: dict[str, int] = {}
-        """How many epochs of each trial the scheduler has seen."""
+        """How many epochs each trial had when the scheduler saw it last."""
         histories = ledger.read_histories()
         for name, epochs in ledger.results(histories):
             trial, history = ledger.trials[name], histories[name]
@@ -54,19 +55,17 @@ class OverLedger(FIFOScheduler):
             self._tell(entry.name, entry.history)
 
     def _tell(self, name: str, history: History) -> None:
-        """Shows the scheduler the epochs that are new to it."""
-        for record in history[self._told.get(name, 0) :]:
-            self._told[name] = record.epoch
-            if name not in self._stopped:
-                decision = self.scheduler.on_trial_result(
-                    self.controller, self._trial(name), record.to_result()
-                )
-                if decision == TrialScheduler.STOP:
-                    self._stopped.add(name)
+        """Shows the scheduler the newest epoch, if that is new to it."""
+        if name in self._stopped or len(history) <= self._told.get(name, 0):
+            return
+        self._told[name] = len(history)
+        newest = history[-1].to_result()
+        decision = self.scheduler.on_trial_result(self.controller, self._trial(name), newest)
+        if decision == TrialScheduler.STOP:
+            self._stopped.add(name)
 
     def _complete(self, name: str, history: History) -> None:
-        """Tune tells its last epoch as that of a trial that has ended."""
-        self._tell(name, History(history[:-1]))
+        """Tune tells the last epoch of a trial that has ended as such."""
         self._told[name] = len(history)
         last = history[-1].to_result()
         self.scheduler.on_trial_complete(self.controller, self._trial(name), last)
