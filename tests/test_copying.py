@@ -443,3 +443,17 @@ def test_a_trial_on_a_node_without_the_study_keeps_its_networks_at_the_copy(tmp_
     assert weights["architecture"] == report.record.architecture
     assert not elsewhere.exists()
     trial.cleanup()
+
+
+def test_a_copy_whose_server_is_away_when_a_trial_starts_is_a_warning(
+    server, tmp_path, caplog, monkeypatch
+):
+    def away(mirror):
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(Mirror, "bring", away)
+    folder = tmp_path / "networks/00000"
+    kept = KeptNetworks(folder, {}, None, Mirror(folder, server, "networks/00000"))
+    kept.trained(History().plus(record(1, key="1")), torch.nn.Linear(1, 1))
+    assert caplog.text.count("a network cannot be kept in") == 1
+    assert set(contents(folder)) == {"1.pt"}

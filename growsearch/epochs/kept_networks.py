@@ -39,11 +39,11 @@ class KeptNetworks:
         mirror: Mirror | None = None,
     ) -> None:  # fmt: skip
         self.folder, self.facts, self.store, self.mirror = folder, facts, store, mirror
-        if mirror is not None:
-            self._kept(mirror.bring)
         self._missing: set[str] = set()
         """Keys that were looked for in vain."""
         self._warned = False
+        if mirror is not None:
+            self._kept(mirror.bring)
 
     def trained(self, history: History, network: nn.Module) -> None:
         """Keeps `network`, which has just been trained in the last epoch of `history`."""
