@@ -340,7 +340,7 @@ def server(monkeypatch):
     """A place that is no folder of this machine: memory://copy."""
     files = fs.PyFileSystem(fs.FSSpecHandler(working_server(monkeypatch)()))
     monkeypatch.setattr(copying, "place_to_write", lambda place, what: files)
-    monkeypatch.setattr(copying, "_readable", lambda place: files)
+    monkeypatch.setattr(copying, "place_to_read", lambda place, what: files)
     return files
 
 

@@ -4,9 +4,9 @@
 
 A claim is advice, not a lock. It ends when its process ends, or LIFETIME seconds after it was last
 renewed; it is renewed until its epoch is trained or has failed. A claim from the future has ended,
-too. On filesystems that cannot create a file
-exclusively, two trials may claim an epoch in the same instant, and both train it. The clocks of
-hosts must agree within LIFETIME / 2. A trial that waits holds no claim, so waiting always ends.
+too. On filesystems that cannot create a file exclusively, two trials may claim an epoch in the same
+instant, and both train it. The clocks of hosts must agree within LIFETIME / 2. A trial that waits
+holds no claim, so waiting always ends.
 """
 
 import json

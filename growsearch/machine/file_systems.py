@@ -1,6 +1,8 @@
 """The file system behind a folder's path or an address, with errors within seconds."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -51,16 +53,32 @@ def place_to_write(place: str, what: str) -> fs.SubTreeFileSystem:
 
     Raises InputError, which says `what` it is, if it cannot be used.
     """
-    check_spelling(place, what)
-    try:
+    with _usable(place, what, "used"):
         base, path = file_system(place)
         base.create_dir(path, recursive=True)
+    return fs.SubTreeFileSystem(path, base)
+
+
+def place_to_read(place: str, what: str) -> fs.SubTreeFileSystem:
+    """The folder or address `place`, which may not be there; nothing is made.
+
+    Raises InputError, which says `what` it is, if it cannot be read.
+    """
+    with _usable(place, what, "read"):
+        base, path = file_system(place)
+    return fs.SubTreeFileSystem(path, base)
+
+
+@contextmanager
+def _usable(place: str, what: str, done: str) -> Iterator[None]:
+    check_spelling(place, what)
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{what} {place!r} cannot be used ({one_line(error)}); give a folder or an address "
+            f"{what} {place!r} cannot be {done} ({one_line(error)}); give a folder or an address "
             "like s3://bucket/folder"
         ) from error
-    return fs.SubTreeFileSystem(path, base)
 
 
 def _options(files: fs.FileSystem) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import IO
 from growsearch.trial.errors import InputError, one_line
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
+UNFINISHED = ".unfinished"
+"""The end of the name of a file that is still being written."""
 MOST_TEXT = 64 * 2**20
 """The largest JSON or Python file of a study that is read, in bytes."""
 
@@ -46,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
     `path` is not changed if the block raises an error or the process is killed. A link there is
     replaced, not followed.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = path.with_name(path.name + UNFINISHED)
     unfinished.unlink(missing_ok=True)  # what a killed process has left, or a stranger's link
     try:
         yield unfinished

@@ -9,9 +9,8 @@ from typing import NamedTuple, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.files import is_file_name, opened, replacing
+from growsearch.machine.files import UNFINISHED, is_file_name, opened, replacing
 
-UNFINISHED = ".unfinished"
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds before a server that fails while files are brought is asked again."""
 _PART = 2**20

@@ -20,9 +20,9 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
-from growsearch.machine.file_systems import check_spelling, file_system, place_to_write
-from growsearch.machine.files import MOST_TEXT, is_address, is_file_name
-from growsearch.machine.mirror import UNFINISHED, Changed, Mirror, content
+from growsearch.machine.file_systems import check_spelling, place_to_read, place_to_write
+from growsearch.machine.files import MOST_TEXT, UNFINISHED, is_address, is_file_name
+from growsearch.machine.mirror import Changed, Mirror, content
 from growsearch.study.ended import ENDED_FILE
 from growsearch.study.folder import (
     LOCK_FILE,
@@ -274,7 +274,7 @@ def fetch_study(place: str, folder: str | Path) -> Path:
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         (unfinished / TRIALS_FOLDER).mkdir(parents=True)
-        left_out = Mirror(unfinished, _readable(place)).bring(but=_LEFT_OUT)
+        left_out = Mirror(unfinished, place_to_read(place, "copy")).bring(but=_LEFT_OUT)
         _drop_unknown(unfinished)
         if folder.exists():
             folder.rmdir()
@@ -325,18 +325,6 @@ def _other(place: str) -> str:
     )
 
 
-def _readable(place: str) -> fs.FileSystem:
-    check_spelling(place, "copy")
-    try:
-        base, path = file_system(place)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"copy {place!r} cannot be read ({one_line(error)}); give a folder or an address like "
-            "s3://bucket/folder"
-        ) from error
-    return fs.SubTreeFileSystem(path, base)
-
-
 def _asked(place: str, work: Callable[[], bytes | None]) -> bytes | None:
     try:
         return work()
@@ -349,7 +337,7 @@ def _asked(place: str, work: Callable[[], bytes | None]) -> bytes | None:
 
 def _id_at(place: str) -> dict[str, str] | None:
     """As `study_id`, of the study that is copied to `place`; None if there is none."""
-    files = _readable(place)
+    files = place_to_read(place, "copy")
     text = _asked(place, lambda: _read(files, STUDY_FILE))
     if text is None:
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch import __version__
-from growsearch.machine.files import because, check_file_name, read_text, write_whole
+from growsearch.machine.files import UNFINISHED, because, check_file_name, read_text, write_whole
 from growsearch.machine.processor import processor
 from growsearch.trial.errors import InputError, one_line
 
@@ -114,8 +114,8 @@ def is_half_made(folder: Path) -> bool:
     trials = folder / TRIALS_FOLDER
     if not trials.is_dir() or any(trials.iterdir()):
         return False
-    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}.unfinished"}
-    return {name.removesuffix(".unfinished") for name in there} <= _FIRST
+    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}{UNFINISHED}"}
+    return {name.removesuffix(UNFINISHED) for name in there} <= _FIRST
 
 
 def _half_made(folder: str | Path) -> str:

@@ -72,16 +72,14 @@ def run_trials(
     info = read_info(ledger.folder)
     given = options.budget
     budget = Budget(ledger, None if given is None else parse_budget(given))
-    metric = search_metric(
-        options.metric, [trial.config for trial in ledger.trials.values()], info.get("own_metrics")
-    )
+    expected = [trial.config for trial in ledger.trials.values()]
+    metric = search_metric(options.metric, expected, info.get("own_metrics"))
     chosen = options.scheduler
     judge = chosen.judge(options.costs, metric, info["search_seed"])
     concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
     if chosen.tune_starts:
         concurrent = math.inf
     sampler, trials = None, 0
-    expected = [trial.config for trial in ledger.trials.values()]
     if options.sampler is not None:
         spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
         sampler = sampler_of(spaces, options, info["search_seed"], ledger.folder)

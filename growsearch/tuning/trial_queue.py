@@ -200,7 +200,7 @@ class TrialQueue(OneTrialGenerator):
         for name, awaited in list(self.awaited.items()):
             try:
                 waits = awaited.update(self.store)
-            except Exception:
+            except Exception:  # as in _follows
                 waits = False
             if not waits:
                 del self.awaited[name]
