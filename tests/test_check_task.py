@@ -103,6 +103,10 @@ QUICK = {
         [("        return Net", "        torch.manual_seed(0)\n        return Net")],
         "builds", "two seeds build the same weights", "def build",
     ),
+    "a random tensor that is not saved": (
+        [("        self.last =", "        self.shift = torch.randn(3)\n        self.last =")],
+        "builds", "tensor 'shift' is drawn at random and is not in the state dict", "def build",
+    ),
     "an error in build": (
         [("        return Net", "        assert architecture.blocks[0] < 3  # here\n"
           "        return Net")],

@@ -98,6 +98,13 @@ def test_the_figures_show_their_tables():
     assert [4.0 - 0.32**0.5, 4.0 + 0.32**0.5] in [pytest.approx(ends) for ends in across]
 
 
+def test_the_schedules_of_a_policy_without_a_colour_of_its_own_are_drawn():
+    table = growth_schedules(GRID).assign(schedule="mine")
+    axes = schedules_figure(table).axes[0]
+    drawn = {tuple(point) for c in axes.collections for point in c.get_offsets().tolist()}
+    assert drawn >= set(zip(table["ppe"], table["best_val_accuracy"], strict=True))
+
+
 def finished(config: TrialConfig, val: float, test: float, architecture: str) -> dict:
     columns = {f"config/{name}": value for name, value in config.to_flat().items()}
     return columns | {

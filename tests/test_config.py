@@ -324,6 +324,23 @@ def test_replacing_options_equals_a_fresh_configuration_with_them(first, then):
     assert outcome(lambda: config.replaced(**then)) == expected
 
 
+def test_a_component_replaces_all_options_of_its_kind():
+    """Also those that it has by default, which options by name would leave as they were."""
+    from growsearch.growth.initializers.clone import Clone
+    from growsearch.policies.autogrow import PeriodicAutoGrow
+    from growsearch.policies.lipgrow import LipGrow
+
+    first = TrialConfig(policy=LipGrow(rtol=1.2, window=3), scaling="step-size", epochs=60)
+    for then in (
+        {"policy": LipGrow()}, {"policy": LipGrow(window=2)}, {"policy": LipGrow(), "rtol": 1.3}
+    ):  # fmt: skip
+        fresh = TrialConfig(**then, scaling="step-size", epochs=60)
+        assert replace(first, **then) == first.replaced(**then) == fresh
+    assert replace(first, initializer=Clone()) == TrialConfig(rtol=1.2, window=3, epochs=60)
+    other = replace(first, policy=PeriodicAutoGrow(), architecture="2-2-2", initializer="clone")
+    assert (other.policy.name, other.rtol) == ("periodic", None)
+
+
 @pytest.mark.parametrize(
     "then",
     [{"epochs": 30}, {"policy": "none"}, {"initializer": "gaussian"}, {"architecture": "4-4-4"}],

@@ -1,9 +1,12 @@
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from conftest import record, run, run_policy
 
+from growsearch import FineTune, Grow, Policy, register
+from growsearch.trial.architecture import Architecture
+from growsearch.trial.components import forgetting
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
@@ -42,6 +45,34 @@ def test_a_ratio_that_equals_rtol_does_not_grow_and_one_above_does():
     decision = decide(config, History([record(1, lipschitz=1.0), record(2, lipschitz=2.001)]))
     assert str(decision.architecture) == "4-4-4"
     assert "2.001 > rtol 2" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        (Architecture("8-8-8"), 'decided Architecture\\("8-8-8"\\); return None, Grow'),
+        (Grow("8-8-8", "text"), "decided Grow\\(.*; return None, Grow"),
+        (True, "decided True; return None, Grow"),
+        (Grow(Architecture("8-8"), "few"), "grow to architecture '8-8' has 2 sub-networks"),
+        (Grow(Architecture("4-4-4"), "same"), "grow from 4-4-4 to 4-4-4, not deeper"),
+        (Grow(Architecture("8-8-2"), "less"), "grow from 4-4-4 to 8-8-2, not deeper"),
+        (FineTune("found"), "decided to fine-tune, but has no finetune_epochs"),
+    ],
+)
+def test_a_policy_that_decides_what_cannot_be_is_told_in_a_line(decided, said):
+    with forgetting():
+
+        @register("policy", "odd")
+        @dataclass(frozen=True, kw_only=True)
+        class Odd(Policy):
+            """Decides always the same."""
+
+            def decide(self, trial, history):
+                return decided
+
+        config = TrialConfig(policy="odd", architecture="4-4-4", epochs=9)
+        with pytest.raises(InputError, match=f"^policy 'odd' [^\n]*{said}[^\n]*$"):
+            decide(config, History([record(1, architecture="4-4-4")]))
 
 
 def test_the_baseline_starts_anew_at_each_growth():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import first_quick
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
@@ -250,7 +250,9 @@ def test_unchanged_weights_agree_with_the_dense_svd_cold_and_warm(kind, shape, s
         assert_right(estimate(conv, size, vectors, settled), true)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
+@example("random", "random", (5, 1, 3), 2, (8, 8), 189)
+@example("random", "random", (5, 1, 3), 2, (8, 8), 50)
 @given(
     st.sampled_from(KINDS), st.sampled_from(KINDS), shapes, st.sampled_from([1, 2]), sizes,
     st.integers(0, 999),

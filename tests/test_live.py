@@ -228,6 +228,8 @@ def test_a_search_that_its_budget_ended_says_so_and_not_that_it_runs(folder):
     assert left(folder, "param_epochs=1e30", late="paused") is None
     assert left(folder, "trials=1", late="running") is None  # it goes on, or was interrupted
     assert left(folder, "seconds=nothing", late="paused") is None
+    assert "budget of tokens=1 is spent" in left(folder, "tokens=1", late="paused")
+    assert left(folder, "tokens=1e30", late="paused") is None
     assert left(folder, "trials=2") is None  # all have ended
     left(folder, "trials=2", late="waiting")
     page = write_report(folder).page.read_text()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, first_quick, run
@@ -13,12 +14,20 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from growsearch import Architecture, InputError, Study, TrialConfig, load_network
+from growsearch import (
+    Architecture,
+    Dataset,
+    InputError,
+    Study,
+    Trainer,
+    TrialConfig,
+    load_network,
+)
 from growsearch.cli.train import begin
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore
-from growsearch.study.model_file import METADATA, read_model
-from growsearch.study.prediction import predict
+from growsearch.study.model_file import METADATA, ModelFile, NetworkSpec, read_model
+from growsearch.study.prediction import normalized, predict
 from growsearch.tasks.images.networks import build_network
 from growsearch.training.state import read_state
 
@@ -320,6 +329,42 @@ def test_images_that_were_padded_in_training_are_padded(tmp_path):
     with torch.no_grad():
         chances = model.network(((15 * test.images[:1]).float() / 255 - 0.3049) / 0.3758).softmax(1)
     assert found.probability == pytest.approx(chances.max().item())
+
+
+def test_pictures_of_a_folder_are_prepared_as_in_training(tmp_path):
+    """Small, wide and high ones: each is the image that the trial had."""
+    draw, sizes = np.random.default_rng(0), [(16, 16), (80, 40), (30, 70), (33, 33)]
+    for label in ("one", "two"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for n in range(20):
+            pixels = draw.integers(256, size=(*sizes[n % 4][::-1], 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / label / f"{n:02}.png")
+    config = TrialConfig(
+        dataset="folder", data_dir=str(tmp_path / "data"), policy="none", epochs=1, lr=0.01,
+        precision="float32",
+    )  # fmt: skip
+    begin(config, tmp_path / "one", {})
+    model = read_model(Study(tmp_path / "one").export(tmp_path / "m.safetensors"))
+    images, spec = config.task.dataset.train, config.task.dataset.spec
+    mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+    trained = (images.images.float() / 255 - mean) / std
+    files = sorted((tmp_path / "data").rglob("*.png"))
+    given = torch.stack([normalized(model, file) for file in files])
+    for image in trained:
+        assert any(torch.allclose(image, other, atol=1e-5) for other in given)
+
+
+def test_a_network_of_arrays_on_another_scale_refuses_image_files(tmp_path):
+    X = np.random.default_rng(0).uniform(0, 255, size=(60, 8, 8)).astype(np.float32)
+    dataset = Dataset.from_arrays(X, np.arange(60) % 2, val=0.2, test=0.2)
+    trainer = Trainer(TrialConfig(policy="none", epochs=1, lr=0.01), dataset=dataset)
+    next(trainer)
+    facts = trainer.task.facts()
+    spec = NetworkSpec.of(trainer.config, trainer.state.architecture, facts)
+    model = ModelFile(trainer.state.network, spec, {})
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"learned arrays with means 12\d.*load_network"):
+        predict(model, [tmp_path / "a.png"])
 
 
 def test_files_that_are_no_images_are_all_named(capsys, model, tmp_path):

@@ -33,7 +33,7 @@ class Signs(Task):
         return nn.Sequential(nn.Linear(2, self.units), blocks, nn.Linear(self.units, 2))
 
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, split)
+        draw = generator(seed, epoch, split) if split == "train" else generator(0, 0, split)
         for _ in range(3):
             x = inputs(draw)
             yield x, (x.prod(dim=1) > 0).long()

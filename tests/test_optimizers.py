@@ -64,7 +64,7 @@ class Stepped(Task):
         return Model(architecture.blocks[0])
 
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, split)
+        draw = generator(seed, epoch, split) if split == "train" else generator(0, 0, split)
         for n in (16, 16, 9):
             labels = torch.randint(CLASSES, (n,), generator=draw)
             yield torch.randn(n, 4, generator=draw) + labels[:, None], labels

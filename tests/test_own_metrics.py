@@ -45,7 +45,7 @@ class Measured(Task):
     def build(self, architecture):
         return Model(architecture.blocks[0])
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, split)
+        draw = generator(seed, epoch, split) if split == "train" else generator(0, 0, split)
         for _ in range(3):
             x = torch.randn(16, 4, generator=draw)
             yield x, x.sign()

@@ -279,7 +279,9 @@ class Importing(Base):
         (policy().replace("Never(Policy)", "Never"), "is no component; derive it"),
         (policy().replace("@dataclass(frozen=True, kw_only=True)\n", ""), "decorate it with @data"),
         (policy().replace('"policy"', '"polcy"'), "unknown kind 'polcy'; did you mean 'policy'"),
-        (policy().replace('"policy"', '"optimizer"'), "registered as a optimizer, but its base"),
+        (policy().replace('"policy"', '"optimizer"'), "registered as optimizer, but its base"),
+        (policy(name="my policy"), "cannot be called 'my policy'; use letters"),
+        (policy(option="reads = ('acuracy',)"), "reads 'acuracy'; did you mean 'accuracy'"),
         ("import nothing_like_it", "in line 1: ModuleNotFoundError"),
         ("\nx = = 1", "in line 2: SyntaxError"),
         ("raise SystemExit(3)", "in line 1: SystemExit: 3"),
@@ -310,6 +312,99 @@ def test_an_entry_point_that_fails_names_its_package(monkeypatch):
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
     with pytest.raises(InputError, match="'not_installed_anywhere' offers growsearch components"):
         plugins.load_installed()
+
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda group: [EntryPoint("x", "no_package.parts", plugins.GROUP)]
+    )
+    with pytest.raises(InputError, match=r"'no_package\.parts' offers growsearch components"):
+        plugins.load_installed()
+
+
+INITIALIZER = """
+from dataclasses import dataclass
+from growsearch import register
+from growsearch.growth.new_blocks import NewBlocks
+{more}
+@register("initializer", "elsewhere")
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(NewBlocks):
+    def initialize(self, block, *, new, step, draw):
+        pass
+"""
+
+
+def growth_keys_in_a_new_process(folder: Path, load: str) -> dict:
+    """What keys of a growth have by initializer "elsewhere", once `load` has registered it."""
+    script = (
+        f"import json, sys; sys.path.insert(0, {str(folder)!r})\n"
+        "from growsearch import TrialConfig\n"
+        "from growsearch.epochs.keys import keyed\n"
+        "from growsearch.trial.options import Role\n"
+        f"{load}\n"
+        "print(json.dumps(keyed(TrialConfig(initializer='elsewhere'), Role.GROWTH)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_module_that_a_plugin_has_its_component_from_is_in_its_keys(tmp_path):
+    written(tmp_path / "my_parts.py", INITIALIZER.format(more=""))
+    plugin = written(tmp_path / "plugin.py", "import my_parts\n")
+    load = f"from growsearch.trial.plugins import load_plugins; load_plugins([{plugin!r}])"
+    before = growth_keys_in_a_new_process(tmp_path, load)
+    assert growth_keys_in_a_new_process(tmp_path, load) == before
+    written(tmp_path / "my_parts.py", INITIALIZER.format(more="STEP = 2"))
+    assert growth_keys_in_a_new_process(tmp_path, load) != before
+
+
+def test_every_file_of_an_installed_package_is_in_the_keys_of_its_components(tmp_path):
+    """As of a distribution in site-packages."""
+    site = tmp_path / "site-packages"
+    (site / "some_parts").mkdir(parents=True)
+    about = site / "some_parts-1.dist-info"
+    about.mkdir()
+    written(about / "METADATA", "Metadata-Version: 2.1\nName: some-parts\nVersion: 1\n")
+    written(about / "entry_points.txt", "[growsearch]\nparts = some_parts\n")
+    written(site / "some_parts/__init__.py", "from some_parts import initializers\n")
+    written(site / "some_parts/sizes.py", "STEP = 1\n")
+    written(site / "some_parts/initializers.py", INITIALIZER.format(more=""))
+    before = growth_keys_in_a_new_process(site, "")
+    assert growth_keys_in_a_new_process(site, "") == before
+    for name in ("initializers", "sizes"):
+        was = (site / f"some_parts/{name}.py").read_text()
+        written(site / f"some_parts/{name}.py", was + "# changed\n")
+        assert growth_keys_in_a_new_process(site, "") != before, name
+        written(site / f"some_parts/{name}.py", was)
+    assert growth_keys_in_a_new_process(site, "") == before
+
+
+def test_a_module_of_a_package_may_import_its_neighbours_relatively(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_package").mkdir()
+    written(tmp_path / "own_package/__init__.py", "")
+    written(tmp_path / "own_package/names.py", "STEP = 1\n")
+    text = INITIALIZER.format(more="from .names import STEP")
+    written(tmp_path / "own_package/parts.py", text)
+    load_plugins(["own_package.parts"])
+    assert TrialConfig(initializer="elsewhere").initializer.name == "elsewhere"
+
+
+def test_a_module_that_has_changed_since_the_study_began_is_noticed(tmp_path, monkeypatch):
+    from growsearch.study.plugins import describe, find_kept, keep_plugins
+
+    monkeypatch.syspath_prepend(tmp_path)
+    written(tmp_path / "own_module.py", policy("kept"))
+    plugin = find_plugin("own_module")
+    study = tmp_path / "study"
+    study.mkdir()
+    keep_plugins(study, [plugin])
+    info = {"plugins": describe([plugin])}
+    assert [kept for _, kept in find_kept(study, info)] == [plugin]
+    written(tmp_path / "own_module.py", policy("kept") + "# changed\n")
+    with pytest.raises(InputError, match="plugin 'own_module' was changed since the study began"):
+        find_kept(study, info)
 
 
 def test_list_shows_kinds_names_options_and_sources(capsys):

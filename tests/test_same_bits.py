@@ -68,7 +68,7 @@ def test_a_key_that_misses_the_weight_decay_is_found_and_so_is_the_epoch_that_it
 
 @pytest.mark.long
 def test_keys_may_differ_where_that_is_allowed(tmp_path):
-    changed = copy_of_package(tmp_path, {"NUMERICS = 3": "NUMERICS = 1003"})
+    changed = copy_of_package(tmp_path, {"NUMERICS = 4": "NUMERICS = 1004"})
     code, printed = run(changed, "--only", TRIAL, "--allow-keys")
     assert code == 0
     assert printed.endswith("records equal, keys not compared, store not compared\n")

@@ -23,6 +23,7 @@ from growsearch.study.folder import create_study
 from growsearch.study.results import read_histories, read_study, write_trial
 from growsearch.study.summary import summarize
 from growsearch.study.terminal import trial_summary
+from growsearch.tasks.scores import macs_of
 from growsearch.training.growth import grow
 from growsearch.trial import components as registry
 from growsearch.trial.architecture import Architecture
@@ -77,6 +78,12 @@ class MLP(nn.Module):
         return self.last(x)
 
 
+def drawn_by(split: str, seed: int, epoch: int, name: str) -> torch.Generator:
+    """Only training data depend on the trial's seed and the epoch."""
+    of = (seed, epoch) if split == "train" else (0, 0)
+    return generator(*of, f"{name} {split}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blobs(Task):
     """Tell three blobs apart."""
@@ -90,7 +97,7 @@ class Blobs(Task):
         return MLP(architecture.blocks[0], self.blob_dropout)
 
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, f"blobs {split}")
+        draw = drawn_by(split, seed, epoch, "blobs")
         for n in SIZES[split]:
             labels = torch.randint(CLASSES, (n,), generator=draw)
             yield torch.randn(n, 4, generator=draw) + labels[:, None], labels
@@ -158,7 +165,7 @@ class Tokens(Task):
         return Decoder(architecture.blocks[0])
 
     def batches(self, split, seed, epoch):
-        draw = generator(seed, epoch if split == "train" else 0, f"tokens {split}")
+        draw = drawn_by(split, seed, epoch, "tokens")
         for n in SIZES[split]:
             steps = torch.randint(1, CLASSES, (n, 1), generator=draw)
             text = (torch.arange(LENGTH + 1) * steps) % CLASSES
@@ -677,7 +684,7 @@ def test_data_that_differ_after_the_first_batches_have_keys_of_their_own(given):
         many_batches: int = option(5, "batches of an epoch", least=1, role=Role.DATA)
 
         def batches(self, split, seed, epoch):
-            draw = generator(seed, epoch if split == "train" else 0, split)
+            draw = generator(seed, epoch, split) if split == "train" else generator(0, 0, split)
             for i in range(self.many_batches):
                 shift = 0 if i < 4 or self.trial.data_dir == "hub/one" else 1
                 labels = torch.randint(CLASSES, (8,), generator=draw)
@@ -819,6 +826,25 @@ class Single(nn.Module):
         self.blocks = nn.ModuleList([Residual(0, 0.0)] * depth)
 
 
+class Lazy(MLP):
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth, 0.0)
+        self.last = nn.LazyLinear(CLASSES)
+
+
+class Extra(MLP):
+    """It has state that is no tensor."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(depth, 0.0)
+
+    def get_extra_state(self):
+        return {"calls": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
 class NoList(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -840,6 +866,12 @@ FAULTS = {
     ),
     "growth ignored": (
         {"build": lambda self, a: MLP(min(a.blocks[0], 3), 0.0)}, ["made 3 blocks", "'5'"]
+    ),
+    "lazy": (
+        {"build": lambda self, a: Lazy(a.blocks[0])}, ["'last.weight'", "no shape before the first"]
+    ),
+    "extra state": (
+        {"build": lambda self, a: Extra(a.blocks[0])}, ["'_extra_state'", "no tensor; keep it in"]
     ),
     "one block": ({"build": lambda self, a: Single(a.blocks[0])}, ["one block at several places"]),
     "no scalar": ({"loss": of_logits}, ["loss of task 'faulty' has shape", "mean over the batch"]),
@@ -864,6 +896,10 @@ FAULTS = {
     "parameters missed": ({"optimizer": some_parameters}, ["parameter 'first.weight' in no group"]),
     "parameters twice": ({"optimizer": twice}, ["'first.weight' in two groups", "once"]),
     "no batches": ({"batches": nothing}, ["batches", "'train'", "yields nothing", "at least one"]),
+    "has_accuracy without evaluate": (
+        {"loss": lambda self, m, b: F.cross_entropy(m(b[0]), b[1]), "has_accuracy": True},
+        ["'faulty' says has_accuracy, but defines loss and not evaluate", "define evaluate"],
+    ),
     "no validation": ({"batches": no_validation}, ["'val'", "yields nothing"]),
     "trial in load": (
         {"load": lambda self, data_dir: self.trial.batch_size}, ["reads self.trial in load"]
@@ -934,6 +970,100 @@ def test_a_first_look_before_a_search_finds_batches_that_change():
         trial(task.__name__.lower()).task.check()
 
 
+def test_batches_without_tensors_are_refused_by_the_first_look_and_by_keys():
+    """Their data would have no hash, so that changed data would be given old epochs."""
+
+    class Points:
+        def __init__(self, x, y):
+            self.x, self.y = x, y
+
+    def batches(self, split, seed, epoch):
+        yield Points(torch.randn(4, 4), torch.arange(4) % CLASSES)
+
+    faulty(
+        batches=batches,
+        loss=lambda self, model, batch: F.cross_entropy(model(batch.x), batch.y),
+    )
+    task = trial("faulty", policy="none").task
+    for look in (task.check, task.data_digest):
+        with told(InputError, "a batch of 'train'", "is a Points without tensors", "dicts"):
+            look()
+
+
+def test_ignored_targets_count_neither_in_the_loss_nor_in_the_accuracy():
+    """Half of the positions are padding, -100, in batches of one length."""
+
+    def batches(self, split, seed, epoch):
+        for inputs, targets in Tokens.batches(self, split, seed, epoch):
+            padded = targets.clone()
+            padded[:, LENGTH // 2 :] = -100
+            yield inputs, padded
+
+    made = type("Padded", (Tokens,), {"__module__": __name__, "batches": batches})
+    registry._REGISTRY["task"].pop("padded", None)
+    register("task", "padded")(dataclass(frozen=True, kw_only=True)(made))
+    trainer = Trainer(trial("padded", policy="none"))
+    record = next(trainer)
+    pairs = trainer.task.batches("val", 0, 0)
+    inputs, targets = (torch.cat(tensors) for tensors in zip(*pairs, strict=True))
+    with torch.no_grad():
+        logits = trainer.state.network.eval()(inputs).double()
+    there = targets != -100
+    expected = F.cross_entropy(logits[there], targets[there]).item()
+    assert record.val_loss == pytest.approx(expected, rel=1e-5)
+    right = (logits.argmax(dim=-1) == targets)[there].double().mean().item()
+    assert right > 0
+    assert record.val_accuracy == pytest.approx(100 * right, abs=1e-4)
+
+
+def test_a_constant_that_build_draws_is_the_same_after_a_growth_and_a_resume(tmp_path):
+    """Although it is not in the state dict."""
+
+    class Shifted(MLP):
+        def __init__(self, depth):
+            super().__init__(depth, 0.0)
+            self.shift = torch.randn(4)
+
+        def forward(self, x):
+            return super().forward(x + self.shift)
+
+    faulty(build=lambda self, architecture: Shifted(architecture.blocks[0]))
+    config = trial("faulty", growth_epochs=(1, 3), growth_architectures="5 6", epochs=5)
+    straight = [record.val_loss for record in Trainer(config)]
+    trainer = Trainer(config)
+    for epoch in range(1, 5):
+        next(trainer)
+        trainer.save(tmp_path / "state.pt")
+        rest = [record.val_loss for record in Trainer.load(tmp_path / "state.pt")]
+        assert rest == straight[epoch:], epoch
+
+
+def test_frozen_parameters_are_not_counted():
+    def build(self, architecture):
+        model = Blobs.build(self, architecture)
+        model.first.requires_grad_(False)
+        return model
+
+    faulty(build=build)
+    record, whole = (next(Trainer(trial(name, policy="none"))) for name in ("faulty", "blobs"))
+    assert whole.parameters - record.parameters == 4 * WIDTH + WIDTH
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
+def test_a_model_may_have_complex_parameters(optimizer):
+    class Turned(MLP):
+        def __init__(self, depth):
+            super().__init__(depth, 0.0)
+            self.turn = nn.Parameter(torch.ones(CLASSES, dtype=torch.complex64))
+
+        def forward(self, x):
+            return (super().forward(x) * self.turn).real
+
+    faulty(build=lambda self, architecture: Turned(architecture.blocks[0]))
+    records = list(Trainer(trial("faulty", optimizer=optimizer, lr=0.01)))
+    assert [record.architecture for record in records] == ["3", "5", "5"]
+
+
 def test_what_a_task_has_frozen_stays_frozen_when_new_blocks_have_been_trained_apart(tmp_path):
     def build(self, architecture):
         model = Blobs.build(self, architecture)
@@ -965,3 +1095,22 @@ def test_data_that_have_changed_are_loaded_again(tmp_path):
         assert (one.read(), task.__name__) == ("1", "Faulty")
         file.write_text("22")
         assert one.read() == "22"
+
+
+@pytest.mark.parametrize(
+    ("layer", "macs"),
+    [
+        # projections to queries, keys and values, and back; two products of attention; two layers
+        (
+            lambda: nn.TransformerEncoderLayer(32, 4, 64, batch_first=True),
+            10 * 32 * 96 + 10 * 32 * 32 + 2 * 10 * 10 * 32 + 2 * 10 * 32 * 64,
+        ),
+        (lambda: nn.LSTM(32, 24, batch_first=True), 10 * 4 * 24 * (32 + 24)),
+        (lambda: nn.GRU(32, 24, batch_first=True), 10 * 3 * 24 * (32 + 24)),
+    ],
+)
+def test_layers_that_torch_computes_by_one_kernel_are_counted(layer, macs):
+    layer = layer().eval()
+    before = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
+    assert macs_of(lambda: layer(torch.zeros(1, 10, 32))) == macs
+    assert (torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled) == before

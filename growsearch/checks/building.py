@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from growsearch.checks.outcome import Fault, Found
 from growsearch.checks.subject import Subject
-from growsearch.checks.tensors import copied, first_difference, parameters_and_buffers
+from growsearch.checks.tensors import copied, first_difference, parameters_and_buffers, unsaved
 from growsearch.tasks.scores import count_parameters
 from growsearch.tasks.seed_models import built
 from growsearch.trial.architecture import Architecture
@@ -36,8 +36,14 @@ def check_building(subject: Subject) -> Found:
             "have its own, so that a deeper network has more",
             "build",
         )
-    parameters = dict(built(task, seed, seed=0).named_parameters())
-    other = dict(built(task, seed, seed=1).named_parameters())
+    one, other_one = built(task, seed, seed=0), built(task, seed, seed=1)
+    if name := first_difference(unsaved(one), unsaved(other_one)):
+        raise Fault(
+            f"tensor {name!r} is drawn at random and is not in the state dict, so an exported "
+            "network has another one; make it a buffer with register_buffer",
+            "build",
+        )
+    parameters, other = dict(one.named_parameters()), dict(other_one.named_parameters())
     if _drawn(parameters) and first_difference(parameters, other) is None:
         raise Fault(
             "two seeds build the same weights; draw them from torch's global generator, and leave "

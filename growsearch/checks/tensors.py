@@ -28,6 +28,17 @@ def parameters_and_buffers(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
+def unsaved(model: nn.Module) -> dict[str, Tensor]:
+    """Buffers and attributes of modules that the state dict does not hold, by name."""
+    saved = {id(tensor) for tensor in model.state_dict(keep_vars=True).values()}
+    found = dict(model.named_buffers())
+    for name, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, Tensor):
+                found[f"{name}.{attribute}" if name else attribute] = value
+    return {name: tensor for name, tensor in found.items() if id(tensor) not in saved}
+
+
 def digest(tensors: Named) -> str:
     """A hash of names, types, shapes and bits."""
     made = hashlib.sha256()

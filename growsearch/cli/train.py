@@ -52,6 +52,7 @@ def begin(
         raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
     with joined() as processes:
         stored = _stored(options)
+        config.task.check()
         trainer = Trainer(config, **stored)
         if not processes.first:
             return _follow(trainer, processes)
@@ -131,6 +132,12 @@ def _check_same(folder: Path, state: History, table: History) -> None:
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     """The trainer's options that say where epochs are remembered."""
     if "store" not in options:
+        for name in ("keep_states", "state_megabytes"):
+            if options.get(name) is not None:
+                raise InputError(
+                    f"{name}={options[name]} is for the epochs of a store; give --store, or leave "
+                    f"{name} out"
+                )
         return {}
     store = EpochStore(options["store"], state_bytes=in_bytes(options.get("state_megabytes")))
     return {"store": store, "keep_states": options.get("keep_states", "forks")}

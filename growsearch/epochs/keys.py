@@ -19,7 +19,7 @@ from growsearch.trial.options import Role, Value
 from growsearch.trial.rates import Rates
 from growsearch.trial.sources import imported_digest
 
-NUMERICS = 3
+NUMERICS = 4
 """Raise this number with every change of the program that changes the results of an epoch."""
 _NEWER_FIELDS = ("metrics", "example_tokens")
 """Fields of records that are newer than stores that are still read, and may be missing there."""

@@ -15,8 +15,11 @@ CONVERGED = 5e-3
 """Part of the largest Ritz value that another one, with its residual, may exceed it by."""
 ROUNDING = 1e-6
 """A remainder shorter than this part of the longest product is rounding noise."""
-FRESH = 0.3
-"""Length of the random vector that a known unit vector is started with."""
+FRESH = 1.0
+"""Length of the random vector that a known unit vector is started with.
+
+With 0.3, two of 200 kernels that changed by an eighth from call to call came out up to 2 % low.
+"""
 
 
 def largest_singular_values(

@@ -12,6 +12,7 @@ from growsearch.trial.components import Component, component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import NUMBERS, OWN, EpochRecord
+from growsearch.trial.kinds import reads_flaw
 from growsearch.trial.options import Role, option, suggestion
 
 
@@ -81,7 +82,7 @@ class Metric(Component, ABC):
     def flaw(cls) -> str | None:
         if cls.column.startswith("test_"):
             return f"reads the test images' {cls.column!r}; choose a column of validation data"
-        return _column_flaw(cls.column)
+        return _column_flaw(cls.column) or reads_flaw(cls)
 
     def value(self, number: float) -> float:
         """The metric as a number of which more is better: a loss is negated."""

@@ -10,7 +10,7 @@ from growsearch.stopping.budget import TRIALS, is_reason_paused, parse_budget
 from growsearch.stopping.cost import summed_costs
 from growsearch.study.folder import LOG_FILE
 from growsearch.study.search_log import last_statuses
-from growsearch.study.spending import SUMMED
+from growsearch.study.summary import paid_columns
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
@@ -50,5 +50,5 @@ def _is_spent(budget: str, statuses: Mapping[str, Status], trials: pd.DataFrame)
         return False
     if unit == TRIALS:
         return sum(status is not Status.WAITING for status in statuses.values()) >= amount
-    column = SUMMED.get(summed_costs()[unit].result())
+    column = paid_columns()[summed_costs()[unit].result()]
     return column in trials and float(trials[column].sum()) >= amount

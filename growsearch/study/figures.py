@@ -24,6 +24,8 @@ ACCENT, MUTED = "#0f766e", "#94a3b8"
 SCHEDULE_COLORS = {
     "vanilla": "#475569", "sampled": MUTED, "hand-tuned": "#b45309", "lipgrow": ACCENT
 }  # fmt: skip
+OTHER_COLOR = "#7c3aed"
+"""Of a policy that LipGrow's paper does not have."""
 POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
 _CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
 """A triangular marker with its right angle at the upper left."""
@@ -163,7 +165,8 @@ def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
         table["ppe"], table["best_val_accuracy"], table["best_val_accuracy_std"].fillna(0),
         table["ppe_std"].fillna(0), fmt="none", ecolor=MUTED, elinewidth=0.8, zorder=2,
     )  # fmt: skip
-    for schedule, color in SCHEDULE_COLORS.items():
+    for schedule in dict.fromkeys([*SCHEDULE_COLORS, *table["schedule"]]):
+        color = SCHEDULE_COLORS.get(schedule, OTHER_COLOR)
         for optimal, marker, size in ((False, "o", 40), (True, "*", 130)):
             part = table[(table["schedule"] == schedule) & (table["pareto_optimal"] == optimal)]
             label = f"{schedule}{', Pareto-optimal' if optimal else ''}"

@@ -6,6 +6,7 @@ from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, tria
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 
 def late_growth(study: pd.DataFrame) -> pd.DataFrame:
@@ -28,7 +29,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     """
     trials = summarize(study)
     trials["train_seconds"] = trials["trial_id"].map(trial_seconds(study))
-    completed = trials[trials["status"] == "completed"]
+    completed = trials[trials["status"] == Status.COMPLETED]
     grown = completed[completed["growth_epochs"].str.fullmatch(r"\d+")]
     static = completed[completed["config/policy"] == "none"]
     if grown.empty or static.empty:

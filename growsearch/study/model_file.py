@@ -117,7 +117,14 @@ def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":
         network = task.rebuilt(Architecture(spec.architecture), spec.facts, steps)
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a task's own code may raise anything
+        if task.plugin:
+            raise InputError(
+                f"{task.label} cannot build a network without its data ({type(error).__name__}: "
+                f"{one_line(error)[:200]}); define facts() and rebuilt(architecture, facts, steps)"
+            ) from error
+        if not isinstance(error, KeyError | TypeError | ValueError):
+            raise
         raise InputError(
             f"the network cannot be made of damaged metadata ({type(error).__name__}: "
             f"{one_line(error)[:200]}); export the network again"

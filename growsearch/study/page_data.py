@@ -22,7 +22,8 @@ from growsearch.study.lipschitz_ratio import lipschitz_ratios
 from growsearch.study.outcomes import count_outcomes, judged_metric
 from growsearch.study.schema import schema
 from growsearch.study.search_log import ending_order
-from growsearch.study.spending import SUMMED, bounds_of, spending
+from growsearch.study.spending import bounds_of, spending
+from growsearch.study.summary import paid_columns
 from growsearch.trial.history import OWN
 from growsearch.trial.status import Status
 from growsearch.trial.trial_options import every_option
@@ -256,7 +257,9 @@ def cost_axes(trials: pd.DataFrame) -> list[dict[str, Any]]:
     plugins = [str(c) for c in trials if str(c).startswith("cost/") and c not in known]
     named = known | {column: column.removeprefix("cost/") for column in plugins}
     axes = [_axis(c, LABELS.get(c, n.replace("_", " ")), "nominal", n) for c, n in named.items()]
-    axes += [_axis(c, label, "paid") for c, label in _PAID.items()]
+    others = [c for c in paid_columns().values() if c not in _PAID]
+    paid = _PAID | {c: f"{c.removeprefix('paid_').replace('_', ' ')} paid" for c in others}
+    axes += [_axis(c, label, "paid") for c, label in paid.items()]
     axes += [_axis(c, label, "size") for c, label in _SIZES.items()]
     return [axis for axis in axes if _is_there(trials, axis["column"])]
 
@@ -301,7 +304,8 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     None if the trials have no extent in cost and metric.
     """
     trials, metric, column = subject.trials, subject.metric, subject.cost.column
-    unit = column if column in SUMMED else "param_epochs"
+    paid_of = paid_columns()
+    unit = column if column in paid_of else "param_epochs"
     named = trials.set_index("trial_id")
     logged = [name for name in ending_order(subject.folder / LOG_FILE) if name in named.index]
     order = [*logged, *(name for name in named.index if name not in set(logged))]
@@ -321,11 +325,11 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     bound = _least(rows, unit)
     stopped = rows["status"] == Status.STOPPED
     whole = nominal.where(~(stopped & (bound > nominal)), bound)
-    paid = rows[SUMMED[unit]].astype(float)
+    paid = rows[paid_of[unit]].astype(float)
     totals = {"paid": paid, "unshared": nominal, "unstopped": whole}
     curves = {n: spending(outcomes, cost.tolist(), bounds) for n, cost in totals.items()}
     return {
-        "unit": LABELS[unit],
+        "unit": LABELS.get(unit, unit.removeprefix("cost/").replace("_", " ")),
         "ordered": bool(logged),
         "trials": order,
         "stopped": int(stopped.sum()),

@@ -6,7 +6,7 @@ from typing import Any
 
 from growsearch.machine.files import check_file_name, read_text
 from growsearch.trial.errors import InputError
-from growsearch.trial.plugins import Plugin, session_plugins
+from growsearch.trial.plugins import Plugin, find_plugin, session_plugins
 
 PLUGINS_FOLDER = "plugins"
 _LISTED = ("name", "file", "sha256")
@@ -48,6 +48,14 @@ def _check_listed(folder: Path, info: Mapping[str, Any]) -> None:
             check_file_name(Path(listed["file"]).name, "plugin")
 
 
+def _has_changed(plugin: Plugin) -> bool:
+    """Whether the file or module that the plugin was read from is there and has another source."""
+    try:
+        return find_plugin(plugin.name).source != plugin.source
+    except InputError:  # it is not there: the study has its copy
+        return False
+
+
 def load_kept(folder: Path, info: Mapping[str, Any]) -> list[Plugin]:
     """Load the study's plugins from its copies; InputError as in `find_kept`."""
     plugins = []
@@ -86,8 +94,7 @@ def find_kept(folder: Path, info: Mapping[str, Any]) -> list[tuple[Path | None, 
                 f"the study's plugin {str(path)!r} was changed since the study began; restore it "
                 "from a copy"
             )
-        original = Path(listed["name"])
-        if original.is_file() and original.read_bytes() != plugin.source.encode():
+        if _has_changed(plugin):
             raise InputError(
                 f"plugin {listed['name']!r} was changed since the study began; restore it (a copy "
                 f"is {str(path)!r}), or start a new study"

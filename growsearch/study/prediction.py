@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from growsearch.study.model_file import ModelFile
 from growsearch.tasks.images.encoded import upright
 from growsearch.tasks.images.facts import ImageFacts
+from growsearch.tasks.images.streamed import centre, resized
 from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,17 +52,27 @@ def image_files(paths: Iterable[str | Path]) -> list[Path]:
 def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
     """The class of each image file.
 
-    An image becomes grey or coloured as the network needs, and has the network's size: where the
-    trial's images were padded, one that is not larger is centred on black, and any other is
-    resized (bilinear). Pixels are scaled to 0 to 1 and normalized as the file says. Raises
+    An image becomes grey or coloured as the network needs, and has the network's size. Where the
+    trial's pictures were resized and cropped, it is treated alike. Where its images were padded,
+    one that is not larger is centred on black. Any other is resized (bilinear). Pixels are scaled
+    to 0 to 1 and normalized as the file says. Raises
     InputError, which names all of them, for files that are no images.
     """
     import torch
+    from PIL import Image
 
+    unusable = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
     if "image_shape" not in model.spec.facts:
         raise InputError(
             f"the model is of task {model.spec.options['task']!r}, which has no images; use "
             "growsearch.load_network"
+        )
+    means = ImageFacts.from_dict(model.spec.facts).mean
+    if not all(0 <= mean <= 1 for mean in means):
+        raise InputError(
+            f"the network learned arrays with means {' '.join(f'{mean:.4g}' for mean in means)}, "
+            "and pixels of image files are scaled to 0 to 1; load it with growsearch.load_network "
+            "and give it arrays"
         )
     files, names = list(files), model.about.get("class_names") or []
     found, unreadable = [], []
@@ -70,7 +81,7 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
         for file in files[start : start + _BATCH]:
             try:
                 batch[file] = normalized(model, file)
-            except (OSError, ValueError, SyntaxError):  # Pillow's, for what is no image
+            except unusable:
                 unreadable.append(str(file))
         if not batch:
             continue
@@ -98,7 +109,9 @@ def normalized(model: ModelFile, file: Path) -> "Tensor":
     channels, height, width = facts.image_shape
     with Image.open(file) as opened:
         picture = upright(opened).convert("L" if channels == 1 else "RGB")
-    if model.about.get("padded") and picture.width <= width and picture.height <= height:
+    if facts.shorter is not None:
+        picture = centre(resized(picture, facts.shorter), width)
+    elif model.about.get("padded") and picture.width <= width and picture.height <= height:
         canvas = Image.new(picture.mode, (width, height))
         canvas.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
         picture = canvas

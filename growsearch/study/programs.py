@@ -1,7 +1,8 @@
 """Networks as programs that run without growsearch: torch.export's and ONNX."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,7 +32,10 @@ def write_torch_export(path: Path, network: nn.Module, inputs: Inputs, text: str
     does.
     """
     network = network.to(memory_format=torch.contiguous_format)
-    program = torch.export.export(network, (inputs(2),), dynamic_shapes=(_ANY_BATCH,), strict=False)
+    with _told_if_not_exported("torch-export"):
+        program = torch.export.export(
+            network, (inputs(2),), dynamic_shapes=(_ANY_BATCH,), strict=False
+        )
     unfinished = path.with_name(path.stem + ".unfinished.pt2")
     try:
         torch.export.save(program, unfinished, extra_files={f"{METADATA}.json": text})
@@ -56,11 +60,12 @@ def write_onnx(path: Path, network: nn.Module, inputs: Inputs, text: str) -> Non
         ) from error
     network = network.to(memory_format=torch.contiguous_format)
     name = "images" if inputs(1).dim() == 4 else "inputs"
-    program = torch.onnx.export(
-        network, (inputs(2),), dynamo=True, verbose=False,
-        input_names=[name], output_names=["logits"],
-        dynamic_shapes=(_ANY_BATCH,),
-    )  # fmt: skip
+    with _told_if_not_exported("onnx"):
+        program = torch.onnx.export(
+            network, (inputs(2),), dynamo=True, verbose=False,
+            input_names=[name], output_names=["logits"],
+            dynamic_shapes=(_ANY_BATCH,),
+        )  # fmt: skip
     assert program is not None
     program.model.metadata_props[METADATA] = text
     unfinished = path.with_name(path.name + ".unfinished")
@@ -75,6 +80,18 @@ def write_onnx(path: Path, network: nn.Module, inputs: Inputs, text: str) -> Non
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_if_not_exported(form: str) -> Iterator[None]:
+    """InputError for what torch raises about a model of a user that it cannot export."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(
+            f"torch cannot export the network as {form!r} ({type(error).__name__}: "
+            f"{one_line(error)[:200]}); choose format 'safetensors'"
+        ) from error
 
 
 @torch.no_grad()

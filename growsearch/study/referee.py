@@ -13,6 +13,7 @@ from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, tria
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import Judged, judge
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 ONE_JUMP, DOUBLINGS, ONE_MORE = "one jump", "doublings", "one block more"
 FACTORS = (
@@ -62,7 +63,7 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     """
     trials = summarize(study)
     trials["train_seconds"] = trials["trial_id"].map(trial_seconds(study))
-    trials = trials[trials["status"] == "completed"]
+    trials = trials[trials["status"] == Status.COMPLETED]
     static = trials[trials["config/policy"] == "none"]
     if static.empty:
         raise InputError("the study has no completed static trial (policy none); add some")

@@ -6,11 +6,6 @@ from itertools import accumulate
 
 from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory, Outcome
 
-SUMMED = {
-    "param_epochs": "paid_param_epochs", "train_flops": "paid_flops", "seconds": "paid_seconds",
-}  # fmt: skip
-"""By the column of a cost that is summed, the column of what was paid of it."""
-
 
 @dataclass(frozen=True)
 class Spending:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from growsearch.stopping.cost import summed_costs
+
 if TYPE_CHECKING:
     import pandas as pd  # a local trial writes results on machines without it
 
@@ -28,6 +30,19 @@ def _growth_ended(study: "pd.DataFrame", trials: "Stretches") -> list[str | None
     for row, text in zip(rows, study["decision"].iloc[rows], strict=True):
         found[trials.of[row]] = str(text).removeprefix("fine-tunes: ")
     return found
+
+
+def paid_columns() -> dict[str, str]:
+    """By the column of a cost that is summed, the column of what was paid of it."""
+    return {cost.result(): f"paid_{name}" for name, cost in summed_costs().items()}
+
+
+def _of_epochs(study: "pd.DataFrame", column: str, trials: "Stretches") -> "np.ndarray":
+    """What each epoch adds to a column that is summed over a trial's epochs."""
+    summed = study[column].to_numpy(dtype=float, na_value=math.nan)
+    before = np.append(math.nan, summed[:-1])
+    before[trials.starts] = math.nan
+    return np.where(np.isnan(summed - before), summed, summed - before)
 
 
 def was_paid(study: "pd.DataFrame") -> "pd.Series":
@@ -63,7 +78,8 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
       validation accuracy, or of the lowest loss where there is no accuracy; its network may be
       shallower than the last one;
     - loss_jump, mixing_to_best, mixing_to_trend: of the last growth, as `growths` defines them;
-    - paid_epochs, paid_param_epochs, paid_flops, paid_seconds: what was trained for this trial.
+    - paid_epochs, paid_param_epochs, paid_flops, paid_seconds, and likewise of each further cost
+      that is summed: what was trained for this trial.
 
     epochs, param_epochs, train_flops and seconds are nominal: they also count epochs that came from
     a store.
@@ -78,13 +94,9 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
     ends = np.append(trials.starts, len(study))[1:] - 1
     last, best = study.iloc[ends], study.iloc[_best(study, trials)]
     paid = was_paid(study).to_numpy(dtype=bool)
-    flops, seconds, parameters = (
-        study[name].to_numpy(dtype=float, na_value=math.nan)
-        for name in ("train_flops", "seconds", "parameters")
+    seconds, parameters = (
+        study[name].to_numpy(dtype=float, na_value=math.nan) for name in ("seconds", "parameters")
     )
-    before = np.append(math.nan, flops[:-1])
-    before[trials.starts] = math.nan
-    of_epoch = np.where(np.isnan(flops - before), flops, flops - before)
     table = last.drop(columns=["epoch", "grew", "seconds"]).reset_index(drop=True)
     more = {
         "epochs": last["epoch"].to_numpy(dtype=int),
@@ -97,9 +109,12 @@ def summarize(study: "pd.DataFrame") -> "pd.DataFrame":
         "test_accuracy_at_best": best["test_accuracy"].array,
         "paid_epochs": trials.sum(paid).astype(int),
         "paid_param_epochs": trials.sum(parameters, paid).astype(int),
-        "paid_flops": trials.sum(of_epoch, paid),
+        "paid_flops": trials.sum(_of_epochs(study, "train_flops", trials), paid),
         "paid_seconds": trials.sum(seconds, paid),
     }
+    for column, name in paid_columns().items():
+        if column in study and name not in more:
+            more[name] = trials.sum(_of_epochs(study, column, trials), paid)
     mixing = last_growths[["loss_jump", "mixing_to_best", "mixing_to_trend"]]
     mixing = mixing.reindex(last["trial_id"]).reset_index(drop=True)
     return pd.concat([table, pd.DataFrame(more), mixing], axis=1)

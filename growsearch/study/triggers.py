@@ -8,6 +8,7 @@ from growsearch.study.equal_cost import at_cost
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 _SAME = ["config/lr_schedule", "config/initializer", "config/seed"]
 
@@ -32,7 +33,7 @@ def triggers(study: pd.DataFrame) -> pd.DataFrame:
     Raises InputError if there are no such trials.
     """
     trials = summarize(study)
-    trials = trials[trials["status"] == "completed"]
+    trials = trials[trials["status"] == Status.COMPLETED]
     own = trials[trials["config/policy"] == "lipschitz"]
     fixed = trials[trials["config/policy"] == "fixed"]
     if own.empty or fixed.empty:

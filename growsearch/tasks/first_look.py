@@ -26,6 +26,7 @@ def first_look(task: "Task") -> None:
         built(task, Architecture(n + 1 for n in seed.blocks), seed=0)
     for split in task.splits:
         batch, again = _first(task, split), _first(task, split)
+        check_tensors(task, split, batch)
         if not _equal(batch, again):
             raise InputError(
                 f"batches({split!r}, seed={task.trial.seed}, epoch=1) of task {task.name!r} gives "
@@ -41,6 +42,15 @@ def first_look(task: "Task") -> None:
     with seeded(0):
         loss = task.loss(model, moved(_first(task, "train"), torch.device("cpu")))
     check_loss(task, loss)
+
+
+def check_tensors(task: "Task", split: str, batch: Any) -> None:
+    """Raises InputError for a batch without tensors: it has no size, no device and no hash."""
+    if next(iter(tensors(batch)), None) is None:
+        raise InputError(
+            f"a batch of {split!r} of task {task.name!r} is a {type(batch).__name__} without "
+            "tensors that growsearch can see; yield tensors, or tuples, lists or dicts of them"
+        )
 
 
 def check_loss(task: "Task", loss: Any) -> None:

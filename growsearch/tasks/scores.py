@@ -2,7 +2,8 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from growsearch.machine.batches import add_tensor, in_sum, moved, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
+from growsearch.tasks.first_look import check_tensors
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Role
 
@@ -24,17 +26,27 @@ HASHED_BATCHES = 4
 """Batches of each split that are part of the hash of a task's data."""
 
 
+_IGNORED = -100
+"""The target that F.cross_entropy ignores by default."""
+
+
 class Classified(NamedTuple):
     """A batch, classified."""
 
     loss: Tensor
     """The mean cross-entropy in nats."""
     correct: Tensor
-    """How many examples are right; for sequences the sum over them of the share that is right."""
+    """How many examples are right; for sequences the sum over them of the share that is right.
+
+    Scaled as if ignored targets were right as often as the others of the batch.
+    """
 
 
 def classified(model: nn.Module, batch: Any) -> Classified:
-    """The cross-entropy of `model(inputs)`, [n, ..., classes], for batches (inputs, targets)."""
+    """The cross-entropy of `model(inputs)`, [n, ..., classes], for batches (inputs, targets).
+
+    Targets of -100 are ignored, as torch's cross-entropy does.
+    """
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise InputError(
             f"a batch is a {type(batch).__name__}, but the default loss needs a pair (inputs, "
@@ -52,7 +64,9 @@ def classified(model: nn.Module, batch: Any) -> Classified:
         )
     loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
     right = (logits.detach().argmax(dim=-1) == targets).float()
-    return Classified(loss, right.flatten(1).mean(dim=1).sum() if right.dim() > 1 else right.sum())
+    correct = right.flatten(1).mean(dim=1).sum() if right.dim() > 1 else right.sum()
+    counted = (targets != _IGNORED).sum().clamp(min=1)
+    return Classified(loss, correct * (targets.numel() / counted))
 
 
 @uncompiled()
@@ -65,6 +79,12 @@ def mean_scores(task: "Task", model: nn.Module, split: str) -> Mapping[str, floa
     for batch in itertools.islice(batches, processes.rank, None, processes.count):
         n = size(batch)
         loss, correct = task.score(model, moved(batch, task.device))
+        if task.has_accuracy and correct is None:
+            raise InputError(
+                f"task {task.name!r} says has_accuracy, but defines loss and not evaluate, so "
+                'nothing tells what is right; define evaluate to return "accuracy" as well, or '
+                "leave has_accuracy out"
+            )
         total[0] += in_sum(loss, n)
         total[1] += correct if correct is not None else 0
         total[2] += n
@@ -80,7 +100,7 @@ def mean_scores(task: "Task", model: nn.Module, split: str) -> Mapping[str, floa
 
 def count_parameters(network: nn.Module) -> int:
     """The number of trainable parameters, without the running statistics of normalizations."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def counted_macs(task: "Task", model: nn.Module) -> int:
@@ -101,13 +121,28 @@ def macs_of(computed: Callable[[], object]) -> float:
 
     Counts what torch counts: matrix products, convolutions and attention.
     """
-    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    # attention's own kernels are counted on some devices only
-    with seeded(0), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    with seeded(0), _counted_kernels(), FlopCounterMode(display=False) as counter:
         computed()
     return counter.get_total_flops() / 2
+
+
+@contextmanager
+def _counted_kernels() -> Iterator[None]:
+    """Layers that torch computes by one kernel, which it does not count, are computed by others."""
+    from torch.backends import mha, mkldnn
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    before = mha.get_fastpath_enabled(), mkldnn.enabled
+    mha.set_fastpath_enabled(False)
+    mkldnn.enabled = False  # type: ignore[assignment]  # its setter
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        mha.set_fastpath_enabled(before[0])
+        mkldnn.enabled = before[1]
 
 
 def first_batches_digest(task: "Task") -> str:
@@ -125,6 +160,7 @@ def first_batches_digest(task: "Task") -> str:
     for split in task.splits:
         with seeded(0):
             for batch in itertools.islice(task.batches(split, 0, 1), HASHED_BATCHES):
+                check_tensors(task, split, batch)
                 for tensor in tensors(batch):
                     add_tensor(digest, split, tensor)
     return digest.hexdigest()

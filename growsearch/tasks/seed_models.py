@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from growsearch.machine.memory import check_fits
 from growsearch.machine.randomness import seeded
@@ -62,6 +64,17 @@ def check(task: "Task", model: object, architecture: Architecture) -> None:
         raise InputError(
             f"build of task {task.name!r} returned {type(model).__name__}; return an nn.Module"
         )
+    for name, value in model.state_dict(keep_vars=True).items():
+        if isinstance(value, UninitializedParameter | UninitializedBuffer):
+            raise InputError(
+                f"{name!r} of the model of task {task.name!r} has no shape before the first batch; "
+                "build the layer with its sizes instead of a lazy one"
+            )
+        if not isinstance(value, torch.Tensor):
+            raise InputError(
+                f"{name!r} of the model of task {task.name!r} is extra state that is no tensor; "
+                "keep it in buffers, so that growth can inherit it"
+            )
     for stack, depth in zip(task.stacks, architecture.blocks, strict=True):
         try:
             blocks = model.get_submodule(stack)

@@ -89,7 +89,10 @@ class TrainState:
         of the optimizer that is none of its parameter's.
         """
         architecture = Architecture(contents["architecture"])
-        network = new_network(task, architecture)
+        # built as at its growth: what `build` draws and the state dict lacks is the same again
+        is_new = bool(history) and str(architecture) != history[-1].architecture
+        earlier = history if is_new else History(history[:-1])
+        network = new_network(task, architecture, earlier.last_growth)
         network.load_state_dict(contents["network"])
         optimizer = new_optimizer(task, network)
         _load(optimizer, contents["optimizer"])

@@ -16,6 +16,7 @@ asks here.
 
 import inspect
 import pkgutil
+import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -187,6 +188,9 @@ SEARCH_KINDS = {
 EVERY_KIND = {**KINDS, **SEARCH_KINDS}
 
 
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+
+
 def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
     """Makes the decorated class known as the component `name` of `kind`.
 
@@ -197,6 +201,10 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
 
     def registered(cls: C) -> C:
         _check_kind(kind)
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"a {kind} cannot be called {name!r}; use letters, digits, '-', '_' and '.'"
+            )
         where = f"{cls.__module__}.{cls.__qualname__}"
         is_component = isinstance(cls, type) and issubclass(cls, Component) and is_dataclass(cls)
         if not is_component or any(isinstance(value, Field) for value in vars(cls).values()):
@@ -206,7 +214,7 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
             )
         if getattr(cls, "kind", None) != kind:
             raise InputError(
-                f"{where} is registered as a {kind}, but its base class is for the kind "
+                f"{where} is registered as {kind}, but its base class is for the kind "
                 f"{getattr(cls, 'kind', None)!r}; derive it from the base class of {kind}"
             )
         known = _REGISTRY.setdefault(kind, {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from growsearch.trial.components import KINDS, Component, component, components, users_of
 from growsearch.trial.errors import InputError
-from growsearch.trial.kinds import DataSource, Initializer
+from growsearch.trial.kinds import READABLE, DataSource, Initializer
 from growsearch.trial.optimizer_changes import check_changes
 from growsearch.trial.options import Option, Role, Value, as_text
 from growsearch.trial.trial_options import (
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from growsearch.tasks.task import Task
 
 Given = Value | Component
-READABLE = {
-    "accuracy": "validation accuracy",
-    "train_accuracy": "training accuracy",
-    "lipschitz": "Lipschitz constants",
-}
-"""What a component may read besides losses, in words; tasks say by has_... whether they have it."""
 
 
 class Reader(Protocol):
@@ -60,7 +54,7 @@ class TrialConfig(TrialOptions):
     given: Mapping[str, Value]
 
     def __init__(self, *, given: Mapping[str, Given] | None = None, **options: Given) -> None:
-        merged = _checked({**(given or {}), **options})
+        merged = _checked({**_kept(given or {}, options), **options})
         self._set("given", MappingProxyType(merged))
         task = cast("Task", _made("task", merged.get("task"), merged))
         self._set("task", task.of(self))
@@ -170,6 +164,11 @@ class TrialConfig(TrialOptions):
         """InputError if an option was given whose component the trial does not have."""
         unused = {kind for kind in KINDS if getattr(self, kind) is None}
         used = {*trial_options(), *KINDS, *self._component_values()} - unused
+        if self.network is None and self.bn_gamma_init != "one":
+            raise InputError(
+                f"bn_gamma_init={self.bn_gamma_init!r} is for networks of task "
+                f"'image-classification', but task is {self.task.name!r}; leave bn_gamma_init out"
+            )
         for name in self.given:
             if name not in used:
                 raise InputError(self._belongs(name))
@@ -273,6 +272,14 @@ class TrialConfig(TrialOptions):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TrialConfig.from_flat, (dict(self.given),)
+
+
+def _kept(given: Mapping[str, Given], options: Mapping[str, Given]) -> Mapping[str, Given]:
+    """What of `given` stays beside `options`: a component replaces its kind's with all options."""
+    kinds = {value.kind for value in options.values() if isinstance(value, Component)}
+    if not kinds:
+        return given
+    return {n: v for n, v in given.items() if not {taker.kind for taker in users_of(n)} & kinds}
 
 
 def _checked(given: Mapping[str, Given]) -> dict[str, Value]:

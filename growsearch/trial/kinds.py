@@ -15,7 +15,7 @@ from growsearch.trial.components import Component
 from growsearch.trial.course import Course, Fall, course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
-from growsearch.trial.options import Role, Value, option
+from growsearch.trial.options import Role, Value, option, suggestion
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 
 Proposals = Mapping[str, Value]
 """Values by option name: defaults of options that the trial was not given."""
+
+
+READABLE = {
+    "accuracy": "validation accuracy",
+    "train_accuracy": "training accuracy",
+    "lipschitz": "Lipschitz constants",
+}
+"""What a component may read besides losses, in words; tasks say by has_... whether they have it."""
+
+
+def reads_flaw(cls: Any) -> str | None:
+    """Why a component's class cannot read what it says; see Component.flaw."""
+    unknown = [number for number in cls.reads if number not in READABLE]
+    return f"reads {unknown[0]!r}{suggestion(unknown[0], tuple(READABLE))}" if unknown else None
 
 
 @dataclass(frozen=True)
@@ -148,6 +162,10 @@ class Policy(Component, ABC):
     finetune_epochs: int | None = field(default=None, init=False)
     """Epochs of fine-tuning, which are a trial's last; None if there are none."""
 
+    @classmethod
+    def flaw(cls) -> str | None:
+        return reads_flaw(cls)
+
     @abstractmethod
     def decide(self, trial: "TrialConfig", history: History) -> Decision | None:
         """What follows the last epoch of `history`; None is to train on.
@@ -224,6 +242,11 @@ class Initializer(Component, ABC):
     """The learning rate of those epochs; None: the schedule's."""
     apart_known: ClassVar[bool] = False
     """Whether the number of those epochs is known beforehand."""
+
+    @classmethod
+    def flaw(cls) -> str | None:
+        return reads_flaw(cls)
+
     momentum_on_growth: str | None = option(
         None, "whether parameters that growth keeps also keep their optimizer state",
         choices=("reset", "carry"), default_help="reset; AutoGrow: carry",

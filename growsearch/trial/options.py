@@ -109,6 +109,11 @@ class Option:
             raise InputError(f"unknown {self.name} {given}{suggestion(value, self.choices)}")
         if value is None:
             raise InputError(f"{self.name} must be given, but got None")
+        if self.many and len(str(value).split()) != 1:
+            raise InputError(
+                f"{self.name} has the item {shortened(value)}, and spaces separate items; give "
+                "items without spaces"
+            )
         if self.parse is None:
             return str(value)
         try:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import (
@@ -14,7 +15,7 @@ from growsearch.trial.history import (
     unknown_record,
 )
 from growsearch.trial.kinds import Decision, FineTune, Grow
-from growsearch.trial.options import Role
+from growsearch.trial.options import Role, shortened
 from growsearch.trial.rates import PlannedRates, rates
 from growsearch.trial.status import Status
 
@@ -131,12 +132,34 @@ def decide(config: TrialConfig, history: History, certain: bool = False) -> Deci
     if history[-1].phase != TRAINING or len(trained) >= config.epochs:
         return None
     decision = (policy.certain if certain else policy.decide)(config, trained)
-    if isinstance(decision, FineTune) and policy.finetune_epochs is None:
-        raise InputError(
-            f"policy {policy.name!r} decided to fine-tune, but has no finetune_epochs; give it an "
-            "option of that name"
-        )
+    _check(decision, config, history[-1].architecture)
     return decision
+
+
+def _check(decision: object, config: TrialConfig, present: str) -> None:
+    """InputError unless the policy returned what it may."""
+    policy = config.policy
+    if decision is None:
+        return
+    if isinstance(decision, FineTune):
+        if policy.finetune_epochs is None:
+            raise InputError(
+                f"policy {policy.name!r} decided to fine-tune, but has no finetune_epochs; give it "
+                "an option of that name"
+            )
+        return
+    if not (isinstance(decision, Grow) and isinstance(decision.architecture, Architecture)):
+        raise InputError(
+            f"policy {policy.name!r} decided {shortened(decision)}; return None, "
+            "Grow(Architecture(...), reason) or FineTune(reason)"
+        )
+    grown, before = decision.architecture, Architecture(present)
+    config.task.checked(f"policy {policy.name!r} decided to grow to architecture", str(grown))
+    if grown == before or not before.fits_in(grown):
+        raise InputError(
+            f"policy {policy.name!r} decided to grow from {before} to {grown}, not deeper: "
+            "no sub-network may lose blocks; let at least one gain some"
+        )
 
 
 def next_phase(

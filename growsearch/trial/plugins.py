@@ -6,12 +6,12 @@ is in the keys of the epochs that depend on its components (epochs/keys.py). Pac
 installed can register components by the entry-point group "growsearch".
 """
 
-import hashlib
 import linecache
 import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +25,7 @@ from growsearch.trial.components import (
     registers_itself,
 )
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.sources import source_of
+from growsearch.trial.sources import hashed, source_of
 
 GROUP = "growsearch"
 
@@ -44,7 +44,7 @@ class Plugin:
     @property
     def digest(self) -> str:
         """A hash of the source."""
-        return hashlib.sha256(self.source.encode()).hexdigest()[:16]
+        return hashed(self.source.encode())
 
     @property
     def file_name(self) -> str:
@@ -74,6 +74,7 @@ class Plugin:
         lines = self.source.splitlines(keepends=True)
         linecache.cache[module.__file__] = (len(self.source), None, lines, module.__file__)
         sys.modules[module_name] = module
+        module.__package__ = self._package()
         try:
             with registering(self.digest):
                 exec(compile(self.source, module.__file__, "exec"), module.__dict__)
@@ -85,6 +86,11 @@ class Plugin:
                 f"plugin {self.name!r} does not run{_line_of(error, module.__file__)}: "
                 f"{type(error).__name__}: {one_line(error)}"
             ) from error
+
+    def _package(self) -> str:
+        """The package of a plugin that was given as a module, by which it imports relatively."""
+        spec = None if self.name.endswith(".py") else _spec_of(self.name)
+        return (spec.parent or "") if spec else ""
 
     def _unpickle(self) -> None:
         with registering(self.digest):
@@ -126,16 +132,20 @@ def find_plugin(name: str) -> Plugin:
             raise InputError(
                 f"plugin {name!r} cannot be read ({one_line(error)}); give a Python file"
             ) from error
-    try:
-        found = find_spec(name)
-    except (ImportError, ValueError):
-        found = None
+    found = _spec_of(name)
     if found is None or found.origin is None or not found.origin.endswith(".py"):
         raise InputError(
             f"plugin {name!r} is neither a file nor a module that can be imported; give a path "
             "that ends in .py, or install the module"
         )
     return Plugin(name, Path(found.origin).read_text(encoding="utf-8"))
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except (ImportError, ValueError):
+        return None
 
 
 def load_plugins(names: Iterable[str]) -> list[Plugin]:
@@ -152,10 +162,8 @@ def load_installed() -> None:
     Raises InputError, which names the package, for one that cannot be loaded.
     """
     for point in entry_points(group=GROUP):
-        where = find_spec(point.module)
-        source = Path(where.origin).read_bytes() if where and where.origin else b""
         try:
-            with registering(hashlib.sha256(source).hexdigest()[:16]):
+            with registering(_package_digest(point.module)):
                 point.load()
         except Exception as error:  # somebody's package may raise anything
             package = point.dist.name if point.dist else point.value
@@ -163,6 +171,20 @@ def load_installed() -> None:
                 f"package {package!r} offers growsearch components that cannot be loaded "
                 f"({type(error).__name__}: {one_line(error)}); mend or uninstall it"
             ) from error
+
+
+def _package_digest(module: str) -> str:
+    """A hash of the source of the package that `module` is in: of all its Python files."""
+    parts = module.split(".")
+    prefixes = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    # a namespace package has no file, and is shared by packages of others
+    file = next(Path(s.origin) for p in prefixes if (s := find_spec(p)) and s.origin)
+    if file.name != "__init__.py":
+        return hashed(file.read_bytes())
+    sources = {str(f.relative_to(file.parent)): f.read_bytes() for f in file.parent.rglob("*.py")}
+    if len(sources) == 1:
+        return hashed(file.read_bytes())
+    return hashed(repr([(name, hashed(text)) for name, text in sorted(sources.items())]).encode())
 
 
 def _line_of(error: BaseException, file: str) -> str:

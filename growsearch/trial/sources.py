@@ -30,7 +30,12 @@ class Source(NamedTuple):
     @property
     def digest(self) -> str:
         """A hash of the text."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        return hashed(self.text.encode())
+
+
+def hashed(content: bytes) -> str:
+    """The hash by which keys know a source."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def source_of(cls: type) -> Source | None:
@@ -111,10 +116,12 @@ def imported_digest(cls: type) -> str | None:
         for value in vars(base).values():
             for function in _functions(value):
                 _add_modules(function.__globals__, texts)
-    texts.pop(cls.__module__, None)  # its hash is known: see source_of
+    own = texts.get(cls.__module__)
+    if own is not None and hashed(own.encode()) == getattr(cls, "plugin", None):
+        del texts[cls.__module__]  # keys have this hash already
     if not texts:
         return None
-    return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
+    return hashed(repr(sorted(texts.items())).encode())
 
 
 def _add_modules(names: dict[str, Any], texts: dict[str, str]) -> None:

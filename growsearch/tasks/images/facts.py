@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from growsearch.tasks.images.dataset import Dataset
+from growsearch.tasks.images.source import ImageSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +21,18 @@ class ImageFacts:
     """For each channel, what the difference is divided by."""
     class_names: tuple[str, ...] | None = None
     """By label; None if they are not known."""
+    shorter: int | None = None
+    """The shorter side in pixels that pictures were resized to before their centre was cropped;
+    None if they were not."""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Self:
-        """Those of the data set that a trial trains on."""
+    def of(cls, dataset: Dataset, source: ImageSource | None = None) -> Self:
+        """Those of the data set that a trial trains on; `source` is where its images come from."""
         spec = dataset.spec
         return cls(
             image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std,
             class_names=spec.class_names,
+            shorter=None if source is None else source.shorter_side(dataset.image_shape[1]),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,4 +48,5 @@ class ImageFacts:
             mean=tuple(map(float, values["mean"])),
             std=tuple(map(float, values["std"])),
             class_names=tuple(names) if (names := values.get("class_names")) else None,
+            shorter=int(side) if (side := values.get("shorter")) else None,
         )

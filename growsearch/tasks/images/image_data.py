@@ -153,8 +153,9 @@ class ImageDataTask(Task):
 
     def facts(self) -> dict[str, Any]:
         from growsearch.tasks.images.facts import ImageFacts
+        from growsearch.tasks.images.loading import source_of
 
-        return ImageFacts.of(self.dataset).to_dict()
+        return ImageFacts.of(self.dataset, source_of(self)).to_dict()
 
     def batches(self, split: str, seed: int, epoch: int) -> "Iterator[Images]":
         if split == "train":

@@ -27,6 +27,12 @@ class ImageSource(DataSource):
     @abstractmethod
     def read(self, data_dir: str | None) -> "tuple[Split, Split | None]": ...
 
+    def shorter_side(self, image_size: int) -> int | None:
+        """The shorter side that pictures are resized to before their centre of `image_size` is
+        cropped, in pixels; None where they are not resized.
+        """
+        return image_size if self.resizes else None
+
     def spec_of(self, train: "Split") -> DataSpec:
         """What is known of the images once those to train on are read."""
         assert self.spec is not None

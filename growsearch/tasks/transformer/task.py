@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from growsearch.tasks.task import Task
-from growsearch.trial.kinds import Proposals
+from growsearch.trial.components import component
+from growsearch.trial.kinds import Policy, Proposals
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,5 +36,6 @@ class TransformerStack(Task):
         return cast("nn.Module", model)
 
     def proposed(self) -> Proposals:
-        fixed_depth = self.trial.given.get("policy") == "none"
+        policy = component("policy", self.trial.given.get("policy", "hand-tuned"))
+        fixed_depth = not cast("type[Policy]", policy).grows
         return {**super().proposed(), "architecture": "4" if fixed_depth else "1"}

@@ -32,6 +32,11 @@ class ImageNet(ImageSource):
 
         return read_imagenet(data_dir)
 
+    def shorter_side(self, image_size: int) -> int:
+        from growsearch.tasks.images.streamed import SHORTER
+
+        return SHORTER
+
     def spec_of(self, train: "Split") -> DataSpec:
         """With as many classes as there are: a part of ImageNet's classes is a data set, too."""
         return replace(self.spec, classes=int(train.labels.max()) + 1)
