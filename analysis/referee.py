@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from growsearch.study.referee import FACTORS, schedules, verdicts
+from growsearch.study.claims import verdicts
+from growsearch.study.referee import FACTORS, schedules
 from growsearch.study.results import read_study
 
 RECORDED = Path(__file__).parent / "studies/gpt_referee"

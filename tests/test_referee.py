@@ -3,23 +3,21 @@
 import math
 from itertools import product
 
+import pandas as pd
 import pytest
 from conftest import record
 
-from growsearch.study.folder import create_study
-from growsearch.study.referee import (
+from growsearch.study.claims import (
     CLAIMS,
-    DOUBLINGS,
-    FACTORS,
-    ONE_JUMP,
-    ONE_MORE,
     beside_one_jump,
     best_of_others,
     difference,
     mean,
-    schedules,
+    spread,
     verdicts,
 )
+from growsearch.study.folder import create_study
+from growsearch.study.referee import DOUBLINGS, FACTORS, ONE_JUMP, ONE_MORE, schedules
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.verdicts import Verdict
 from growsearch.trial.config import TrialConfig
@@ -146,6 +144,49 @@ def test_the_best_schedule_is_chosen_by_other_seeds_than_it_is_judged_by(folder)
     assert runs == 9
     # by the other two seeds, a schedule without luck in its own seed has luck in another
     assert numbers.to_dict() == pytest.approx({0: 2.05, 1: 2.04, 2: 2.04})
+
+
+def test_a_schedule_that_validation_chose_is_judged_by_the_test_data():
+    """Of two schedules, the other seeds' validation losses choose; the test losses are known."""
+    rows = [
+        {
+            "seed": seed, "growth_epochs": name, "flops": 0.5, "at_steps": validation,
+            "test_at_steps": test + seed, **dict.fromkeys(set(FACTORS) - {"growth_epochs"}, "-"),
+        }
+        for seed in (0, 1, 2)
+        for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    chosen, runs = best_of_others("at_steps", (0.0, 1.0), tested=True)(table)
+    assert (chosen.to_dict(), runs) == (pytest.approx({0: 0.1, 1: 1.1, 2: 2.1}), 6)
+    chosen, _ = best_of_others("at_steps", (0.0, 1.0))(table)
+    assert chosen.to_dict() == pytest.approx({0: -0.2, 1: -0.2, 2: -0.2})
+    without = table.drop(columns="test_at_steps")
+    assert best_of_others("at_steps", (0.0, 1.0), tested=True)(without)[1] == 0
+
+
+def test_the_test_loss_stands_beside_that_of_static_networks(folder):
+    """By the same rules as the validation loss, of which it is twice here."""
+    add_static(folder, seeds=(0,))
+    trial(folder, 1.9, growths=JUMP)
+    study = read_study(folder)
+    assert "test_at_flops" not in schedules(study)
+    table = schedules(study.assign(**{"metric/test_loss": 2 * study["val_loss"]}))
+    for name in ("at_steps", "at_flops"):
+        assert table[f"test_{name}"].iloc[0] == pytest.approx(2 * table[name].iloc[0])
+
+
+def test_the_spread_over_schedules_is_a_standard_deviation_for_each_seed():
+    losses = {"doublings": (1.0, 1.2, 1.4), "one jump": (1.0, 1.1, 1.2)}
+    rows = [
+        {"seed": seed, "pattern": pattern, "at_flops": loss * (1 + seed), "start": "1"}
+        for seed, (pattern, values) in product((0, 1), losses.items())
+        for loss in values
+    ]
+    numbers, runs = spread("pattern", DOUBLINGS, ONE_JUMP, "at_flops", start="1")(
+        pd.DataFrame(rows)
+    )
+    assert (numbers.to_dict(), runs) == (pytest.approx({0: 0.1, 1: 0.2}), 12)
 
 
 def test_a_claim_agrees_if_its_whole_interval_is_on_its_side(folder):

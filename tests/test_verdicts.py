@@ -138,9 +138,10 @@ def test_choosing_by_the_other_seeds_has_no_bias():
     assert np.mean(found) == pytest.approx(0, abs=0.1)
 
 
-def test_only_rows_that_cost_no_more_are_compared():
-    cost = {"own": [2.0, 2.0], "cheap": [1.0, 2.0], "dear": [3.0, 3.0]}
+def test_only_rows_that_cost_no_more_with_the_same_seed_are_compared():
+    cost = {"own": [2.0, 2.0], "cheap": [1.0, 2.0], "dear": [3.0, 1.5]}
     table = Table(x={"own": [5.0, 5.0], "cheap": [4.0, 4.0], "dear": [9.0, 9.0]}, cost=cost)
     assert OverBest("x", "own", "*", cost="cost").of(table, 0) == 1
+    assert OverBest("x", "own", "*", cost="cost").of(table, 1) == -4
     assert OverBest("x", "own", "*").of(table, 0) == -4
     assert math.isnan(OverBest("x", "cheap", "dear", cost="cost").of(table, 0))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # --help must answer at once: nothing heavy is imported here.
 
 USUAL = (
-    "none", "none,order=cheapest", "pareto", "pareto,racing=3", "asha", "median", "halving",
+    "none", "none,order=cheapest", "branches", "pareto", "pareto,racing=3", "asha", "median", "halving",
     "rank-median", "mo-asha", "mo-asha-shipped", "oracle", "oracle,order=cheapest",
 )  # fmt: skip
 """Optuna's samplers are not among them: they take a hundred times as long."""

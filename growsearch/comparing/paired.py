@@ -10,7 +10,7 @@ import pandas as pd
 
 from growsearch.comparing.entrants import CONFIG, values_of
 from growsearch.study.best import configurations
-from growsearch.study.referee import difference
+from growsearch.study.claims import difference
 from growsearch.study.verdicts import Verdict, judge
 from growsearch.trial.status import Status
 

@@ -151,8 +151,8 @@ class MoreCorrelated:
 class OverBest:
     """`quantity` of row `one` minus that of the best of `others`, chosen by the other seeds.
 
-    With `cost`, the best of those that cost no more than `one`, in the mean over the other seeds;
-    NaN if there are none.
+    With `cost`, the best of those that cost no more than `one` does with this seed; NaN if there are
+    none, so that nothing dominates it.
     """
 
     quantity: str
@@ -167,8 +167,8 @@ class OverBest:
     def of(self, values: Values, seed: int) -> float:
         rows = [row for row in matching(self.others, values.rows) if row != self.one]
         if self.cost is not None:
-            most = values.mean(self.one, self.cost, seed)
-            rows = [row for row in rows if values.mean(row, self.cost, seed) <= most]
+            most = values.value(self.one, seed, self.cost)
+            rows = [row for row in rows if values.value(row, seed, self.cost) <= most]
         means = _known_means(values, rows, self.quantity, seed)
         if not means:
             return math.nan

@@ -1,0 +1,255 @@
+"""Contested claims about growing, each as a number over paired seeds with a verdict."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from growsearch.study.equal_cost import at_cost
+from growsearch.study.referee import DOUBLINGS, FACTORS, NONE, ONE_JUMP, ONE_MORE
+from growsearch.study.verdicts import Judged, judge
+
+_BUDGETS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What someone says of growing, as a number."""
+
+    says: str
+    source: str
+    unit: str
+    numbers: Callable[[pd.DataFrame], tuple[pd.Series, int]]
+    """From `schedules`' table the number of each seed, and how many runs it is of."""
+    below: float = 0.0
+    """The claim is that the number is less than this."""
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    claim: Claim
+    judged: Judged
+    """Of the number with its sign turned, so that the claim is that it is more than -below."""
+    runs: int
+
+
+def verdicts(table: pd.DataFrame) -> list[JudgedClaim]:
+    """Each of CLAIMS judged by `schedules`' table of search_spaces/gpt_referee.py, or one like it.
+
+    Claims of which the table has no trials are left out.
+    """
+    found = []
+    for claim in CLAIMS:
+        numbers, runs = claim.numbers(table)
+        if runs:
+            found.append(JudgedClaim(claim, judge(-numbers, above=-claim.below), runs))
+    return found
+
+
+def difference(
+    factor: str, one: str, other: str, column: str = "at_steps",
+    equal: Sequence[str] = FACTORS, **where: object,
+) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:  # fmt: skip
+    """The column with `one` value of a factor minus that with the `other`, all else being equal.
+
+    That is the seed, and the columns `equal`.
+    """
+
+    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+        chosen = _where(table, where)
+        rest = ["seed", *(name for name in equal if name != factor)]
+        wide = chosen.pivot_table(column, rest, factor)
+        if not {one, other} <= set(wide):
+            return pd.Series(dtype=float), 0
+        pairs = (wide[one] - wide[other]).dropna()
+        return pairs.groupby("seed").mean(), 2 * len(pairs)
+
+    return numbers
+
+
+def mean(column: str, **where: object) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+    """The mean of the column over the schedules that are as `where` says."""
+
+    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+        chosen = _where(table, where)
+        return chosen.groupby("seed")[column].mean(), len(chosen)
+
+    return numbers
+
+
+def beside_one_jump(
+    pattern: str, other: str = ONE_JUMP
+) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+    """The loss in percent of schedules of a pattern, minus that of others at equal FLOPs.
+
+    Schedules of the other pattern with equal schedule, initializer and state of the optimizer are
+    interpolated over log FLOPs.
+    """
+
+    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+        table = table[table["start"] == "1"]
+        same = ["seed", "lr_schedule", "initializer", "state"]
+        curves = {
+            key: group.groupby("flops")["val_loss"].mean()
+            for key, group in table[table["pattern"] == other].groupby(same)
+        }
+        rows = []
+        for _, trial in table[table["pattern"] == pattern].iterrows():
+            curve = curves.get(tuple(trial[same]))
+            if curve is None:
+                continue
+            there = at_cost(trial["flops"], list(curve.index), list(curve))
+            if not math.isnan(there):
+                rows.append((trial["seed"], 100 * (trial["val_loss"] / there - 1)))
+        found = pd.DataFrame(rows, columns=["seed", "percent"])
+        return found.groupby("seed")["percent"].mean(), len(found)
+
+    return numbers
+
+
+def best_of_others(
+    column: str, flops: tuple[float, float], tested: bool = False, **where: object
+) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+    """The column of the schedule that is best by the mean of the other seeds, for each seed.
+
+    So the choice does not see the number that it is judged by. With `tested` that number is of the
+    test data, and the choice of validation data. Schedules cost between these shares of the static
+    network's FLOPs.
+    """
+
+    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+        judged = f"test_{column}" if tested else column
+        if judged not in table:
+            return pd.Series(dtype=float), 0
+        chosen = _where(table, where)
+        chosen = chosen[(chosen["flops"] > flops[0]) & (chosen["flops"] <= flops[1])]
+        wide = chosen.pivot_table(column, list(FACTORS), "seed").dropna()
+        if wide.shape[1] < 2 or wide.empty:
+            return pd.Series(dtype=float), 0
+        numbers_of = chosen.pivot_table(judged, list(FACTORS), "seed").loc[wide.index]
+        found = {}
+        for seed in wide:
+            best = wide.drop(columns=seed).mean(axis=1).argmin()
+            found[seed] = float(numbers_of[seed].iloc[best])
+        return pd.Series(found), wide.size
+
+    return numbers
+
+
+def spread(
+    factor: str, one: str, other: str, column: str, **where: object
+) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+    """The column's standard deviation over schedules of `one`, minus that over the `other`'s."""
+
+    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+        chosen = _where(table, {**where, factor: (one, other)})
+        wide = chosen.groupby(["seed", factor])[column].std().unstack(factor)
+        if not {one, other} <= set(wide):
+            return pd.Series(dtype=float), 0
+        return (wide[one] - wide[other]).dropna(), len(chosen)
+
+    return numbers
+
+
+def _where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    for name, wanted in where.items():
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        table = table[table[name].isin(values)]
+    return table
+
+
+BU, MALLIK = "Bu, arXiv 2511.04981", "Mallik et al., arXiv 2605.13405"
+MIDAS, STACK = "MIDAS and LIDAS, arXiv 2512.08819", "G_stack, arXiv 2405.15319"
+LATE: dict[str, Any] = {"pattern": ONE_JUMP, "start": "1", "state": "carry"}
+_JUDGED_BY = (("test", True), ("validation", False))
+_PLACED = tuple(factor for factor in FACTORS if factor != "placement")
+
+
+CLAIMS = (
+    *(
+        Claim(
+            f"One jump from {blocks} at 0.8 of the horizon costs less than 0.5 % of the loss under "
+            f"{name}",
+            BU, "%",
+            mean("at_steps_percent", lr_schedule=schedule, start=start, pattern=ONE_JUMP,
+                 state="carry", share=0.8),
+            below=0.5,
+        )
+        for start, blocks in (("1", "one block"), ("0", "no block"))
+        for schedule, name in (("wsd", "WSD"), ("cosine", "a cosine (Bu says that it fails)"))
+    ),
+    *(
+        Claim(
+            f"At {share} of the horizon, a jump costs less under WSD than under a cosine",
+            BU, "nats", difference("lr_schedule", "wsd", "cosine", **LATE, share=share),
+        )
+        for share in (0.5, 0.65, 0.8)
+    ),
+    Claim(
+        "Doublings gain on one jump at equal FLOPs (Bu says that stages gain nothing)",
+        BU, "%", beside_one_jump(DOUBLINGS),
+    ),
+    Claim(
+        "One block more at a time gains on one jump at equal FLOPs",
+        BU, "%", beside_one_jump(ONE_MORE),
+    ),
+    Claim(
+        "Doublings gain on one block more at a time at equal FLOPs",
+        MALLIK, "%", beside_one_jump(DOUBLINGS, ONE_MORE),
+    ),
+    Claim(
+        "Doublings differ less from schedule to schedule, at equal FLOPs, than one jump",
+        MALLIK, "nats", spread("pattern", DOUBLINGS, ONE_JUMP, "at_flops", start="1"),
+    ),
+    *(
+        Claim(
+            f"Growth in the middle is better than at the end ({initializer})", MIDAS, "nats",
+            difference("placement", "middle", "end", state="carry", initializer=initializer),
+        )
+        for initializer in ("copy", "zero")
+    ),
+    Claim(
+        "Copies are better between the old blocks than stacked behind them", STACK, "nats",
+        difference("placement", "between", "end", initializer="copy"),
+    ),
+    Claim(
+        "The optimizer state of old blocks is better carried than reset", "the Growing Wiki",
+        "nats", difference("state", "carry", "reset"),
+    ),
+    *(
+        Claim(f"{one} is better than {other}", "", "nats", difference("initializer", one, other))
+        for one, other in (("copy", "zero"), ("copy", "default"), ("zero", "default"))
+    ),
+    Claim(
+        "clone is better than copy, in the mean of its places", "", "nats",
+        difference("initializer", "clone", "copy", equal=_PLACED),  # clones have one place
+    ),
+    Claim(
+        "clone is better than copy between the old blocks", "", "nats",
+        difference("initializer", "clone", "copy", equal=_PLACED, placement=("between", NONE)),
+    ),
+    *(
+        Claim(
+            f"The best growing schedule for {low:.0%} to {high:.0%} of the FLOPs is better than "
+            f"what static networks reach for as many ({schedule}, {data})",
+            MALLIK, "nats",
+            best_of_others("at_flops", (low, high), tested=tested, lr_schedule=schedule),
+        )
+        for schedule in ("cosine", "wsd")
+        for low, high in _BUDGETS
+        for data, tested in _JUDGED_BY
+    ),
+    *(
+        Claim(
+            f"The best growing schedule for at most {high:.0%} of the FLOPs is as good as the "
+            f"static network over the whole horizon ({schedule}, {data})",
+            STACK, "nats",
+            best_of_others("at_steps", (0.0, high), tested=tested, lr_schedule=schedule),
+        )
+        for schedule in ("cosine", "wsd")
+        for _, high in _BUDGETS
+        for data, tested in _JUDGED_BY
+    ),
+)  # fmt: skip
