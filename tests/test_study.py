@@ -68,6 +68,14 @@ def test_the_front_is_what_no_other_trial_dominates(recorded, cost, metric):
     assert front[column].is_monotonic_increasing
 
 
+def test_the_front_and_the_best_trial_are_by_the_cost_of_the_search():
+    """So they are those of the report, for a search that compared FLOPs."""
+    study = Study(ROOT / "analysis/studies/gpt_growth")
+    assert (study.cost, study.metric) == ("flops", "metric/val_bits_per_byte")
+    assert list(study.front()["trial_id"]) == list(study.front("flops")["trial_id"])
+    assert study.best(max_cost=2e11).mean["train_flops"] <= 2e11
+
+
 def test_the_best_trial_stands_on_the_front(recorded):
     assert recorded.best().trial in set(recorded.front()["trial_id"])
 

@@ -33,7 +33,8 @@ def add_commands(commands: Any) -> None:
         help="limit of validation accuracy in percent: of those that meet it, the cheapest",
     )  # fmt: skip
     parser.add_argument(
-        "--cost", default="ppe", help="what --max limits, and what is cheap (growsearch list cost)"
+        "--cost",
+        help="what --max limits, and what is cheap (growsearch list cost; default: the study's)",
     )
     parser.add_argument("--max", type=float, metavar="X", help="limit of --cost")
     parser.add_argument(

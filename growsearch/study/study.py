@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch import __version__
 from growsearch.stopping.cost import Metric
-from growsearch.study.best import Choice, choose, cost_column, study_cost, study_metric
+from growsearch.study.best import (
+    Choice,
+    choose,
+    cost_column,
+    first_cost,
+    study_cost,
+    study_metric,
+)
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.folder import read_info
 from growsearch.study.pareto import is_pareto_optimal
@@ -94,25 +101,31 @@ class StoredStudy:
     def _metric(self, name: str | None = None) -> Metric:
         return study_metric(self.info, self.trials, name)
 
-    def front(self, cost: str = "ppe", metric: str | None = None) -> "pd.DataFrame":
+    @property
+    def cost(self) -> str:
+        """The first cost that its search compares; "ppe" if it names none."""
+        return first_cost(self.info)
+
+    def front(self, cost: str | None = None, metric: str | None = None) -> "pd.DataFrame":
         """The rows of `trials` that no completed trial dominates, cheapest first.
 
         `cost` and `metric` are names of components (`growsearch list cost`), or the metric a number
-        of the task's own, like "val_perplexity"; without, it is the study's. Raises InputError if
-        the study does not have them.
+        of the task's own, like "val_perplexity"; without, they are the study's. Raises InputError
+        if the study does not have them.
         """
-        price, quality = cost_column(self.trials, cost), self._metric(metric)
+        price, quality = cost_column(self.trials, cost or self.cost), self._metric(metric)
         optimal = is_pareto_optimal(self.trials, price, quality.column, quality.minimized)
         return self.trials[optimal].sort_values([price, "trial_id"])
 
     def best(
         self, *, max_ppe: float | None = None, min_accuracy: float | None = None,
-        cost: str = "ppe", max_cost: float | None = None, metric: str | None = None,
+        cost: str | None = None, max_cost: float | None = None, metric: str | None = None,
     ) -> Best:  # fmt: skip
         """The best configuration, as `choose` says: under a PPE, and under a cost of any name.
 
-        Without `misses` it meets the constraints; else none does, and it is the nearest.
+        `cost` is the study's if it is not given, and so is `metric`. Without `misses` it meets the constraints; else none does, and it is the nearest.
         """
+        cost = cost or self.cost
         at_most = {"ppe": max_ppe}
         if max_cost is not None:
             if cost == "ppe" and max_ppe is not None:

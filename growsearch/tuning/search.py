@@ -42,14 +42,14 @@ def search(
     modules with components; those that the calling script or notebook has registered are known.
 
     Other `options` are those of the command line with underscores: settings of the search
-    (`scheduler="pareto"`, `sampler="tpe"`, `store=...`, see SearchSettings), and trial options that
-    hold whatever the space says (`task="my-task"`, `dataset="digits"`, `epochs=30`). A component
-    may be given by its name, its class or itself.
+    (`scheduler="pareto"`, `sampler="tpe"`, `cost="flops"`, `store=...`: `growsearch search --help`
+    lists them), and trial options that hold whatever the space says (`task="my-task"`,
+    `dataset="digits"`, `epochs=30`). A component may be given by its name, its class or itself. The
+    environment variable RAY_ADDRESS names a cluster; without it Ray starts on this machine.
 
     In a script, call it under `if __name__ == "__main__":`, because the processes of trials run the
-    script's file to find its components. An interrupted search is gone on with by
-    `Study(out).resume()`. Raises InputError before the first trial starts if anything in it cannot
-    work.
+    script's file to find its components. `Study(out).resume()` continues an interrupted search.
+    Raises InputError before the first trial starts if anything in it cannot work.
     """
     if is_loading():
         raise InputError(
@@ -58,6 +58,10 @@ def search(
         )
     settings = {f.name for f in fields(SearchSettings)} | set(search_options())
     named: dict[str, Any] = {}
+    if "cost" in options:  # as the command line calls it
+        options = {"costs" if name == "cost" else name: v for name, v in options.items()}
+        if isinstance(options["costs"], str | Component | type):
+            options["costs"] = [options["costs"]]
     for name, value in options.items():
         if name not in settings and not is_option(name):
             known = ("trials", "out", "search_seed", "plugins", *settings, *every_option())
