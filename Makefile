@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
+# Tests start hundreds of Python processes, and each would compile what no cache has.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-slow test-long chaos lint docs wheel-check release-check benchmark clean
 .DEFAULT_GOAL := test
 

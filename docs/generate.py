@@ -130,7 +130,8 @@ def _bare(text: str | None) -> str:
 
 
 def _sentence(text: str) -> str:
-    return prose(text[0].upper() + text[1:]) + "."
+    end = "" if text.endswith("?") else "."
+    return prose(text[0].upper() + text[1:]) + end
 
 
 def _usage(command: argparse.ArgumentParser) -> list[str]:
@@ -154,7 +155,9 @@ def _arguments(actions: Actions) -> list[str]:
         name = " ".join(action.option_strings) or str(action.metavar or action.dest)
         values = ""
         if action.option_strings and action.nargs != 0:
-            values = str(action.metavar or (action.type and action.type.__name__) or "")
+            choices = "|".join(map(str, action.choices or ()))
+            named = action.type.__name__ if action.type else ""
+            values = str(action.metavar or choices or named)
         many = " ..." if action.nargs == "+" and action.option_strings else ""
         text = (action.help or "").replace("%%", "%")
         shown = ", ".join(map(code, values.split("|"))) + many
@@ -477,7 +480,10 @@ def json_documents() -> Iterator[str]:
         title, _, rest = prose(cls.__doc__ or "").rstrip(".").partition(":")
         known = _attribute_docs(cls)
         yield from ["", f"## {title}", "", f"{_sentence(rest.strip())}" if rest else ""]
-        rows = [[code(f.name), cell(known.get(f.name, "")), code(f.type)] for f in fields(cls)]
+        rows = [
+            [code(f.name), cell(known.get(f.name, "")), code(_annotation(f.type))]
+            for f in fields(cls)
+        ]
         yield from table(["key", "what it is", "type"], rows)
 
 

@@ -13,7 +13,8 @@ from growsearch import Dataset, InputError, TrialConfig, load_network
 from growsearch.study.folder import create_study
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.summary import summarize
-from growsearch.study.terminal import counted, front_table, parameters, trial_summary
+from growsearch.study.terminal import front_table, parameters, trial_summary
+from growsearch.trial.errors import counted
 from growsearch.trial.history import History
 
 

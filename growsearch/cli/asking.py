@@ -11,8 +11,8 @@ from growsearch.cli.options import (
     chosen_options,
 )
 from growsearch.study.as_json import print_json
-from growsearch.study.terminal import counted
 from growsearch.trial.components import EVERY_KIND, component
+from growsearch.trial.errors import counted
 
 # --help must answer at once: nothing heavy is imported here.
 

@@ -301,6 +301,6 @@ class Compared:
 
 DOCUMENTS = (
     Trained, Searched, Reported, Compared, Best, Planned, Checked, Diagnosed, Replayed, Reproduced,
-    Reproducible, Listed, Stored, Collected, Recorded, Exported, Predicted, Decoded,
+    Reproducible, Listed, Stored, Collected, Recorded, Exported, Predicted, Decoded, Fetched,
 )  # fmt: skip
 """Each command's, in the order of the reference."""

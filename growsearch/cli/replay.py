@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # --help must answer at once: nothing heavy is imported here.
 
 USUAL = (
-    "none", "none,order=cheapest", "branches", "pareto", "pareto,racing=3", "asha", "median", "halving",
-    "rank-median", "mo-asha", "mo-asha-shipped", "oracle", "oracle,order=cheapest",
+    "none", "none,order=cheapest", "branches", "pareto", "pareto,racing=3", "asha", "median",
+    "halving", "rank-median", "mo-asha", "mo-asha-shipped", "oracle", "oracle,order=cheapest",
 )  # fmt: skip
 """Optuna's samplers are not among them: they take a hundred times as long."""
 

@@ -90,7 +90,7 @@ def reproduce(parsed: argparse.Namespace) -> int:
 
 def _plan(places: "Places", as_json: bool) -> int:
     from growsearch.reproductions.running import plan
-    from growsearch.study.terminal import counted
+    from growsearch.trial.errors import counted
 
     scale = places.definition.scale(places.scale_name)
     planned = plan(scale)

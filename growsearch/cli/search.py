@@ -24,9 +24,8 @@ from growsearch.cli.trial import resume_trial
 from growsearch.searches.settings import CHOSEN, SearchSettings, search_options
 from growsearch.study.as_json import print_json
 from growsearch.study.folder import STUDY_FILE
-from growsearch.study.terminal import counted
 from growsearch.trial.components import SEARCH_KINDS, components
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, counted
 
 if TYPE_CHECKING:
     from growsearch.searches.trust import Trust
@@ -44,8 +43,8 @@ _SEARCH_OPTIONS = (
     ("--max-concurrent", int, "N", "trials that run at a time (default: as many as fit)"),
     ("--max-failures", int, "N", "how often a trial continues after its process died (default: 2)"),
     ("--epoch-timeout", float, "SECONDS", "end a trial's process if an epoch takes longer"),
-    ("--budget", str, "UNIT=X", "end the search after X trained param_epochs, flops or seconds, or "
-     "X begun trials, like param_epochs=5e7"),
+    ("--budget", str, "UNIT=X", "end the search after X trained param_epochs, flops, tokens, "
+     "seconds or another summed cost, or after X begun trials, like param_epochs=5e7"),
 )  # fmt: skip
 
 
@@ -90,19 +89,23 @@ def add_commands(commands: Any) -> None:
         "not run them on this machine",
     )  # fmt: skip
     add_json_option(parser)
-    _add_search_options(parser)
+    _add_search_options(parser, resumed=True)
 
 
-def _add_search_options(parser: argparse.ArgumentParser) -> None:
+def _add_search_options(parser: argparse.ArgumentParser, resumed: bool = False) -> None:
     """Settings of a search; those not given are its defaults, or what it was started with."""
-    group = parser.add_argument_group("how the search runs")
+    title = "how the search runs"
+    group = parser.add_argument_group(f"{title} (default: as before)" if resumed else title)
     for option, number, metavar, text in _SEARCH_OPTIONS:
+        if resumed:
+            text = text.partition(" (default: ")[0].partition("; with --resume")[0]
         group.add_argument(
             option, type=number, metavar=metavar, default=argparse.SUPPRESS, help=text
         )
     for kind, about in SEARCH_KINDS.items():
         of_task = "" if kind in CHOSEN else "the task's, else "
-        default = f"; default: {of_task}{about.default}" if about.default is not None else ""
+        shown = about.default is not None and not resumed
+        default = f"; default: {of_task}{about.default}" if shown else ""
         group.add_argument(
             f"--{kind}", nargs="+" if kind in ("cost", "log") else None,
             dest="costs" if kind == "cost" else kind, metavar="|".join(components(kind)),
@@ -115,7 +118,7 @@ def _add_search_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     rules = search_options()
     for kind in CHOSEN:
-        add_component_options(parser, kind, rules, show_defaults=True)
+        add_component_options(parser, kind, rules, show_defaults=not resumed)
 
 
 def search(parsed: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from growsearch.cli.documents import Collected, Decoded, Fetched, Stored
 from growsearch.cli.options import add_json_option
 from growsearch.study.as_json import print_json
-from growsearch.study.terminal import counted
+from growsearch.trial.errors import counted
 
 # --help must answer at once: nothing heavy is imported here.
 

@@ -6,7 +6,8 @@ from math import isinf
 
 from growsearch.comparing.found import Comparison, PairResult, Reached
 from growsearch.comparing.paired import OF_METRIC, Paired
-from growsearch.study.terminal import amount, counted
+from growsearch.study.terminal import amount
+from growsearch.trial.errors import counted
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from functools import partial
 from growsearch.doctor import machine, storage
 from growsearch.doctor.finding import Finding, failed, fine
 from growsearch.machine.files import is_address
-from growsearch.study.terminal import counted
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError, counted, one_line
 
 
 def looks(

@@ -9,8 +9,8 @@ import pandas as pd
 
 from growsearch.reproductions.definition import Number, Reproduction, Scale
 from growsearch.reproductions.outcomes import QUANTITIES, Found, Outcomes, outcomes
-from growsearch.study.terminal import counted
 from growsearch.study.verdicts import Judged, Verdict, judge, overall
+from growsearch.trial.errors import counted
 
 NONE = "-"
 

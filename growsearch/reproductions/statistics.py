@@ -151,8 +151,8 @@ class MoreCorrelated:
 class OverBest:
     """`quantity` of row `one` minus that of the best of `others`, chosen by the other seeds.
 
-    With `cost`, the best of those that cost no more than `one` does with this seed; NaN if there are
-    none, so that nothing dominates it.
+    With `cost`, the best of those that cost no more than `one` does with this seed; NaN if there
+    are none, so that nothing dominates it.
     """
 
     quantity: str

@@ -123,7 +123,8 @@ class StoredStudy:
     ) -> Best:  # fmt: skip
         """The best configuration, as `choose` says: under a PPE, and under a cost of any name.
 
-        `cost` is the study's if it is not given, and so is `metric`. Without `misses` it meets the constraints; else none does, and it is the nearest.
+        `cost` and `metric` are the study's if they are not given. Without `misses` it meets the
+        constraints; else none does, and it is the nearest.
         """
         cost = cost or self.cost
         at_most = {"ppe": max_ppe}

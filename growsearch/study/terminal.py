@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from growsearch.stopping.cost import Metric
+from growsearch.trial.errors import counted
 from growsearch.trial.history import (
     FINE_TUNING,
     INITIALIZING,
@@ -52,11 +53,6 @@ def amount(value: float) -> str:
         if value >= factor:
             return f"{value / factor:.4g} {sign}"
     return f"{value:.4g}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Like "1 trial" and "2 trials"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def short(value: object) -> str:

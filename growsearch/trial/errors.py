@@ -11,3 +11,8 @@ class InputError(ValueError):
 def one_line(error: BaseException) -> str:
     """What another program's error says, as part of a message of one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def counted(count: int, noun: str) -> str:
+    """Like "1 trial" and "2 trials"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -19,13 +19,13 @@ from growsearch.stopping.judge import ParetoStopping
 from growsearch.study.console import PlainConsole
 from growsearch.study.terminal import (
     STATUS_STYLE,
-    counted,
     measured,
     parameters,
     short,
     show_notes,
     validated,
 )
+from growsearch.trial.errors import counted
 from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
 
