@@ -268,6 +268,40 @@ def test_a_study_that_has_gone_on_from_its_copy_is_not_overwritten_by_the_old_fo
     assert contents(Path(place)) == before
 
 
+def test_a_long_log_is_compared_to_its_end(study, place, tmp_path, monkeypatch):
+    """The first bytes of both are equal, as of a log of hundreds of megabytes."""
+    StudyCopy(study, place).update()
+    elsewhere = fetch_study(place, tmp_path / "elsewhere")
+    Ledger.read(elsewhere).add(TrialConfig(seed=2))
+    StudyCopy(elsewhere, place).update()
+    longest = max(map(len, (study / "search.jsonl").read_bytes().splitlines())) + 2
+    assert longest < (study / "search.jsonl").stat().st_size
+    monkeypatch.setattr(copying, "MOST_TEXT", longest)
+    check_copy(place, elsewhere)
+    with pytest.raises(InputError, match="behind its copy"):
+        check_copy(place, study)
+    with (study / "search.jsonl").open("a") as log:
+        log.write("{}\n")  # as long, and another one
+    with pytest.raises(InputError, match="behind its copy"):
+        check_copy(place, study)
+
+
+def test_links_in_a_copy_are_not_followed(study, place, tmp_path, caplog):
+    """Neither to files of its reader's, nor round and round."""
+    StudyCopy(study, place).update()
+    (tmp_path / "secret").write_text("mine")
+    there = Path(place)
+    (there / "space.py").unlink()
+    (there / "space.py").symlink_to(tmp_path / "secret")
+    for name in ("a", "b", "c"):
+        (there / "trials" / name).symlink_to("..")
+    os.mkfifo(there / "networks/pipe")
+    fetched = fetch_study(place, tmp_path / "fetched")
+    assert not (fetched / "space.py").exists()
+    assert {path.name for path in (fetched / "trials").iterdir()} == {"00000.parquet"}
+    assert "5 files of" in caplog.text and "are left out" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("where", "why"),
     [

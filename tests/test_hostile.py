@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,8 @@ import pytest
 import torch
 from conftest import record, run
 
-from growsearch.epochs.store import EpochStore, collect
+from growsearch.epochs.claims import holder
+from growsearch.epochs.store import EpochStore, collect, existing
 from growsearch.machine.files import check_links
 from growsearch.searches.ledger import Ledger, only_writer
 from growsearch.searches.messages import Report
@@ -141,6 +143,37 @@ def states(place: Path, count: int = 3) -> EpochStore:
     for n in range(count):
         store.keep(f"ba{n:030}", {"a": torch.zeros(1000)})
     return store
+
+
+def test_a_pipe_in_a_store_is_passed_by(tmp_path):
+    """Its reading would not end."""
+    store, key = EpochStore(str(tmp_path), "me"), f"ba{0:030}"
+    for kind in ("records", "states", "claims"):
+        (tmp_path / kind / "ba").mkdir(parents=True)
+        os.mkfifo(tmp_path / kind / "ba" / key)
+    assert (store.record(key), store.state(key), holder(store, key)) == (None, None, None)
+
+
+def test_a_server_that_a_study_names_is_not_asked_for_networks(folder):
+    """Whoever exports a stranger's network gives no server their credentials."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.setblocking(False)
+        place = (
+            f"s3://bucket/store?scheme=http&endpoint_override=127.0.0.1:{server.getsockname()[1]}"
+        )
+        info = {"settings": {"store": place}}
+        assert saved_network(folder, info, "00000", 1, f"ba{0:030}", "2-2-2") is None
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_what_is_no_store_is_not_made_one_by_reading_it(tmp_path):
+    for place in (str(tmp_path / "new"), f"file://{tmp_path}/new"):
+        with pytest.raises(InputError, match="is not an epoch store"):
+            existing(place)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_store_deletes_only_states_and_follows_no_link(tmp_path):
@@ -283,7 +316,9 @@ def test_a_study_deletes_states_in_a_store_elsewhere_only_with_trust(folder, tmp
     settings = {**INFO["settings"], "store": theirs.place, "state_megabytes": 0}
     (folder / "study.json").unlink()
     write_info(folder, {**INFO, "settings": settings})
-    assert f"would delete states in the store {theirs.place}" in refused(capsys, "resume", folder)
+    assert f"would keep epochs in the store {theirs.place}, and delete states there" in refused(
+        capsys, "resume", folder
+    )
     (folder / "study.json").unlink()
     own = {**settings, "store": str(folder / "epochs")}
     assert acts_of(folder, {**INFO, "settings": own}, draws=False) == []

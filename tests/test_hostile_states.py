@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from conftest import run
 
+from growsearch.machine.saved import load_tensors
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
 from growsearch.trainer import Trainer
@@ -112,9 +114,38 @@ def test_a_state_is_not_unpickled_and_not_inflated(saved, tmp_path, capsys):
     assert "is neither file nor folder" in refused(capsys, "resume", folder)
 
 
-def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path):
-    from growsearch.machine.saved import load_tensors
+class Allocates:
+    """Makes bytes, far more than its file has, when it is unpickled."""
 
+    def __reduce__(self):
+        return bytearray, (2**28,)
+
+
+def test_a_state_that_would_take_more_memory_than_its_file_is_refused(tmp_path):
+    """torch's own reading without code allows the call, and finds the directory elsewhere."""
+    path = tmp_path / "state.pt"
+    torch.save({"network": Allocates()}, path)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"it calls '(__builtin__|builtins) bytearray'"):
+        load_tensors(path)
+    torch.save({"network": torch.zeros(5)}, path)
+    assert torch.equal(load_tensors(path)["network"], torch.zeros(5))
+    whole = path.read_bytes()
+    record = whole[-98:-42]  # a second record, at which the locator does not point
+    for changed in (
+        whole[:-42] + record + whole[-42:],
+        b"before" + whole,
+        whole + b"after",
+        whole[:-20],
+    ):
+        path.write_bytes(changed)
+        with pytest.raises((ValueError, zipfile.BadZipFile)):
+            load_tensors(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path):
     path, weights = tmp_path / "state.pt", torch.linspace(0, 1, 3000)
     torch.save({"network": {"weight": weights}, "phase": "training"}, path)
     content, noticed = path.read_bytes(), 0

@@ -67,6 +67,7 @@ def _claimant(store: EpochStore, key: str) -> str | None:
         entry = store.files.get_file_info(path)
         if entry.mtime is None:  # there is no claim
             return None
+        store.check_path(path)
         with store.files.open_input_file(path) as file:
             owner, host, process = json.loads(file.read(_LONGEST))
             if type(process) is not int or not 0 < process < _PROCESSES:

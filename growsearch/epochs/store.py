@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.file_systems import place_to_write
+from growsearch.machine.file_systems import place_to_read, place_to_write
 from growsearch.machine.files import check_file_name, is_address, is_file_name
 from growsearch.trial.errors import InputError, one_line
 
@@ -212,9 +212,12 @@ class EpochStore:
         return any(Path(self.place, *parts[:n]).is_symlink() for n in range(1, len(parts) + 1))
 
     def check_path(self, path: str) -> None:
-        """OSError if `path` may lead out of the store."""
+        """OSError if `path` may lead out of the store, or is a pipe, whose reading may not end."""
         if self._link_in(path):
             raise OSError(errno.ELOOP, "it is a link, or in one", path)
+        there = Path(self.place, path) if self.is_local else None
+        if there is not None and there.exists() and not (there.is_file() or there.is_dir()):
+            raise OSError(errno.EINVAL, "it is no file", path)
 
     def damaged(self, kind: str) -> list[str]:
         """Paths of the files of `kind` whose content does not match their hash.
@@ -340,7 +343,12 @@ def reached(
 
 def existing(place: str) -> EpochStore:
     """The store at `place`. Raises InputError if there is none."""
-    if not is_address(place) and not Path(place, RECORDS).is_dir():
+    if is_address(place):
+        found = place_to_read(place, "store").get_file_info(RECORDS).type
+        is_store = found == fs.FileType.Directory
+    else:
+        is_store = Path(place, RECORDS).is_dir()
+    if not is_store:
         raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
     return EpochStore(place)
 

@@ -1,7 +1,9 @@
 """A copy of a folder's files on another file system, which follows the folder."""
 
+import os
+import stat
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,9 +45,12 @@ class Mirror:
     ) -> None:  # fmt: skip
         self.folder, self.read = folder, read
         self.files = fs.SubTreeFileSystem(base, files) if base else files
-        while isinstance(files, fs.SubTreeFileSystem):
-            files = files.base_fs
-        self._is_local = isinstance(files, fs.LocalFileSystem)
+        inner, root = self.files, ""
+        while isinstance(inner, fs.SubTreeFileSystem):
+            inner, root = inner.base_fs, inner.base_path + root
+        self._is_local = isinstance(inner, fs.LocalFileSystem)
+        self._root = Path(root or "/")
+        """The folder `base`, if it is on this machine's disks."""
         self._stamps: dict[str, tuple[int, int]] = {}
         """The size and the time of each file here when it was last copied."""
 
@@ -100,15 +105,13 @@ class Mirror:
         """Copies to the folder what is there and not here, in the folder `below`.
 
         Returns names that are left out: growsearch gives no file such a name, and it may lead out
-        of the folder. So are the names in `but`, and what is removed meanwhile.
+        of the folder, as links do. So are the names in `but`, and what is removed meanwhile.
         """
         left_out = []
-        selector = fs.FileSelector(below, True, True)
-        for info in _patiently(lambda: self.files.get_file_info(selector)):
-            name = info.path
-            if info.type != fs.FileType.File or name in but or name.endswith(UNFINISHED):
+        for name, size in _patiently(lambda: dict(self._there(below))).items():
+            if name in but or name.endswith(UNFINISHED):
                 continue
-            if not all(map(is_file_name, name.split("/"))):
+            if size is None or not all(map(is_file_name, name.split("/"))):
                 left_out.append(name)
                 continue
             path = self.folder / name
@@ -116,11 +119,27 @@ class Mirror:
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     _patiently(partial(self._fetch, name, path))
-                if path.stat().st_size == info.size:
+                if path.stat().st_size == size:
                     self._stamps[name] = _stamp(path)
             except FileNotFoundError:
                 continue
         return left_out
+
+    def _there(self, below: str) -> Iterator[tuple[str, int | None]]:
+        """Name and size of each file in the folder `below` there; a link has no size."""
+        if not self._is_local:
+            for info in self.files.get_file_info(fs.FileSelector(below, True, True)):
+                if info.type == fs.FileType.File:
+                    yield info.path, info.size
+            return
+        for place, folders, names in os.walk(self._root / below):
+            for name in (*folders, *names):
+                path = Path(place, name)
+                mode, relative = path.lstat().st_mode, str(path.relative_to(self._root))
+                if stat.S_ISREG(mode):
+                    yield relative, path.lstat().st_size
+                elif not stat.S_ISDIR(mode):
+                    yield relative, None
 
     def _fetch(self, name: str, path: Path) -> None:
         with (

@@ -6,6 +6,7 @@ those of the epoch store, which --store puts elsewhere, and those that only a ru
     copied_by    which process writes the copy: the one that began last
 """
 
+import io
 import json
 import logging
 import os
@@ -16,12 +17,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
 from growsearch.machine.file_systems import check_spelling, place_to_read, place_to_write
-from growsearch.machine.files import MOST_TEXT, UNFINISHED, is_address, is_file_name
+from growsearch.machine.files import MOST_TEXT, UNFINISHED, is_address, is_file_name, opened
 from growsearch.machine.mirror import Changed, Mirror, content
 from growsearch.study.ended import ENDED_FILE
 from growsearch.study.folder import (
@@ -41,6 +43,7 @@ from growsearch.study.folder import (
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.trial.errors import InputError, one_line
 
+T = TypeVar("T")
 SECONDS_BETWEEN = 30.0
 _WRITER = "copied_by"
 _MARK = uuid.uuid4().hex.encode()
@@ -245,15 +248,25 @@ def check_copy(place: str, folder: str | Path) -> None:
     if there is not None and there != study_id(folder):
         raise InputError(_other(place))
     files = place_to_write(place, "copy")
-    known = _asked(place, lambda: _read(files, LOG_FILE)) or b""
-    log = Path(folder, LOG_FILE)
-    if known and not (
-        log.is_file() and log.read_bytes().startswith(known[: known.rfind(b"\n") + 1])
-    ):
+    if _asked(place, lambda: _has_more(files, Path(folder, LOG_FILE))):
         raise InputError(
             f"the study {str(folder)!r} is behind its copy {place!r}, from which a search has gone "
             "on elsewhere; move the folder away to go on from the copy, or choose another place"
         )
+
+
+def _has_more(files: fs.FileSystem, log: Path) -> bool:
+    """Whether the log that is copied to `files` has whole lines that `log` does not begin with."""
+    if files.get_file_info(LOG_FILE).type != fs.FileType.File:
+        return False
+    with (
+        io.BufferedReader(files.open_input_stream(LOG_FILE)) as there,
+        opened(log) if log.is_file() else io.BytesIO() as here,
+    ):
+        while (line := there.readline(MOST_TEXT)).endswith(b"\n"):
+            if here.readline(MOST_TEXT) != line:
+                return True
+    return len(line) == MOST_TEXT  # no line of ours is so long
 
 
 def has_study(place: str) -> bool:
@@ -325,7 +338,7 @@ def _other(place: str) -> str:
     )
 
 
-def _asked(place: str, work: Callable[[], bytes | None]) -> bytes | None:
+def _asked(place: str, work: Callable[[], T]) -> T:
     try:
         return work()
     except OSError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore, existing
+from growsearch.machine.files import is_address
 from growsearch.study.folder import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
 from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
@@ -57,10 +58,15 @@ def _candidates(
 
 
 def _store(folder: Path, info: dict[str, Any]) -> EpochStore | None:
-    """The epoch store of the study, if it is still there."""
+    """The epoch store of the study, if it is still there.
+
+    A server that a study names is not asked: the study may be a stranger's, and has its networks.
+    """
     place = info.get("settings", {}).get("store") or info.get("options", {}).get("store")
-    place = place or str(folder / STORE_FOLDER)
+    place = str(place or folder / STORE_FOLDER)
+    if is_address(place):
+        return None
     try:
         return existing(place)
-    except InputError:  # or an address that cannot be reached
+    except InputError:
         return None
