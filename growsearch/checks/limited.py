@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def limited_name(name: str) -> str:
-    """What the task `name` is called with few batches."""
+    """Name of the copy of task `name` that has few batches."""
     return f"{name}-checked"
 
 
@@ -34,7 +34,7 @@ def limiting_plugin(name: str, batches: int) -> Plugin:
 
 
 def register_limited(name: str, most: int) -> None:
-    """Registers the task `name` with at most so many batches of each split and epoch."""
+    """Registers the task `name` with at most `most` batches of each split and epoch."""
     base: Any = component("task", name)
 
     @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class Check(NamedTuple):
     method: str
     """The task's method that is named where an error has no line of the user's."""
     needs: tuple[str, ...] = ()
-    """Checks without which this one says nothing."""
+    """Checks that must pass before this one can run."""
 
 
 BUILDS, BATCHED, VALUES, LOSS, RESUMES = "builds", "batches", "values", "loss", "resumes"

@@ -124,9 +124,9 @@ class Stored:
 
     place: str
     records: Row
-    """Of records: their count and their bytes."""
+    """Count and bytes of the records."""
     states: Row
-    """Of states: their count and their bytes."""
+    """Count and bytes of the states."""
     damaged: list[str] | None
     """Files that are damaged; null for ls, which reads none."""
 
@@ -288,7 +288,7 @@ class Compared:
     bounds: Row
     """The ranges of cost and metric that scale hypervolumes; a loss is negated."""
     hypervolume: float
-    """Of the joint front."""
+    """The hypervolume of the joint front."""
     studies: list[Row]
     """The fields of `growsearch.comparing.found.StudyResult`."""
     front: list[Row]

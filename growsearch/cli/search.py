@@ -80,7 +80,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument(
         "--extend-horizon", type=int, nargs="+", metavar="EPOCHS",
-        help="add each configuration with so many epochs; with lr_schedule wsd or constant they "
+        help="add each configuration with this number of epochs; under wsd or a constant rate they "
         "train what is new only",
     )  # fmt: skip
     parser.add_argument(

@@ -78,7 +78,7 @@ class Comparison:
     bounds: Bounds
     """The ranges of cost and metric that scale every hypervolume here; a loss is negated."""
     hypervolume: float
-    """Of the joint front."""
+    """The hypervolume of the joint front."""
     studies: tuple[StudyResult, ...]
     front: pd.DataFrame = field(compare=False)
     """The joint front, cheapest first: a row a point, with the names of the studies and of the

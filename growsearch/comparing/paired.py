@@ -35,7 +35,7 @@ class Paired:
 
     None with fewer than two seeds, or if all differences are equal."""
     p: float | None
-    """Of the two-sided paired t-test; None where `effect` is."""
+    """The p-value of the two-sided paired t-test; None where `effect` is."""
     seeds: int
     pairs: int
     better: str | None

@@ -33,7 +33,7 @@ class Progress(NamedTuple):
     completions: list[Completion]
     """In the order of time; without the search's log, in that of names."""
     paid: float
-    """Of all trials, those that did not complete included."""
+    """What all trials cost, also those that did not complete."""
     nominal: float
     logged: bool
     """Whether the order is that of the search's log."""

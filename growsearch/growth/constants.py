@@ -7,9 +7,10 @@ from statistics import fmean
 
 @dataclass(frozen=True)
 class LipschitzConstants:
-    """One constant for each layer of each block of each sub-network, first ones first."""
+    """One constant for each layer of each block of each sub-network."""
 
     by_layer: list[list[list[float]]]
+    """`by_layer[i][j][k]` is that of layer k of block j of sub-network i."""
 
     @property
     def layers(self) -> tuple[float, ...]:
@@ -27,5 +28,5 @@ class LipschitzConstants:
 
     @property
     def mean(self) -> float:
-        """The network's: the mean over all blocks of all sub-networks, of which there are some."""
+        """The network's constant: the mean over all blocks. There must be at least one."""
         return fmean(self.blocks)

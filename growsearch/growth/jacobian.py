@@ -92,7 +92,7 @@ def jacobian_norms(
 ) -> dict[str, Tensor]:  # fmt: skip
     """By the name of each block, the norms [examples] of its residual's Jacobians.
 
-    `run` runs the model on a batch of so many examples, which shows what each block is called with;
+    `run` runs the model on a batch of `examples` examples, which shows what blocks are called with;
     `added(block, ...)` is the residual of a block for that call. A norm is an estimate from below.
     `vectors` holds a start for each block by its name, [examples, n], which the call brings up to
     date. All is computed in the precision of the weights and in evaluation mode. Modes, buffers,

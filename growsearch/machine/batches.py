@@ -77,7 +77,7 @@ def in_sum(loss: Tensor, examples: int) -> Tensor:
 
 
 def form(batch: Any) -> Hashable:
-    """Equal of batches that differ in the values of tensors alone."""
+    """A key that is equal for batches that differ only in the values of tensors."""
     if isinstance(batch, Tensor):
         return batch.shape, batch.dtype
     if isinstance(batch, Mapping):
@@ -101,7 +101,7 @@ def moved(batch: Any, device: torch.device) -> Any:
 
 
 def shared(batch: Any, share: Share) -> Any:
-    """Those examples of the batch that are of one share; InputError if a share would be empty."""
+    """The examples of the batch that belong to `share`; InputError if a share would be empty."""
     if share == ALL:
         return batch
     rows = min((len(tensor) for tensor in tensors(batch) if tensor.dim()), default=None)

@@ -40,7 +40,7 @@ class Ending:
 def ended_by_signals(within: float | None = None) -> Iterator[Ending]:
     """Within the block, SIGTERM and SIGHUP do what Ctrl-C does, whatever handles that then.
 
-    If the block is not over `within` so many seconds after one of the two, the process ends: who
+    If the block is not over `within` seconds after one of the two, the process ends: who
     sends SIGTERM usually kills soon after, and all that a search or trial knows is on disk already.
 
     A signal that is ignored, as SIGHUP under nohup, stays ignored. After SIGHUP, what is printed on

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class Changed(NamedTuple):
-    """What a file held that had changed since it was copied, and its size and time then."""
+    """Content, size and time of a file that has changed since it was last copied."""
 
     content: bytes
     stamp: tuple[int, int]

@@ -28,9 +28,9 @@ class GlobalStates:
     """The states of the global generators of Python, NumPy and torch."""
 
     processor: tuple[Any, ...]
-    """Of those on the CPU: Python's, NumPy's, torch's."""
+    """States of the generators on the CPU: Python's, NumPy's, torch's."""
     gpu: Tensor | None
-    """Of the present GPU's; None where no GPU is used."""
+    """State of the current GPU's generator; None where no GPU is used."""
 
     @classmethod
     def now(cls) -> "GlobalStates":

@@ -38,7 +38,7 @@ class AutoGrow(Capped):
     label = "autogrow"
     reads = ("accuracy",)
     interval: int | None = option(
-        None, "periodic: K, grow every so many epochs; convergent: check every so many",
+        None, "epochs between growths (periodic: K), or between checks for one (convergent)",
         least=1, default_help="periodic: 3, on imagenet 2; convergent: half of --finetune-epochs, "
         "on imagenet a third",
     )  # fmt: skip
@@ -179,7 +179,7 @@ class PeriodicAutoGrow(AutoGrow):
     """
 
     patience: int | None = option(
-        None, "J, a sub-network stops growing when accuracy has not risen by tau in so many epochs",
+        None, "J, epochs in which accuracy must rise by tau, or the sub-network stops growing",
         least=1, default_help="half of the epochs of fine-tuning, on imagenet a third: those at "
         "the largest learning rate",
     )  # fmt: skip

@@ -130,7 +130,7 @@ def lipschitz_ratio(constants: Sequence[float], window: int, first: int) -> floa
 
 
 def _reserved(reserve: int, growths: int, window: int) -> int:
-    """Epochs kept for the deeper networks that follow so many growths; 0 if none follow."""
+    """Epochs kept for the deeper networks after `growths` growths; 0 if none follow."""
     return reserve + (growths - 1) * window if growths else 0
 
 

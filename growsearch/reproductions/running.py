@@ -29,7 +29,7 @@ class Places:
 
     @property
     def results(self) -> Path:
-        """Of the table and the figure."""
+        """The folder of the table and the figure."""
         return self.root / f"{self.name}-{self.scale_name}"
 
     @property
@@ -38,12 +38,12 @@ class Places:
 
     @property
     def trained(self) -> Path:
-        """Of the study that `train` makes; definitions with the same trials share it."""
+        """The folder of the study that `train` makes; definitions with the same trials share it."""
         return self.root / "studies" / self._study
 
     @property
     def recorded(self) -> Path:
-        """Of the study that ships with growsearch, if there is one."""
+        """The folder of the study that ships with growsearch, if there is one."""
         return _recorded_studies() / self._study
 
     def study(self, given: str | None = None) -> Path:

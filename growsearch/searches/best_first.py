@@ -1,4 +1,4 @@
-"""Which trial should be trained next: the one of which the front gains most for what is paid.
+"""Which trial should be trained next: the one with the largest expected gain of the front per cost.
 
 All trials are known before any runs, and so are their costs and the epochs that they share. What
 they will come to is predicted from their schedules by a Gaussian process on the completed trials.
@@ -42,7 +42,7 @@ class BestFirst:
         self.epochs: dict[str, int] = {}
         """How many epochs of each trial are trained."""
         self.errors: dict[str, float] = {}
-        """Of the completed trials, in their order."""
+        """The errors of the completed trials, in their order."""
         self._plan: _Plan | None = None
 
     def add(self, name: str, config: TrialConfig) -> None:
@@ -51,7 +51,7 @@ class BestFirst:
         self._plan = None
 
     def trained(self, name: str, epochs: int) -> None:
-        """Takes note that so many epochs of the trial are trained."""
+        """Takes note that `epochs` epochs of the trial are trained."""
         self.epochs[name] = epochs
         if self._plan is not None:
             self._plan.trained(name, epochs)

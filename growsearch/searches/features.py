@@ -9,11 +9,11 @@ from growsearch.searches.tree import Branch
 from growsearch.trial.config import TrialConfig
 
 MOMENTS = 10
-"""At so many moments of a trial its network's size is a feature."""
+"""Number of moments of a trial at which the size of its network is a feature."""
 _SHOWN = ("growth_epochs", "growth_architectures", "architecture", "policy", "epochs")
 """Options whose effect the sizes show."""
 _NOISE = ("seed",)
-"""Options of which trials are samples: what differs between their values is noise."""
+"""Options whose values only add noise, like the seed."""
 
 
 def features(

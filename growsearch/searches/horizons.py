@@ -10,7 +10,7 @@ from growsearch.trial.rates import rates
 from growsearch.trial.status import Status
 
 _LEFT = (Status.STOPPED, Status.DIVERGED, Status.FAILED)
-"""What trials have come to whose configurations get no longer horizon."""
+"""Final states of trials whose configurations are not extended."""
 
 
 def longer(trials: Iterable[SearchTrial], horizons: Sequence[int]) -> dict[TrialConfig, str]:

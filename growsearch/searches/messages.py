@@ -25,9 +25,9 @@ class StoreAccess:
     """Where and how the actors of a search remember epochs."""
 
     place: str
-    """Of the EpochStore."""
+    """Folder or address of the EpochStore."""
     owner: str
-    """Who claims epochs there: the search."""
+    """The name under which the search claims epochs."""
     keep_states: str = "forks"
     """Which states stay: see Branch."""
     state_bytes: int | None = None
@@ -65,7 +65,7 @@ class Assignment:
     """The key of its first epoch, if it has begun."""
     options: ActorOptions
     parts: tuple[int, ...] = ()
-    """After so many epochs its state stays in the store: other trials go another way there."""
+    """Numbers of epochs after which its state stays in the store: other trials diverge there."""
 
     def to_dict(self) -> dict[str, Any]:
         options = asdict(self.options)
@@ -114,9 +114,9 @@ class Report:
     """
 
     record: EpochRecord | None = None
-    """Of the newest epoch; again that of the last one, if memory ran out in the next."""
+    """Record of the newest epoch. It is repeated if the next epoch ran out of memory."""
     remembered: tuple[EpochRecord, ...] = ()
-    """Of the epochs before it, which the store remembered."""
+    """Records of the epochs before it that came from the store."""
     awaits: AwaitedEpoch | None = None
     """Why the trial leaves its actor, to start again later."""
     reason: str | None = None

@@ -59,7 +59,7 @@ class Recording:
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """Of the completed trials, by name."""
+        """The outcomes of the completed trials, by name."""
         return {t.name: t.outcome(self.cost, self.metric) for t in self.trials if t.completed}
 
     @cached_property
@@ -69,7 +69,7 @@ class Recording:
 
     @cached_property
     def hypervolume(self) -> float:
-        """Of the whole front."""
+        """The hypervolume of the whole front."""
         return hypervolume(self.outcomes.values(), self.bounds)
 
     @cached_property

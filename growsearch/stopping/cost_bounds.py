@@ -38,7 +38,7 @@ class CostBound:
         self._flops = 0.0
         self._works: dict[str, EpochWork] = {}
         self._apart: set[str] = set()
-        """Of the networks ahead, those whose new blocks may be trained apart for longer."""
+        """Networks ahead whose new blocks may be trained apart for longer."""
 
     def extend(self, record: EpochRecord) -> None:
         """One epoch more."""

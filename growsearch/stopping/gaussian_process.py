@@ -15,9 +15,9 @@ SCALES = (0.5, 1.0, 2.0, 4.0)
 NOISES = (1e-3, 1e-2, 1e-1)
 LINEAR = (0.1, 1.0)
 MOST_KNOWN = 2000
-"""So many values are learnt from; later ones change nothing."""
+"""Number of values that are learned from; later ones change nothing."""
 MOST_COMPARED = 500
-"""So many of the known values choose among SHAPES, so many points the unit of distance."""
+"""Number of known values that choose among SHAPES, and of points that give the unit of distance."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from growsearch.trial.errors import InputError
 
 SHARES = (0.9, 0.95, 0.99)
-"""Of a whole front's hypervolume, to which what was paid is compared."""
+"""Shares of the whole front's hypervolume: what was paid to reach them is compared."""
 REFERENCE = 1.1
 """Scaled cost and scaled error of the reference point."""
 

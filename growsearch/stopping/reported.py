@@ -61,7 +61,7 @@ class ReportedStopping:
         self._curves = Following(safe)
         self._trials: dict[str, _Trial] = {}
         self._ids: dict[str, str] = {}
-        """Of trials by name."""
+        """The ids of trials, by name."""
         self._warned = False
 
     def add(self, trial: str) -> bool:
@@ -107,7 +107,7 @@ class ReportedStopping:
         return bool(known.last and time == known.last.time and not known.stop and not known.ended)
 
     def measured_again(self, trial: str, costs: tuple[float, ...]) -> None:
-        """The trial has started again, and has these costs at its newest result now."""
+        """The trial has started again; its newest known result now has these costs."""
         known = self._trials[trial]
         assert known.last
         known.last = replace(known.last, costs=costs)

@@ -308,7 +308,7 @@ class SafeStopping:
         self.front.add(Completed(trial, costs, accuracy))
 
     def _calibration_of(self, trial: str) -> Calibration | None:
-        """That of the trial's group; None without an alpha."""
+        """The calibration of the trial's group; None without an alpha."""
         if self.alpha is None:
             return None
         group = self.group_of.get(trial)

@@ -22,7 +22,7 @@ def plain(value: Any, digits: int | None = None) -> Any:
 
     A dataclass is an object of its fields, a table of pandas a list of its rows, a path or an enum
     its text. A number that is not finite, and what pandas takes for missing, is null. Floats have
-    so many significant `digits`, by default all.
+    `digits` significant digits, by default all.
     """
     if type(value) in _PLAIN:  # first: of large studies most values are
         return value

@@ -12,7 +12,7 @@ SHARES = (25, 50, 75)
 def attainment(
     costs: Sequence[float], values: Sequence[float], seeds: Sequence[object], minimized: bool
 ) -> dict[int, list[tuple[float, float]]]:
-    """For each of SHARES, the corners of the surface that so many percent of the seeds attain.
+    """For each of SHARES, the corners of the surface that this share of the seeds attains.
 
     A seed attains a point if one of its trials costs no more and is no worse. Corners are (cost,
     value), cheapest first (Grunert da Fonseca, Fonseca and Hall 2001). Needs two seeds or more:

@@ -146,7 +146,7 @@ class StudyCost:
 
     name: str
     column: str
-    """Of its tables."""
+    """The cost's column in its tables."""
 
 
 def study_cost(info: dict[str, Any], trials: pd.DataFrame) -> StudyCost:

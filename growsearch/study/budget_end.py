@@ -16,7 +16,7 @@ from growsearch.trial.status import Status
 
 
 def all_statuses(folder: Path, trials: pd.DataFrame) -> dict[str, Status]:
-    """By trial, the status of those in `summarize`'s table and of those that the log alone has."""
+    """The status of each trial that is in `summarize`'s table, or only in the log."""
     known = dict(zip(trials["trial_id"], map(Status, trials["status"]), strict=True))
     return last_statuses(folder / LOG_FILE) | known
 

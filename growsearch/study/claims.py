@@ -31,7 +31,7 @@ class Claim:
 class JudgedClaim:
     claim: Claim
     judged: Judged
-    """Of the number with its sign turned, so that the claim is that it is more than -below."""
+    """The claim about the negated number: that it is more than -below."""
     runs: int
 
 

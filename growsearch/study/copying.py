@@ -47,7 +47,7 @@ T = TypeVar("T")
 SECONDS_BETWEEN = 30.0
 _WRITER = "copied_by"
 _MARK = uuid.uuid4().hex.encode()
-"""Of this process."""
+"""The id of this process."""
 _LEFT_OUT = {STORE_FOLDER, TUNE_FOLDER, LOCK_FILE, ENDED_FILE, _WRITER}
 _PASSING = (UNFINISHED, "-journal", "-wal", "-shm")
 _SQLITE = b"SQLite format 3\0"

@@ -42,7 +42,7 @@ def stamps(files: Iterable[Path]) -> dict[str, Stamp]:
 
 @dataclass(frozen=True)
 class Ended:
-    """What of the table is still as the files in trials/ are."""
+    """The part of the table whose source files have not changed."""
 
     file: Path
     schema: pa.Schema

@@ -22,7 +22,7 @@ def at_cost(
 
 
 def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.Series":
-    """Of the static trials `beside`, the one of the trial's last architecture and its epochs.
+    """The static trial among `beside` that has the trial's last architecture and its epochs.
 
     Raises InputError, which names the trial, if there is none.
     """

@@ -25,7 +25,7 @@ SCHEDULE_COLORS = {
     "vanilla": "#475569", "sampled": MUTED, "hand-tuned": "#b45309", "lipgrow": ACCENT
 }  # fmt: skip
 OTHER_COLOR = "#7c3aed"
-"""Of a policy that LipGrow's paper does not have."""
+"""The colour of a policy that LipGrow's paper does not have."""
 POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
 _CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
 """A triangular marker with its right angle at the upper left."""

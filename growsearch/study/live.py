@@ -21,12 +21,12 @@ from growsearch.trial.status import Status
 EVERY = 2.0
 """Seconds between two looks at the files."""
 SHARE = 5
-"""After data were gathered, the next gathering waits so many times as long as it took."""
+"""After data were gathered, the next gathering waits this multiple of the time that it took."""
 LONGEST = 60.0
 """Seconds that a gathering waits at most."""
 QUIET = 10.0
-"""A study has finished if its trials have ended and its files did not change for so many seconds:
-a search may add trials when one ends."""
+"""Seconds without a change of its files after which a study whose trials have ended has finished: a
+search may add trials when one ends."""
 _MAKING = 30.0
 """Seconds that a study may take from its folder to its first files."""
 
@@ -36,7 +36,7 @@ class State:
     """What a page asks for every few seconds."""
 
     version: str
-    """Of the data; another one means other data."""
+    """Version of the data; it changes when they change."""
     state: str
     """waiting (for a first epoch), going or finished."""
     ended: int

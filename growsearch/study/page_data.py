@@ -60,20 +60,20 @@ class Subject:
     title: str
     info: dict[str, Any]
     study: pd.DataFrame
-    """Of `read_study`."""
+    """The table of `read_study`."""
     trials: pd.DataFrame
-    """Of `summarize`, with a column val_delta."""
+    """The table of `summarize`, with a column val_delta."""
     metric: Metric
     cost: StudyCost
     found: pd.DataFrame
-    """Of `comparisons.found_networks`, those also trained from scratch."""
+    """The rows of `comparisons.found_networks` that were also trained from scratch."""
     audit: dict[str, int] | None = None
     commands: dict[str, str] = field(default_factory=dict)
-    """By trial, what trains it again."""
+    """By trial, the command that trains it again."""
     notes: tuple[str, ...] = ()
     """What a reader must know: damaged tables, a search that still runs."""
     left: str | None = None
-    """Of `left_by_budget`."""
+    """The sentence of `left_by_budget`."""
     asked: str | None = None
     """The name of the metric, if the report was asked to show another than the study's."""
 
@@ -234,7 +234,7 @@ def short(value: Any) -> float | int | None:
 
 
 def _ratios(study: pd.DataFrame) -> pd.Series:
-    """Of trials that grow by the Lipschitz constant; NaN for the others."""
+    """The Lipschitz ratios of trials that grow by them; NaN for the others."""
     ratios = pd.Series(math.nan, index=study.index)
     if "config/rtol" not in study or "lipschitz" not in study:
         return ratios

@@ -20,7 +20,7 @@ class SavedNetwork(NamedTuple):
 
     weights: "dict[str, Tensor]"
     facts: dict[str, Any] | None
-    """Of the data set, if they were saved too."""
+    """What Task.facts said of the data, if it was saved too."""
 
 
 def saved_network(

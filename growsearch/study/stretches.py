@@ -18,7 +18,7 @@ class Stretches:
     rows: Integers
     """The numbers of their rows."""
     of: Integers
-    """Of each of `rows`, the number of its stretch."""
+    """The number of the stretch of each of `rows`."""
     starts: Integers
     """Where in `rows` each stretch begins."""
 
@@ -31,7 +31,7 @@ class Stretches:
         return cls(np.arange(len(of)) - starts[of] + first[of], of, starts)
 
     def sum(self, values: Floats | Integers | Flags, where: Flags | None = None) -> Floats:
-        """Of `values`, one for each of `rows`, the sum of each stretch, `where` it is true.
+        """The sum of `values`, one for each of `rows`, over each stretch, `where` it is true.
 
         NaN counts 0.
         """

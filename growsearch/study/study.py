@@ -47,7 +47,7 @@ class Best(Choice):
 
     study: "StoredStudy" = field(repr=False, compare=False)
     options: dict[str, Value]
-    """Of the first trial: those that are not defaults, or all if a plugin is not loaded."""
+    """The first trial's options that are not defaults, or all if a plugin is not loaded."""
     command: str
     """Trains the first trial again."""
 
@@ -57,7 +57,7 @@ class Best(Choice):
 
     @property
     def config(self) -> TrialConfig:
-        """Of the first trial; InputError if a plugin that it needs is not loaded."""
+        """The first trial's configuration; InputError if a plugin that it needs is not loaded."""
         return self.study.config(self.trial)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _growth_epochs(study: "pd.DataFrame", trials: "Stretches") -> list[str]:
-    """Of each trial, like "12 20"."""
+    """The growth epochs of each trial, like "12 20"."""
     epochs = study["epoch"].to_numpy(dtype=int)
     found: list[list[str]] = [[] for _ in trials.starts]
     for row in np.flatnonzero(study["grew"].to_numpy(dtype=bool)):
@@ -23,7 +23,7 @@ def _growth_epochs(study: "pd.DataFrame", trials: "Stretches") -> list[str]:
 
 
 def _growth_ended(study: "pd.DataFrame", trials: "Stretches") -> list[str | None]:
-    """Of each trial, why fine-tuning began, or None."""
+    """Why fine-tuning began, or None, for each trial."""
     decided = ~study["grew"].to_numpy(dtype=bool) & study["decision"].notna().to_numpy()
     rows = np.flatnonzero(decided)
     found: list[str | None] = [None] * len(trials.starts)

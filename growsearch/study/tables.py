@@ -19,7 +19,8 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 
 _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
-"""A trial's table is refused beyond so many times its size, and so many bytes of text."""
+"""A trial's table is refused if it unpacks to more than this multiple of its size, or to more bytes
+of text."""
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 NEEDED = ("trial_id", "epoch", "status")
 """Columns without which a table is none of a trial."""
@@ -157,7 +158,7 @@ def _check_owner(columns: pa.Schema, file: Path) -> None:
 
 
 def _text_bytes(file: Path, metadata: pq.FileMetaData) -> int:
-    """A bound of the bytes that the texts of all rows take once each row has its own.
+    """An upper bound of the bytes of the texts of all rows, stored separately.
 
     A file has equal texts of a column once, so any row may have all of a column's texts. Where that
     could be much, the texts of the rows are counted.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from growsearch.tasks.task import Task
 
 _FEW_BLOCKS = 1000
-"""So many are built without an estimate."""
+"""Number of blocks up to which no estimate is made."""
 _MODULE_BYTES = 2000
 """What a module takes at least, beside its weights."""
 

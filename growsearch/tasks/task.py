@@ -72,8 +72,8 @@ class Task(Component, ABC):
     statistics=False as well for scaling paper-literal),
     `last_normalization` for the others."""
     block_methods: ClassVar[tuple[str, ...] | None] = None
-    """Those of these methods that all blocks have, so that an initializer that needs another one is
-    refused at once; None: the blocks are asked when they are built."""
+    """Which of these methods all blocks have: initializers that need others are refused at once.
+    None: the blocks are asked when they are built."""
     plain_blocks: ClassVar[bool] = False
     """Whether initializers of residuals leave blocks without one as they were built, instead of
     being refused."""

@@ -205,7 +205,7 @@ def train_epoch(state: TrainState, taken: Rates, task: Task) -> Trained:
     """Trains on each batch of the epoch once.
 
     This is the only training loop. The state's history is not changed. Raises InputError if the
-    epoch has no batches, or others than the learning rates are for.
+    epoch has no batches, or another number of them than there are learning rates.
     """
     network, optimizer = state.network, state.apart_optimizer or state.optimizer
     set_rates(optimizer, lr=taken.lr)

@@ -18,7 +18,7 @@ LARGEST = "lipschitz_max"
 def measured_constants(
     state: TrainState, task: Task
 ) -> tuple[LipschitzConstants | None, dict[str, float]]:
-    """The Lipschitz constants of the network, None if it has no blocks, and the metrics of them.
+    """The Lipschitz constants of the network, None if it has no blocks, and their metrics.
 
     By Jacobians, a block's constant is the mean over examples. Vectors of the state are updated.
     Raises InputError for blocks that Jacobians cannot be taken of.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def muon(parameters: Sequence[Tensor], **settings: Any) -> torch.optim.Muon:
-    """torch's Muon of parameters of two dimensions or more, for MuonAndAdamW alone to step."""
+    """torch's Muon of parameters of two dimensions or more, which only MuonAndAdamW may step."""
     made = torch.optim.Muon([_matrix(p) for p in parameters], **settings)
     made.param_groups[0]["params"] = list(parameters)
     return made

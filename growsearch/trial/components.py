@@ -159,18 +159,19 @@ KINDS = {
     "policy": Kind("when the network grows", "growsearch.policies", "lipschitz"),
     "initializer": Kind("weights of new blocks", "growsearch.growth.initializers", None),
     "lr_schedule": Kind(
-        "how the learning rate falls until fine-tuning, which has a staircase",
+        "the learning-rate schedule until fine-tuning, which has a staircase",
         "growsearch.schedules", None,
     ),
-    "optimizer": Kind("what takes the training steps", "growsearch.training.optimizers", "sgd"),
+    "optimizer": Kind("the optimizer", "growsearch.training.optimizers", "sgd"),
 }  # fmt: skip
 """What a trial is put together from, in the order in which a trial is completed."""
 SEARCH_KINDS = {
     "cost": Kind(
-        "what scheduler and sampler minimise, one or more", "growsearch.stopping.costs", "ppe"
+        "the costs that scheduler and sampler minimize, one or more", "growsearch.stopping.costs",
+        "ppe",
     ),
     "metric": Kind(
-        "what scheduler and sampler take for accuracy", "growsearch.stopping.metrics",
+        "the metric that scheduler and sampler optimize", "growsearch.stopping.metrics",
         "val_accuracy",
     ),
     "scheduler": Kind(

@@ -43,7 +43,7 @@ class EpochRecord:
     seconds: float = field(compare=False)
     """Wall time of the epoch: training, evaluation, Lipschitz constants, growth, and store."""
     status: Status
-    """Of the trial after this epoch. Given as text, as files have it, it is converted."""
+    """Status of the trial after this epoch. Text is converted."""
 
     phase: str
     """training, initializing (new blocks apart from the others), or fine-tuning."""
@@ -61,12 +61,12 @@ class EpochRecord:
     """What it was trained and evaluated in; the default is that of records from before there was
     a choice, as with `compiled`."""
     compiled: bool = False
-    """Whether training steps were."""
+    """Whether training steps were compiled."""
     reused: bool = field(compare=False)
     """Whether the epoch was remembered, not trained; its seconds are those of its training."""
     train_flops: float
-    """Of the epochs so far: 6 * macs * images, two a multiply-accumulate, thrice for the backward
-    pass."""
+    """FLOPs of the epochs so far: 6 * macs * images. A multiply-accumulate is two FLOPs, and the
+    backward pass takes twice as many as the forward pass."""
     lipschitz_subnetworks: tuple[float, ...] | None
     """The mean over each sub-network's blocks."""
     lipschitz_blocks: tuple[float, ...] | None
@@ -79,9 +79,9 @@ class EpochRecord:
     """What is measured of a growth included."""
     lipschitz_seconds: float = field(compare=False)
     growth_seconds: float = field(compare=False)
-    """Of making the grown network; 0 if it did not grow."""
+    """Seconds to build the grown network; 0 if it did not grow."""
     store_seconds: float = field(default=0.0, compare=False)
-    """Of this trial's reading and writing in the epoch store, also where the epoch is reused."""
+    """Seconds in which this trial read and wrote the epoch store, also for a reused epoch."""
     grown_val_loss: float | None
     """Validation loss just after the growth; `val_loss` is the one just before. This and the
     following are None if the network did not grow."""

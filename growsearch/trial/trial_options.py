@@ -94,9 +94,9 @@ class TrialOptions:
     if TYPE_CHECKING:
         task: Task
     dataset: DataSource
-    """Of images or a text, for tasks that learn one; other tasks have none."""
+    """The data set, for tasks that use one; None for others."""
     network: Family
-    """Of image classification alone."""
+    """The network family, for image classification; None for other tasks."""
     policy: Policy
     initializer: Initializer | None
     """None for a policy that never grows."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from growsearch.trial.history import EpochRecord
 
 Objectives = NDArray[np.float64]
-"""Of trials, both minimised: training FLOPs so far, and the error; shape [trials, 2]."""
+"""Training FLOPs so far and the error of trials, [trials, 2]; both are minimized."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 
 
 class BranchesOverLedger(ParetoOverLedger):
-    """Stops trials as `judge` says; tells `best` what they come to, and the queue which is next."""
+    """Stops trials as `judge` says, reports results to `best`, and tells the queue what is next."""
 
     def __init__(
         self, queue: Queue, judge: ParetoStopping, best: BestFirst, metric: Metric

@@ -18,7 +18,7 @@ _RAY_SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger writes the results
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # a search resumes from its ledger, not from Tune's state
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # who awaits another search's epoch reports none
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial that awaits an epoch reports no metric
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a warning; trials without GPU use none
 }
 _ANSWER = 10

@@ -17,7 +17,7 @@ from growsearch.trial.options import Role, as_text
 from growsearch.trial.plugins import Plugin, load_plugins
 
 SHARE = 0.9
-"""Of a GPU's memory, that trials divide; CUDA itself needs some for each process."""
+"""The share of a GPU's memory that trials divide; CUDA itself needs some for each process."""
 STATE = "state.pt"
 """In a checkpoint: what Trainer.save writes."""
 
@@ -42,7 +42,7 @@ class GrowingTrial(tune.Trainable):
 
     trainer: Trainer
     place: str | None = None
-    """Of the epoch store."""
+    """Folder or address of the epoch store."""
 
     @classmethod
     def with_plugins(cls, *names: str) -> type[Self]:
@@ -107,7 +107,7 @@ class GrowingTrial(tune.Trainable):
         return record.to_result() | {"done": self.trainer.finished and not self.trainer.reason}
 
     def _next_record(self) -> EpochRecord | None:
-        """Of the next epoch; None if memory did not suffice for it."""
+        """The record of the next epoch; None if memory did not suffice for it."""
         return next(self.trainer, None)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any] | None:

@@ -13,8 +13,8 @@ from growsearch.tuning.ray_private import ScheduledTrial, controller_without_tri
 
 
 class OverLedger(FIFOScheduler):
-    """Tune's `scheduler` that only stops trials, over all of the search: a trial is one however
-    often it starts, and earlier runs of the search count, in the order of their results.
+    """Tune's `scheduler` that only stops trials, over all of the search: restarts of a trial count
+    as the same trial, and earlier runs of the search count, in the order of their results.
 
     The scheduler sees the newest epoch of each result: of epochs that come at once from the store
     the last, as Tune has it of trials that report now and then. A trial that it has stopped is

@@ -23,7 +23,8 @@ from growsearch.trial.status import Status
 STARTUP = 10
 """Random trials at the beginning, and NSGA-II's population, as in a search."""
 REPEATS = 3
-"""After so many suggestions in a row of trials that it has drawn, a random one is taken."""
+"""Number of suggestions in a row of trials that were drawn before, after which a random one is
+taken."""
 
 _STATES = {Status.STOPPED: TrialState.PRUNED, Status.DIVERGED: TrialState.FAIL}
 

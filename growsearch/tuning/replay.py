@@ -58,7 +58,7 @@ class Replay:
     """Until nothing was left to do."""
     seconds: float = 0.0
     decisions: list[float] = field(default_factory=list)
-    """What each result took the scheduler, in real seconds."""
+    """Real seconds that the scheduler took for each result."""
     ended: dict[object, int] = field(default_factory=dict)
     """By key, the epochs that were trained, numbered in the order in which they ended."""
     events: list[tuple[int, str, str]] = field(default_factory=list)
@@ -97,7 +97,7 @@ def replay(
     recording: Recording, scheduler: Scheduler | str, *, workers: int = 1, seed: int = 0,
     shared: bool = True, sampler: Sampler | None = None, cheapest_first: bool = False,
 ) -> Replay:  # fmt: skip
-    """A search of `recording` with `scheduler`, or with ORACLE, and so many trials at a time.
+    """A search of `recording` with `scheduler`, or with ORACLE, and `workers` trials at a time.
 
     `seed` orders the trials and is the search's seed; with `cheapest_first` it only orders those of
     equal cost, as far as costs are known before any trial runs. A `sampler` draws the trials
@@ -141,7 +141,7 @@ class _Simulation:
         self.now = 0.0
         self.training: set[object] = set()
         self.ends: list[tuple[float, int, str, tuple[EpochRecord, ...]]] = []
-        """Of the epochs in training: when, a number, whose, and what was remembered before it."""
+        """Epochs in training: their end, a number, the trial, and the epochs recalled before."""
         self.begun = 0
         self.outcome = Replay(recording=recording)
 

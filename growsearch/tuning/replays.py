@@ -59,8 +59,9 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What a contender did over replays. Paid is given in percent of what all trials cost without
-    sharing.
+    """A contender's results over all replays.
+
+    Paid is given in percent of what all trials cost without sharing.
     """
 
     scheduler: str
@@ -84,7 +85,7 @@ class Compared:
     without a twentieth at each end."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Of JSON's types: what is infinite is None."""
+        """The fields in JSON's types: what is infinite is None."""
         return {name: _finite(value) for name, value in asdict(self).items()}
 
 

@@ -73,7 +73,7 @@ def _others(
     folder: Path, info: Mapping[str, Any], space_file: str | Path, plugins: Sequence[Plugin],
     overrides: Mapping[str, Any], trials: int | None, search_seed: int,
 ) -> str:  # fmt: skip
-    """In what the study in `folder` is of another search than the one that is asked for."""
+    """How the search of the study in `folder` differs from the requested one."""
     text = find_space(space_file).read_text()
     own = folder / SPACE_FILE
     differ = {

@@ -1,4 +1,4 @@
-"""A study that can be gone on with."""
+"""A study that can be resumed."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -19,12 +19,12 @@ class Study(StoredStudy):
         self, extend: int | None = None, extend_horizon: int | Sequence[int] | None = None,
         *, trust: bool = False, **changes: Any,
     ) -> Self:  # fmt: skip
-        """Go on with the search, wherever it was interrupted, and return its study.
+        """Continue the search, wherever it was interrupted, and return its study.
 
-        Trials that have ended are not run again. `extend` adds so many trials from the same space.
-        `extend_horizon` adds each configuration once more with so many epochs, or with each of
-        several numbers; with lr_schedule "wsd" or "constant" it trains what is new only. `changes`
-        are settings that are new. `trust` runs plugins and space file of a study that this user's
+        Trials that have ended are not run again. `extend` trials are added from the same space.
+        `extend_horizon` adds each configuration once more with this number of epochs, or with each
+        of several numbers; under "wsd" or "constant" it trains what is new only. `changes` are
+        settings that are new. `trust` runs plugins and space file of a study that this user's
         searches on this machine have not run. Raises InputError if it is no search, or what it
         needs is gone.
         """

@@ -102,7 +102,7 @@ class AssignedTrial(GrowingTrial):
 
 
 class _Watchdog:
-    """Ends this process if what it guards takes longer than so many seconds."""
+    """Ends this process if what it guards takes longer than `seconds`."""
 
     def __init__(self, seconds: float | None) -> None:
         self.timer = threading.Timer(seconds, os._exit, (1,)) if seconds else None

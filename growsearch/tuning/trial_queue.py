@@ -90,14 +90,14 @@ class TrialQueue(OneTrialGenerator):
         """By Tune's name."""
         self.started: dict[str, Trial] = {}
         self.awaited: dict[str, Awaited] = {}
-        """By the trial's, as the next."""
+        """By the trial's name, like the next dict."""
         self.followers: dict[str, dict[str, Follower]] = {}
         """By the trial that leads, then by the one that waits."""
         self._roots: dict[str, int] = {}
         """By trial, a number of what its first epoch depends on."""
         self._numbers: dict[tuple[object, ...], int] = {}
         self._blocked: dict[str, tuple[str, int]] = {}
-        """By trial that waits, one that it follows, and after how many epochs of that."""
+        """For each waiting trial, its leader, and how many epochs the leader had."""
         self._next_look = 0.0
 
     @property

@@ -120,11 +120,11 @@ def resume_search(
     folder: str | Path, extend: int | None = None,
     extend_horizon: int | Sequence[int] | None = None, trust: Trust = False, **changes: Any,
 ) -> SearchEnd:  # fmt: skip
-    """Go on with the search whose study is in `folder`, wherever it was interrupted.
+    """Continue the search whose study is in `folder`, wherever it was interrupted.
 
-    Trials that have ended are not run again; the others go on from their newest epoch. `extend`
-    adds so many trials, drawn from the same space. `extend_horizon` adds trials with so many
-    epochs; see horizons.longer. `changes` are settings that are new. `trust` allows what
+    Trials that have ended are not run again; the others continue from their newest epoch.
+    `extend` trials are added, drawn from the same space. `extend_horizon` adds trials with these
+    numbers of epochs; see horizons.longer. `changes` are settings that are new. `trust` allows what
     check_trust asks for. Raises InputError if there is no such search, or what it needs is gone.
     """
     info = read_info(folder)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 LAYOUT = f"a folder of {FILES} for each class, or train/, val/ and perhaps test/ with such folders"
 PARTS = ("train", "val", "test")
 MAPPED_FROM = 5000
-"""From so many pictures on they are decoded once, into a file of the cache folder that is mapped.
-Fewer are decoded when they are read."""
+"""Number of pictures from which on they are decoded once, into a file of the cache folder that is
+mapped. Fewer are decoded when they are read."""
 NAMED = 10
 """How many unreadable files are named."""
 CHUNK = 64

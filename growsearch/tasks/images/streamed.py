@@ -28,7 +28,7 @@ SIDE = 224
 SHORTER = 256
 """Length of the shorter side, in pixels, before the centre is cropped for evaluation."""
 AREA, ASPECT = 0.08, 4 / 3
-"""Of a random crop, the least part of the picture's area, and the largest ratio of its sides."""
+"""The least part of a picture's area that a random crop has, and the largest ratio of its sides."""
 ATTEMPTS = 10
 """Random crops that are tried; if none fits into the picture, its largest central one is taken."""
 CHUNK = 32
@@ -130,7 +130,7 @@ def _cut(picture: "Image", crop: np.ndarray | None) -> "Image":
 
 
 def resized(picture: "Image", shorter: int = SHORTER) -> "Image":
-    """The picture with a shorter side of so many pixels, like torchvision's Resize(shorter)."""
+    """The picture with a shorter side of `shorter` pixels, like torchvision's Resize(shorter)."""
     from PIL import Image
 
     width, height = (shorter * side // min(picture.size) for side in picture.size)

@@ -46,11 +46,9 @@ class LanguageTask(TransformerStack):
         "initializer": "zero", "momentum_on_growth": "carry",
     }  # fmt: skip
 
-    width: int = option(128, "numbers a token", least=1, keyed_at_default=False)
+    width: int = option(128, "embedding size", least=1, keyed_at_default=False)
     heads: int = option(4, "attention heads", least=1, keyed_at_default=False)
-    context: int = option(
-        64, "tokens that a prediction sees at most", least=1, keyed_at_default=False
-    )
+    context: int = option(64, "context length in tokens", least=1, keyed_at_default=False)
     positions: str = option(
         "learned", "how tokens know their places: embeddings that are learned, or rotary ones",
         choices=("learned", "rotary"), keyed_at_default=False,

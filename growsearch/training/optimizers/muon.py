@@ -31,7 +31,7 @@ class Muon(WithAdamW):
     proposals: ClassVar[Proposals] = {"lr": 1e-3, "weight_decay": 0.1}
 
     momentum: float = option(
-        0.95, "share of the last step that is taken again", least=0, below=1,
+        0.95, "momentum coefficient", least=0, below=1,
         keyed_at_default=False,
     )  # fmt: skip
     nesterov: str = option(

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 class SGD(Optimizer):
     """SGD with momentum, and with weight decay on all parameters."""
 
-    momentum: float = option(
-        0.9, "share of the last step that is taken again", least=0, most=1, keyed_at_default=False
-    )
+    momentum: float = option(0.9, "momentum coefficient", least=0, most=1, keyed_at_default=False)
     nesterov: str = option(
         "off", "whether steps look ahead by the momentum (Nesterov)", choices=("off", "on"),
         keyed_at_default=False,
