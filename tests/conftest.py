@@ -26,6 +26,8 @@ ROOT = Path(__file__).parent.parent
 
 os.environ["GROWSEARCH_PRECISION"] = "float32"  # also in processes that a test starts
 os.environ["OMP_NUM_THREADS"] = "1"  # likewise: more threads would wait for busy cores
+# Ray's name; at its usual niceness of 15 actors starve beside the tests of other files
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
 
 WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},

@@ -208,6 +208,12 @@ def with_a_gap(path):
     pq.write_table(table.set_column(at, "trial_id", names), path)
 
 
+def of_a_later_growsearch(path):
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("status")
+    pq.write_table(table.set_column(at, "status", pa.array(["paused-2"] * len(table))), path)
+
+
 def of_many_rows(path):
     """In some kilobytes, because all are the same."""
     row = pq.read_table(path)[:1]
@@ -223,7 +229,7 @@ def of_a_long_list(path):
 
 DAMAGE = [
     truncated, emptied, of_other_columns, of_other_types, as_a_folder, without_rows,
-    with_a_gap, of_many_rows, of_a_long_list,
+    with_a_gap, of_a_later_growsearch, of_many_rows, of_a_long_list,
 ]  # fmt: skip
 
 

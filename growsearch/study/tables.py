@@ -17,6 +17,7 @@ from growsearch.study.schema import UNITS, schema
 from growsearch.study.sealed import check_seal
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
+from growsearch.trial.status import Status
 
 _MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
 """A trial's table is refused if it unpacks to more than this multiple of its size, or to more bytes
@@ -93,10 +94,14 @@ def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Tabl
 
 
 def without_gaps(table: pa.Table) -> pa.Table:
-    """The table; ValueError if a column of which each row has a value has gaps."""
+    """The table; ValueError if a column that each row must have has gaps, or for another status."""
     for name in set(_FULL) & set(table.column_names):
         if gaps := table[name].null_count:
             raise ValueError(f"{gaps} of its {table.num_rows} rows have no {name}")
+    if "status" in table.column_names:
+        unknown = set(pc.unique(table["status"]).to_pylist()) - set(Status)
+        if unknown:
+            raise ValueError(f"it has the status {min(unknown)!r:.50}, which this growsearch lacks")
     return table
 
 
