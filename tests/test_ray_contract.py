@@ -380,10 +380,17 @@ def test_ray_reads_each_variable_that_we_set():
         assert variable in source, CHANGED.format(f"the variable {variable}")
 
 
+def test_a_cluster_can_be_asked_before_ray_connects_to_it():
+    """By what `ray_private.ASK_CLUSTER` imports, in a process of its own."""
+    imported = [line for line in ray_private.ASK_CLUSTER.splitlines() if "import" in line]
+    assert any("ray" in line for line in imported)
+    exec("\n".join(line.strip() for line in imported), {})
+
+
 def test_ray_private_is_the_only_module_that_uses_what_ray_does_not_document():
     """Its deep imports, and underscore attributes of anything but self."""
     ours = Path(ray_private.__file__)
-    for path in ours.parent.glob("*.py"):
+    for path in ours.parent.rglob("*.py"):
         text = path.read_text()
         deep = re.findall(r"from (ray\.tune\.search\.(?!optuna)\S+|ray\.\S*\._\S+) import", text)
         hidden = re.findall(r"\b(?!self\b|torch\b|os\b)\w+\._[a-z]\w*", text)
