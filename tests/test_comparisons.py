@@ -130,7 +130,7 @@ def test_found_networks_stand_beside_their_trial_from_scratch():
         )
     ).set_index("trial_id")
     assert table.loc[grown.digest, ["val_delta", "test_delta"]].tolist() == [0.5, -0.25]
-    assert table.loc[grown.digest, ["seed", "found", "interval"]].tolist() == ["1-1-1", "4-4-4", 3]
+    assert table.loc[grown.digest, ["start", "found", "interval"]].tolist() == ["1-1-1", "4-4-4", 3]
     assert table.loc[other.digest, ["val_delta", "test_delta"]].isna().all()
     assert len(table) == 2
 

@@ -14,7 +14,7 @@ from growsearch.trial.kinds import Policy
 from growsearch.trial.status import Status
 
 FOUND_COLUMNS = [
-    "trial_id", "policy", "initializer", "interval", "seed", "found", "epochs", "ppe",
+    "trial_id", "policy", "initializer", "interval", "start", "found", "epochs", "ppe",
     "val_accuracy", "val_delta", "test_accuracy", "test_delta", "growth_ended",
 ]  # fmt: skip
 
@@ -118,7 +118,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
             "policy": trial["config/policy"],
             "initializer": options.get("initializer"),
             "interval": options.get("interval"),
-            "seed": trial["config/architecture"],
+            "start": trial["config/architecture"],
             "found": trial["architecture"],
             "epochs": trial["epochs"],
             "ppe": trial["ppe"],

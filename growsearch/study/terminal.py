@@ -184,7 +184,7 @@ def _distinct(trials: "pd.DataFrame") -> "Iterator[tuple[str, pd.Series]]":
         yield ", ".join(trial["trial_id"] for trial in same), same[0]
 
 
-_FOUND = ("trial_id", "policy", "interval", "initializer", "seed", "found")
+_FOUND = ("trial_id", "policy", "interval", "initializer", "start", "found")
 
 
 def found_table(found: "pd.DataFrame") -> Table:
@@ -195,7 +195,7 @@ def found_table(found: "pd.DataFrame") -> Table:
         title_style="bold",
         box=None,
     )
-    for column in ("trial", "policy", "K", "initializer", "seed", "found"):
+    for column in ("trial", "policy", "K", "initializer", "start", "found"):
         table.add_column(column, overflow="fold")
     for column in ("epochs", "PPE", "val. %", "Δ", "test %", "Δ"):
         table.add_column(column, justify="right", no_wrap=True)
