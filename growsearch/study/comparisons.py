@@ -93,7 +93,7 @@ def found_networks(trials: pd.DataFrame) -> pd.DataFrame:
     """The networks found by growing, compared with training them from scratch (AutoGrow's tables).
 
     One row for each completed trial that may grow. Columns: trial_id, policy, initializer,
-    interval; seed (the architecture that the trial started from); found (the final architecture);
+    interval; start (the architecture that the trial started from); found (the final architecture);
     epochs; ppe (parameters per epoch); val_accuracy and test_accuracy (percent, at the last epoch);
     val_delta and test_delta (the trial's accuracy minus that of the trial that trains the same
     network from scratch with the same random seed and data, percentage points; nan if the study has
