@@ -333,15 +333,15 @@ class Elsewhere(NewBlocks):
 """
 
 
-def growth_keys_in_a_new_process(folder: Path, load: str) -> dict:
-    """What keys of a growth have by initializer "elsewhere", once `load` has registered it."""
+def hashes_in_a_new_process(folder: Path, load: str) -> list[str]:
+    """What keys hold of the source of initializer "elsewhere", once `load` has registered it."""
     script = (
         f"import json, sys; sys.path.insert(0, {str(folder)!r})\n"
-        "from growsearch import TrialConfig\n"
-        "from growsearch.epochs.keys import keyed\n"
-        "from growsearch.trial.options import Role\n"
+        "from growsearch.trial.components import component\n"
+        "from growsearch.trial.sources import imported_digest\n"
         f"{load}\n"
-        "print(json.dumps(keyed(TrialConfig(initializer='elsewhere'), Role.GROWTH)))"
+        "found = component('initializer', 'elsewhere')\n"
+        "print(json.dumps([found.plugin, imported_digest(found)]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
@@ -353,10 +353,10 @@ def test_the_module_that_a_plugin_has_its_component_from_is_in_its_keys(tmp_path
     written(tmp_path / "my_parts.py", INITIALIZER.format(more=""))
     plugin = written(tmp_path / "plugin.py", "import my_parts\n")
     load = f"from growsearch.trial.plugins import load_plugins; load_plugins([{plugin!r}])"
-    before = growth_keys_in_a_new_process(tmp_path, load)
-    assert growth_keys_in_a_new_process(tmp_path, load) == before
+    before = hashes_in_a_new_process(tmp_path, load)
+    assert hashes_in_a_new_process(tmp_path, load) == before
     written(tmp_path / "my_parts.py", INITIALIZER.format(more="STEP = 2"))
-    assert growth_keys_in_a_new_process(tmp_path, load) != before
+    assert hashes_in_a_new_process(tmp_path, load) != before
 
 
 def test_every_file_of_an_installed_package_is_in_the_keys_of_its_components(tmp_path):
@@ -370,14 +370,14 @@ def test_every_file_of_an_installed_package_is_in_the_keys_of_its_components(tmp
     written(site / "some_parts/__init__.py", "from some_parts import initializers\n")
     written(site / "some_parts/sizes.py", "STEP = 1\n")
     written(site / "some_parts/initializers.py", INITIALIZER.format(more=""))
-    before = growth_keys_in_a_new_process(site, "")
-    assert growth_keys_in_a_new_process(site, "") == before
+    before = hashes_in_a_new_process(site, "")
+    assert hashes_in_a_new_process(site, "") == before
     for name in ("initializers", "sizes"):
         was = (site / f"some_parts/{name}.py").read_text()
         written(site / f"some_parts/{name}.py", was + "# changed\n")
-        assert growth_keys_in_a_new_process(site, "") != before, name
+        assert hashes_in_a_new_process(site, "") != before, name
         written(site / f"some_parts/{name}.py", was)
-    assert growth_keys_in_a_new_process(site, "") == before
+    assert hashes_in_a_new_process(site, "") == before
 
 
 def test_a_module_of_a_package_may_import_its_neighbours_relatively(tmp_path, monkeypatch):

@@ -474,7 +474,7 @@ RIGHT = {"initializer": {Role.GROWTH}, "optimizer": {Role.EPOCH, Role.NETWORK}}
     "role", first_quick([Role.GROWTH, *sorted({*Role} - {Role.GROWTH})], 1, slow=0)
 )
 def test_an_option_of_a_wrong_role_is_found(kind, role, folders):
-    with registered(kind, f"planted as {role}", PLANTED[kind](role)):
+    with registered(kind, f"planted-as-{role}".replace(" ", "-"), PLANTED[kind](role)):
         if role in RIGHT[kind]:
             check_option("strength", folders)
         else:
