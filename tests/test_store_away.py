@@ -97,6 +97,20 @@ def test_a_resumed_search_tries_again_what_failed_for_reasons_outside_the_trial(
     assert len(found.trials["00000"].history) == 1
 
 
+def test_a_trial_whose_reason_a_kill_has_lost_is_tried_again(tmp_path):
+    """Its table says that it failed; the line of the log, which says why, comes after."""
+    folder = make_folder(tmp_path / "study")
+    ledger = Ledger(folder)
+    ledger.add_all([TRIAL])
+    ledger.start("00000")
+    ledger.enter("00000", Report(record=record(1)))
+    before = (folder / "search.jsonl").read_bytes()
+    ledger.leave("00000", Status.FAILED, "its process died")
+    (folder / "search.jsonl").write_bytes(before)
+    found = Ledger.read(folder).trials["00000"]
+    assert (found.status, found.history[-1].status) == (Status.WAITING, Status.FAILED)
+
+
 def test_a_disk_that_fails_counts_as_a_store_without_the_entry(tmp_path, monkeypatch, caplog):
     """NFS may answer that a file handle is stale."""
     found = EpochStore(str(tmp_path / "store"))

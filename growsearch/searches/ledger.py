@@ -110,8 +110,11 @@ class Ledger:
                     f"{str(trial_file(folder, name))!r} is of no trial in {LOG_FILE}; remove it, "
                     f"or restore {LOG_FILE} from a copy"
                 )
-            if history[-1].status is not Status.RUNNING:
-                trial.status = history[-1].status
+            logged, last = trial.status, history[-1].status
+            if last is Status.FAILED and logged is not Status.FAILED:
+                trial.status = Status.WAITING  # killed before the log had the reason: tried again
+            elif last is not Status.RUNNING:
+                trial.status = last
             trial.history = history
             for record in history:
                 ledger._count(trial, record)
