@@ -36,16 +36,18 @@ if TYPE_CHECKING:
 _MORE = {"metric": ", or a number of the task's own, like val_perplexity"}
 """What may be chosen besides the components of a kind."""
 _SEARCH_OPTIONS = (
-    ("--cpus-per-trial", int, "N", "cores, and threads (default: 1)"),
-    ("--gpus-per-trial", float, "X", "GPUs, or a share of one (default: 1 if there are any)"),
+    ("--cpus-per-trial", int, "N", "cores, and threads", " (default: 1)"),
+    ("--gpus-per-trial", float, "X", "GPUs, or a share of one", " (default: 1 if there are any)"),
     ("--copy-to", str, "PLACE", "keep a copy of the study, without its store, in this folder or at "
-     "this address (s3://...); with --resume the search goes on from there if --out is gone"),
-    ("--max-concurrent", int, "N", "trials that run at a time (default: as many as fit)"),
-    ("--max-failures", int, "N", "how often a trial continues after its process died (default: 2)"),
-    ("--epoch-timeout", float, "SECONDS", "end a trial's process if an epoch takes longer"),
+     "this address (s3://...)", "; with --resume the search goes on from there if --out is gone"),
+    ("--max-concurrent", int, "N", "trials that run at a time", " (default: as many as fit)"),
+    ("--max-failures", int, "N", "how often a trial continues after its process died",
+     " (default: 2)"),
+    ("--epoch-timeout", float, "SECONDS", "end a trial's process if an epoch takes longer", ""),
     ("--budget", str, "UNIT=X", "end the search after X trained param_epochs, flops, tokens, "
-     "seconds or another summed cost, or after X begun trials, like param_epochs=5e7"),
+     "seconds or another summed cost, or after X begun trials, like param_epochs=5e7", ""),
 )  # fmt: skip
+"""Option, type and name of its value, help, and what the help says of a new search alone."""
 
 
 def add_commands(commands: Any) -> None:
@@ -96,12 +98,11 @@ def _add_search_options(parser: argparse.ArgumentParser, resumed: bool = False) 
     """Settings of a search; those not given are its defaults, or what it was started with."""
     title = "how the search runs"
     group = parser.add_argument_group(f"{title} (default: as before)" if resumed else title)
-    for option, number, metavar, text in _SEARCH_OPTIONS:
-        if resumed:
-            text = text.partition(" (default: ")[0].partition("; with --resume")[0]
+    for option, number, metavar, text, of_new in _SEARCH_OPTIONS:
         group.add_argument(
-            option, type=number, metavar=metavar, default=argparse.SUPPRESS, help=text
-        )
+            option, type=number, metavar=metavar, default=argparse.SUPPRESS,
+            help=text if resumed else text + of_new,
+        )  # fmt: skip
     for kind, about in SEARCH_KINDS.items():
         of_task = "" if kind in CHOSEN else "the task's, else "
         shown = about.default is not None and not resumed

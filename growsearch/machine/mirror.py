@@ -135,10 +135,10 @@ class Mirror:
         for place, folders, names in os.walk(self._root / below):
             for name in (*folders, *names):
                 path = Path(place, name)
-                mode, relative = path.lstat().st_mode, str(path.relative_to(self._root))
-                if stat.S_ISREG(mode):
-                    yield relative, path.lstat().st_size
-                elif not stat.S_ISDIR(mode):
+                found, relative = path.lstat(), str(path.relative_to(self._root))
+                if stat.S_ISREG(found.st_mode):
+                    yield relative, found.st_size
+                elif not stat.S_ISDIR(found.st_mode):
                     yield relative, None
 
     def _fetch(self, name: str, path: Path) -> None:

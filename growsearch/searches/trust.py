@@ -48,18 +48,14 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
     options = {**info.get("options", {}), **info.get("settings", {})}
     place, limit = options.get("store"), options.get("state_megabytes")
     if place not in (None, "none") and not _is_inside(place, folder):
-        acts.append(store_act(str(place), limit))
+        beyond = "" if limit is None else f", and delete states there beyond {limit} MB"
+        known_by = "" if limit is None else str(limit)
+        text = f"keep epochs in the store {place}{beyond}"
+        acts.append(Act(text, _digest("store", str(place), known_by)))
     copy = options.get("copy_to")
     if copy not in (None, "none"):
         acts.append(Act(f"copy the study to {copy}", _digest("copy", str(copy))))
     return acts
-
-
-def store_act(place: str, limit: object = None) -> Act:
-    """Keeping epochs in the store `place`, outside of the study; `limit` is state_megabytes."""
-    beyond = "" if limit is None else f", and delete states there beyond {limit} MB"
-    known_by = "" if limit is None else str(limit)
-    return Act(f"keep epochs in the store {place}{beyond}", _digest("store", place, known_by))
 
 
 def _space(path: Path) -> str:

@@ -43,7 +43,7 @@ from growsearch.study.folder import (
 from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.trial.errors import InputError, one_line
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 SECONDS_BETWEEN = 30.0
 _WRITER = "copied_by"
 _MARK = uuid.uuid4().hex.encode()
@@ -338,7 +338,7 @@ def _other(place: str) -> str:
     )
 
 
-def _asked(place: str, work: Callable[[], T]) -> T:
+def _asked(place: str, work: Callable[[], _T]) -> _T:
     try:
         return work()
     except OSError as error:

@@ -23,13 +23,13 @@ from growsearch.study.sealed import seal
 from growsearch.study.tables import (
     ORDER,
     aligned,
+    checked_rows,
     checked_table,
     chosen,
     columns_of,
     is_sorted,
     read_each,
     schemas_of,
-    without_gaps,
 )
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
@@ -87,7 +87,7 @@ def read_histories(folder: str | Path) -> dict[str, History]:
         try:
             there = checked_table(file).names  # an older growsearch had fewer
             wanted = [n for n in there if n in RECORD_FIELDS or n.startswith(OWN)]
-            rows = without_gaps(pq.read_table(file, columns=["trial_id", *wanted]))
+            rows = checked_rows(pq.read_table(file, columns=["trial_id", *wanted]))
             for row in rows.to_pylist():
                 records.setdefault(row.pop("trial_id"), []).append(_record_of(row))
             for found in records.values():
@@ -164,7 +164,7 @@ def read_undamaged(
     if ended:
         try:
             names = [name for name in wanted.names if name in ended.schema.names]
-            parts.append(aligned(without_gaps(ended.read(names)), wanted))
+            parts.append(aligned(checked_rows(ended.read(names)), wanted))
         except (pa.ArrowException, OSError, ValueError) as error:
             warn_of(ended.file, error)
             more, worse = schemas_of([file for file in files if file.name in ended.tables])

@@ -86,14 +86,14 @@ def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Tabl
     source = ["__filename"] if named else []  # as pyarrow calls it
     dataset = pa.dataset.dataset([str(file) for file in files], schema=columns)
     pool = pa.system_memory_pool()  # it gives back at once what is freed
-    table = without_gaps(dataset.to_table([*columns.names, *source], memory_pool=pool))
+    table = checked_rows(dataset.to_table([*columns.names, *source], memory_pool=pool))
     if not named:
         return table
     names = pc.replace_substring_regex(table[source[0]], pattern=".*/", replacement="")
     return table.drop_columns(source).append_column(TABLE, names)
 
 
-def without_gaps(table: pa.Table) -> pa.Table:
+def checked_rows(table: pa.Table) -> pa.Table:
     """The table; ValueError if a column that each row must have has gaps, or for another status."""
     for name in set(_FULL) & set(table.column_names):
         if gaps := table[name].null_count:

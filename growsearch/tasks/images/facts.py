@@ -26,13 +26,13 @@ class ImageFacts:
     None if they were not."""
 
     @classmethod
-    def of(cls, dataset: Dataset, source: ImageSource | None = None) -> Self:
+    def of(cls, dataset: Dataset, source: ImageSource) -> Self:
         """Those of the data set that a trial trains on; `source` is where its images come from."""
         spec = dataset.spec
         return cls(
             image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std,
             class_names=spec.class_names,
-            shorter=None if source is None else source.shorter_side(dataset.image_shape[1]),
+            shorter=source.shorter_side(dataset.image_shape[1]),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
