@@ -27,15 +27,14 @@ from typing import Any
 import atheris
 from heading import heading
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/hostile"))
 with atheris.instrument_imports(include=["growsearch"] if "--only" in sys.argv else []):
     import fuzz_readers
+    import honest
+    from watch import Watch
 
     from growsearch.trial.errors import InputError
 
-FORBIDDEN = {
-    "exec", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "subprocess.Popen",
-    "socket.connect", "ctypes.dlopen", "pickle.find_class", "os.symlink", "os.link", "os.chmod",
-}  # fmt: skip
 ODD: list[Any] = [
     None, True, 0, -1, 2**63, 10**400, 1e308, float("nan"), float("inf"), "", "..", "/etc/passwd",
     "a\0b", "\ud800", "x" * 300, "</script><script>", "1e999999", [], {}, [[]], [None], {"": None},
@@ -80,7 +79,7 @@ def fuzz(name: str, given: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
     reader = fuzz_readers.READERS[name]
     folder = Path(tempfile.mkdtemp())
-    fuzz_readers.made(folder)
+    honest.made(folder)
     place = folder / reader.place
     original = place.read_bytes()
     corpus = folder / "corpus"
@@ -89,6 +88,8 @@ def fuzz(name: str, given: argparse.Namespace) -> None:
     counts = {"read": 0, "refused": 0}
     reader.read(folder)  # libraries make code when they are imported
     watch = Watch(folder)
+    memory = Memory()
+    beside = set(os.listdir(folder))
 
     now = given.keep / f"{name}-now"  # there too after a crash, or 20 s
 
@@ -96,21 +97,21 @@ def fuzz(name: str, given: argparse.Namespace) -> None:
         now.write_bytes(data)
         faulthandler.dump_traceback_later(20, exit=True)
         place.write_bytes(reader.whole(data, original))
-        watch.on = True
-        try:
-            reader.read(folder)
-            counts["read"] += 1
-        except InputError as error:
-            counts["refused"] += 1
-            if "\n" in str(error):
-                raise AssertionError(f"an error of several lines: {error}") from error
-        finally:
-            watch.on = False
-        watch.after(sum(counts.values()))
+        with watch.watching() as seen:
+            try:
+                reader.read(folder)
+                counts["read"] += 1
+            except InputError as error:
+                counts["refused"] += 1
+                if "\n" in str(error):
+                    raise AssertionError(f"an error of several lines: {error}") from error
+        if seen:
+            raise AssertionError(seen[0])
+        if there := set(os.listdir(folder)) - beside - {"corpus"}:
+            raise AssertionError(f"left {sorted(there)}")
+        memory.after(sum(counts.values()))
         if sum(counts.values()) % 500 == 0:
-            print(
-                f"read {counts['read']}, refused {counts['refused']}, {watch.memory()}", flush=True
-            )
+            print(f"read {counts['read']}, refused {counts['refused']}, {memory}", flush=True)
 
     if given.input:
         feed(given.input.read_bytes())
@@ -129,48 +130,23 @@ def fuzz(name: str, given: argparse.Namespace) -> None:
     atheris.Fuzz()
 
 
-class Watch:
-    """What must not happen while a file is read. It makes it an error, which no code can hide."""
+class Memory:
+    """The memory of this process, which must not grow after its first 1000 inputs."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.on, self.seen, self.early = folder, False, "", 0
-        self.beside = set(os.listdir(folder))
-        sys.addaudithook(self._audit)
-
-    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.on:
-            return
-        if event in FORBIDDEN and not (event == "exec" and _is_library(arguments[0])):
-            self.seen = f"{event} {arguments!r:.200}"
-        if event == "open" and isinstance(arguments[0], str | bytes):
-            path, flags = os.fsdecode(arguments[0]), arguments[2] or 0
-            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-            if writes and not path.startswith((str(self.folder), "/dev/null")):
-                self.seen = f"writes {path!r}"
+    early = 0
 
     def after(self, inputs: int) -> None:
-        if self.seen:
-            raise AssertionError(self.seen)
-        if there := set(os.listdir(self.folder)) - self.beside - {"corpus"}:
-            raise AssertionError(f"left {sorted(there)}")
         if inputs == 1000:
             self.early = self._resident()
         if inputs > 1000 and (grown := self._resident() - self.early) > 5e8:
             raise AssertionError(f"memory grew by {grown / 1e6:.0f} MB")
 
-    def memory(self) -> str:
+    def __str__(self) -> str:
         return f"{self._resident() / 1e6:.0f} MB"
 
     @staticmethod
     def _resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _is_library(code: Any) -> bool:
-    """Whether code is of an installed module, as one that is imported when it is first needed."""
-    return "site-packages" in code.co_filename or code.co_filename.startswith(
-        (sys.prefix, sys.base_prefix, "<frozen", str(Path(fuzz_readers.__file__).parents[1]))
-    )
 
 
 def json_mutator(lines: bool) -> Callable[[bytes, int, int], bytes]:

@@ -4,34 +4,29 @@ import hashlib
 import io
 import itertools
 import json
-import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from honest import KEY
 
-from growsearch import Trainer, TrialConfig
+from growsearch import TrialConfig
 from growsearch.epochs.store import RECORDS, STATES, EpochStore, entry_path
 from growsearch.searches.ledger import Ledger
-from growsearch.searches.messages import Report
-from growsearch.study.folder import create_study
-from growsearch.study.model_file import METADATA, NetworkSpec, read_model, write_model
+from growsearch.study.model_file import METADATA, read_model
 from growsearch.study.page import fill_page
 from growsearch.study.page_data import page_data
 from growsearch.study.report import study_subject
-from growsearch.study.results import read_histories, write_trial
+from growsearch.study.results import read_histories
 from growsearch.study.search_log import ending_order, given_in_log
 from growsearch.tasks.images.mnist import read_idx
 from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
-from growsearch.trial.history import History
 
-KEY = "ab" + "0" * 30
 _PAGES = itertools.count()
 
 
@@ -40,7 +35,7 @@ class Reader:
     """One kind of file."""
 
     place: str
-    """Where it is, in the folder that `made` has filled."""
+    """Where it is, in the folder that `honest.made` has filled."""
     read: Callable[[Path], object]
     """Reads it, given that folder."""
     whole: Callable[[bytes, bytes], bytes] = lambda data, _: data
@@ -49,43 +44,6 @@ class Reader:
     """The input of a file, so that the fuzzer does not waste time on checksums."""
     json: str = ""
     """Whether inputs are JSON: "text", or "lines"."""
-
-
-def made(folder: Path) -> None:
-    """A small search, a saved state, an exported network, a store and images in `folder`."""
-    config = TrialConfig(
-        task="vision-transformer", width=4, heads=1, train_size=40, epochs=2, precision="float32",
-        policy="fixed", architecture="1", growth_epochs=1, growth_architectures="2",
-    )  # fmt: skip
-    trainer = Trainer(config, store=EpochStore(str(folder / "epochs")))
-    history = History(trainer)
-    study = create_study(
-        folder / "study", command="search", searched=["lr"], trials=1, search_seed=0, overrides={},
-        settings={"metric": "val_accuracy", "cost": ["ppe"]}, resources_per_trial={},
-    )  # fmt: skip
-    ledger = Ledger(study)
-    ledger.add_all([config, config.replaced(lr=0.2)])
-    ledger.start("00000")
-    for record in history:
-        ledger.enter("00000", Report(record=record))
-    write_trial(study, "00000", config, history)
-    trainer.save(folder / "state.pt")
-    spec = NetworkSpec.of(config, str(trainer.state.architecture), trainer.task.facts())
-    write_model(folder / "network.safetensors", trainer.state.network, spec, {})
-    for kind in (RECORDS, STATES):
-        first = min(path for path in (folder / "epochs" / kind).rglob("*") if path.is_file())
-        target = folder / "store" / entry_path(kind, KEY)
-        target.parent.mkdir(parents=True)
-        shutil.copy(first, target)
-    (folder / "images").write_bytes(bytes((0, 0, 8, 3, *[0, 0, 0, 2] * 3, *range(8))))
-    (folder / "images.npz").write_bytes(_arrays())
-
-
-def _arrays() -> bytes:
-    with io.BytesIO() as file:
-        images = np.zeros((20, 4, 4), np.uint8)
-        np.savez(file, X=images, y=np.arange(20) % 2, class_names=np.array(["a", "b"]))
-        return file.getvalue()
 
 
 def _resealed(data: bytes, _: bytes) -> bytes:

@@ -414,7 +414,7 @@ def files() -> Iterator[str]:
     from growsearch.epochs import store
     from growsearch.study import folder, model_file, results
     from growsearch.study.ended import ENDED_FILE
-    from growsearch.study.model_file import NetworkSpec
+    from growsearch.study.network_spec import NetworkSpec
     from growsearch.study.schema import schema
 
     yield "# Files"

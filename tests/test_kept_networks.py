@@ -8,7 +8,7 @@ from conftest import first_quick, record
 
 from growsearch.epochs.kept_networks import KeptNetworks, kept_weights
 from growsearch.epochs.store import EpochStore, collect
-from growsearch.study.model_file import NetworkSpec, rebuilt
+from growsearch.study.network_spec import NetworkSpec, rebuilt
 from growsearch.tasks.images.facts import ImageFacts
 from growsearch.trainer import Trainer
 from growsearch.trial.config import TrialConfig

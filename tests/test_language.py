@@ -378,7 +378,7 @@ def test_the_built_in_search_space_draws_trials_that_can_be(text):
 
 
 def test_a_network_is_rebuilt_without_its_text(text):
-    from growsearch.study.model_file import NetworkSpec, rebuilt
+    from growsearch.study.network_spec import NetworkSpec, rebuilt
 
     trainer = Trainer(config(text, growth_epochs=2, tokens="characters"))
     list(trainer)

@@ -26,7 +26,8 @@ from growsearch import (
 from growsearch.cli.train import begin
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore
-from growsearch.study.model_file import METADATA, ModelFile, NetworkSpec, read_model
+from growsearch.study.model_file import METADATA, ModelFile, read_model
+from growsearch.study.network_spec import NetworkSpec
 from growsearch.study.prediction import normalized, predict
 from growsearch.tasks.images.networks import build_network
 from growsearch.training.state import read_state

@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
+from growsearch.machine.bounds import check_on_disk
 from growsearch.machine.file_systems import place_to_read, place_to_write
 from growsearch.machine.files import check_file_name, is_address, is_file_name
 from growsearch.trial.errors import InputError, one_line
@@ -219,6 +220,19 @@ class EpochStore:
         if there is not None and there.exists() and not (there.is_file() or there.is_dir()):
             raise OSError(errno.EINVAL, "it is no file", path)
 
+    def _too_large(self, kind: str, path: str, size: int) -> bool:
+        """Whether a file of so many bytes cannot be an entry: it has hardly a byte on disk, say."""
+        if kind != STATES:
+            return size > _MOST_RECORD
+        if not self.is_local:
+            return False
+        try:
+            with Path(self.place, path).open("rb") as file:
+                check_on_disk(file)
+        except OSError:
+            return True
+        return False
+
     def damaged(self, kind: str) -> list[str]:
         """Paths of the files of `kind` whose content does not match their hash.
 
@@ -245,13 +259,20 @@ class EpochStore:
     def is_whole(self, path: str) -> bool:
         """Whether the content of the file at `path` matches its hash; true if the file is gone."""
         try:
+            self.check_path(path)
             with self.files.open_input_file(path) as file:
+                if self._too_large(Path(path).parts[0], path, file.size()):
+                    return False
                 head, found = file.read(len(_head(b"")) + 1), hashlib.sha256()
                 while part := file.read(_PART):
                     found.update(part)
                 return head == _MAGIC + found.hexdigest().encode() + b"\n"
         except FileNotFoundError:  # another process has dropped it
             return True
+        except OSError:
+            if not self.is_local:
+                raise
+            return False
 
     def _read(self, kind: str, key: str) -> bytes | None:
         path = entry_path(kind, key)
@@ -274,8 +295,8 @@ class EpochStore:
     def _whole(self, kind: str, path: str) -> bytes | None:
         """The content of a file; None if it is damaged, or larger than such files are."""
         with self.files.open_input_file(path) as file:
-            most = file.size() if kind == STATES else _MOST_RECORD
-            return _content(file.read(most)) if file.size() <= most else None
+            too_large = self._too_large(kind, path, file.size())
+            return None if too_large else _content(file.read())
 
     def _write(self, kind: str, key: str, content: bytes) -> bool:
         path = entry_path(kind, key)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from growsearch.machine.bounds import check_on_disk
 from growsearch.trial.errors import InputError, one_line
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
@@ -69,13 +70,18 @@ def write_whole(path: Path, text: str) -> None:
 def opened(path: Path, mode: str = "rb") -> IO[bytes]:
     """The file `path`, opened to read, or with mode "r+b" to change it.
 
-    Raises OSError if it is a link or no file, like a pipe, which may never end.
+    Raises OSError if it is a link or no file, like a pipe, which may never end, and if it is long
+    but hardly a byte of it is on disk.
     """
     access = os.O_RDWR if "+" in mode else os.O_RDONLY
     file = os.fdopen(os.open(path, access | os.O_NOFOLLOW | os.O_NONBLOCK), mode)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        check_on_disk(file)
+    except BaseException:
         file.close()
-        raise OSError(errno.EINVAL, "it is no file", str(path))
+        raise
     return file
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from growsearch.machine.files import (
     because,
@@ -193,7 +193,7 @@ class Ledger:
         return histories
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        with (self.folder / LOG_FILE).open("rb") as file:
+        with _opened_log(self.folder / LOG_FILE) as file:
             for number, text in enumerate(file, start=1):
                 if not text.endswith(b"\n"):  # a running search writes it
                     return
@@ -340,16 +340,20 @@ class Ledger:
 
 def _drop_cut_line(log: Path) -> None:
     """Removes the end of a line that a kill has cut short. InputError if there is no such log."""
+    with _opened_log(log, "r+b") as file:
+        end = start = file.seek(0, os.SEEK_END)
+        tail = b""
+        while start and b"\n" not in tail:
+            start = max(start - _BLOCK, 0)
+            file.seek(start)
+            tail = file.read(_BLOCK)
+        if (whole := start + tail.rfind(b"\n") + 1) < end:
+            file.truncate(whole)
+
+
+def _opened_log(log: Path, mode: str = "rb") -> IO[bytes]:
     try:
-        with opened(log, "r+b") as file:
-            end = start = file.seek(0, os.SEEK_END)
-            tail = b""
-            while start and b"\n" not in tail:
-                start = max(start - _BLOCK, 0)
-                file.seek(start)
-                tail = file.read(_BLOCK)
-            if (whole := start + tail.rfind(b"\n") + 1) < end:
-                file.truncate(whole)
+        return opened(log, mode)
     except OSError as error:
         raise InputError(
             f"{str(log)!r} cannot be read ({because(error)}); it lists the trials of the search: "

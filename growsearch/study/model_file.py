@@ -8,135 +8,20 @@ besides its weights. No code is read from such a file, and none is run.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from growsearch.growth.step_sizes import STEP_SIZES, StepSize
-from growsearch.trial.architecture import Architecture
-from growsearch.trial.components import components
-from growsearch.trial.config import TrialConfig
+from growsearch.machine.bounds import check_on_disk
+from growsearch.study.network_spec import NetworkSpec, rebuilt
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.trial_options import flat
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 METADATA = "growsearch"
 """Key of the JSON text in the metadata of an exported file of any format."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkSpec:
-    """All that a network is made of but its weights."""
-
-    options: Mapping[str, Any]
-    """The options of a trial that builds such networks, with a policy that never grows."""
-    plugins: Mapping[str, str]
-    """By kind, hashes of the users' sources that the trial's components come from."""
-    architecture: str
-    steps: tuple[tuple[float, float], ...]
-    """Implicit and explicit step size of each stack's blocks, where the task has `explicit_steps`:
-    see StepSize."""
-    facts: Mapping[str, Any]
-    """What the task must know of its data: see Task.facts."""
-
-    @classmethod
-    def of(cls, config: TrialConfig, architecture: str, facts: Mapping[str, Any]) -> Self:
-        """The network of `architecture` that the trial of `config` comes to."""
-        parts = [part for part in config.components() if part.kind in _BUILDING]
-        options: dict[str, Any] = {part.kind: part.name for part in parts}
-        for part in parts:
-            options |= {name: flat(value) for name, value in part.values().items()}
-        task = config.task
-        steps: tuple[tuple[float, float], ...] = ()
-        if task.explicit_steps:
-            sizes = task.step_sizes(Architecture(architecture))
-            steps = tuple((step.implicit, step.explicit) for step in sizes)
-        return cls(
-            options={name: value for name, value in options.items() if value is not None},
-            plugins={part.kind: part.plugin for part in parts if part.plugin is not None},
-            architecture=architecture,
-            steps=steps,
-            facts=facts,
-        )
-
-    @property
-    def trial(self) -> TrialConfig:
-        """A trial that builds such networks.
-
-        Raises InputError if a component is not known here, or is of another version.
-        """
-        for kind, plugin in self.plugins.items():
-            name = self.options[kind]
-            known = components(kind)
-            if name not in known or known[name].plugin != plugin:
-                problem = "not known here" if name not in known else "of another version here"
-                raise InputError(
-                    f"{kind} {name!r} is {problem}; load the plugin that it was made with by "
-                    "--plugin FILE (in Python: growsearch.load_plugins([FILE]))"
-                )
-        try:
-            return TrialConfig(
-                given={**self.options, "policy": "none", "architecture": self.architecture}
-            )
-        except InputError as error:
-            raise InputError(
-                f"the network cannot be made here ({error}); load it with the growsearch that "
-                "wrote it"
-            ) from error
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, from JSON."""
-        return cls(
-            options=dict(values["options"]),
-            plugins=dict(values["plugins"]),
-            architecture=str(values["architecture"]),
-            steps=tuple((float(i), float(e)) for i, e in values["steps"]),
-            facts=dict(values["facts"]),
-        )
-
-
-_BUILDING = ("task", "dataset", "network")
-"""Kinds of the components that build networks."""
-
-
-def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":
-    """The network of `spec` with its weights, on the CPU, in evaluation mode.
-
-    The only place where a recorded network is built again. Raises InputError if its components are
-    not known here, or the weights are not those of such a network.
-    """
-    task = spec.trial.task
-    steps = [StepSize(*step) for step in spec.steps]
-    try:
-        network = task.rebuilt(Architecture(spec.architecture), spec.facts, steps)
-    except InputError:
-        raise
-    except Exception as error:  # a task's own code may raise anything
-        if task.plugin:
-            raise InputError(
-                f"{task.label} cannot build a network without its data ({type(error).__name__}: "
-                f"{one_line(error)[:200]}); define facts() and rebuilt(architecture, facts, steps)"
-            ) from error
-        if not isinstance(error, KeyError | TypeError | ValueError):
-            raise
-        raise InputError(
-            f"the network cannot be made of damaged metadata ({type(error).__name__}: "
-            f"{one_line(error)[:200]}); export the network again"
-        ) from error
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"the weights are not those of a {task.label} {spec.architecture} "
-            f"({one_line(error)[:300]}); export the network again"
-        ) from error
-    return network.requires_grad_(False).eval()
 
 
 def constants(network: "nn.Module") -> dict[str, float]:
@@ -201,6 +86,8 @@ def read_model(path: str | Path) -> ModelFile:
             "wrote"
         )
     try:
+        with Path(path).open("rb") as content:
+            check_on_disk(content)
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(METADATA)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -9,7 +9,6 @@ other bytes stand there. Files of older versions have none.
 
 import hashlib
 from pathlib import Path
-from typing import IO
 
 _MARK = b"growsearch-sha256:"
 _LENGTH = len(_MARK) + 64
@@ -24,10 +23,8 @@ def seal(path: Path) -> None:
     path.write_bytes(content[:footer] + mark + content[footer:])
 
 
-def check_seal(file: IO[bytes]) -> None:
+def check_seal(content: bytes) -> None:
     """ValueError if a Parquet file has a checksum, and is not what was written."""
-    file.seek(0)
-    content = file.read()
     at = content.rfind(_MARK)
     if at < 0:
         return

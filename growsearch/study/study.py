@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
-    from growsearch.study.model_file import NetworkSpec
+    from growsearch.study.network_spec import NetworkSpec
     from growsearch.study.programs import Inputs
 
 
@@ -241,7 +241,7 @@ class StoredStudy:
 
     def _built(self, trial: str, epoch: str) -> "tuple[nn.Module, NetworkSpec, dict[str, Any]]":
         """The network, what it is made of, and what else is known of it."""
-        from growsearch.study.model_file import NetworkSpec, rebuilt
+        from growsearch.study.network_spec import NetworkSpec, rebuilt
         from growsearch.study.saved_networks import saved_network
 
         record, config = self._epoch(trial, epoch), self.config(trial)

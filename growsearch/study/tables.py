@@ -1,6 +1,5 @@
 """Tables of trials: read, and checked before they take memory."""
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,19 +8,18 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
+from growsearch.machine.bounds import MOST_TIMES
 from growsearch.machine.files import opened
 from growsearch.study.ended import TABLE
 from growsearch.study.folder import STUDY_FILE, STUDY_ID, study_id
 from growsearch.study.frames import empty_column
+from growsearch.study.pages import unpacked_bytes
 from growsearch.study.schema import UNITS, schema
 from growsearch.study.sealed import check_seal
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 
-_MOST_UNPACKED, _MOST_TEXTS = 1000, 2**31
-"""A trial's table is refused if it unpacks to more than this multiple of its size, or to more bytes
-of text."""
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 NEEDED = ("trial_id", "epoch", "status")
 """Columns without which a table is none of a trial."""
@@ -124,13 +122,14 @@ def schemas_of(files: list[Path]) -> tuple[dict[Path, pa.Schema], dict[Path, Exc
 def checked_table(file: Path) -> pa.Schema:
     """The schema of a trial's file.
 
-    Raises an ArrowException, OSError or ValueError for what is no such file, or would take far more
-    memory than it has bytes. Each row has times that differ, so it takes more than a byte.
+    Raises an ArrowException, OSError or ValueError for what is no such file, and if its pages, its
+    values or its texts would take more than MOST_TIMES its size of memory. Each row has times that
+    differ, so it takes more than a byte.
     """
     with opened(file) as stream:
-        check_seal(stream)
-        size = stream.seek(0, os.SEEK_END)
-        metadata = pq.read_metadata(stream)
+        content = stream.read()
+    check_seal(content)
+    metadata, size = pq.read_metadata(pa.BufferReader(content)), len(content)
     columns = metadata.schema.to_arrow_schema()
     missing = set(NEEDED) - set(columns.names)
     if missing:
@@ -142,14 +141,17 @@ def checked_table(file: Path) -> pa.Schema:
     _check_owner(columns, file)
     rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
     chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
-    unpacked = sum(chunk.total_uncompressed_size for chunk in chunks)
-    most = max((chunk.num_values for chunk in chunks), default=0)  # of lists those of all rows
+    values = [chunk.num_values for chunk in chunks]  # of lists those of all rows
+    most, taken = max(values, default=0), 8 * sum(values)
+    unpacked = unpacked_bytes(content, metadata)
     if rows == 0:
         raise ValueError("it has no row")
-    if max(rows, most) > size or unpacked > _MOST_UNPACKED * size:
-        raise ValueError(f"it says that {size} bytes hold {rows} rows, {unpacked} bytes unpacked")
-    texts = _text_bytes(file, metadata)
-    if texts > _MOST_TEXTS:
+    if max(rows, most) > size or max(unpacked, taken) > MOST_TIMES * size:
+        raise ValueError(
+            f"it says that {size} bytes hold {rows} rows, {max(unpacked, taken)} bytes unpacked"
+        )
+    texts = _text_bytes(content, metadata, MOST_TIMES * size)
+    if texts > MOST_TIMES * size:
         raise ValueError(f"its {rows} rows may hold {texts} bytes of text")
     return columns
 
@@ -162,29 +164,29 @@ def _check_owner(columns: pa.Schema, file: Path) -> None:
         raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
 
 
-def _text_bytes(file: Path, metadata: pq.FileMetaData) -> int:
+def _text_bytes(content: bytes, metadata: pq.FileMetaData, much: int) -> int:
     """An upper bound of the bytes of the texts of all rows, stored separately.
 
     A file has equal texts of a column once, so any row may have all of a column's texts. Where that
-    could be much, the texts of the rows are counted.
+    could be `much`, the texts of the rows are counted.
     """
     most: dict[str, int] = {}
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for chunk in map(group.column, range(group.num_columns)):
-            if chunk.physical_type == "BYTE_ARRAY":
+            if chunk.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
                 size = group.num_rows * chunk.total_uncompressed_size
                 most[chunk.path_in_schema] = most.get(chunk.path_in_schema, 0) + size
-    if sum(most.values()) <= _MOST_TEXTS:
+    if sum(most.values()) <= much:
         return sum(most.values())
     columns = metadata.schema.to_arrow_schema()
     large = [
         name
         for name, size in most.items()
-        if size > _MOST_TEXTS // 100 and name in columns.names
+        if size > much // 100 and name in columns.names
         and (pa.types.is_string(kind := columns.field(name).type) or pa.types.is_binary(kind))
     ]  # fmt: skip
-    with opened(file) as stream:
-        texts = pq.read_table(stream, columns=large, read_dictionary=large)
+    source = pa.BufferReader(content)
+    texts = pq.read_table(source, columns=large, read_dictionary=large)
     for name in large:
         lengths = (
             pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()

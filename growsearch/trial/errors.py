@@ -1,5 +1,7 @@
 """The one error that is the user's to mend."""
 
+import errno
+
 
 class InputError(ValueError):
     """A value that cannot be used. Its message is one line: the value, the rule, the remedy.
@@ -10,7 +12,11 @@ class InputError(ValueError):
 
 def one_line(error: BaseException) -> str:
     """What another program's error says, as part of a message of one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without its number
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        said = reason if error.filename is None else f"{reason}: {error.filename!r}"
+    return " ".join(said.split()) or type(error).__name__
 
 
 def counted(count: int, noun: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growsearch.machine.bounds import check_archive
 from growsearch.tasks.images.images import Images, Parts
 from growsearch.tasks.images.own_parts import own_parts
 from growsearch.trial.errors import InputError, one_line
@@ -31,6 +32,7 @@ def read_npz(source: "OwnImages", data_dir: str | None) -> Parts:
     path = _file(data_dir)
     try:
         with path.open("rb") as file:
+            check_archive(file)
             content = np.load(file, allow_pickle=False)
             if not isinstance(content, np.lib.npyio.NpzFile):
                 raise ValueError("it has one array alone")

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growsearch.machine.bounds import check_archive
 from growsearch.tasks.images.streamed import Pictures
 from growsearch.trial.errors import InputError, one_line
 
@@ -115,8 +116,10 @@ def read_decoded(folder: Path) -> tuple[DecodedImages, DecodedImages]:
 def _read(folder: Path, part: str) -> tuple[DecodedImages, list[str]]:
     pixels, path = (folder / f"{part}{suffix}" for suffix in SUFFIXES)
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            index = dict(arrays)
+        with path.open("rb") as file:
+            check_archive(file)
+            with np.load(file) as arrays:
+                index = dict(arrays)
     except Exception as error:  # numpy and zipfile raise many types
         raise InputError(f"{path} cannot be read ({one_line(error)}); {_AGAIN}") from error
     if index.get("format") != FORMAT:

@@ -1,6 +1,5 @@
 """MNIST and Fashion-MNIST: 70,000 grey images of 28x28 pixels in four IDX files."""
 
-import gzip
 import zlib
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from growsearch.machine.bounds import unpacked_gzip, whole
 from growsearch.machine.cache import cache_folder
 from growsearch.tasks.images.folders import given_folder
 from growsearch.tasks.images.images import Images
@@ -103,8 +103,8 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     another number of dimensions.
     """
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        raw = unpacked_gzip(path) if path.suffix == ".gz" else whole(path)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"{path} cannot be read ({one_line(error)}); get the file again"
         ) from error

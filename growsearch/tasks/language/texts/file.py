@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from growsearch.machine.bounds import whole
 from growsearch.tasks.language.source import TextSource
 from growsearch.trial.components import register
 from growsearch.trial.errors import InputError
@@ -18,7 +19,7 @@ class TextFile(TextSource):
     def read(self, data_dir: str | None) -> bytes:
         path = _file(data_dir)
         try:
-            return path.read_bytes()
+            return whole(path)
         except OSError as error:
             raise InputError(
                 f"data_dir {data_dir!r} cannot be read ({error.strerror}); give a text file in "

@@ -1,0 +1,441 @@
+"""Makes hostile files, each from honest ones: what a stranger could send.
+
+    python tests/hostile/studies.py FOLDER
+
+Nothing here is of unknown origin, and nothing does harm: code would write the file `proof`, links
+point to the file `precious`, and servers would be at an address of this machine.
+"""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import honest
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from growsearch.epochs.store import RECORDS, STATES, entry_path
+from growsearch.study.model_file import METADATA
+from growsearch.study.plugins import describe
+from growsearch.study.sealed import seal
+from growsearch.trial.plugins import Plugin
+
+TEBIBYTE = 2**40
+ROWS = 20_000
+SCRIPT = "</script><script>alert(1)</script>\x1b]0;owned\x07"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is outside of the hostile files, and must stay as it is."""
+
+    proof: Path
+    """A file that is there if code of the stranger has run."""
+    precious: Path
+    """A file of the user."""
+    address: str
+    """Host and port of a server that nobody may ask."""
+
+
+class Runs:
+    """Writes `proof` when it is unpickled."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.proof, "ran")
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One way to be hostile."""
+
+    make: Callable[[Path, Outside], None]
+    """Changes the honest files in a folder."""
+    reads: str
+    """What is read then: "study", "store", "state", "network", "images" or "arrays"."""
+    says: str
+    """What a command must say of it; "" if it is read as if it were honest."""
+    resume: str
+    """What `resume` must say as it refuses; "" if it might go on."""
+
+
+HOSTILE: dict[str, Hostile] = {}
+
+
+def hostile(
+    reads: str, says: str = "", resume: str = ""
+) -> Callable[[Callable[[Path, Outside], None]], None]:
+    def add(make: Callable[[Path, Outside], None]) -> None:
+        HOSTILE[make.__name__.replace("_", "-")] = Hostile(make, reads, says, resume)
+
+    return add
+
+
+def make(name: str, folder: Path, outside: Outside, honest_files: Path) -> Hostile:
+    """Makes the files of that name in the new `folder`."""
+    shutil.copytree(honest_files, folder)
+    HOSTILE[name].make(folder, outside)
+    return HOSTILE[name]
+
+
+# -- studies: study.json and code ---------------------------------------------------------------
+
+
+def _info(folder: Path, **changes: Any) -> None:
+    file = folder / "study/study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def _code(outside: Outside) -> str:
+    return f"import pathlib; pathlib.Path({str(outside.proof)!r}).write_text('ran')\n"
+
+
+@hostile("study", resume="--trust")
+def a_plugin_and_a_space_that_run(folder: Path, outside: Outside) -> None:
+    plugin = Plugin("theirs.py", _code(outside))
+    (folder / "study/plugins").mkdir()
+    (folder / "study/plugins" / plugin.file_name).write_text(plugin.source)
+    (folder / "study/space.py").write_text(_code(outside) + "param_space = {}\n")
+    for name in ("sitecustomize.py", "torch.py", "conftest.py", "pyarrow.py"):
+        (folder / "study" / name).write_text(_code(outside))
+    _info(folder, plugins=describe([plugin]))
+
+
+@hostile("study", resume="--trust")
+def servers_that_would_be_asked(folder: Path, outside: Outside) -> None:
+    place = f"s3://bucket/store?scheme=http&endpoint_override={outside.address}"
+    settings = {"metric": "val_loss", "store": place, "copy_to": place}
+    _info(folder, settings=settings, options={"store": place, "copy_to": place})
+    shutil.rmtree(folder / "study/networks")
+
+
+@hostile("study")
+def texts_that_are_code(folder: Path, outside: Outside) -> None:
+    _info(folder, searched=["lr", SCRIPT], command=SCRIPT, overrides={SCRIPT: SCRIPT})
+    table = _table(folder)
+    _write(folder, table.append_column(f"config/{SCRIPT}", pa.array([SCRIPT] * len(table))))
+
+
+@hostile("study", "recursion", "restore")
+def json_without_an_end(folder: Path, outside: Outside) -> None:
+    (folder / "study/study.json").write_text("[" * 1_000_000)
+
+
+@hostile("study", "digits", "restore")
+def a_number_of_a_million_digits(folder: Path, outside: Outside) -> None:
+    (folder / "study/study.json").write_text('{"trials": ' + "9" * 1_000_000 + "}")
+
+
+@hostile("study", "on disk", "on disk")
+def a_study_json_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    os.truncate(folder / "study/study.json", TEBIBYTE)
+
+
+@hostile("study", "it is a link", "link")
+def a_study_json_that_is_a_link(folder: Path, outside: Outside) -> None:
+    (folder / "study/study.json").unlink()
+    (folder / "study/study.json").symlink_to(outside.precious)
+
+
+# -- studies: names, links, pipes ---------------------------------------------------------------
+
+
+@hostile("study", resume="restore")
+def names_that_lead_out(folder: Path, outside: Outside) -> None:
+    away = f"../../../{outside.precious.name}"
+    table = _table(folder)
+    _write(folder, _with(table, trial_id=[away] * len(table), key=[away] * len(table)))
+    with (folder / "study/search.jsonl").open("a") as log:
+        for name in (away, str(outside.precious), "..", ""):
+            log.write(json.dumps({"trial": name, "given": {"lr": 1}}) + "\n")
+
+
+@hostile("study", resume="is a link that leads out")
+def links_where_files_are_written(folder: Path, outside: Outside) -> None:
+    for name in ("report.html", "front.csv", "front.png", "ended.parquet", "search.lock"):
+        (folder / "study" / name).unlink(missing_ok=True)
+        (folder / "study" / name).symlink_to(outside.precious)
+        (folder / "study" / f"{name}.unfinished").symlink_to(outside.precious)
+
+
+@hostile("study", "it is a link", "is a link that leads out")
+def tables_and_networks_that_are_links(folder: Path, outside: Outside) -> None:
+    (folder / "study/trials/00002.parquet").symlink_to(outside.precious)
+    (folder / "study/search.jsonl").unlink()
+    (folder / "study/search.jsonl").symlink_to(outside.precious)
+    for network in (folder / "study/networks").glob("*/*.pt"):
+        network.unlink()
+        network.symlink_to(outside.precious)
+
+
+@hostile("study", "it is no file", "neither file nor folder")
+def pipes_that_never_end(folder: Path, outside: Outside) -> None:
+    os.mkfifo(folder / "study/trials/00002.parquet")
+    for name in ("search.jsonl", "ended.parquet", "report.html"):
+        (folder / "study" / name).unlink(missing_ok=True)
+        os.mkfifo(folder / "study" / name)
+
+
+# -- studies: tables and logs that would take memory --------------------------------------------
+
+
+def _table(folder: Path) -> pa.Table:
+    return pq.read_table(folder / "study/trials/00000.parquet")
+
+
+def _with(table: pa.Table, **columns: list) -> pa.Table:
+    for name, values in columns.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.array(values))
+    return table
+
+
+def _many(folder: Path) -> pa.Table:
+    """The first epoch, many times, with times that differ."""
+    table = _table(folder).take([0] * ROWS)
+    return _with(table, seconds=np.random.default_rng(0).random(ROWS).tolist())
+
+
+def _write(folder: Path, table: pa.Table, name: str = "00000", **options: Any) -> None:
+    path = folder / f"study/trials/{name}.parquet"
+    pq.write_table(table, path, **options)
+    seal(path)
+
+
+@hostile("study", "bytes of text", "bytes of text")
+def a_text_that_is_there_again_and_again(folder: Path, outside: Outside) -> None:
+    _write(folder, _repeated(folder, "x" * 1_000_000, pa.string()), "00002")
+
+
+@hostile("study", "bytes of text", "bytes of text")
+def bytes_of_one_length_again_and_again(folder: Path, outside: Outside) -> None:
+    _write(folder, _repeated(folder, b"x" * 100_000, pa.binary(100_000)), "00002")
+
+
+def _repeated(folder: Path, value: Any, kind: pa.DataType) -> pa.Table:
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * ROWS, pa.int32()), pa.array([value], kind))
+    return _many(folder).append_column("own/text", same).replace_schema_metadata(None)
+
+
+@hostile("study", "bytes unpacked", "bytes unpacked")
+def thousands_of_columns_of_one_number(folder: Path, outside: Outside) -> None:
+    zeros = pa.array(np.zeros(ROWS))
+    many = _many(folder)
+    columns = {f"own/{n}": zeros for n in range(2000)}
+    _write(folder, pa.table(columns | dict(zip(many.column_names, many.columns, strict=True))),
+           "00002")  # fmt: skip
+
+
+@hostile("study", "as differences", "as differences")
+def texts_that_are_differences(folder: Path, outside: Outside) -> None:
+    texts = pa.array(["x" * 1000] * ROWS)
+    _write(folder, _many(folder).append_column("own/text", texts), "00002", use_dictionary=False,
+           column_encoding={"own/text": "DELTA_BYTE_ARRAY"})  # fmt: skip
+
+
+@hostile("study", "bytes unpacked", "bytes unpacked")
+def a_page_that_unpacks_to_more_than_the_footer_says(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    path = folder / "study/trials/00002.parquet"
+    zeros = pa.array([b"\0" * 150_000_000] * len(table))
+    pq.write_table(table.append_column("own/text", zeros), path, compression="zstd",
+                   use_dictionary=False)  # fmt: skip
+    group = pq.read_metadata(path).row_group(0)
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    said = content[footer:]
+    for size in (group.column(group.num_columns - 1).total_uncompressed_size,
+                 group.total_byte_size):  # fmt: skip
+        said = said.replace(_varint(size), _varint(20, len(_varint(size))))
+    path.write_bytes(content[:footer] + said)
+    last = pq.read_metadata(path).row_group(0).column(group.num_columns - 1)
+    assert last.total_uncompressed_size == 20
+    seal(path)
+
+
+def _varint(number: int, length: int = 1) -> bytes:
+    """A positive number as Thrift writes it, in at least so many bytes."""
+    rest, out = number << 1, []
+    while rest or len(out) < length:
+        out.append(rest & 127)
+        rest >>= 7
+    return bytes([part | 128 for part in out[:-1]] + out[-1:])
+
+
+@hostile("study")
+def a_type_that_is_unpickled(folder: Path, outside: Outside) -> None:
+    """As pyarrow did it before version 14.0.1 (CVE-2023-47248)."""
+    field = pa.field("own/x", pa.int64(), metadata={
+        "ARROW:extension:name": "arrow.py_extension_type",
+        "ARROW:extension:metadata": pickle.dumps(Runs(outside.proof)),
+    })  # fmt: skip
+    table = _table(folder)
+    _write(folder, table.append_column(field, pa.array([1] * len(table))))
+
+
+@hostile("study", "on disk", "on disk")
+def a_table_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    path = folder / "study/trials/00002.parquet"
+    path.write_bytes(b"PAR1")
+    os.truncate(path, TEBIBYTE)
+
+
+@hostile("study", resume="on disk")
+def a_log_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    os.truncate(folder / "study/search.jsonl", TEBIBYTE)
+
+
+@hostile("study")
+def numbers_that_are_none(folder: Path, outside: Outside) -> None:
+    table, odd = _table(folder), [float("nan"), float("inf")]
+    columns = {name: [odd[n % 2] for n in range(len(table))] for name in (
+        "val_accuracy", "val_loss", "ppe", "seconds") if name in table.column_names}  # fmt: skip
+    _write(folder, _with(table, **columns))
+
+
+# -- stores and states --------------------------------------------------------------------------
+
+
+def _pickled(outside: Outside) -> bytes:
+    with io.BytesIO() as file:
+        torch.save({"network": Runs(outside.proof), "architecture": "2", "facts": {}}, file)
+        return file.getvalue()
+
+
+@hostile("study", "cannot be read")
+def a_network_that_is_unpickled(folder: Path, outside: Outside) -> None:
+    for network in (folder / "study/networks").glob("*/*.pt"):
+        network.write_bytes(_pickled(outside))
+
+
+@hostile("state", "is not a saved state")
+def a_state_that_is_unpickled(folder: Path, outside: Outside) -> None:
+    (folder / "state.pt").write_bytes(_pickled(outside))
+
+
+@hostile("state", "compressed")
+def a_state_that_is_inflated(folder: Path, outside: Outside) -> None:
+    with zipfile.ZipFile(folder / "state.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(2**28))
+
+
+@hostile("state", "on disk")
+def a_state_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    os.truncate(folder / "state.pt", TEBIBYTE)
+
+
+@hostile("store")
+def a_store_of_pickles_links_and_holes(folder: Path, outside: Outside) -> None:
+    states, records = (folder / "store" / kind for kind in (STATES, RECORDS))
+    (folder / "store" / entry_path(STATES, honest.KEY)).write_bytes(_pickled(outside))
+    os.truncate(folder / "store" / entry_path(RECORDS, honest.KEY), TEBIBYTE)
+    for kind in (states, records):
+        (kind / "cd").symlink_to(outside.precious.parent)
+        (kind / "ab" / ("ab" + "1" * 30)).symlink_to(outside.precious)
+        os.mkfifo(kind / "ab" / ("ab" + "2" * 30))
+
+
+# -- exported networks --------------------------------------------------------------------------
+
+
+def _exported(folder: Path, **changes: Any) -> None:
+    path = folder / "network.safetensors"
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()[METADATA])
+        weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    save_file(weights, path, {METADATA: json.dumps(about | changes)})
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    with safe_open(folder / "network.safetensors", framework="pt") as file:
+        return dict(json.loads(file.metadata()[METADATA])["options"])
+
+
+@hostile("network", "blocks, but has")
+def a_network_of_a_trillion_blocks(folder: Path, outside: Outside) -> None:
+    _exported(folder, architecture="1000000000000")
+
+
+@hostile("network", "numbers, and the file")
+def a_network_that_is_a_million_wide(folder: Path, outside: Outside) -> None:
+    _exported(folder, options=_options(folder) | {"width": 1_000_000})
+
+
+@hostile("network", "; ")
+def a_network_of_huge_images(folder: Path, outside: Outside) -> None:
+    _exported(folder, facts={"image_shape": [1, 10**9, 10**9], "classes": 10**12})
+
+
+@hostile("network", "on disk")
+def a_network_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    os.truncate(folder / "network.safetensors", TEBIBYTE)
+
+
+@hostile("network", "not known here")
+def a_network_with_code_of_theirs(folder: Path, outside: Outside) -> None:
+    (folder / "theirs.py").write_text(_code(outside))
+    _exported(folder, options={"task": "theirs"}, plugins={"task": "theirs.py"})
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+@hostile("images", "unpacks to more than")
+def images_that_are_inflated(folder: Path, outside: Outside) -> None:
+    packed = gzip.compress(bytes(2**24), 9)  # each of them is whole
+    (folder / "images").write_bytes(packed * 20)
+
+
+@hostile("arrays", "unpacks to")
+def arrays_that_are_inflated(folder: Path, outside: Outside) -> None:
+    images = np.zeros((500_000, 28, 28), np.uint8)
+    np.savez_compressed(folder / "images.npz", X=images, y=np.arange(500_000) % 2)
+
+
+@hostile("arrays", "Python objects")
+def arrays_that_are_unpickled(folder: Path, outside: Outside) -> None:
+    labels = np.array([Runs(outside.proof)] * 20, dtype=object)
+    np.savez(folder / "images.npz", X=np.zeros((20, 4, 4), np.uint8), y=labels)
+
+
+@hostile("arrays", "cannot be read")
+def arrays_that_say_they_are_large(folder: Path, outside: Outside) -> None:
+    with io.BytesIO() as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (10**13, 4, 4)}
+        )
+        header = file.getvalue()
+    with zipfile.ZipFile(folder / "images.npz", "w") as archive:
+        archive.writestr("X.npy", header + bytes(100))
+        archive.writestr("y.npy", header + bytes(100))
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True)
+    outside = Outside(folder / "proof", folder / "precious", "127.0.0.1:9")
+    outside.precious.write_text("mine")
+    files = folder / "honest"
+    files.mkdir()
+    honest.made(files)
+    for name in HOSTILE:
+        make(name, folder / name, outside, files)
+
+
+if __name__ == "__main__":
+    main()
