@@ -4,12 +4,12 @@
     python benchmarks/same_bits v1 v2 --cache /tmp/bits  # v1 is not run again the next time
     python benchmarks/same_bits main . --only "policy=periodic" --list
 
-Each of OLD and NEW is a git revision, or a folder with a working tree. Some 500 small trials run
+Each of OLD and NEW is a git revision, or a folder with a working tree. Some 700 small trials run
 with both, in two processes of one thread each: every policy with every initializer and schedule,
-every network family, each option, resumed trials, trials that share a store, twins from scratch,
-plans, and what a configuration accepts. Everything that they record is compared but wall times,
-floats by their bits; so are the weights at the end, the files in the stores, and the tables of
-results. Then NEW runs over the stores and from the saved states that OLD has written: it is to
+every network family, each option and optimizer, transformers on images and text, resumed trials,
+trials that share a store, twins from scratch, plans, and what a configuration accepts. Everything
+that they record is compared but wall times, floats by their bits; so are the weights at the end,
+the files in the stores, and the tables of results. Then NEW runs over the stores and from the saved states that OLD has written: it is to
 reuse all of them, and to go on with the same bits. The exit code is 1 if anything differs.
 """
 

@@ -12,11 +12,12 @@ IDX = "data/idx"
 """Files in MNIST's format, with 8x8 pixels and few test images: evaluation takes little time."""
 PICTURES = "data/pictures"
 """A folder laid out like ImageNet's, with two classes."""
+TEXT = "data/text.txt"
 CLASSES, TRAIN_PICTURES, VAL_PICTURES = 2, 6, 4
 
 
 def write_data(folder: Path) -> None:
-    """Write IDX and PICTURES below `folder`."""
+    """Write IDX, PICTURES and TEXT below `folder`."""
     digits = load_digits()
     images, labels = (digits.images * 15).astype(np.uint8), digits.target.astype(np.uint8)
     _write_idx(folder / IDX, "train", images[:TRAIN], labels[:TRAIN])
@@ -25,6 +26,8 @@ def write_data(folder: Path) -> None:
         chosen = images[labels == label]
         _write_pictures(folder / PICTURES / "train" / f"class{label}", chosen[:TRAIN_PICTURES])
         _write_pictures(folder / PICTURES / "val" / f"class{label}", chosen[-VAL_PICTURES:])
+    rows = images.reshape(len(images), -1)[:100]
+    (folder / TEXT).write_text("\n".join(bytes(97 + row // 16).decode() for row in rows))
 
 
 def _write_idx(folder: Path, part: str, images: np.ndarray, labels: np.ndarray) -> None:

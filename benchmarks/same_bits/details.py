@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data import PICTURES
+from data import PICTURES, TEXT
 from products import POLICIES, SMALL, Config, Made, words
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -27,11 +27,22 @@ CONVERGENT: Config = {
     "policy": "convergent", "epochs": 8, "interval": 1, "tau": 20.0, "finetune_epochs": 3,
 }  # fmt: skip
 VANILLA: Config = {"policy": "none", "architecture": "1-1-1"}
+GPT: Config = {
+    "task": "language", "dataset": "text", "data_dir": TEXT, "width": 8, "heads": 2, "context": 16,
+    "steps_an_epoch": 6, "eval_windows": 8, "batch_size": 4, "train_size": None, "lr": 0.003,
+    "optimizer": "adamw", "policy": "fixed", "architecture": "2", "growth_epochs": [1, 2],
+    "growth_architectures": ["3", "5"],
+}  # fmt: skip
+VIT: Config = {
+    "task": "vision-transformer", "width": 8, "heads": 2, "patch": 4, "optimizer": "adamw",
+    "lr": 0.003, "policy": "fixed", "architecture": "2", "growth_epochs": [1, 2],
+    "growth_architectures": ["3", "5"],
+}  # fmt: skip
 
 ONE_OPTION: list[tuple[Config, Config]] = [
     *((FIXED, {"initializer": initializer, "placement": placement, "momentum_on_growth": momentum})
-      for initializer in ("default", "zero", "uniform", "uniform-official", "gaussian", "adam",
-                          "partial")
+      for initializer in ("copy", "default", "zero", "uniform", "uniform-official", "gaussian",
+                          "adam", "partial")
       for placement in ("between", "end") for momentum in ("reset", "carry")),
     *((FIXED, {"scaling": scaling, "momentum_on_growth": momentum})
       for scaling in ("paper", "paper-literal", "step-size") for momentum in ("reset", "carry")),
@@ -79,6 +90,27 @@ ONE_OPTION: list[tuple[Config, Config]] = [
     *((base, {"precision": "bfloat16", "network": network})
       for base in (VANILLA, FIXED, PERIODIC) for network in ("basic3resnet", "preact3resnet")),
     (VANILLA, {"precision": "bfloat16", "network": "basic4resnet", "architecture": "1-1-1-1"}),
+    *((FIXED, {"initializer": "copy", "momentum_on_growth": "carry", "state_of_copies": state})
+      for state in ("reset", "copy", "halve")),
+    *((FIXED, {"lr_schedule": "wsd", "decay": decay, "decay_shape": shape, "final_lr": 0.1})
+      for decay in (0.4, 0.8) for shape in ("linear", "cosine", "1-sqrt")),
+    *((FIXED, {"lr_schedule": schedule, "warmup": 1})
+      for schedule in ("linear", "wsd", "cosine", "constant")),
+    *((FIXED, {"lr_schedule": "cosine", "lr_per": per}) for per in ("epoch", "step")),
+    *((FIXED, {"optimizer": optimizer, "momentum_on_growth": momentum, "lr": 0.003} | more)
+      for optimizer, more in (("sgd", {"momentum": 0.8, "nesterov": "on"}), ("adamw", {}),
+                              ("adamw", {"beta1": 0.8, "beta2": 0.99, "eps": 1e-6}),
+                              ("adamw", {"decay_on": "all", "weight_decay": 0.2}),
+                              ("muon", {"ns_steps": 3}))
+      for momentum in ("reset", "carry")),
+    (FIXED, {"clip_norm": 0.1}),
+    *((base, {"task": base["task"], "initializer": initializer, "optimizer": optimizer,
+              "momentum_on_growth": "carry"})
+      for base in (GPT, VIT) for initializer in ("clone", "copy", "default", "zero")
+      for optimizer in ("sgd", "adamw", "muon")),
+    *((GPT, {"positions": "rotary", "mlp": mlp, "embeddings": "tied", "tokens": "characters"})
+      for mlp in ("gelu", "swiglu")),
+    (VIT, {"pooling": "token", "mlp": "swiglu"}),
     (VANILLA, {"split": "paper"}),
     (VANILLA, {"train_size": 33}),
     (VANILLA, {"batch_size": 11, "train_size": 100}),
@@ -148,7 +180,7 @@ def _other_data() -> Iterator[Made]:
 
 def resumed() -> Iterator[Made]:
     """Trials that are saved after some epochs and go on from there."""
-    ways = [
+    ways: list[tuple[Config, Config]] = [
         (DIGITS | FIXED, {}), (DIGITS | FIXED, {"initializer": "adam"}),
         (DIGITS | FIXED, {"initializer": "partial", "momentum_on_growth": "carry"}),
         (DIGITS | FIXED, {"scaling": "step-size", "network": "preact3resnet"}),
@@ -156,6 +188,8 @@ def resumed() -> Iterator[Made]:
         (DIGITS | LIPSCHITZ, {"policy": "lipschitz-subnetworks"}),
         (DIGITS | PERIODIC, {"tau": 20.0}), (DIGITS | CONVERGENT, {}),
         (DIGITS | VANILLA, {"optimizer_changes": ["1:lr=0.01"], "network": "plain3net"}),
+        (DIGITS | FIXED, {"lr_schedule": "wsd", "initializer": "copy", "optimizer": "adamw"}),
+        (given(DIGITS | GPT), {"optimizer": "muon"}), (DIGITS | VIT, {"initializer": "copy"}),
     ]  # fmt: skip
     for base, changed in ways:
         for at in (1, 2) if base["epochs"] <= 4 else (1, 3, 6):

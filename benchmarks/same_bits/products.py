@@ -21,9 +21,12 @@ POLICIES: dict[str, Config] = {
 }
 """The policies, each with options for a trial that grows within a few epochs."""
 INITIALIZERS = (
-    "clone", "default", "zero", "uniform", "uniform-official", "gaussian", "adam", "partial"
+    "clone", "copy", "default", "zero", "uniform", "uniform-official", "gaussian", "adam",
+    "partial",
 )  # fmt: skip
-SCHEDULES = ("adaptive-cosine", "cosine", "cosine-restarts", "step", "staircase", "constant")
+SCHEDULES = (
+    "adaptive-cosine", "cosine", "cosine-restarts", "step", "staircase", "constant", "linear", "wsd"
+)  # fmt: skip
 THREE_STAGES = ("basic3resnet", "preact3resnet", "plain3net")
 FOUR_STAGES = (
     "basic4resnet", "basic4resnet-imagenet", "bottleneck4resnet", "bottleneck4resnet-imagenet",
@@ -43,7 +46,8 @@ def trials(full: bool) -> Iterator[Made]:
     or in all if `full`. Four sub-networks cost more: in each family each policy once.
     """
     for i, (network, policy) in enumerate(product(FOUR_STAGES, POLICIES)):
-        initializer, schedule = INITIALIZERS[i % 8], SCHEDULES[i * 5 % 6]
+        initializer = INITIALIZERS[i % len(INITIALIZERS)]
+        schedule = SCHEDULES[i * 5 % len(SCHEDULES)]
         if _is_allowed(policy, initializer, schedule, network):
             yield _trial("four-stage", policy, initializer, schedule, network, FEW)
         else:
@@ -73,7 +77,7 @@ def _trial(
 def combination(policy: str, initializer: str, schedule: str, network: str) -> Config:
     """Fields of a trial of that kind."""
     stages = 4 if network in FOUR_STAGES else 3
-    seed = [2 if initializer == "clone" else 1] * stages
+    seed = [2 if initializer in ("clone", "copy") else 1] * stages
     grown = [seed[0] + 1, *seed[1:]]
     deeper = [*grown[:-1], seed[-1] + 2]
     config = {"policy": policy, "lr_schedule": schedule, "network": network} | POLICIES[policy]
