@@ -8,7 +8,10 @@ from conftest import WAYS_TO_GROW, first_quick, record, recorded
 
 from growsearch.stopping.cost_bounds import CostBound, sizes_of
 from growsearch.trainer import Trainer
+from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.kinds import Policy
+from growsearch.trial.status import Status
 
 COSTS = ("ppe", "param_epochs", "flops", "seconds")
 STUDIES = ["lipgrow_digits", "reproduced/lipgrow-figure4-small", "reproduced/lipgrow-figure5-small"]
@@ -99,3 +102,29 @@ def test_an_early_growth_raises_the_bound():
     small, large = (sizes_of(config)(name)[0] for name in ("2-2-2", "4-4-4"))
     assert flat == pytest.approx((6 * small + 2 * large) / 8)
     assert grown == pytest.approx((3 * small + 5 * large) / 8)
+
+
+def test_a_policy_that_ends_before_its_fine_tuning_costs_what_it_trained(own_registry):
+    """Nothing is left to train after `epochs`, though no decision to fine-tune was made."""
+
+    class Late(Policy):
+        grows = False
+        finetune_epochs = 3
+
+        def decide(self, trial, history):
+            return None
+
+    register("policy", "late")(dataclasses.dataclass(frozen=True, kw_only=True)(Late))
+    config = TrialConfig(policy="late", epochs=5, architecture="1-1-1")
+    rows = [
+        record(n, architecture="1-1-1", parameters=100, param_epochs=100.0 * n, ppe=100.0, lr=0.1)
+        for n in range(1, 6)
+    ]
+    rows[-1] = dataclasses.replace(rows[-1], status=Status.COMPLETED)
+    bound = CostBound(config, lambda architecture: (100, 10))
+    found = []
+    for row in rows:
+        bound.extend(row)
+        found.append(bound.costs(["param_epochs"])[0])
+    assert found[-1] == 500.0
+    assert max(found) == 500.0

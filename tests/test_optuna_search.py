@@ -404,10 +404,10 @@ def test_a_study_goes_on_with_the_same_search_alone(tmp_path):
     run(later, 6, first=6)
     assert len(set(later.configs.values())) == len(later.study.trials) == 12
     for options in ({"costs": ["ppe", "seconds"]}, {"costs": ["train_flops"]}):
-        with pytest.raises(InputError, match="other spaces or objectives; give another"):
+        with pytest.raises(InputError, match=r"other spaces, costs or metric .*; give those again"):
             ParetoOptunaSearch([SPACE], storage=path, **options)
     for change in ({"epochs": 60}, {"window": tune.randint(1, 20)}, {"weight_decay": 0.1}):
-        with pytest.raises(InputError, match="other spaces or objectives; give another"):
+        with pytest.raises(InputError, match=r"other spaces, costs or metric .*; give those again"):
             ParetoOptunaSearch([{**SPACE, **change}], storage=path)
     assert ParetoOptunaSearch([SPACE], storage=path, study_name="another").configs == {}
 

@@ -352,6 +352,9 @@ def test_another_scheduler_has_its_own_defaults_and_not_those_kept_for_one_that_
         for name in ("pareto", "branches")
     }
     assert values == {"pareto": 0.1, "branches": 0.05}
+    pareto = SearchSettings.from_flat({"scheduler": "pareto"}).to_flat()
+    branches = SearchSettings.from_flat({"scheduler": "branches"}, pareto).scheduler
+    assert branches.values()["alpha"] == 0.05
     before = SearchSettings.from_flat({"scheduler": "branches", "alpha": 0.1}).to_flat()
     assert SearchSettings.from_flat({}, before).scheduler.values()["alpha"] == 0.1
 
@@ -385,3 +388,8 @@ def test_a_cost_of_0_ends_no_search():
     for epoch in range(1, 9):
         history = history.plus(record(epoch, train_flops=0.0, macs=0, parameters=0))
         assert judge.verdict("one", trial, history) is None
+    last = record(9, train_flops=0.0, macs=0, parameters=0, status="completed")
+    judge.ended("one", trial, history.plus(last))
+    judge.verdict("two", trial, history[:3])
+    judge.rest("two")
+    assert judge.next_to_resume(["two"]) == "two"

@@ -5,8 +5,11 @@ from ray import tune
 from ray.tune.search.sample import Domain
 
 from growsearch.searches.spaces import find_space
+from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.tuning.cluster import at_once, reserve
 from growsearch.tuning.search_space import draw_trials, load_spaces, searched_fields
+from growsearch.tuning.space_text import space_text
 
 
 def space_file(tmp_path, text: str):
@@ -192,3 +195,41 @@ def test_a_search_is_extended_by_configurations_that_it_does_not_have():
         assert new_trials(space, 1, seed, options, known) == [TrialConfig(window=3, epochs=100)]
     with pytest.raises(InputError, match="extend=1 adds no trial"):
         new_trials(space, 1, 0, options, known | {TrialConfig(window=3, epochs=100)})
+
+
+def test_numbers_of_numpy_are_written_down_and_read_again(tmp_path):
+    space = {
+        "lr": tune.grid_search(list(np.logspace(-3, -1, 3))),
+        "weight_decay": tune.loguniform(np.float64(1e-5), np.float64(1e-3)),
+        "train_size": tune.choice([np.int64(100), 200]),
+    }
+    (tmp_path / "space.py").write_text(space_text(space))
+    (read,) = load_spaces(tmp_path / "space.py")
+    assert read["lr"]["grid_search"] == [0.001, 0.01, 0.1]
+    assert (read["weight_decay"].lower, read["weight_decay"].upper) == (1e-5, 1e-3)
+    assert read["train_size"].categories == [100, 200]
+    (tmp_path / "space.py").write_text(space_text({"clip_norm": float("inf")}))
+    with pytest.raises(InputError, match="clip_norm must be a finite number, but got inf"):
+        load_spaces(tmp_path / "space.py")
+
+
+CPUS, BOTH = {"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0}
+
+
+def test_a_trial_needs_a_node_that_has_all_it_reserves():
+    """The sum over nodes would let a trial wait for ever."""
+    trials = [TrialConfig(policy="none")]
+    assert reserve([CPUS, CPUS], trials, 4, None) == {"cpu": 4, "gpu": 0}
+    with pytest.raises(InputError, match="cpus_per_trial=6 exceeds the 4 CPUs that a node"):
+        reserve([CPUS, CPUS], trials, 6, None)
+    with pytest.raises(InputError, match="gpus_per_trial=3 exceeds the 2 GPUs that a node"):
+        reserve([BOTH, BOTH], trials, 1, 3)
+    with pytest.raises(InputError, match="has cpus_per_trial=6 and gpus_per_trial=1 together"):
+        reserve([{"CPU": 2.0, "GPU": 1.0}, {"CPU": 8.0}], trials, 6, 1)
+    assert reserve([CPUS, BOTH], trials, 1, None) == {"cpu": 1, "gpu": 1}
+
+
+def test_as_many_trials_run_at_once_as_fit_on_each_node():
+    assert at_once([{"CPU": 3.0}, {"CPU": 3.0}], {"cpu": 2, "gpu": 0}) == 2
+    assert at_once([CPUS, BOTH], {"cpu": 1, "gpu": 1}) == 2
+    assert at_once([CPUS], {"cpu": 1, "gpu": 0.5}) == 1

@@ -2,16 +2,25 @@
 
 from dataclasses import dataclass
 
+import pytest
 from conftest import record
 from ray.tune.experiment import Experiment
 
 from growsearch.policies.fixed import Fixed
 from growsearch.searches.ledger import Ledger
-from growsearch.searches.messages import ActorOptions, AwaitedEpoch, Report, StoreAccess
+from growsearch.searches.messages import (
+    ELSEWHERE,
+    ActorOptions,
+    AwaitedEpoch,
+    Report,
+    StoreAccess,
+)
 from growsearch.study.folder import create_study
 from growsearch.trial.components import register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
+from growsearch.tuning import trial_queue
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.trainable import AssignedTrial
 from growsearch.tuning.trial_queue import TrialQueue
@@ -145,3 +154,103 @@ def test_a_policy_that_raises_for_a_waiting_trial_ends_no_search(tmp_path, own_r
     for epoch in (1, 2):
         ledger.enter(first.name, Report(record=record(epoch, key=str(epoch))))
     assert given(queue) == [second.name]
+
+
+def search(folder, trials: int = 4, epochs: int = 3) -> Ledger:
+    create_study(folder, command="search")
+    ledger = Ledger(folder)
+    ledger.add_all([TrialConfig(policy="none", epochs=epochs, seed=n) for n in range(trials)])
+    return ledger
+
+
+def test_a_paused_trial_goes_on_though_a_budget_of_trials_admits_no_waiting_one(tmp_path):
+    ledger = search(tmp_path / "study")
+    budget, asked = Budget(ledger, ("trials", 2)), []
+
+    def resume(rests):
+        asked.append(rests)
+        return rests[0] if rests else None
+
+    queue = TrialQueue(ledger, max_concurrent=9, budget=budget, resume=resume)
+    assert given(queue) == ["00000", "00001"]
+    for tunes, status in zip(list(queue.running), ("paused", "completed"), strict=True):
+        name = queue.running[tunes].name
+        one = record(1, key=name, status="completed" if status == "completed" else "running")
+        ledger.enter(name, Report(record=one))
+        if status == "paused":
+            ledger.leave(name, Status.PAUSED, "by racing")
+        queue.on_trial_complete(tunes, {})
+    assert not queue.is_finished()
+    assert queue.next_trial().config["name"] == "00000"
+    assert asked[-1] == ["00000"]
+
+
+def test_a_search_ends_though_a_trial_is_left_for_another_machine_and_others_are_over_budget(
+    tmp_path,
+):
+    ledger = search(tmp_path / "study")
+    queue = TrialQueue(ledger, max_concurrent=9, budget=Budget(ledger, ("trials", 1)))
+    assert given(queue) == ["00000"]
+    queue.running.clear()
+    ledger.leave("00000", Status.WAITING, ELSEWHERE)
+    assert queue.is_finished()
+
+
+def test_a_trial_that_awaits_an_epoch_as_the_budget_is_spent_stays_paused(tmp_path):
+    """It was said to wait, which is a failure, and the search ended with exit code 1."""
+    ledger = search(tmp_path / "study", trials=2)
+    budget = Budget(ledger, ("epochs", 1))
+    queue = TrialQueue(ledger, max_concurrent=9, budget=budget)
+    assert given(queue) == ["00000", "00001"]
+    _, second = queue.running
+    ledger.enter("00000", Report(record=record(1, key="a")))
+    result = Report(awaits=AwaitedEpoch("b", 0)).to_dict()
+    assert budget("00001", result | {"config": {"name": "00001"}})
+    queue.on_trial_complete(second, result)
+    assert ledger.trials["00001"].status is Status.PAUSED
+
+
+@pytest.mark.parametrize(
+    ("known", "drawn", "trials", "undrawn", "more"),
+    [
+        (20, 20, 20, 0, 0),
+        (40, 20, 20, 20, 0),  # after --extend-horizon, of which none is drawn
+        (20, 0, 5, 20, 5),  # a sampler for a search that had none
+        (22, 2, 5, 20, 3),  # the same, killed after two draws
+        (10, 0, 20, 0, 10),  # its database is gone
+        (14, 4, 20, 0, 6),  # the same, killed after four draws
+        (5, 6, 20, 0, 15),  # killed while a draw joined
+    ],
+)
+def test_a_sampler_draws_as_many_trials_as_are_left_to_draw(
+    tmp_path, known, drawn, trials, undrawn, more
+):
+    ledger, sampler = search(tmp_path / "study", known), Sampler()
+    for name in [f"{known - n:05d}" for n in range(drawn)]:
+        sampler.configs[name] = TrialConfig(policy="none", seed=1)
+    for trial in ledger.trials.values():
+        trial.status = Status.COMPLETED
+    queue = TrialQueue(ledger, max_concurrent=99, sampler=sampler, trials=trials, undrawn=undrawn)
+    assert len(given(queue)) == more
+    assert len(ledger.trials) == known + more
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "its process died"),
+        ("ray::f() (pid=1)\n  File 'x', line 1\n    go()\nmymod.Unstable: jumped\n",
+         "mymod.Unstable: jumped"),
+        ("Traceback:\n  File 'x', line 1\nValueError: first\n\nDuring handling:\n\n"
+         "Traceback:\n  File 'y', line 2\nsubprocess.TimeoutExpired: second\n",
+         "subprocess.TimeoutExpired: second"),
+        ("Traceback:\n  File 'x', line 1\nRuntimeError: out\nCompile with TORCH for more\n",
+         "RuntimeError: out"),
+        ("Traceback:\n  File 'x', line 1\nKeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("ray::f()\n  File 'x', line 1\ngrowsearch.trial.errors.InputError: lr=-1; raise it\n",
+         "lr=-1; raise it"),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_failure_is_what_was_raised_last(monkeypatch, text, reason):
+    monkeypatch.setattr(trial_queue, "error_text", lambda trial: text)
+    assert trial_queue._reason(None) == (reason, reason == "lr=-1; raise it")

@@ -9,8 +9,9 @@ with both, in two processes of one thread each: every policy with every initiali
 every network family, each option and optimizer, transformers on images and text, resumed trials,
 trials that share a store, twins from scratch, plans, and what a configuration accepts. Everything
 that they record is compared but wall times, floats by their bits; so are the weights at the end,
-the files in the stores, and the tables of results. Then NEW runs over the stores and from the saved states that OLD has written: it is to
-reuse all of them, and to go on with the same bits. The exit code is 1 if anything differs.
+the files in the stores, and the tables of results. Then NEW runs over the stores and from the saved
+states that OLD has written: it is to reuse all of them, and to go on with the same bits. The exit
+code is 1 if anything differs.
 """
 
 import argparse

@@ -9,6 +9,7 @@ Both are on disk before a decision uses them. So `growsearch resume` can continu
 any time.
 """
 
+import builtins
 import errno
 import fcntl
 import json
@@ -44,8 +45,9 @@ from growsearch.trial.trial_options import flat
 
 _BLOCK = 2**16
 DIED = "its process died"
-_OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(OSError|ConnectionError|TimeoutError|RayError)\b")
-"""Reasons of failed trials that lie outside of them: a resumed search tries these again."""
+_OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(TimeoutError|RayError)\b")
+"""Reasons of failed trials that lie outside of them: a resumed search tries these again. So are the
+errors of the operating system."""
 SECONDS_BEHIND = 3
 """A trial's table is written at most this often: writing takes milliseconds, like some epochs."""
 
@@ -123,7 +125,7 @@ class Ledger:
             behind = len(trial.history) < epochs[name]
             if (trial.status.ended and behind) or (paused and (behind or not trial.history)):
                 trial.status, trial.reason = Status.WAITING, ""
-            if trial.status is Status.FAILED and _OUTSIDE.match(trial.reason):
+            if trial.status is Status.FAILED and _is_outside(trial.reason):
                 trial.status, trial.reason = Status.WAITING, ""
             if trial.history:
                 ledger.forget(name)
@@ -349,6 +351,13 @@ def _drop_cut_line(log: Path) -> None:
             tail = file.read(_BLOCK)
         if (whole := start + tail.rfind(b"\n") + 1) < end:
             file.truncate(whole)
+
+
+def _is_outside(reason: str) -> bool:
+    """Whether a trial failed for a reason that lies outside of it."""
+    raised = getattr(builtins, reason.partition(":")[0], None)
+    of_system = isinstance(raised, type) and issubclass(raised, OSError)
+    return of_system or _OUTSIDE.match(reason) is not None
 
 
 def _opened_log(log: Path, mode: str = "rb") -> IO[bytes]:

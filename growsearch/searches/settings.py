@@ -109,16 +109,19 @@ class SearchSettings:
     ) -> "SearchSettings":
         """From settings and options of components by name; components by theirs, or themselves.
 
-        `stored` are those of an earlier run of the search, which hold where `given` has no other;
-        options of components that are not chosen any more are left out, and so are those of
-        components that were not chosen then. InputError for a name that does not exist, or an
+        `stored` are those of an earlier run of the search, which hold where `given` has no other.
+        The options of a component hold as long as it is chosen: another one has its own defaults,
+        also for options of the same name. InputError for a name that does not exist, or an
         option that is given without its component.
         """
         known, rules = [f.name for f in fields(cls)], search_options()
         values, options = {}, {}
         stored = stored or {}
-        chosen_then = _used(stored)
-        kept = {n: v for n, v in stored.items() if n in chosen_then or n not in rules}
+        chosen = {k: stored.get(k) if given.get(k) is None else given[k] for k in CHOSEN}
+        stay = _used(
+            {k: stored.get(k) for k in CHOSEN if _named(chosen[k]) & _named(stored.get(k))}
+        )
+        kept = {n: v for n, v in stored.items() if n in stay or n not in rules}
         for name, value in {**kept, **given}.items():
             if name not in known and name not in rules:
                 known += rules
@@ -199,6 +202,12 @@ def _used(flat: Mapping[str, Any]) -> set[str]:
             if name in components(kind):  # not one of a plugin that is gone
                 used |= components(kind)[name].options().keys()
     return used
+
+
+def _named(chosen: Any) -> set[str]:
+    """The names of components: of one, or of several, given by name, by class or themselves."""
+    several = isinstance(chosen, list | tuple)
+    return {str(getattr(part, "name", part)) for part in (chosen if several else [chosen])}
 
 
 def _made(kind: str, names: Iterable[object], options: Mapping[str, Value]) -> Any:

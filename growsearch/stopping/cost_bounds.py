@@ -81,8 +81,11 @@ class CostBound:
     def _least_ahead(self) -> list[str]:
         path, policy = copy.copy(self.path), self.path.config.policy
         if policy.finetune_epochs is not None:
+            if path.ended:
+                return []
             tuned = sum(record.phase == FINE_TUNING for record in path.history)
-            return [path.architecture] * (policy.finetune_epochs - tuned)
+            left = self.path.config.epochs - len(path.history.trained)
+            return [path.architecture] * min(policy.finetune_epochs - tuned, left)
         ahead, chosen = [], self.path.config.initializer
         open_ended = chosen is not None and not chosen.apart_known
         self._apart = set()

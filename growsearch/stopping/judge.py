@@ -103,8 +103,8 @@ class ParetoStopping:
         return self._columns(stop) if stop else {}
 
     def _add_to_front(self, cost: float, accuracy: float) -> None:
-        if not math.isfinite(self._metric.lowest):
-            return  # a hypervolume needs a range
+        if not math.isfinite(self._metric.lowest) or cost <= 0:
+            return  # a hypervolume needs a range, and its costs are on a log scale
         if self.hypervolume is None:
             self.hypervolume = HypervolumeHistory(self._scale([(cost, accuracy)]))
         self.hypervolume.add(cost, accuracy)
@@ -123,7 +123,11 @@ class ParetoStopping:
         front = [(member.costs[0], member.accuracy) for member in self.safe.front.members]
         if not hopes:
             return None
-        return next_to_resume(hopes, front, self._scale([*hopes.values(), *front]))
+        scale = self._scale([*hopes.values(), *front])
+        least = scale.lowest_cost  # a cost of 0 is no place on a log scale
+        hopes = {name: (max(cost, least), best) for name, (cost, best) in hopes.items()}
+        front = [(max(cost, least), best) for cost, best in front]
+        return next_to_resume(hopes, front, scale)
 
     def _hope(self, standing: Standing) -> tuple[float, float]:
         """The lowest cost and the highest accuracy that the trial can end with."""
@@ -169,7 +173,8 @@ class ParetoStopping:
 
         Accuracies have the metric's range, or from the worst to the best if it has none.
         """
-        costs, found = zip(*outcomes, strict=True)
+        found = [accuracy for _, accuracy in outcomes]
+        costs = [cost for cost, _ in outcomes if cost > 0] or [1.0]
         accuracies = [self._metric.lowest, self._metric.highest]
         if not all(map(math.isfinite, accuracies)):
             finite = [a for a in found if math.isfinite(a)] or [0.0]

@@ -185,6 +185,9 @@ def change_info(folder: str | Path, **changes: Any) -> None:
     write_whole(Path(folder) / STUDY_FILE, json.dumps(info, indent=2) + "\n")
 
 
+TO_DRAW, UNDRAWN = "to_draw", "undrawn"
+"""In study.json, once a search has been extended: how many trials its sampler is to draw, and how
+many trials of the search are not the sampler's, besides those from scratch."""
 STUDY_ID = "study"
 """Metadata of a trial's file: the id of its study."""
 

@@ -22,22 +22,19 @@ class Budget(Stopper):
     def __init__(self, ledger: Ledger, budget: tuple[str, float] | None) -> None:
         self.ledger = ledger
         self.budget = budget
-        self._given: set[str] = set()
-        """Trials that Tune has been given in this run."""
+        self._begun = {
+            trial.name
+            for trial in ledger.trials.values()
+            if trial.history or trial.status is not Status.WAITING
+        }
+        """Also those that wait again: a process died, or another search trains an epoch."""
 
     def begin(self, name: str) -> None:
         """Takes note that the trial begins or goes on."""
-        self._given.add(name)
+        self._begun.add(name)
 
     def spent(self, unit: str) -> float:
-        if unit == TRIALS:
-            return sum(map(self._has_begun, self.ledger.trials.values()))
-        return self.ledger.paid[unit]
-
-    def _has_begun(self, trial: SearchTrial) -> bool:
-        """Also one that waits again: its process died, or another search trains its epoch."""
-        begun = trial.history or trial.status is not Status.WAITING
-        return bool(begun) or trial.name in self._given
+        return len(self._begun) if unit == TRIALS else self.ledger.paid[unit]
 
     @property
     def is_spent(self) -> bool:
@@ -45,7 +42,7 @@ class Budget(Stopper):
 
     def admits(self, trial: SearchTrial) -> bool:
         """Whether the trial may begin or go on."""
-        if self.budget is not None and self.budget[0] == TRIALS and self._has_begun(trial):
+        if self.budget is not None and self.budget[0] == TRIALS and trial.name in self._begun:
             return True
         return not self.is_spent
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from growsearch.machine.ending import own_sigterm_kept
@@ -70,10 +71,15 @@ def nodes() -> list[dict[str, float]]:
         check_cluster(os.environ.get("RAY_ADDRESS", ""))
     start_ray()
     try:
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return alive(ray)
     finally:
         if not was_there:
             ray.shutdown()
+
+
+def alive(ray: Any) -> list[dict[str, float]]:
+    """What each node that is alive has, as `nodes` gives it."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def check_cluster(address: str) -> None:
@@ -128,27 +134,33 @@ def _unreachable(address: str) -> str | None:
 
 
 def reserve(
-    cluster: dict[str, float], drawn: list[TrialConfig], cpus: int, gpus: float | None
+    nodes: Sequence[Mapping[str, float]], drawn: list[TrialConfig], cpus: int, gpus: float | None
 ) -> dict[str, float]:
     """The CPUs and GPUs that each trial reserves, {"cpu": ..., "gpu": ...}.
 
-    `gpus` None stands for one GPU if a trial can use it and `cluster` has one, else for none.
-    Raises InputError if the cluster has less than one trial reserves, or if a trial on device
-    "cuda" gets no GPU.
+    `gpus` None stands for one GPU if a trial can use it and one of the `nodes` has one, else for
+    none. Raises InputError if no node has what one trial reserves, or if a trial on device "cuda"
+    gets no GPU.
     """
+    most_gpus = max((node.get("GPU", 0) for node in nodes), default=0)
     wants_gpu = any(config.device != "cpu" for config in drawn)
     if gpus is None:
-        gpus = 1 if wants_gpu and cluster.get("GPU", 0) else 0
+        gpus = 1 if wants_gpu and most_gpus else 0
     if gpus == 0 and any(config.device == "cuda" for config in drawn):
-        remedy = "set --gpus-per-trial above 0" if cluster.get("GPU") else "use auto or cpu"
+        remedy = "set --gpus-per-trial above 0" if most_gpus else "use auto or cpu"
         raise InputError(f"device 'cuda' needs a GPU for each trial, but gets none; {remedy}")
     for option, wanted, kind in (("cpus", cpus, "CPU"), ("gpus", gpus, "GPU")):
-        available = cluster.get(kind, 0)
+        available = max((node.get(kind, 0) for node in nodes), default=0)
         if wanted > available:
             raise InputError(
-                f"{option}_per_trial={wanted:g} exceeds the {available:g} {kind}s of the Ray "
-                f"cluster; lower --{option}-per-trial"
+                f"{option}_per_trial={wanted:g} exceeds the {available:g} {kind}s that a node of "
+                f"the Ray cluster has at most; lower --{option}-per-trial"
             )
+    if not any(_fit(node, {"cpu": cpus, "gpu": gpus}) for node in nodes):
+        raise InputError(
+            f"no node of the Ray cluster has cpus_per_trial={cpus} and gpus_per_trial={gpus:g} "
+            "together; lower --cpus-per-trial"
+        )
     return {"cpu": cpus, "gpu": gpus}
 
 
@@ -175,9 +187,13 @@ def check_unchanged(before: dict[str, float], now: dict[str, float]) -> None:
         )
 
 
-def at_once(cluster: dict[str, float], resources: dict[str, float]) -> int:
-    """The number of trials, at least 1, that fit on the cluster at the same time."""
-    fits = [
-        int(cluster.get(kind.upper(), 0) / wanted) for kind, wanted in resources.items() if wanted
-    ]
-    return max(min(fits, default=1), 1)
+def at_once(nodes: Sequence[Mapping[str, float]], resources: dict[str, float]) -> int:
+    """The number of trials, at least 1, that fit on the nodes at the same time."""
+    return max(sum(_fit(node, resources) for node in nodes), 1)
+
+
+def _fit(node: Mapping[str, float], resources: dict[str, float]) -> int:
+    """How many trials fit on the node."""
+    return min(
+        int(node.get(kind.upper(), 0) / wanted) for kind, wanted in resources.items() if wanted
+    )

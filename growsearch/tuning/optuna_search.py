@@ -200,8 +200,9 @@ class ParetoOptunaSearch(OptunaSearch):
             self.study.set_user_attr(_SEARCH, search)
         elif found != search:
             raise InputError(
-                f"study {self.study.study_name!r} has other spaces or objectives; give another "
-                "study_name or storage"
+                f"study {self.study.study_name!r} in its storage has other spaces, costs or metric "
+                f"({', '.join((found or {}).get('objectives', []))[:100]}); give those again, or "
+                "another storage"
             )
         for trial in trials:
             name = trial.user_attrs.get(_NAME)

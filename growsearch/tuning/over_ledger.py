@@ -7,6 +7,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import awaited_epoch, trial_name
+from growsearch.stopping.cost import Metric
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
 from growsearch.tuning.ray_private import ScheduledTrial, controller_without_trials
@@ -22,9 +23,9 @@ class OverLedger(FIFOScheduler):
     under another scheduler.
     """
 
-    def __init__(self, ledger: Ledger, scheduler: TrialScheduler) -> None:
+    def __init__(self, ledger: Ledger, scheduler: TrialScheduler, metric: Metric) -> None:
         super().__init__()
-        self.ledger, self.scheduler = ledger, scheduler
+        self.ledger, self.scheduler, self.compared = ledger, scheduler, metric
         # no trial waits in Tune: the queue starts those for which there is room
         self.controller = controller_without_trials()
         self._added: set[str] = set()
@@ -59,7 +60,7 @@ class OverLedger(FIFOScheduler):
         if name in self._stopped or len(history) <= self._told.get(name, 0):
             return
         self._told[name] = len(history)
-        newest = history[-1].to_result()
+        newest = self._result(history)
         decision = self.scheduler.on_trial_result(self.controller, self._trial(name), newest)
         if decision == TrialScheduler.STOP:
             self._stopped.add(name)
@@ -67,9 +68,14 @@ class OverLedger(FIFOScheduler):
     def _complete(self, name: str, history: History) -> None:
         """Tune tells the last epoch of a trial that has ended as such."""
         self._told[name] = len(history)
-        last = history[-1].to_result()
+        last = self._result(history)
         self.scheduler.on_trial_complete(self.controller, self._trial(name), last)
         self._added.discard(name)
+
+    def _result(self, history: History) -> dict[str, Any]:
+        """What the scheduler reads, which may keep it: see `by_epoch`."""
+        record = history[-1]
+        return {"epoch": record.epoch, self.compared.column: self.compared.of(record)}
 
     def _trial(self, name: str) -> Any:
         named: Any = ScheduledTrial(name)

@@ -19,14 +19,16 @@ from growsearch.study.folder import (
     NETWORKS_FOLDER,
     STORE_FOLDER,
     STUDY_ID,
+    TO_DRAW,
     TUNE_FOLDER,
+    UNDRAWN,
     read_info,
     study_id,
 )
 from growsearch.study.gathering import gather_ended
 from growsearch.trial.plugins import Plugin
 from growsearch.trial.status import Status
-from growsearch.tuning.cluster import at_once, start_ray
+from growsearch.tuning.cluster import alive, at_once, start_ray
 from growsearch.tuning.drawing import sampler_of
 from growsearch.tuning.search_space import load_spaces
 from growsearch.tuning.shared_data import shared_datasets
@@ -57,11 +59,9 @@ def show_end(folder: Path, end: SearchEnd) -> None:
 
 def run_trials(
     ledger: Ledger, options: SearchSettings, resources: dict[str, float],
-    plugins: Sequence[Plugin], drawn: int | None = None,
+    plugins: Sequence[Plugin],
 ) -> SearchEnd:  # fmt: skip
-    """Run the ledger's trials; a sampler draws more until there are `drawn`, or as many as the
-    search was to have.
-    """
+    """Run the ledger's trials; a sampler draws more until the search has as many as it is to."""
     from growsearch.tuning.budget import Budget
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import AssignedTrial
@@ -76,7 +76,7 @@ def run_trials(
     metric = search_metric(options.metric, expected, info.get("own_metrics"))
     chosen = options.scheduler
     judge = chosen.judge(options.costs, metric, info["search_seed"])
-    concurrent: float = options.max_concurrent or at_once(ray.cluster_resources(), resources)
+    concurrent: float = options.max_concurrent or at_once(alive(ray), resources)
     if chosen.tune_starts:
         concurrent = math.inf
     sampler, trials = None, 0
@@ -84,7 +84,7 @@ def run_trials(
         spaces = load_spaces(ledger.folder / SPACE_FILE, info["overrides"])
         sampler = sampler_of(spaces, options, info["search_seed"], ledger.folder)
         expected += sampler.examples
-        trials = info["trials"] if drawn is None else drawn
+        trials = info.get(TO_DRAW, info["trials"])
     queue = TrialQueue(
         ledger,
         max_concurrent=concurrent,
@@ -93,6 +93,7 @@ def run_trials(
         options=_actor_options(ledger, options, plugins),
         sampler=sampler,
         trials=trials,
+        undrawn=info.get(UNDRAWN, 0),
         resume=chosen.resume(judge),
         budget=budget,
     )

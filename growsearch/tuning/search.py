@@ -58,6 +58,8 @@ def search(
         )
     settings = {f.name for f in fields(SearchSettings)} | set(search_options())
     named: dict[str, Any] = {}
+    if "cost" in options and "costs" in options:
+        raise InputError("cost and costs are both given, and are the same option; leave one out")
     if "cost" in options:  # as the command line calls it
         options = {"costs" if name == "cost" else name: v for name, v in options.items()}
         if isinstance(options["costs"], str | Component | type):

@@ -1,7 +1,10 @@
 """A search space in Python, written as the file that `growsearch search` would take."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from growsearch.trial.errors import InputError
 from growsearch.tuning.ray_private import (
@@ -42,13 +45,22 @@ def _value(name: str, value: Any) -> str:
         return f"tune.choice({_value(name, list(value.categories))})"
     if isinstance(value, Domain) and (drawn := _number(value)):
         return drawn
-    if value is None or isinstance(value, str | int | float):
-        return repr(value)
+    if (plain := _plain(value)) is not None:
+        return plain
     raise InputError(
         f"{name}={value!r} cannot be written down, so the search could not be resumed; use "
         "numbers, text, tune.choice, grid_search, uniform, loguniform, randint or their quantized "
         "forms, or give a search-space file"
     )
+
+
+def _plain(value: Any) -> str | None:
+    """None, a text or a number, also numpy's, as Python writes it; None for anything else."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    return repr(value) if value is None or isinstance(value, str | int | float) else None
 
 
 def _number(domain: Domain) -> str | None:
@@ -63,7 +75,7 @@ def _number(domain: Domain) -> str | None:
         return None
     kind = ("randint", "lograndint") if isinstance(domain, Integer) else ("uniform", "loguniform")
     function = kind[isinstance(sampler, LogUniform)]
-    ends = f"{domain.lower!r}, {domain.upper!r}"
+    ends = f"{_plain(domain.lower)}, {_plain(domain.upper)}"
     if step is None:
         return f"tune.{function}({ends})"
-    return f"tune.q{function}({ends}, {step!r})"
+    return f"tune.q{function}({ends}, {_plain(step)})"

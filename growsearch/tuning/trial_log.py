@@ -90,7 +90,7 @@ class TrialLog(tune.Callback):
         """Logs the trials of earlier runs that are not completely in the log."""
         complete = set(self.marks.read_text().split()) if self.marks.exists() else set()
         for name, history in self.ledger.read_histories().items():
-            if name not in complete:
+            if name not in complete or not self.ledger.trials[name].status.ended:
                 self.writer.forget(self.writer.run(self.ledger.trials[name]))
                 self._follow(name, history)
                 self._left(name)

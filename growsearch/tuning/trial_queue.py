@@ -16,7 +16,7 @@ from growsearch.searches.sharing import Follower, growth_order, root_of
 from growsearch.searches.waiting import Awaited
 from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
@@ -26,10 +26,8 @@ from growsearch.tuning.ray_private import OneTrialGenerator, error_text
 if TYPE_CHECKING:
     from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
-_RAISED = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.MULTILINE)
-"""An exception's line in a traceback."""
-
-
+_RAISED = re.compile(r"^[ \t]+\S.*\n((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?::.*)?)$", re.MULTILINE)
+"""An exception's line in a traceback: the first that is not indented."""
 _DRAWS = 100
 """How often a sampler may draw what breaks a rule, one after the other."""
 
@@ -43,7 +41,8 @@ class TrialQueue(OneTrialGenerator):
     `from_scratch`, each network that a completed trial has grown to joins as a trial from scratch,
     once.
 
-    A `sampler`, if given, draws trials while they are fewer than `trials`, and learns how they end.
+    A `sampler`, if given, draws trials until it has drawn `trials`, and learns how they end. Of the
+    ledger's trials `undrawn` are not the sampler's, besides those from scratch.
     Trials that the scheduler has paused go on when no other can start, in the order of `resume`,
     until the `budget` is spent. If the scheduler has set `order`, this sorts both those that wait
     and those that are paused.
@@ -60,7 +59,7 @@ class TrialQueue(OneTrialGenerator):
     def __init__(
         self, ledger: Ledger, *, max_concurrent: float = math.inf, from_scratch: bool = False,
         max_failures: int = 0, options: ActorOptions | None = None,
-        sampler: "ParetoOptunaSearch | None" = None, trials: int = 0,
+        sampler: "ParetoOptunaSearch | None" = None, trials: int = 0, undrawn: int = 0,
         resume: Callable[[list[str]], str | None] | None = None, budget: Budget | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -69,7 +68,7 @@ class TrialQueue(OneTrialGenerator):
         self.from_scratch = from_scratch
         self.max_failures = max_failures
         self.options = options or ActorOptions()
-        self.sampler, self.trials = sampler, trials
+        self.sampler = sampler
         self.resume = resume
         self.order: Order | None = None
         self.parts: Callable[[str], tuple[int, ...]] | None = None
@@ -77,7 +76,8 @@ class TrialQueue(OneTrialGenerator):
         access = self.options.store
         self.store = EpochStore(access.place, access.owner) if access else None
         self.waiting: list[str] = []
-        self.known = {trial.config.digest for trial in ledger.trials.values()}
+        self.known = {trial.config for trial in ledger.trials.values()}
+        self._left_to_draw = max(trials - self._drawn(undrawn), 0)
         self._tell_all()
         for trial in list(ledger.trials.values()):
             self._follow_up(trial)
@@ -107,17 +107,26 @@ class TrialQueue(OneTrialGenerator):
     def is_finished(self) -> bool:
         if self.budget.is_over:
             return True
-        if self.waiting or self._to_draw():
+        if self._may_begin() or self._to_draw():
             return False
         goes_on = self.resume is not None or self.order is not None
         return not (goes_on and self.ledger.with_status(Status.PAUSED))
 
     def _to_draw(self) -> int:
-        if self.sampler is None or self.budget.is_spent:
-            return 0
-        # those of --from-scratch are not drawn; without its database the sampler knows none
-        drawn = len(self.sampler.configs) or len(self.ledger.trials)
-        return max(self.trials - drawn, 0)
+        return 0 if self.sampler is None or self.budget.is_spent else self._left_to_draw
+
+    def _drawn(self, undrawn: int) -> int:
+        """How many of the ledger's trials a sampler has drawn."""
+        known = self.ledger.trials
+        if self.sampler is not None and self.from_scratch:
+            # without its database the sampler knows none
+            drawn = sum(name in known for name in self.sampler.configs)
+            return drawn or len(known) - undrawn
+        return len(known) - undrawn
+
+    def _may_begin(self) -> bool:
+        """Whether the budget admits a trial that waits."""
+        return any(self.budget.admits(self.ledger.trials[name]) for name in self.waiting)
 
     def next_trial(self) -> Trial | None:
         if self.budget.is_over or len(self.running) >= self.at_once:
@@ -173,7 +182,7 @@ class TrialQueue(OneTrialGenerator):
             # no more than there are places for: each is drawn from what has ended by then
             if len(self.waiting) < self.at_once - len(self.running):
                 joins = self._draw()
-        elif self.resume is not None and self.order is None and not self.waiting:
+        elif self.resume is not None and self.order is None and not self._may_begin():
             rests = [t.name for t in self.ledger.with_status(Status.PAUSED) if admits(t)]
             joins = self.resume(rests)
         if joins is None:
@@ -187,10 +196,13 @@ class TrialQueue(OneTrialGenerator):
         for left in reversed(range(_DRAWS)):
             try:
                 drawn = self.sampler.suggest(self.ledger.next_name)
-                return self.ledger.add(TrialConfig.from_flat(drawn)).name
+                name = self.ledger.add(TrialConfig.from_flat(drawn)).name
             except InputError:
                 if not left:
                     raise
+            else:
+                self._left_to_draw -= 1
+                return name
         raise AssertionError("the last draw is returned or raised")
 
     def _look_around(self) -> None:
@@ -269,7 +281,9 @@ class TrialQueue(OneTrialGenerator):
         self._lead_no_more(trial.name)
         if error and not trial.status.ended:
             self._fail(trial, *_reason(tunes))
-        if awaits := awaited_epoch(result):
+        # the budget may have been spent while it came to this
+        awaits = awaited_epoch(result) if trial.status is not Status.PAUSED else None
+        if awaits is not None:
             before = History(trial.history[: awaits.before])
             self.awaited[trial.name] = Awaited(trial.config, before, awaits.key, awaits.steps)
             self.ledger.await_epoch(trial.name)
@@ -319,14 +333,15 @@ class TrialQueue(OneTrialGenerator):
         if not trial.config.policy.grows:
             return
         scratch = from_scratch(trial.config, trial.history[-1].architecture)
-        if scratch.digest not in self.known:
-            self.known.add(scratch.digest)
+        if scratch not in self.known:
+            self.known.add(scratch)
             self.waiting.append(self.ledger.add(scratch).name)
 
 
 def _reason(trial: Trial) -> tuple[str, bool]:
     """Why the actor failed: what it raised, if anything; and whether that was an InputError."""
-    raised = _RAISED.findall(error_text(trial) or "")
-    last = str(raised[-1] if raised else DIED)
+    text = error_text(trial)
+    raised = _RAISED.findall(text or "")
+    last = DIED if text is None else str(raised[-1]) if raised else one_line(RuntimeError(text))
     reason = last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
     return reason, reason != last

@@ -22,6 +22,8 @@ from growsearch.study.copying import check_copy, check_new_copy, copied, copy_pl
 from growsearch.study.folder import (
     LOG_FILE,
     STORE_FOLDER,
+    TO_DRAW,
+    UNDRAWN,
     add_searched,
     change_info,
     check_folder,
@@ -35,7 +37,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.tuning.by_value import pickled
-from growsearch.tuning.cluster import check_unchanged, reserve, start_ray
+from growsearch.tuning.cluster import alive, check_unchanged, reserve, start_ray
 from growsearch.tuning.drawing import drawn_trials, new_trials, sampler_of
 from growsearch.tuning.running import SearchEnd, run_trials
 from growsearch.tuning.search_space import (
@@ -155,18 +157,31 @@ def resume_search(
             further = _further(ledger, extend_horizon, options)
             new = list(dict.fromkeys([*new, *further]))
         every = [*(trial.config for trial in ledger.trials.values()), *new]
+        if options.sampler is not None:
+            spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
+            every += sampler_of(spaces, options, info["search_seed"], folder).examples
         resources = _check(every, options, info)
         check_own_data(info.get("data", []), every)
         if any(trial.history for trial in ledger.trials.values()):
             check_unchanged(info["resources_per_trial"], resources)
-        drawn = info["trials"] + (extend or 0)
-        if extend is not None and options.sampler is not None:
-            change_info(folder, trials=drawn)  # so that the rest is drawn after a kill, too
+        if options.sampler is not None and (extend is not None or further):
+            # so that the rest is drawn after a kill, too
+            change_info(folder, **_to_draw(info, len(ledger.trials), extend or 0, len(further)))
         if further:
             add_searched(folder, "epochs")
         ledger.add_all(new)
         with copied(folder, options.copy_to):
-            return run_trials(ledger, options, resources, plugins, drawn + len(further))
+            return run_trials(ledger, options, resources, plugins)
+
+
+def _to_draw(info: dict[str, Any], known: int, extend: int, further: int) -> dict[str, int]:
+    """What study.json says of a sampler's trials, once others join a search of `known` trials."""
+    had_sampler = TO_DRAW in info or info["settings"].get("sampler") is not None
+    to_draw = info.get(TO_DRAW, info["trials"]) if had_sampler else 0
+    undrawn = info.get(UNDRAWN, 0) if had_sampler else known
+    return {
+        "trials": info["trials"] + extend, TO_DRAW: to_draw + extend, UNDRAWN: undrawn + further
+    }  # fmt: skip
 
 
 def _check_number(ledger: Ledger, trials: int) -> None:
@@ -212,7 +227,7 @@ def _check(
         check_compiler()
     _check_data(drawn)
     ray, _ = start_ray()
-    return reserve(ray.cluster_resources(), drawn, options.cpus_per_trial, options.gpus_per_trial)
+    return reserve(alive(ray), drawn, options.cpus_per_trial, options.gpus_per_trial)
 
 
 def _check_data(drawn: list[TrialConfig]) -> None:

@@ -37,4 +37,4 @@ class ASHA(StoppingScheduler):
             **by_epoch(metric), grace_period=self.grace_period, max_t=_NEVER,
             reduction_factor=self.reduction_factor,
         )  # fmt: skip
-        return OverLedger(queue.ledger, asha)
+        return OverLedger(queue.ledger, asha, metric)

@@ -30,4 +30,4 @@ class Median(StoppingScheduler):
         from growsearch.tuning.over_ledger import OverLedger
 
         median = MedianStoppingRule(**by_epoch(metric), grace_period=self.grace_period)
-        return OverLedger(queue.ledger, median)
+        return OverLedger(queue.ledger, median, metric)
