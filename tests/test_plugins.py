@@ -392,7 +392,7 @@ def test_a_module_of_a_package_may_import_its_neighbours_relatively(tmp_path, mo
 
 
 def test_a_module_that_has_changed_since_the_study_began_is_noticed(tmp_path, monkeypatch):
-    from growsearch.study.plugins import describe, find_kept, keep_plugins
+    from growsearch.study.plugins import describe, find_kept, keep_plugins, load_kept
 
     monkeypatch.syspath_prepend(tmp_path)
     written(tmp_path / "own_module.py", policy("kept"))
@@ -404,7 +404,7 @@ def test_a_module_that_has_changed_since_the_study_began_is_noticed(tmp_path, mo
     assert [kept for _, kept in find_kept(study, info)] == [plugin]
     written(tmp_path / "own_module.py", policy("kept") + "# changed\n")
     with pytest.raises(InputError, match="plugin 'own_module' was changed since the study began"):
-        find_kept(study, info)
+        load_kept(study, info)
 
 
 def test_list_shows_kinds_names_options_and_sources(capsys):

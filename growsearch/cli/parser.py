@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -70,7 +71,16 @@ def main(arguments: list[str] | None = None) -> int:
         return ending.exit_code if code == INTERRUPTED else code
 
 
+def _printable(record: logging.LogRecord) -> bool:
+    """Escapes in a warning what a terminal would obey: it may have a stranger's name of a file."""
+    from growsearch.study.console import printable
+
+    record.msg, record.args = printable(record.getMessage()), None
+    return True
+
+
 def _main(arguments: list[str] | None) -> int:
+    logging.getLogger("growsearch").addFilter(_printable)
     try:
         # a plugin's options are the command line's, so it is loaded before the parser is made
         given = sys.argv[1:] if arguments is None else arguments

@@ -121,6 +121,7 @@ def export(parsed: argparse.Namespace) -> int:
 
 
 def predict(parsed: argparse.Namespace) -> int:
+    from growsearch.study.console import printable
     from growsearch.study.model_file import read_model
     from growsearch.study.prediction import image_files, predict
 
@@ -130,5 +131,5 @@ def predict(parsed: argparse.Namespace) -> int:
         return 0
     width = max(len(one.name) for one in found)
     for one in found:
-        print(f"{one.name:<{width}}  {one.probability:6.1%}  {one.file}")
+        print(printable(f"{one.name:<{width}}  {one.probability:6.1%}  {one.file}"))
     return 0

@@ -127,6 +127,9 @@ def kept_weights(networks: Path, key: str, trial: str = "*") -> dict[str, Any] |
     if trial != "*":
         check_file_name(trial, "trial")
     for path in sorted(networks.glob(f"{trial}/{key}.pt")):
+        if networks.is_symlink() or path.parent.is_symlink():
+            _LOG.warning("%s is a link, or in one, which is not followed", path.parent)
+            continue
         try:
             contents = load_tensors(path)
             return {name: contents[name] for name in ("architecture", "network", "facts")}

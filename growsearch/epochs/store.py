@@ -40,6 +40,8 @@ FILES_PER_READER = 2000
 _MOST_RECORD = 2**24
 """The largest record that is read, in bytes; they take some kilobytes."""
 _PART = 2**20
+_MOST_WORK = 2**30
+"""A file counts as no more bytes: it may say that it has more than are on disk."""
 _MAGIC = b"growsearch-1 "
 _LOG = logging.getLogger("growsearch")
 PAUSES, SECONDS_AWAY = (0.5, 1.0, 2.0, 4.0), 60.0
@@ -56,17 +58,19 @@ class EpochStore:
 
     Any number of processes may read and write the store at once. The store never stops a trial: if
     it cannot be written (a full disk) or a file is damaged, it logs a warning, and epochs are
-    trained again. A damaged file is removed. Raises InputError if `place` cannot be used.
+    trained again. A damaged file is removed, unless the store is only read (`changes` False).
+    Raises InputError if `place` cannot be used.
     """
 
     def __init__(
-        self, place: str, owner: str | None = None, state_bytes: int | None = None
-    ) -> None:
+        self, place: str, owner: str | None = None, state_bytes: int | None = None,
+        changes: bool = True,
+    ) -> None:  # fmt: skip
         self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
         self.is_local = not is_address(place)
         self.files = place_to_write(place, "store")
         self.place = str(Path(place).resolve()) if self.is_local else place
-        self.state_bytes = state_bytes
+        self.state_bytes, self._changes = state_bytes, changes
         self._unchecked_bytes = math.inf
         """Bytes of states written since `trim` last listed the states; inf before it has."""
         self._warned = False
@@ -289,7 +293,8 @@ class EpochStore:
             return None
         if content is None:
             _LOG.warning("%s in store %s is damaged; it is made again", path, self.place)
-            self.remove(path)
+            if self._changes:
+                self.remove(path)
         return content
 
     def _whole(self, kind: str, path: str) -> bytes | None:
@@ -363,7 +368,7 @@ def reached(
 
 
 def existing(place: str) -> EpochStore:
-    """The store at `place`. Raises InputError if there is none."""
+    """The store at `place`, to read it. Raises InputError if there is none."""
     if is_address(place):
         found = place_to_read(place, "store").get_file_info(RECORDS).type
         is_store = found == fs.FileType.Directory
@@ -371,7 +376,7 @@ def existing(place: str) -> EpochStore:
         is_store = Path(place, RECORDS).is_dir()
     if not is_store:
         raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
-    return EpochStore(place)
+    return EpochStore(place, changes=False)
 
 
 def in_bytes(megabytes: float | None) -> int | None:
@@ -410,7 +415,7 @@ def readers(entries: Iterable[fs.FileInfo], most: int) -> int:
     """
     work = 0.0
     for entry in entries:
-        work += 1 + entry.size / 1e6
+        work += 1 + min(entry.size, _MOST_WORK) / 1e6
         if work > most * FILES_PER_READER:
             break
     return min(max(math.ceil(work / FILES_PER_READER), 1), most)

@@ -142,6 +142,8 @@ class Mirror:
                     yield relative, None
 
     def _fetch(self, name: str, path: Path) -> None:
+        if self._is_local:
+            opened(self._root / name).close()  # OSError for what hardly has a byte on disk
         with (
             self.files.open_input_stream(name) as stream,
             replacing(path) as unfinished,

@@ -10,6 +10,7 @@ from typing import IO, Any, BinaryIO
 
 import torch
 
+from growsearch.machine.bounds import LITTLE, MOST_TIMES
 from growsearch.machine.files import opened
 
 
@@ -43,14 +44,38 @@ def load_tensors(file: Path | bytes) -> dict[str, Any]:
             _check_end(stream, size)
             if isinstance(file, Path) and (part := archive.testzip()) is not None:
                 raise ValueError(f"the checksum of {part} is wrong")
-            for part_info in parts:
-                if part_info.filename.endswith(".pkl"):
-                    _check_calls(archive.read(part_info))
+            pickles = [archive.read(part) for part in parts if part.filename.endswith(".pkl")]
+        for pickled in pickles:
+            _check_calls(pickled)
         stream.seek(0)
         contents = torch.load(stream, map_location="cpu", weights_only=True)
     if not isinstance(contents, dict):
         raise TypeError(f"it holds no dict but {type(contents).__name__}")
+    _check_repeats(contents, sum(map(len, pickles)), max(MOST_TIMES * size, LITTLE))
     return contents
+
+
+def _check_repeats(contents: dict[str, Any], pickled: int, most: int) -> None:
+    """ValueError if what takes a few bytes in a file is there again and again in its contents.
+
+    Each value took at least one of the `pickled` bytes. Texts may be repeated, and tensors may
+    repeat a number, up to `most` bytes in all.
+    """
+    left: list[Any] = [contents]
+    values = taken = 0
+    while left:
+        value = left.pop()
+        values += 1
+        if isinstance(value, dict):
+            left += (*value.keys(), *value.values())
+        elif isinstance(value, list | tuple | set):
+            left += value
+        elif isinstance(value, torch.Tensor):
+            taken += value.numel() * value.element_size()
+        elif isinstance(value, str | bytes):
+            taken += len(value)
+        if values + len(left) > pickled or taken > most:
+            raise ValueError("it holds far more than its file has")
 
 
 _TAIL = struct.Struct("<4sQHHIIQQQQ 4sIQI 4sHHHHIIH")

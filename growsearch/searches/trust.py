@@ -17,6 +17,7 @@ from growsearch.machine.files import because, is_address, read_text
 from growsearch.searches.spaces import built_in_spaces
 from growsearch.study.plugins import find_kept
 from growsearch.trial.errors import InputError
+from growsearch.trial.plugins import Plugin
 
 SPACE_FILE = "space.py"
 DECIDED = ("store", "state_megabytes", "copy_to")
@@ -41,10 +42,10 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
 
     Raises InputError for code that is missing or no file.
     """
-    codes = [(path, plugin.source) for path, plugin in find_kept(folder, info) if path is not None]
+    codes = [(path, _code(plugin)) for path, plugin in find_kept(folder, info) if path is not None]
     if draws:
-        codes.append((folder / SPACE_FILE, _space(folder / SPACE_FILE)))
-    acts = [Act(f"run {p.relative_to(folder)}", _digest("code", code)) for p, code in codes]
+        codes.append((folder / SPACE_FILE, (_space(folder / SPACE_FILE),)))
+    acts = [Act(f"run {p.relative_to(folder)}", _digest("code", *code)) for p, code in codes]
     options = {**info.get("options", {}), **info.get("settings", {})}
     place, limit = options.get("store"), options.get("state_megabytes")
     if place not in (None, "none") and not _is_inside(place, folder):
@@ -56,6 +57,11 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
     if copy not in (None, "none"):
         acts.append(Act(f"copy the study to {copy}", _digest("copy", str(copy))))
     return acts
+
+
+def _code(plugin: Plugin) -> tuple[str, ...]:
+    """All that decides what a plugin does: a module imports its neighbours by its name."""
+    return (plugin.source,) if plugin.name.endswith(".py") else (plugin.source, plugin.name)
 
 
 def _space(path: Path) -> str:

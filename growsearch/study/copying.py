@@ -311,11 +311,12 @@ def _drop_unknown(folder: Path) -> None:
     if not log.is_file():  # of a single trial
         return
     known = set()
-    for line in log.read_bytes().splitlines():
-        try:
-            known.add(f"{json.loads(line)['trial']}.parquet")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            continue  # it is cut, or damaged, which is said when it is read
+    with opened(log) as lines:
+        for line in lines:
+            try:
+                known.add(f"{json.loads(line)['trial']}.parquet")
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # it is cut, or damaged, which is said when it is read
     for table in (folder / TRIALS_FOLDER).glob("*.parquet"):
         if table.name not in known:
             table.unlink()

@@ -169,7 +169,22 @@ def read_info(folder: str | Path) -> dict[str, Any]:
                 f"{str(path)!r} is damaged: {name} is {str(info[name])[:100]!r}; restore it from "
                 "a copy"
             )
+    for name, value in info.get("settings", {}).items():
+        if not _is_setting(name, value):
+            raise InputError(
+                f"{str(path)!r} is damaged: its setting {str(name)[:100]} is "
+                f"{str(value)[:100]!r}; restore it from a copy"
+            )
     return info
+
+
+def _is_setting(name: str, value: object) -> bool:
+    """Whether a search may have this setting; those that are read without its code have types."""
+    if name in ("costs", "log"):
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if name in ("metric", "scheduler", "sampler", "store", "copy_to"):
+        return value is None or isinstance(value, str)
+    return True
 
 
 def add_searched(folder: str | Path, field: str) -> None:

@@ -94,8 +94,9 @@ class NetworkSpec:
 
 _BUILDING = ("task", "dataset", "network")
 """Kinds of the components that build networks."""
-_FEW_BLOCKS = 1000
-"""A network may have so many blocks without weights."""
+_FEW_BLOCKS, _LEAST_OF_BLOCK = 1000, 500
+"""A network may have so many blocks without weights. Of others each has so many bytes: to build it
+takes some 70 kB."""
 
 
 def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":
@@ -145,9 +146,10 @@ def _check_size(task: "Task", spec: NetworkSpec, weights: Mapping[str, "Tensor"]
     import torch
 
     blocks = sum(Architecture(spec.architecture).blocks)
-    if blocks > max(len(weights), _FEW_BLOCKS):
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if blocks > max(size / _LEAST_OF_BLOCK, _FEW_BLOCKS):
         raise InputError(
-            f"the file says {spec.architecture}, which is {blocks} blocks, but has {len(weights)} "
+            f"the file says {spec.architecture}, which is {blocks} blocks, but has {size} bytes of "
             "weights; export the network again"
         )
     if task.plugin:

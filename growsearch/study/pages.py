@@ -5,47 +5,47 @@ struct PageHeader).
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
 _UNPACKED, _PACKED = 2, 3
 """Fields of a PageHeader: sizes in bytes."""
-_ENCODING = {5: 2, 8: 4}
-"""The fields for the two kinds of pages of data, and the field there that says how values are
-stored."""
+_OF_DATA, _VALUES = {5: 2, 8: 4}, 1
+"""The fields for the two kinds of pages of data, and the fields there that say how values are
+stored, and how many there are."""
 _AS_DIFFERENCES = 7
 """DELTA_BYTE_ARRAY: a text that begins like the last one takes hardly a byte."""
-_LITTLE_PACKED = ("SNAPPY", "UNCOMPRESSED")
 _MOST_NESTED = 8
 _BOOLS, _BYTE, _WHOLE, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
 
-def unpacked_bytes(content: bytes, metadata: pq.FileMetaData) -> int:
-    """The bytes that pages unpack to, of columns where that may be any multiple of their size.
+class Pages(NamedTuple):
+    """What the pages of a column come to."""
 
-    These are texts, and what is compressed in other ways than by snappy, whose multiple is at most
-    22. Raises ValueError for pages that cannot be followed, and for texts that are stored as
+    unpacked: int
+    """Bytes."""
+    values: int
+
+
+def pages_of(content: bytes, chunk: pq.ColumnChunkMetaData) -> Pages:
+    """The pages of a column of the file with this content.
+
+    Raises ValueError for pages that cannot be followed, and for texts that are stored as
     differences, which may unpack to any size and which growsearch does not write.
     """
-    total = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.physical_type != "BYTE_ARRAY" and chunk.compression in _LITTLE_PACKED:
-                continue
-            start, first = chunk.data_page_offset, chunk.dictionary_page_offset
-            if first is not None and 0 < first < start:
-                start = first
-            end = start + chunk.total_compressed_size
-            if not 0 <= start <= end <= len(content):
-                raise ValueError("it has a column that leads out of the file")
-            total += _unpacked(content[start:end])
-    return total
+    start, first = chunk.data_page_offset, chunk.dictionary_page_offset
+    if first is not None and 0 < first < start:
+        start = first
+    end = start + chunk.total_compressed_size
+    if not 0 <= start <= end <= len(content):
+        raise ValueError("it has a column that leads out of the file")
+    return _followed(content[start:end])
 
 
-def _unpacked(pages: bytes) -> int:
+def _followed(pages: bytes) -> Pages:
     reader = _Compact(pages)
-    total = 0
+    unpacked = values = 0
     while reader.place < len(pages):
         try:
             header = dict(reader.struct())
@@ -55,11 +55,13 @@ def _unpacked(pages: bytes) -> int:
         reader.place += packed
         if size < 0 or packed < 0 or reader.place > len(pages):
             raise ValueError("it has a page that leads out of its column")
-        for kind, field in _ENCODING.items():
-            if header.get(kind, {}).get(field) == _AS_DIFFERENCES:
+        for kind, encoding in _OF_DATA.items():
+            of_data = header.get(kind, {})
+            if of_data.get(encoding) == _AS_DIFFERENCES:
                 raise ValueError("it has texts that are stored as differences")
-        total += size
-    return total
+            values += of_data.get(_VALUES, 0)
+        unpacked += size
+    return Pages(unpacked, values)
 
 
 class _Compact:

@@ -31,12 +31,12 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
 
 def plugin_files(folder: Path, info: Mapping[str, Any]) -> list[str]:
     """Paths of the study's copies of its plugins. InputError if study.json lists them wrongly."""
-    _check_listed(folder, info)
+    check_listed(folder, info)
     listed = [Path(p["file"]).name for p in info.get("plugins", []) if p["file"]]
     return [str(folder / PLUGINS_FOLDER / name) for name in listed]
 
 
-def _check_listed(folder: Path, info: Mapping[str, Any]) -> None:
+def check_listed(folder: Path, info: Mapping[str, Any]) -> None:
     """InputError if study.json lists plugins wrongly."""
     for listed in info.get("plugins", []):
         if not (isinstance(listed, dict) and all(isinstance(listed.get(n), str) for n in _LISTED)):
@@ -51,16 +51,26 @@ def _check_listed(folder: Path, info: Mapping[str, Any]) -> None:
 def _has_changed(plugin: Plugin) -> bool:
     """Whether the file or module that the plugin was read from is there and has another source."""
     try:
+        if plugin.name.endswith(".py"):  # a name of the study's: it may be a link, or never end
+            return read_text(Path(plugin.name)) != plugin.source
         return find_plugin(plugin.name).source != plugin.source
-    except InputError:  # it is not there: the study has its copy
+    except (InputError, OSError, UnicodeDecodeError):  # it is not there: the study has its copy
         return False
 
 
 def load_kept(folder: Path, info: Mapping[str, Any]) -> list[Plugin]:
-    """Load the study's plugins from its copies; InputError as in `find_kept`."""
+    """Load the study's plugins from its copies, once they are trusted.
+
+    Raises InputError as `find_kept`, and if an original has changed.
+    """
     plugins = []
     for path, plugin in find_kept(folder, info):
         if path is not None:
+            if _has_changed(plugin):
+                raise InputError(
+                    f"plugin {plugin.name!r} was changed since the study began; restore it (a copy "
+                    f"is {str(path)!r}), or start a new study"
+                )
             plugin.load()
         plugins.append(plugin)
     return plugins
@@ -69,10 +79,10 @@ def load_kept(folder: Path, info: Mapping[str, Any]) -> list[Plugin]:
 def find_kept(folder: Path, info: Mapping[str, Any]) -> list[tuple[Path | None, Plugin]]:
     """The study's plugins, not loaded, and their copies; None for those of the running session.
 
-    Raises InputError for a copy that is missing or changed, or whose original has changed, and for
-    components of a notebook that are not defined.
+    Nothing is imported. Raises InputError for a copy that is missing or changed, and for components
+    of a notebook that are not defined.
     """
-    _check_listed(folder, info)
+    check_listed(folder, info)
     plugins: list[tuple[Path | None, Plugin]] = []
     own = {plugin.digest: (plugin, classes) for plugin, classes in session_plugins()}
     for listed in info.get("plugins", []):
@@ -93,11 +103,6 @@ def find_kept(folder: Path, info: Mapping[str, Any]) -> list[tuple[Path | None, 
             raise InputError(
                 f"the study's plugin {str(path)!r} was changed since the study began; restore it "
                 "from a copy"
-            )
-        if _has_changed(plugin):
-            raise InputError(
-                f"plugin {listed['name']!r} was changed since the study began; restore it (a copy "
-                f"is {str(path)!r}), or start a new study"
             )
         plugins.append((path, plugin))
     return plugins

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from growsearch.machine.bounds import LITTLE
 from growsearch.study.model_file import ModelFile
-from growsearch.tasks.images.encoded import upright
+from growsearch.tasks.images.encoded import opened_picture, upright
 from growsearch.tasks.images.facts import ImageFacts
 from growsearch.tasks.images.streamed import centre, resized
 from growsearch.trial.errors import InputError
@@ -75,6 +76,11 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             "and give it arrays"
         )
     files, names = list(files), model.about.get("class_names") or []
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise InputError(
+            f"the model's class_names are {str(names)[:100]}, and no list of texts; export the "
+            "network again"
+        )
     found, unreadable = [], []
     for start in range(0, len(files), _BATCH):
         batch = {}
@@ -107,9 +113,12 @@ def normalized(model: ModelFile, file: Path) -> "Tensor":
 
     facts = ImageFacts.from_dict(model.spec.facts)
     channels, height, width = facts.image_shape
-    with Image.open(file) as opened:
+    with opened_picture(file) as opened:
         picture = upright(opened).convert("L" if channels == 1 else "RGB")
     if facts.shorter is not None:
+        scale = facts.shorter / min(picture.size)
+        if picture.width * picture.height * scale**2 * channels > LITTLE:
+            raise ValueError(f"its size would be {facts.shorter} at its shorter side")
         picture = centre(resized(picture, facts.shorter), width)
     elif model.about.get("padded") and picture.width <= width and picture.height <= height:
         canvas = Image.new(picture.mode, (width, height))

@@ -48,7 +48,7 @@ def _candidates(
         if kept := kept_weights(folder / NETWORKS_FOLDER, key, whose):
             yield kept
     for path in (folder / STATES_FOLDER / f"{epoch:05d}.pt", folder / STATE_FILE):
-        if path.is_file():
+        if path.is_file() and not path.parent.is_symlink():
             _, history, contents = read_state(path)
             if history and history[-1].key == key:
                 yield contents

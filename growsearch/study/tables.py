@@ -13,13 +13,16 @@ from growsearch.machine.files import opened
 from growsearch.study.ended import TABLE
 from growsearch.study.folder import STUDY_FILE, STUDY_ID, study_id
 from growsearch.study.frames import empty_column
-from growsearch.study.pages import unpacked_bytes
+from growsearch.study.pages import pages_of
 from growsearch.study.schema import UNITS, schema
 from growsearch.study.sealed import check_seal
+from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 
+_LITTLE_PACKED = ("SNAPPY", "UNCOMPRESSED")
+"""Ways to compress that make nothing smaller than a 22nd."""
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 NEEDED = ("trial_id", "epoch", "status")
 """Columns without which a table is none of a trial."""
@@ -92,7 +95,12 @@ def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Tabl
 
 
 def checked_rows(table: pa.Table) -> pa.Table:
-    """The table; ValueError if a column that each row must have has gaps, or for another status."""
+    """The table.
+
+    Raises ValueError if a column that each row must have has gaps, for a text that is not UTF-8,
+    and for a status or an architecture that there is not.
+    """
+    table.validate(full=True)
     for name in set(_FULL) & set(table.column_names):
         if gaps := table[name].null_count:
             raise ValueError(f"{gaps} of its {table.num_rows} rows have no {name}")
@@ -100,6 +108,9 @@ def checked_rows(table: pa.Table) -> pa.Table:
         unknown = set(pc.unique(table["status"]).to_pylist()) - set(Status)
         if unknown:
             raise ValueError(f"it has the status {min(unknown)!r:.50}, which this growsearch lacks")
+    if "architecture" in table.column_names:
+        for architecture in pc.unique(table["architecture"]).to_pylist():
+            Architecture(architecture)
     return table
 
 
@@ -131,6 +142,8 @@ def checked_table(file: Path) -> pa.Schema:
     check_seal(content)
     metadata, size = pq.read_metadata(pa.BufferReader(content)), len(content)
     columns = metadata.schema.to_arrow_schema()
+    if len(set(columns.names)) < len(columns.names):
+        raise ValueError("it has two columns of one name")
     missing = set(NEEDED) - set(columns.names)
     if missing:
         raise ValueError(f"it has no column {', '.join(sorted(missing))}")
@@ -139,20 +152,28 @@ def checked_table(file: Path) -> pa.Schema:
         if found != wanted and not (_is_number(found) and _is_number(wanted)):
             raise ValueError(f"its column {name} has type {found}, not {wanted}")
     _check_owner(columns, file)
-    rows, groups = metadata.num_rows, map(metadata.row_group, range(metadata.num_row_groups))
-    chunks = [group.column(n) for group in groups for n in range(group.num_columns)]
-    values = [chunk.num_values for chunk in chunks]  # of lists those of all rows
-    most, taken = max(values, default=0), 8 * sum(values)
-    unpacked = unpacked_bytes(content, metadata)
+    rows, unpacked, values, texts = metadata.num_rows, 0, 0, dict[str, int]()
+    nested = tuple(f"{field.name}." for field in columns if pa.types.is_nested(field.type))
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            several = f"{chunk.path_in_schema}.".startswith(nested)
+            is_text = chunk.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+            if not several and not is_text and chunk.compression in _LITTLE_PACKED:
+                values += group.num_rows
+                continue
+            pages = pages_of(content, chunk)
+            unpacked += pages.unpacked
+            values += pages.values if several else group.num_rows
+            if is_text:
+                name = chunk.path_in_schema
+                texts[name] = texts.get(name, 0) + group.num_rows * pages.unpacked
     if rows == 0:
         raise ValueError("it has no row")
-    if max(rows, most) > size or max(unpacked, taken) > MOST_TIMES * size:
-        raise ValueError(
-            f"it says that {size} bytes hold {rows} rows, {max(unpacked, taken)} bytes unpacked"
-        )
-    texts = _text_bytes(content, metadata, MOST_TIMES * size)
-    if texts > MOST_TIMES * size:
-        raise ValueError(f"its {rows} rows may hold {texts} bytes of text")
+    most, taken = MOST_TIMES * size, max(unpacked, 8 * values)
+    if rows > size or taken > most:
+        raise ValueError(f"it says that {size} bytes hold {rows} rows, {taken} bytes unpacked")
+    if (held := _text_bytes(content, columns, texts, most)) > most:
+        raise ValueError(f"its {rows} rows may hold {held} bytes of text")
     return columns
 
 
@@ -164,29 +185,21 @@ def _check_owner(columns: pa.Schema, file: Path) -> None:
         raise ValueError(f"it is of another study, whose id in {STUDY_FILE} is {said[:40]!r}")
 
 
-def _text_bytes(content: bytes, metadata: pq.FileMetaData, much: int) -> int:
+def _text_bytes(content: bytes, columns: pa.Schema, most: dict[str, int], much: int) -> int:
     """An upper bound of the bytes of the texts of all rows, stored separately.
 
-    A file has equal texts of a column once, so any row may have all of a column's texts. Where that
-    could be `much`, the texts of the rows are counted.
+    A file has equal texts of a column once, so any row may have all of a column's texts: that is
+    the `most` of each column. Where it could be `much`, the texts of the rows are counted.
     """
-    most: dict[str, int] = {}
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
-                size = group.num_rows * chunk.total_uncompressed_size
-                most[chunk.path_in_schema] = most.get(chunk.path_in_schema, 0) + size
     if sum(most.values()) <= much:
         return sum(most.values())
-    columns = metadata.schema.to_arrow_schema()
     large = [
         name
         for name, size in most.items()
         if size > much // 100 and name in columns.names
         and (pa.types.is_string(kind := columns.field(name).type) or pa.types.is_binary(kind))
     ]  # fmt: skip
-    source = pa.BufferReader(content)
-    texts = pq.read_table(source, columns=large, read_dictionary=large)
+    texts = pq.read_table(pa.BufferReader(content), columns=large, read_dictionary=large)
     for name in large:
         lengths = (
             pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py()

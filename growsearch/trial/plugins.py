@@ -11,7 +11,6 @@ import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +24,7 @@ from growsearch.trial.components import (
     registers_itself,
 )
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.sources import hashed, source_of
+from growsearch.trial.sources import file_of, hashed, source_of
 
 GROUP = "growsearch"
 
@@ -89,8 +88,10 @@ class Plugin:
 
     def _package(self) -> str:
         """The package of a plugin that was given as a module, by which it imports relatively."""
-        spec = None if self.name.endswith(".py") else _spec_of(self.name)
-        return (spec.parent or "") if spec else ""
+        file = None if self.name.endswith(".py") else _file_of(self.name)
+        if file is None or file.name == "__init__.py":
+            return self.name if file else ""
+        return self.name.rpartition(".")[0]
 
     def _unpickle(self) -> None:
         with registering(self.digest):
@@ -132,20 +133,19 @@ def find_plugin(name: str) -> Plugin:
             raise InputError(
                 f"plugin {name!r} cannot be read ({one_line(error)}); give a Python file"
             ) from error
-    found = _spec_of(name)
-    if found is None or found.origin is None or not found.origin.endswith(".py"):
+    found = _file_of(name)
+    if found is None or found.suffix != ".py":
         raise InputError(
             f"plugin {name!r} is neither a file nor a module that can be imported; give a path "
             "that ends in .py, or install the module"
         )
-    return Plugin(name, Path(found.origin).read_text(encoding="utf-8"))
+    return Plugin(name, found.read_text(encoding="utf-8"))
 
 
-def _spec_of(name: str) -> ModuleSpec | None:
-    try:
-        return find_spec(name)
-    except (ImportError, ValueError):
-        return None
+def _file_of(name: str) -> Path | None:
+    """The file of the module of that name; None if there is none. Nothing is imported."""
+    parts = name.split(".")
+    return file_of(parts) if all(parts) else None
 
 
 def load_plugins(names: Iterable[str]) -> list[Plugin]:

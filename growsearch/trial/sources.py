@@ -149,7 +149,7 @@ def _add_files(text: str, package: str | None, texts: dict[str, str]) -> None:
         parts = name.split(".")
         for end in range(1, len(parts) + 1):
             inner = ".".join(parts[:end])
-            file = None if inner in texts else _file_of(parts[:end])
+            file = None if inner in texts else file_of(parts[:end])
             if file is not None and _is_users_file(inner, str(file)):
                 texts[inner] = file.read_text(encoding="utf-8")
                 own = inner if file.name == "__init__.py" else inner.rpartition(".")[0]
@@ -177,8 +177,8 @@ def _imports(text: str, package: str | None) -> list[str]:
     return names
 
 
-def _file_of(parts: list[str]) -> Path | None:
-    """The file of a module; None if it has none, like an attribute of one."""
+def file_of(parts: list[str]) -> Path | None:
+    """The file of a module; None if it has none, like an attribute of one. Nothing is imported."""
     top, *rest = parts
     try:
         spec = find_spec(top)

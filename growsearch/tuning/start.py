@@ -13,6 +13,7 @@ from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import DECIDED, SPACE_FILE
 from growsearch.study.copying import copy_place, fetch_study, has_study
 from growsearch.study.folder import STUDY_FILE, is_half_made, read_info
+from growsearch.study.plugins import check_listed
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
 from growsearch.tuning.running import SearchEnd
@@ -74,6 +75,7 @@ def _others(
     overrides: Mapping[str, Any], trials: int | None, search_seed: int,
 ) -> str:  # fmt: skip
     """How the search of the study in `folder` differs from the requested one."""
+    check_listed(folder, info)
     text = find_space(space_file).read_text()
     own = folder / SPACE_FILE
     differ = {

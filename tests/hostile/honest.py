@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from growsearch import Trainer, TrialConfig
 from growsearch.epochs.kept_networks import KeptNetworks
@@ -24,7 +25,8 @@ KEY = "ab" + "0" * 30
 def made(folder: Path) -> None:
     """A small search with a network, a saved state, an exported network, a store, and images.
 
-    In `folder` they are called study, state.pt, network.safetensors, store, images and images.npz.
+    In `folder` they are called study, state.pt, network.safetensors, store, images, images.npz and
+    picture.png.
     """
     static = TrialConfig(
         task="vision-transformer", width=4, heads=1, train_size=40, epochs=2, precision="float32",
@@ -57,6 +59,7 @@ def made(folder: Path) -> None:
         shutil.copy(first, target)
     (folder / "images").write_bytes(bytes((0, 0, 8, 3, *[0, 0, 0, 2] * 3, *range(8))))
     (folder / "images.npz").write_bytes(_arrays())
+    Image.new("L", (8, 8)).save(folder / "picture.png")
 
 
 def _arrays() -> bytes:

@@ -57,6 +57,8 @@ def commands(reads: str, folder: Path) -> dict[str, Callable[[], object]]:
             "load_network": lambda: growsearch.load_network(model),
             "predict": lambda: _run("predict", model, folder / "no.png"),
         },
+        "picture": {"predict": lambda: _run("predict", model, folder / "picture.png")},
+        "copy": {"fetch": lambda: _run("fetch", study, folder / "fetched")},
         "images": {"read_idx": lambda: read_idx(_renamed(folder / "images"), 3)},
         "arrays": {
             "loaded": lambda: (
@@ -132,6 +134,7 @@ def main() -> None:
         for name in names:
             place = folder / name
             made = studies.make(name, place, outside, files)
+            sys.path.insert(0, str(place))  # as `python -m growsearch` has it there
             actions = commands(made.reads, place)
             if made.resume:
                 import growsearch.tuning.search  # noqa: F401  # Ray makes code when it is imported
@@ -145,6 +148,7 @@ def main() -> None:
                 except BlockingIOError:
                     pass
                 print(json.dumps({"name": name, "command": command, **result}), flush=True)
+            sys.path.remove(str(place))
 
 
 if __name__ == "__main__":

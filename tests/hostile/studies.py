@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -67,7 +68,7 @@ class Hostile:
     make: Callable[[Path, Outside], None]
     """Changes the honest files in a folder."""
     reads: str
-    """What is read then: "study", "store", "state", "network", "images" or "arrays"."""
+    """What is read then: see reading.commands."""
     says: str
     """What a command must say of it; "" if it is read as if it were honest."""
     resume: str
@@ -75,13 +76,13 @@ class Hostile:
 
 
 HOSTILE: dict[str, Hostile] = {}
+Make = Callable[[Path, Outside], None]
 
 
-def hostile(
-    reads: str, says: str = "", resume: str = ""
-) -> Callable[[Callable[[Path, Outside], None]], None]:
-    def add(make: Callable[[Path, Outside], None]) -> None:
+def hostile(reads: str, says: str = "", resume: str = "") -> Callable[[Make], Make]:
+    def add(make: Make) -> Make:
         HOSTILE[make.__name__.replace("_", "-")] = Hostile(make, reads, says, resume)
+        return make
 
     return add
 
@@ -117,6 +118,15 @@ def a_plugin_and_a_space_that_run(folder: Path, outside: Outside) -> None:
 
 
 @hostile("study", resume="--trust")
+def a_plugin_whose_module_lies_beside_it(folder: Path, outside: Outside) -> None:
+    """Who looks for study.evil.x by Python's own finder imports study/evil.py."""
+    a_plugin_and_a_space_that_run(folder, outside)
+    (folder / "study/evil.py").write_text(_code(outside))
+    plugins = json.loads((folder / "study/study.json").read_text())["plugins"]
+    _info(folder, plugins=[plugins[0] | {"name": "study.evil.x"}])
+
+
+@hostile("study", resume="--trust")
 def servers_that_would_be_asked(folder: Path, outside: Outside) -> None:
     place = f"s3://bucket/store?scheme=http&endpoint_override={outside.address}"
     settings = {"metric": "val_loss", "store": place, "copy_to": place}
@@ -129,6 +139,11 @@ def texts_that_are_code(folder: Path, outside: Outside) -> None:
     _info(folder, searched=["lr", SCRIPT], command=SCRIPT, overrides={SCRIPT: SCRIPT})
     table = _table(folder)
     _write(folder, table.append_column(f"config/{SCRIPT}", pa.array([SCRIPT] * len(table))))
+
+
+@hostile("study", "setting metric is", "restore")
+def settings_of_other_types(folder: Path, outside: Outside) -> None:
+    _info(folder, settings={"metric": [], "costs": 5, "scheduler": {}})
 
 
 @hostile("study", "recursion", "restore")
@@ -183,6 +198,19 @@ def tables_and_networks_that_are_links(folder: Path, outside: Outside) -> None:
         network.symlink_to(outside.precious)
 
 
+@hostile("study", "is a link", "is a link that leads out")
+def networks_that_are_a_link(folder: Path, outside: Outside) -> None:
+    moved = outside.precious.parent / f"networks of {folder.name}"
+    (folder / "study/networks").rename(moved)
+    (folder / "study/networks").symlink_to(moved)
+
+
+@hostile("study")
+def names_that_a_terminal_obeys(folder: Path, outside: Outside) -> None:
+    name = "a\x1b]0;owned\x07.parquet"
+    (folder / "study/trials" / name).write_bytes(b"no table")
+
+
 @hostile("study", "it is no file", "neither file nor folder")
 def pipes_that_never_end(folder: Path, outside: Outside) -> None:
     os.mkfifo(folder / "study/trials/00002.parquet")
@@ -232,6 +260,46 @@ def _repeated(folder: Path, value: Any, kind: pa.DataType) -> pa.Table:
     return _many(folder).append_column("own/text", same).replace_schema_metadata(None)
 
 
+@hostile("study", "bytes of text", "bytes of text")
+def a_text_of_which_the_footer_says_that_it_is_short(folder: Path, outside: Outside) -> None:
+    path = folder / "study/trials/00002.parquet"
+    table = _repeated(folder, "x" * 100_000, pa.string())
+    pq.write_table(table, path, compression="none", store_schema=False)
+    _say_less(path, "own/text")
+
+
+@hostile("study", "bytes unpacked", "bytes unpacked")
+def a_list_of_which_the_footer_says_that_it_is_short(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    long = pa.array([[1.0] * 4_000_000] + [[1.0]] * (len(table) - 1), pa.list_(pa.float64()))
+    path = folder / "study/trials/00002.parquet"
+    pq.write_table(table.append_column("own/list", long), path, compression="none",
+                   store_schema=False)  # fmt: skip
+    _say_less(path, "own/list.list.element")
+
+
+@hostile("study", "two columns of one name", "two columns of one name")
+def two_columns_of_one_name(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    for _ in range(2):
+        table = table.append_column("own/x", pa.array([1.0] * len(table)))
+    _write(folder, table, "00002")
+
+
+@hostile("study", "architecture", "architecture")
+def an_architecture_that_is_none(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    _write(folder, _with(table, architecture=[SCRIPT] * len(table)), "00002")
+
+
+@hostile("study", "UTF8")
+def texts_that_are_no_utf_8(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    broken = pa.array([b"\xff\xfe"] * len(table), pa.binary()).view(pa.string())
+    table = table.set_column(table.column_names.index("reason"), "reason", broken)
+    _write(folder, table, "00002")
+
+
 @hostile("study", "bytes unpacked", "bytes unpacked")
 def thousands_of_columns_of_one_number(folder: Path, outside: Outside) -> None:
     zeros = pa.array(np.zeros(ROWS))
@@ -255,16 +323,27 @@ def a_page_that_unpacks_to_more_than_the_footer_says(folder: Path, outside: Outs
     zeros = pa.array([b"\0" * 150_000_000] * len(table))
     pq.write_table(table.append_column("own/text", zeros), path, compression="zstd",
                    use_dictionary=False)  # fmt: skip
-    group = pq.read_metadata(path).row_group(0)
-    content = path.read_bytes()
+    _say_less(path, "own/text")
+
+
+def _say_less(path: Path, column: str) -> None:
+    """Lets the footer say that a column has 20 bytes and few values."""
+
+    def chunk() -> Any:
+        group = pq.read_metadata(path).row_group(0)
+        chunks = map(group.column, range(group.num_columns))
+        return next(chunk for chunk in chunks if chunk.path_in_schema == column)
+
+    content, rows = path.read_bytes(), pq.read_metadata(path).num_rows
     footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
-    said = content[footer:]
-    for size in (group.column(group.num_columns - 1).total_uncompressed_size,
-                 group.total_byte_size):  # fmt: skip
-        said = said.replace(_varint(size), _varint(20, len(_varint(size))))
+    said, before = content[footer:], chunk()
+    size = _varint(before.total_uncompressed_size)
+    said = said.replace(size, _varint(20, len(size)), 1)  # the size on disk comes after it
+    if before.num_values != rows:
+        count = _varint(before.num_values)
+        said = said.replace(count, _varint(2, len(count)), 1)
     path.write_bytes(content[:footer] + said)
-    last = pq.read_metadata(path).row_group(0).column(group.num_columns - 1)
-    assert last.total_uncompressed_size == 20
+    assert chunk().total_uncompressed_size == 20
     seal(path)
 
 
@@ -339,6 +418,40 @@ def a_state_of_a_tebibyte(folder: Path, outside: Outside) -> None:
     os.truncate(folder / "state.pt", TEBIBYTE)
 
 
+def _change(path: Path, **changes: Any) -> None:
+    torch.save(torch.load(path, weights_only=True) | changes, path)
+
+
+def _laughs() -> list[Any]:
+    """A list that has two lists, each of which is one list that has two, and so on."""
+    found: list[Any] = ["ha"]
+    for _ in range(60):
+        found = [found, found]
+    return found
+
+
+@hostile("study", "far more than its file")
+def networks_with_lists_of_lists(folder: Path, outside: Outside) -> None:
+    for network in (folder / "study/networks").glob("*/*.pt"):
+        _change(network, facts={"laughs": _laughs()})
+
+
+@hostile("study", "far more than its file")
+def networks_of_one_number_again_and_again(folder: Path, outside: Outside) -> None:
+    for network in (folder / "study/networks").glob("*/*.pt"):
+        _change(network, network={"weight": torch.zeros(1).expand(30_000, 30_000)})
+
+
+@hostile("state", "far more than its file")
+def a_state_with_lists_of_lists(folder: Path, outside: Outside) -> None:
+    _change(folder / "state.pt", phase=_laughs())
+
+
+@hostile("state", "far more than its file")
+def a_state_of_one_number_again_and_again(folder: Path, outside: Outside) -> None:
+    _change(folder / "state.pt", network={"weight": torch.zeros(1).expand(30_000, 30_000)})
+
+
 @hostile("store")
 def a_store_of_pickles_links_and_holes(folder: Path, outside: Outside) -> None:
     states, records = (folder / "store" / kind for kind in (STATES, RECORDS))
@@ -371,6 +484,45 @@ def a_network_of_a_trillion_blocks(folder: Path, outside: Outside) -> None:
     _exported(folder, architecture="1000000000000")
 
 
+@hostile("network", "blocks, but has")
+def a_network_of_blocks_without_weights(folder: Path, outside: Outside) -> None:
+    path = folder / "network.safetensors"
+    with safe_open(path, framework="pt") as file:
+        text = file.metadata()[METADATA]
+    weights = {f"empty{n}": torch.zeros(0) for n in range(5000)}
+    save_file(weights, path, {METADATA: json.dumps(json.loads(text) | {"architecture": "5000"})})
+
+
+@hostile("picture", "no list of texts")
+def names_of_classes_that_are_none(folder: Path, outside: Outside) -> None:
+    _exported(folder, class_names=[[1]])
+
+
+@hostile("picture")
+def names_of_classes_that_a_terminal_obeys(folder: Path, outside: Outside) -> None:
+    _exported(folder, class_names=["\x1b]0;owned\x07"] * 10)
+
+
+@hostile("picture", "cannot be read as images")
+def a_picture_that_starts_a_program(folder: Path, outside: Outside) -> None:
+    """Pillow has Ghostscript draw an EPS file."""
+    (folder / "picture.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+    )
+
+
+@hostile("picture", "cannot be read as images")
+def a_picture_of_far_more_pixels_than_bytes(folder: Path, outside: Outside) -> None:
+    Image.new("L", (13_000, 13_000)).save(folder / "picture.png")
+
+
+@hostile("picture", "cannot be read as images")
+def a_network_that_takes_huge_pictures(folder: Path, outside: Outside) -> None:
+    with safe_open(folder / "network.safetensors", framework="pt") as file:
+        facts = json.loads(file.metadata()[METADATA])["facts"]
+    _exported(folder, facts=facts | {"shorter": 10**6})
+
+
 @hostile("network", "numbers, and the file")
 def a_network_that_is_a_million_wide(folder: Path, outside: Outside) -> None:
     _exported(folder, options=_options(folder) | {"width": 1_000_000})
@@ -393,6 +545,11 @@ def a_network_with_code_of_theirs(folder: Path, outside: Outside) -> None:
 
 
 # -- data ---------------------------------------------------------------------------------------
+
+
+@hostile("copy", "on disk")
+def a_copy_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    os.truncate(folder / "study/trials/00001.parquet", TEBIBYTE)
 
 
 @hostile("images", "unpacks to more than")

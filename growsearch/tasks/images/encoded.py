@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from growsearch.machine.bounds import most_bytes
 from growsearch.tasks.images.streamed import Pictures
 from growsearch.trial.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM")
+"""Pillow's formats of pictures that are read. Others may start programs, as EPS does."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,29 @@ def read_picture(
 
     Raises InputError, ending in `remedy`, if it cannot be read.
     """
-    from PIL import Image
-
     try:
         # Pillow warns of damaged EXIF data, which some of ImageNet's pictures have
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
+        with warnings.catch_warnings(action="ignore"), opened_picture(path) as file:
             return (upright(file) if turned else file).convert(mode)
     except Exception as error:  # Pillow raises many types for damaged files
         raise InputError(f"{path} cannot be read ({one_line(error)}); {remedy}") from error
+
+
+def opened_picture(path: str | Path) -> "Image":
+    """The picture in a file, not decoded yet.
+
+    Raises an error of many types if it is none of FORMATS, which need no other program, or if its
+    pixels would take far more than its file.
+    """
+    from PIL import Image
+
+    picture = Image.open(path, formats=FORMATS)
+    with Path(path).open("rb") as file:
+        most = most_bytes(file)
+    if picture.width * picture.height * 4 > most:
+        picture.close()
+        raise ValueError(f"its {picture.width} x {picture.height} pixels are too many for its file")
+    return picture
 
 
 def upright(picture: "Image") -> "Image":
@@ -84,10 +103,8 @@ def upright(picture: "Image") -> "Image":
 
 def picture_mode(path: str | Path) -> str | None:
     """Pillow's mode of the picture in a file, like "L" for grey; None if it cannot be opened."""
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
+        with warnings.catch_warnings(action="ignore"), opened_picture(path) as file:
             return file.mode
     except Exception:  # Pillow raises many types for damaged files
         return None
