@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from honest import KEY
 
 from growsearch import TrialConfig
 from growsearch.epochs.store import RECORDS, STATES, EpochStore, entry_path
+from growsearch.machine.saved import TAIL
 from growsearch.searches.ledger import Ledger
 from growsearch.study.model_file import METADATA, read_model
 from growsearch.study.page import fill_page
@@ -28,6 +30,8 @@ from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
 
 _PAGES = itertools.count()
+_END = struct.Struct("<4sHHHHIIH")
+"""The end of a zip archive as zipfile writes it."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,15 @@ def _pickle_of(content: bytes) -> bytes:
 
 
 def _with_pickle(data: bytes, content: bytes) -> bytes:
-    """The archive with another pickle and right checksums."""
+    """The archive with another pickle, right checksums, and an end as torch.save writes it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
         for name in old.namelist():
             new.writestr(name, data if name == _pickle(old) else old.read(name))
-    return buffer.getvalue()
+    body, end = buffer.getvalue()[: -_END.size], _END.unpack(buffer.getvalue()[-_END.size :])
+    count, length, start = end[4:7]
+    record = (b"PK\6\6", 44, 45, 45, 0, 0, count, count, length, start)
+    return body + TAIL.pack(*record, b"PK\6\7", 0, len(body), 1, *end)
 
 
 def _pickle(archive: zipfile.ZipFile) -> str:

@@ -78,18 +78,18 @@ def _check_repeats(contents: dict[str, Any], pickled: int, most: int) -> None:
             raise ValueError("it holds far more than its file has")
 
 
-_TAIL = struct.Struct("<4sQHHIIQQQQ 4sIQI 4sHHHHIIH")
+TAIL = struct.Struct("<4sQHHIIQQQQ 4sIQI 4sHHHHIIH")
 """The end of a zip archive as torch.save writes it: the zip64 record, its locator, the old end."""
 
 
 def _check_end(stream: IO[bytes], size: int) -> None:
     """ValueError unless there is one place where the archive's directory can be looked for."""
-    stream.seek(max(size - _TAIL.size, 0))
-    tail = stream.read(_TAIL.size)
-    if len(tail) == _TAIL.size:
-        record, *_, length, start, locator, _, where, _, end = _TAIL.unpack(tail)[:15]
+    stream.seek(max(size - TAIL.size, 0))
+    tail = stream.read(TAIL.size)
+    if len(tail) == TAIL.size:
+        record, *_, length, start, locator, _, where, _, end = TAIL.unpack(tail)[:15]
         signs = (record, locator, end) == (b"PK\6\6", b"PK\6\7", b"PK\5\6")
-        if signs and start + length == where == size - _TAIL.size:
+        if signs and start + length == where == size - TAIL.size:
             return
     raise ValueError("it does not end as torch.save ends a file")
 
