@@ -10,12 +10,14 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 
+import boto3
 import pandas as pd
 import pytest
 from conftest import RECORD, plain, run
 from pyarrow import fs
 
 from growsearch import read_study
+from growsearch.doctor.storage import round_trip
 from growsearch.epochs import store as stores
 from growsearch.epochs.store import RECORDS, STATES, EpochStore, existing
 from growsearch.study.results import config_of
@@ -67,6 +69,12 @@ def server(tmp_path_factory):
     process.wait()
 
 
+def objects(folder: str) -> list[str]:
+    """All that the server has below a folder; marks of folders end in a slash."""
+    found = boto3.client("s3").list_objects_v2(Bucket="epochs", Prefix=folder)
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
 @contextmanager
 def hanging(server):
     """Within it the server takes requests and does not answer."""
@@ -75,6 +83,18 @@ def hanging(server):
         yield
     finally:
         server.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
+def test_doctor_leaves_on_the_server_at_most_the_mark_of_the_folder_that_it_looked_at():
+    """pyarrow makes the mark when it removes a file; no other folder gets one."""
+    boto3.client("s3").put_object(Bucket="epochs", Key="looked/mine", Body=b"mine")
+    for place in ("looked/new/prefix", "looked"):
+        assert round_trip("store", f"s3://epochs/{place}").status == "ok"
+    assert set(objects("looked/")) <= {"looked/mine", "looked/", "looked/new/prefix/"}
+    assert "looked/mine" in objects("looked/")
+    assert round_trip("store", "s3://nowhere/new").status == "failed"
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from growsearch.machine.files import because, is_address
 from growsearch.trial.errors import one_line
 
 _NO_ROOM, _LITTLE_ROOM = 1e8, 5e9
+_WITHOUT_FOLDERS = ("s3", "gcs", "abfs")
+"""File systems where a file needs no folder."""
 _APART = 60
 """Seconds by which the clocks of this machine and of the storage may differ."""
 
@@ -39,8 +41,9 @@ def existing(folder: Path) -> Path:
 def round_trip(name: str, place: str) -> Finding:
     """Whether a small file can be written, read, listed, moved and removed at `place`.
 
-    `place` is a folder or an address. Nothing is left there, nor is a folder that was not there.
-    The time that the storage gives the file is compared with this machine's clock.
+    `place` is a folder or an address. Nothing is left there, nor is a folder that was not there;
+    but on S3 pyarrow leaves the empty object `place/`, which marks a folder. The time that the
+    storage gives the file is compared with this machine's clock.
     """
     local = not is_address(place)
     there = existing(Path(place)) if local else None
@@ -49,9 +52,10 @@ def round_trip(name: str, place: str) -> Finding:
     probe, content = f".doctor-{uuid.uuid4().hex}", os.urandom(64)
     try:
         files, base = file_system(place if there is None else str(there))
+        while files.type_name not in _WITHOUT_FOLDERS and not _is_there(files, base):
+            base = str(Path(base).parent)
         first, moved = f"{base}/{probe}", f"{base}/{probe}-moved"
         try:
-            files.create_dir(base, recursive=True)
             with files.open_output_stream(first) as stream:
                 stream.write(content)
             with files.open_input_stream(first) as stream:
@@ -83,3 +87,7 @@ def round_trip(name: str, place: str) -> Finding:
             "set the clocks by NTP: searches tell by them which epochs are still being trained",
         )  # fmt: skip
     return fine(name, f"a file was written to {place}, read, listed, moved and removed")
+
+
+def _is_there(files: fs.FileSystem, path: str) -> bool:
+    return path == str(Path(path).parent) or files.get_file_info(path).type != fs.FileType.NotFound
