@@ -3,6 +3,7 @@
 import json
 import shlex
 from functools import cache
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -69,9 +70,35 @@ def test_a_job_repeats_one_command_that_goes_on(path):
     job = yaml.safe_load(path.read_text())
     parsed = _parser().parse_args(shlex.split(job["spec"]["entrypoint"])[1:])
     assert parsed.resume
-    assert parsed.out.startswith("/shared/")
     version = job["spec"]["rayClusterSpec"]["rayVersion"]
     assert f"ray=={version}" in (ROOT / "constraints.txt").read_text()
+
+
+def shared_folders(path):
+    """Where a manifest mounts what several machines see."""
+    manifest = yaml.safe_load(path.read_text())
+    if "spec" not in manifest:
+        return list(manifest["file_mounts"])
+    pod = manifest["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    claims = {v["name"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    mounts = pod["containers"][0]["volumeMounts"]
+    return [mount["mountPath"] for mount in mounts if mount["name"] in claims]
+
+
+@pytest.mark.parametrize("path", [*JOBS, ROOT / "deploy/skypilot.yaml"], ids=lambda path: path.name)
+def test_a_study_is_on_a_local_disk_and_its_copy_and_epochs_are_in_the_shared_folder(path):
+    """A shared volume is usually NFS, where locks and appends of a study are not tested."""
+    (shared,) = shared_folders(path)
+    (line,) = commands(path.read_text().replace("\n    --", " --"))
+    parsed = _parser().parse_args(shlex.split(line)[1:])
+    assert not Path(parsed.out).is_relative_to(shared)
+    assert Path(parsed.copy_to).is_relative_to(shared)
+    assert Path(parsed.store).is_relative_to(shared)
+
+
+def test_the_page_of_clusters_puts_no_study_in_a_shared_folder():
+    for line in commands((ROOT / "docs/how-to/cluster.md").read_text()):
+        assert not _parser().parse_args(shlex.split(line)[1:]).out.startswith("/shared")
 
 
 @pytest.mark.parametrize("name", ["skypilot.yaml", "ray-up.yaml"])
