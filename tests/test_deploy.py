@@ -111,6 +111,26 @@ def test_other_files_run_commands_that_there_are(name):
         assert _parser().parse_args(shlex.split(command)[1:]).resume
 
 
+def test_the_cluster_on_aws_is_what_ray_and_ec2_take_and_all_of_its_nodes_reach_the_bucket():
+    """Ray gives a profile of its own to the head only."""
+    import ray.autoscaler
+    from botocore.session import get_session
+    from botocore.validate import validate_parameters
+
+    cluster = yaml.safe_load((ROOT / "deploy/ray-up.yaml").read_text())
+    schema = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
+    jsonschema.validate(cluster, json.loads(schema.read_text()))
+    request = get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
+    nodes = cluster["available_node_types"]
+    assert cluster["head_node_type"] in nodes
+    for node in nodes.values():
+        assert node["node_config"]["IamInstanceProfile"]
+        validate_parameters(node["node_config"] | {"MinCount": 1, "MaxCount": 1}, request)
+    (command,) = commands((ROOT / "deploy/ray-up.yaml").read_text())
+    parsed = _parser().parse_args(shlex.split(command)[1:])
+    assert parsed.store.startswith("s3://") and parsed.copy_to.startswith("s3://")
+
+
 def test_the_container_copies_files_that_there_are():
     lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
     copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
