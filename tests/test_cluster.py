@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine; one node is lost while a trial trains on it."""
+"""A cluster of two nodes on this machine; one of them is lost while trials train."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from threading import Thread
 
 import pandas as pd
 import pytest
-from conftest import RECORD, actors, driver, plain
+from conftest import RECORD, actors, driver, plain, until_remembered
 
 from growsearch.cli import main
 from growsearch.searches.ledger import Ledger
@@ -102,6 +102,36 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
         seconds = [record.seconds for record in before[name]]
         assert rows["seconds"].tolist()[: len(seconds)] == seconds  # equal times: not trained again
         check_alone(rows)
+
+
+@pytest.mark.long
+def test_when_the_head_is_lost_another_machine_goes_on_from_the_copy_and_trains_nothing_twice(
+    cluster, tmp_path
+):
+    """The driver and the study's disk are lost with it."""
+    (tmp_path / "space.py").write_text(SPACE)
+    store = tmp_path / "store"
+
+    def search(out, address):
+        return driver(
+            "search", tmp_path / "space.py", "--out", out, "--store", store, "--resume",
+            "--copy-to", tmp_path / "copy", "--address", address, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    with search(tmp_path / "lost", cluster.address) as lost:
+        until_remembered(store, 5, lost)
+        cluster.remove_node(cluster.head_node, allow_graceful=False)
+        lost.kill()
+    trained = {path: path.stat().st_mtime_ns for path in (store / "records").glob("*/*")}
+    again = search(tmp_path / "study", "local")
+    _, err = again.communicate()
+    assert again.returncode == 0, err.decode()
+    assert "it goes on from its copy" in err.decode()
+    study = read_study(tmp_path / "study")
+    assert summarize(study)["status"].tolist() == ["completed"] * 2
+    for _, rows in study.groupby("trial_id"):
+        check_alone(rows)
+    assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
 
 @pytest.mark.long

@@ -105,6 +105,23 @@ def test_the_links_of_a_page_lead_to_files(path):
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_the_tests_that_a_page_names_exist(path):
+    """After the name of a file, in that file."""
+    there = {
+        name(file): set(re.findall(r"def (test_\w+)", file.read_text()))
+        for file in (ROOT / "tests").rglob("*.py")
+    }
+    for line in path.read_text().splitlines():
+        file = ""
+        for found in re.findall(r"`((?:T|tests)/[\w/]+\.py|test_\w+)`", line):
+            if found.endswith(".py"):
+                file = found.replace("T/", "tests/", 1)
+                assert file in there, found
+            else:
+                assert any(found in there[f] for f in ([file] if file else there)), found
+
+
 def test_the_readme_is_short_and_its_pictures_are_there():
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) < 130
