@@ -424,6 +424,7 @@ def test_keys_of_image_trials_have_no_options_of_language():
         ({"policy": "lipschitz", "lipschitz": "layers"}, "lipschitz 'layers'"),
         ({"policy": "periodic"}, "reads validation accuracy"),
         ({"context": 1000}, "context=1000 needs a val text of at least 1001 bytes"),
+        ({"batch_size": 10**9}, "batch_size=1000000000 takes about .* GB; choose a smaller one"),
     ],
 )
 def test_what_cannot_be_is_one_line(text, options, said):

@@ -5,7 +5,11 @@ from conftest import run
 
 from growsearch.epochs.store import EpochStore
 from growsearch.searches.settings import SearchSettings
+from growsearch.stopping.budget import parse_budget
+from growsearch.stopping.cost import OwnNumber
+from growsearch.stopping.judge import ParetoStopping
 from growsearch.tasks.seed_models import built
+from growsearch.trainer import Trainer
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -79,6 +83,35 @@ def test_a_domain_that_depends_on_others_is_drawn_by_the_seed(tmp_path):
 def test_a_timeout_that_never_comes_is_refused(seconds):
     with pytest.raises(InputError, match="epoch_timeout"):
         SearchSettings(epoch_timeout=seconds)
+
+
+@pytest.mark.parametrize(("metric", "delta"), [("val_accuracy", 101), ("val_loss", 11)])
+def test_a_front_may_not_lose_more_than_there_is(metric, delta):
+    with pytest.raises(InputError, match=f"^delta={delta} is more than the whole range of") as said:
+        ParetoStopping(delta=delta, metric=metric)
+    assert "\n" not in str(said.value)
+    ParetoStopping(delta=delta - 1, metric=metric)
+    ParetoStopping(delta=delta, metric=OwnNumber(number="val_perplexity"))
+
+
+@pytest.mark.parametrize("amount", ["1\n", " 1", "1 ", "1\t", "", "0", "-1", "inf", "nan", "1,5"])
+def test_a_budget_is_a_number_without_space_around_it(amount):
+    with pytest.raises(InputError, match="is no amount; write it like seconds=1e9") as said:
+        parse_budget(f"seconds={amount}")
+    assert "\n" not in str(said.value)
+    assert parse_budget("seconds=1.5e9") == ("seconds", 1.5e9)
+
+
+def test_a_batch_of_more_images_than_there_are_trains_as_one_of_them_all():
+    trial = TrialConfig(
+        dataset="digits", train_size=100, epochs=2, policy="none", precision="float32",
+        compile="off",
+    )  # fmt: skip
+    found = [
+        [(record.train_loss, record.val_loss) for record in Trainer(trial.replaced(batch_size=n))]
+        for n in (100, 10**9)
+    ]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("place", ["s3:/x", "s3:x", "gs:/bucket/x"])

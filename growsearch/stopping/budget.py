@@ -18,7 +18,7 @@ def parse_budget(given: str) -> tuple[str, float]:
     if unit not in units:
         raise InputError(f"unknown budget {unit!r}{suggestion(unit, units)}")
     try:
-        value = float(amount)
+        value = float(amount) if amount == amount.strip() else math.nan
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:

@@ -12,6 +12,7 @@ from growsearch.stopping.hypervolume import Bounds, HypervolumeHistory
 from growsearch.stopping.racing import Racing, next_to_resume
 from growsearch.stopping.safe import SafeStopping, Standing, Stop
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.status import Status
 
@@ -41,7 +42,8 @@ class ParetoStopping:
     for `alpha`, `delta` and `audit`. If `racing` is a number, the racing layer compares trials at
     rungs of cost: one trial in `racing` continues, the others pause; see Racing. An epoch that
     another trial has trained is not raced, because both trials have the same accuracy there.
-    Audited trials are not paused.
+    Audited trials are not paused. Raises InputError as SafeStopping, and for a delta beyond the
+    range of the metric.
     """
 
     def __init__(
@@ -51,6 +53,11 @@ class ParetoStopping:
     ) -> None:  # fmt: skip
         self._metric = metric_of(metric) if isinstance(metric, str) else metric
         self.costs, self.metric = tuple(costs), self._metric.name
+        if delta > (most := self._metric.highest - self._metric.lowest):
+            raise InputError(
+                f"delta={delta:g} is more than the whole range of {self.metric}, {most:g}; give a "
+                "smaller one"
+            )
         # what a point of a task's own number means is not known
         scale = {"least_scale": None} if isinstance(self._metric, OwnNumber) else {}
         self.sizes: Callable[[TrialConfig], Size] = sizes_of

@@ -98,6 +98,9 @@ class LanguageTask(TransformerStack):
         return True
 
     def prepare(self) -> None:
+        from growsearch.machine.memory import check_fits
+        from growsearch.machine.processes import ranks
+
         text: Text = self.loaded
         for split, part in text.parts.items():
             if len(part) <= self.context:
@@ -107,6 +110,10 @@ class LanguageTask(TransformerStack):
                     f"context={self.context} needs a {split} text of at least {self.context + 1} "
                     f"{self.tokens}, and that of {self._where} has {len(part)}; {remedy}"
                 )
+        batch = self.trial.batch_size
+        scores = batch * self.context * text.vocabulary // ranks().count
+        size = 8 * batch * self.steps_an_epoch + 2 * scores
+        check_fits(size, f"batch_size={batch}", "choose a smaller one")
 
     @property
     def _where(self) -> str:
