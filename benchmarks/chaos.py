@@ -44,8 +44,9 @@ param_space = {
 }
 """
 OPTIONS = ("--resume", "--max-concurrent", "2", "--max-failures", "99")
-WORKERS, LONGEST, AWAY, A_SEARCH = 2, 600.0, 0.3, 8
-"""Trials at a time; seconds that a run may take; seconds without storage; faults of a search."""
+WORKERS, LONGEST, AWAY, A_SEARCH, LEAST = 2, 600.0, 0.3, 8, 8
+"""Trials at a time; seconds that a run may take; seconds without storage; faults of a search;
+faults that must be done within --seconds."""
 BEFORE = list(POINTS)[: list(POINTS).index("in an epoch")]
 """Points before the first trial."""
 BUSY = "import time; end = time.monotonic() + 3\nwhile time.monotonic() < end: pass"
@@ -268,7 +269,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="number of faults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="numbers of the faults")
-    parser.add_argument("--seconds", type=float, help="start no other search after so long")
+    parser.add_argument(
+        "--seconds", type=float,
+        help=f"start no other search after so long; fewer than {LEAST} faults are a failure",
+    )  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="keep the files of broken searches")
     given = parser.parse_args()
     for number in (signal.SIGHUP, signal.SIGINT):  # in the background drivers would ignore them
@@ -308,15 +312,28 @@ def main() -> int:
         if not (wrong and given.keep):
             search.remove()
     print(heading(f"growsearch {__version__}, {date.today()}, seed {given.seed}"))
-    table = pd.Series(counts).unstack(fill_value=0).reindex(list(POINTS), axis=1).dropna(axis=1)
-    print(table.assign(all=table.sum(axis=1)).T.astype(int).to_string())
-    print(f"{counts.total()} faults in {time.monotonic() - began:.0f} s", end=", ")
+    if counts:
+        table = pd.Series(counts).unstack(fill_value=0).reindex(list(POINTS), axis=1).dropna(axis=1)
+        print(table.assign(all=table.sum(axis=1)).T.astype(int).to_string())
+    asked = counts.total() + len(waiting)
+    print(f"{counts.total()} of {asked} faults in {time.monotonic() - began:.0f} s", end=", ")
     print(
         f"{lost} studies lost, {again} epochs trained again, {len(broken)} searches broken",
         *broken,
         sep="\n",
     )
-    return 1 if broken or (waiting and not given.seconds) else 0
+    if too_few := shortfall(counts.total(), asked):
+        print(too_few)
+    return 1 if broken or too_few else 0
+
+
+def shortfall(done: int, asked: int) -> str:
+    """What is wrong if too few faults were done before the time was over; "" if enough were."""
+    if done >= min(LEAST, asked):
+        return ""
+    return (
+        f"{done} of {asked} faults say too little: {min(LEAST, asked)} are needed; raise --seconds"
+    )
 
 
 if __name__ == "__main__":

@@ -48,3 +48,18 @@ def test_a_fault_happens_at_its_point_and_hit_and_only_once(faults, tmp_path, mo
     assert (root / "store").is_file() and (root / "away-store").is_dir()
     faults.reached(faults.Fault.drawn(0, number).point)
     assert (root / "away-store").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("done", "asked", "enough"),
+    [(0, 30, False), (1, 30, False), (7, 30, False), (8, 30, True), (2, 3, False), (3, 3, True)],
+)
+def test_a_run_in_which_few_faults_were_done_in_time_does_not_pass(
+    monkeypatch, done, asked, enough
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import chaos
+
+    said = chaos.shortfall(done, asked)
+    assert bool(said) != enough
+    assert enough or f"{done} of {asked} faults" in said
