@@ -58,19 +58,19 @@ class EpochStore:
 
     Any number of processes may read and write the store at once. The store never stops a trial: if
     it cannot be written (a full disk) or a file is damaged, it logs a warning, and epochs are
-    trained again. A damaged file is removed, unless the store is only read (`changes` False).
-    Raises InputError if `place` cannot be used.
+    trained again. A damaged file is removed, unless who only reads gives `mends` as False. Raises
+    InputError if `place` cannot be used.
     """
 
     def __init__(
         self, place: str, owner: str | None = None, state_bytes: int | None = None,
-        changes: bool = True,
+        mends: bool = True,
     ) -> None:  # fmt: skip
         self.owner = owner or f"process {os.getpid()} on {socket.gethostname()}"
         self.is_local = not is_address(place)
         self.files = place_to_write(place, "store")
         self.place = str(Path(place).resolve()) if self.is_local else place
-        self.state_bytes, self._changes = state_bytes, changes
+        self.state_bytes, self.mends = state_bytes, mends
         self._unchecked_bytes = math.inf
         """Bytes of states written since `trim` last listed the states; inf before it has."""
         self._warned = False
@@ -160,12 +160,14 @@ class EpochStore:
 
     def refuse(self, kind: str, key: str, error: Exception) -> None:
         """Removes an entry that is whole but not what it should be, as `error` says."""
-        path = entry_path(kind, key)
-        _LOG.warning(
-            "%s in store %s is no such entry (%s: %s); it is made again",
-            path, self.place, type(error).__name__, one_line(error)[:200],
-        )  # fmt: skip
-        self.remove(path)
+        why = f"no such entry ({type(error).__name__}: {one_line(error)[:200]})"
+        self._drop(entry_path(kind, key), why)
+
+    def _drop(self, path: str, why: str) -> None:
+        again = "; it is made again" if self.mends else ""
+        _LOG.warning("%s in store %s is %s%s", path, self.place, why, again)
+        if self.mends:
+            self.remove(path)
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:
         """Writes the state after the epoch of `key`; returns whether the store has it now."""
@@ -292,9 +294,7 @@ class EpochStore:
             _LOG.warning("%s in store %s cannot be read (%s)", path, self.place, one_line(error))
             return None
         if content is None:
-            _LOG.warning("%s in store %s is damaged; it is made again", path, self.place)
-            if self._changes:
-                self.remove(path)
+            self._drop(path, "damaged")
         return content
 
     def _whole(self, kind: str, path: str) -> bytes | None:
@@ -367,8 +367,8 @@ def reached(
     return None
 
 
-def existing(place: str) -> EpochStore:
-    """The store at `place`, to read it. Raises InputError if there is none."""
+def existing(place: str, mends: bool = True) -> EpochStore:
+    """The store at `place`. Raises InputError if there is none."""
     if is_address(place):
         found = place_to_read(place, "store").get_file_info(RECORDS).type
         is_store = found == fs.FileType.Directory
@@ -376,7 +376,7 @@ def existing(place: str) -> EpochStore:
         is_store = Path(place, RECORDS).is_dir()
     if not is_store:
         raise InputError(f"{place!r} is not an epoch store; give the folder that --store named")
-    return EpochStore(place, changes=False)
+    return EpochStore(place, mends=mends)
 
 
 def in_bytes(megabytes: float | None) -> int | None:

@@ -61,12 +61,13 @@ def _store(folder: Path, info: dict[str, Any]) -> EpochStore | None:
     """The epoch store of the study, if it is still there.
 
     A server that a study names is not asked: the study may be a stranger's, and has its networks.
+    Nor is anything removed from a store that it names.
     """
     place = info.get("settings", {}).get("store") or info.get("options", {}).get("store")
     place = str(place or folder / STORE_FOLDER)
     if is_address(place):
         return None
     try:
-        return existing(place)
+        return existing(place, mends=False)
     except InputError:
         return None

@@ -169,6 +169,26 @@ def test_a_server_that_a_study_names_is_not_asked_for_networks(folder):
             server.accept()
 
 
+def test_who_reads_a_network_removes_nothing_from_the_store_that_a_study_names(
+    folder, tmp_path, caplog
+):
+    """It may be a stranger's study, and the user's store. Who trains removes what is damaged."""
+    theirs = states(tmp_path / "store", 2)
+    (tmp_path / "store/records").mkdir()
+    theirs._write("states", f"ba{2:030}", b"of the right hash, and no state")
+    cut, whole, none = sorted((tmp_path / "store/states/ba").iterdir())
+    cut.write_bytes(cut.read_bytes()[:-1])
+    before = {path: path.read_bytes() for path in (cut, whole, none)}
+    info = {"settings": {"store": theirs.place}}
+    for path in (cut, none):
+        assert saved_network(folder, info, "00000", 1, path.name, "2-2-2") is None
+        assert f"{path.name} in store {theirs.place} is " in caplog.text
+    assert "made again" not in caplog.text
+    assert {path: path.read_bytes() for path in whole.parent.iterdir()} == before
+    assert theirs.state(cut.name) is None and theirs.state(none.name) is None
+    assert list(whole.parent.iterdir()) == [whole]
+
+
 def test_what_is_no_store_is_not_made_one_by_reading_it(tmp_path):
     for place in (str(tmp_path / "new"), f"file://{tmp_path}/new"):
         with pytest.raises(InputError, match="is not an epoch store"):
