@@ -22,7 +22,7 @@ from typing import Any
 
 import honest
 import studies
-from watch import Watch
+from watch import Watch, changes, tree
 
 import growsearch
 from growsearch.cli import main as growsearch_command
@@ -114,8 +114,6 @@ def _memory(which: str) -> int:
 
 def main() -> None:
     folder, names = Path(sys.argv[1]), sys.argv[2:] or list(studies.HOSTILE)
-    outside = studies.Outside(folder / "proof", folder / "precious", "")
-    outside.precious.write_text("mine")
     files = folder / "honest"
     files.mkdir()
     honest.made(files)
@@ -125,12 +123,14 @@ def main() -> None:
         server.listen()
         server.setblocking(False)
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        outside = studies.Outside(outside.proof, outside.precious, address)
+        outside = studies.Outside(folder / "proof", folder / "outside/precious", address)
+        outside.fill(files)
         warm = shutil.copytree(files, folder / "warm")
         for kind in dict.fromkeys(studies.HOSTILE[name].reads for name in names):
             for command, action in commands(kind, warm).items():  # libraries are imported
                 result = done(action, watch)
                 print(json.dumps({"name": "honest", "command": command, **result}), flush=True)
+        others = {*names, "cache"}  # some of them are too large to read
         for name in names:
             place = folder / name
             made = studies.make(name, place, outside, files)
@@ -140,8 +140,11 @@ def main() -> None:
                 import growsearch.tuning.search  # noqa: F401  # Ray makes code when it is imported
 
                 actions["resume"] = partial(_run, "resume", place / "study")
+            watch.folders = (place, folder / "cache")
             for command, action in actions.items():
+                before = tree(folder, but=others)
                 result = done(action, watch)
+                result["seen"] += changes(before, tree(folder, but=others))
                 try:
                     server.accept()
                     result["seen"].append("a connection")

@@ -46,9 +46,30 @@ class Outside:
     proof: Path
     """A file that is there if code of the stranger has run."""
     precious: Path
-    """A file of the user."""
+    """A file of the user, beside others in a folder."""
     address: str
     """Host and port of a server that nobody may ask."""
+
+    @property
+    def store(self) -> Path:
+        """An epoch store of the user, with the epochs of the honest study. The last state of each
+        trial is damaged, and one of another key is whole."""
+        return self.precious.with_name("store")
+
+    def fill(self, honest_files: Path) -> None:
+        """Makes the user's files."""
+        folder = self.precious.parent
+        (folder / "more").mkdir(parents=True)
+        for name in ("precious", "report.html", "search.lock", "more/00002.parquet"):
+            (folder / name).write_text(name)
+        shutil.copytree(honest_files / "epochs", self.store)
+        for table in (honest_files / "study/trials").glob("*.parquet"):
+            last = pq.read_table(table)["key"][-1].as_py()
+            state = self.store / entry_path(STATES, last)
+            whole = self.store / entry_path(STATES, honest.KEY)
+            whole.parent.mkdir(exist_ok=True)
+            shutil.copy(state, whole)
+            state.write_bytes(state.read_bytes()[:-1] + b"?")
 
 
 class Runs:
@@ -167,12 +188,19 @@ def a_study_json_that_is_a_link(folder: Path, outside: Outside) -> None:
     (folder / "study/study.json").symlink_to(outside.precious)
 
 
+@hostile("study", resume="--trust")
+def a_store_that_is_the_users(folder: Path, outside: Outside) -> None:
+    place = {"store": str(outside.store), "state_megabytes": 0}
+    _info(folder, settings={"metric": "val_loss", **place}, options=place)
+    shutil.rmtree(folder / "study/networks")
+
+
 # -- studies: names, links, pipes ---------------------------------------------------------------
 
 
 @hostile("study", resume="restore")
 def names_that_lead_out(folder: Path, outside: Outside) -> None:
-    away = f"../../../{outside.precious.name}"
+    away = os.path.relpath(outside.precious, folder / "study/trials")
     table = _table(folder)
     _write(folder, _with(table, trial_id=[away] * len(table), key=[away] * len(table)))
     with (folder / "study/search.jsonl").open("a") as log:
@@ -585,11 +613,11 @@ def arrays_that_say_they_are_large(folder: Path, outside: Outside) -> None:
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True)
-    outside = Outside(folder / "proof", folder / "precious", "127.0.0.1:9")
-    outside.precious.write_text("mine")
+    outside = Outside(folder / "proof", folder / "outside/precious", "127.0.0.1:9")
     files = folder / "honest"
     files.mkdir()
     honest.made(files)
+    outside.fill(files)
     for name in HOSTILE:
         make(name, folder / name, outside, files)
 
