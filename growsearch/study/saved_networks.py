@@ -33,7 +33,7 @@ def saved_network(
     not the epoch's.
     """
     for contents in _candidates(folder, info, trial, epoch, key):
-        if contents["architecture"] == architecture:
+        if contents.get("architecture") == architecture and "network" in contents:
             facts = contents.get("facts")
             return SavedNetwork(contents["network"], facts)
     return None
