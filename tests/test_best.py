@@ -6,6 +6,7 @@ import random
 import shlex
 import statistics
 from contextlib import suppress
+from decimal import Decimal
 
 import pandas as pd
 import pytest
@@ -77,6 +78,32 @@ def test_with_a_least_accuracy_it_is_the_cheapest(seeds):
 def test_a_limit_of_any_cost(seeds):
     assert seeds.best(cost="seconds", max_cost=2).trials == ("c",)
     assert seeds.best(cost="seconds", max_cost=8, max_ppe=150).trials == ("b", "a")
+
+
+MEAN_OF_96 = (95.74, 96.16, 94.82, 95.47, 97.81)
+"""Their mean is 96, and 95.99999999999999 if they are added as floats."""
+
+
+def test_a_mean_that_only_floats_make_less_is_as_good_and_meets_the_limit(tmp_path):
+    assert sum(map(Decimal, map(str, MEAN_OF_96))) / 5 == 96
+    trials = {
+        str(seed): ({"lr": 0.1, "seed": seed}, {"val_accuracy": accuracy, "ppe": 100.0})
+        for seed, accuracy in enumerate(MEAN_OF_96)
+    }
+    trials["dear"] = ({"lr": 0.2}, {"val_accuracy": 96.0, "ppe": 200.0})
+    study = study_of(tmp_path / "study", trials)
+    assert study.best().trial == "4"  # the best seed of the cheaper configuration
+    found = study.best(min_accuracy=96)
+    assert (found.trial, found.misses) == ("4", ())
+
+
+def test_a_limit_that_is_missed_by_little_is_told_with_the_digits_that_differ(tmp_path):
+    fields = {"val_accuracy": 95.9999996, "ppe": 1234567.25}
+    study = study_of(tmp_path / "study", {"a": ({}, fields)})
+    assert study.best(max_ppe=1234567, min_accuracy=96).misses == (
+        "ppe is 1234567.2, above 1234567",
+        "val_accuracy is 95.9999996, below 96",
+    )
 
 
 def test_loss_is_better_where_it_is_less(tmp_path):

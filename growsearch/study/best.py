@@ -36,11 +36,11 @@ def choose(
     """The best configuration among `summarize`'s completed trials.
 
     Trials that differ in `seed` alone are one configuration, which is judged by its means at the
-    last epoch. `at_most` are limits by the name of a cost; `min_accuracy` is a limit of validation
-    accuracy in percent. Of the configurations that meet them, it is the one of the best `metric`,
-    and with `min_accuracy` the cheapest by `cost`; of equals the cheaper, or the better. If none
-    meets them, it is the one of the least sum of relative excesses. Raises InputError if no trial
-    has completed, or the study does not have the cost or the metric.
+    last epoch, to 12 digits. `at_most` are limits by the name of a cost; `min_accuracy` is a limit
+    of validation accuracy in percent. Of the configurations that meet them, it is the one of the
+    best `metric`, and with `min_accuracy` the cheapest by `cost`; of equals the cheaper, or the
+    better. If none meets them, it is the one of the least sum of relative excesses. Raises
+    InputError if no trial has completed, or the study does not have the cost or the metric.
     """
     completed = trials[trials["status"] == Status.COMPLETED]
     if not len(completed):
@@ -73,8 +73,9 @@ def choose(
         values = {column: group[column].astype(float) for column in columns}
         mean = {column: float(v.mean()) for column, v in values.items()}
         std = {c: float(v.std()) if len(group) > 1 else None for c, v in values.items()}
-        misses, excess = _misses(mean, limits, least)
-        worth, spent = -sign * mean[quality], mean[price]
+        compared = {column: _rounded(value) for column, value in mean.items()}
+        misses, excess = _misses(compared, limits, least)
+        worth, spent = -sign * compared[quality], compared[price]
         order = (spent, worth) if least is not None else (worth, spent)
         found = Choice(tuple(group["trial_id"]), mean, std, misses)
         choices.append(((excess, *order, found.trials[0]), found))
@@ -88,12 +89,25 @@ def _misses(
     misses, excess = [], 0.0
     for column, limit in limits.items():
         if not mean[column] <= limit:
-            misses.append(f"{column} is {mean[column]:g}, above {limit:g}")
+            value, most = _told_apart(mean[column], limit)
+            misses.append(f"{column} is {value}, above {most}")
             excess += (mean[column] - limit) / limit if limit > 0 else math.inf
     if least is not None and not mean["val_accuracy"] >= least:
-        misses.append(f"val_accuracy is {mean['val_accuracy']:.2f}, below {least:g}")
+        value, fewest = _told_apart(mean["val_accuracy"], least)
+        misses.append(f"val_accuracy is {value}, below {fewest}")
         excess += (least - mean["val_accuracy"]) / least
     return tuple(misses), excess
+
+
+def _rounded(value: float) -> float:
+    """Without the last digits of a mean, in which equally good configurations differ."""
+    return float(f"{value:.12g}")
+
+
+def _told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Both numbers, with at least six digits and as many as they differ by."""
+    digits = next((n for n in range(6, 12) if f"{value:.{n}g}" != f"{limit:.{n}g}"), 12)
+    return f"{value:.{digits}g}", f"{limit:.{digits}g}"
 
 
 def by_configuration(trials: pd.DataFrame) -> list[list[Any]]:
@@ -181,4 +195,4 @@ def cost_column(trials: pd.DataFrame, name: str) -> str:
 def _finite(name: str, limit: float) -> float:
     if not math.isfinite(limit) or limit <= 0:
         raise InputError(f"{name} has a limit of {limit:g}; give a number above 0")
-    return limit
+    return _rounded(limit)
