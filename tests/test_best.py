@@ -256,6 +256,8 @@ def test_a_study_without_accuracy_has_no_best_by_it(capsys, tmp_path):
     assert "the study has no metric 'val_accuracy'" in err and err.count("\n") == 1
     with pytest.raises(InputError, match="no metric 'val_accuracy'"):
         study.front(metric="val_accuracy")
+    with pytest.raises(InputError, match="the trials have no accuracy; leave it out"):
+        study.best(min_accuracy=80)
 
 
 def test_a_trial_without_the_metric_or_the_cost_is_never_the_best(capsys, tmp_path):
@@ -270,6 +272,20 @@ def test_a_trial_without_the_metric_or_the_cost_is_never_the_best(capsys, tmp_pa
     without = study_of(tmp_path / "without", {n: ({}, fields[n]) for n in "ac"})
     with pytest.raises(InputError, match="no completed trial has all of val_accuracy, ppe"):
         without.best(metric="val_accuracy")
+
+
+def test_a_trial_without_accuracy_does_not_meet_a_least_accuracy(tmp_path):
+    fields = {
+        "a": {"val_accuracy": None, "val_loss": 0.1, "ppe": 1.0},
+        "b": {"val_accuracy": 90.0, "val_loss": 0.2, "ppe": 2.0},
+    }
+    study = study_of(
+        tmp_path / "study", {n: ({"lr": i + 1.0}, f) for i, (n, f) in enumerate(fields.items())}
+    )
+    found = study.best(metric="val_loss", min_accuracy=80)
+    assert (found.trial, found.misses) == ("b", ())
+    nearest = study.best(metric="val_loss", max_ppe=1.5, min_accuracy=80)
+    assert (nearest.trial, nearest.misses) == ("b", ("ppe is 2, above 1.5",))
 
 
 def test_a_study_in_which_nothing_has_completed(capsys, tmp_path):

@@ -57,7 +57,9 @@ def choose(
         if limit is not None
     }
     if min_accuracy is not None and completed["val_accuracy"].isna().all():
-        raise InputError(f"min_accuracy={min_accuracy:g}, but the trials have no accuracy")
+        raise InputError(
+            f"min_accuracy={min_accuracy:g}, but the trials have no accuracy; leave it out"
+        )
     least = None if min_accuracy is None else _finite("min_accuracy", min_accuracy)
     wanted = dict.fromkeys([quality, "val_accuracy", "test_accuracy", price, *limits])
     columns = [c for c in wanted if completed[c].notna().any()]
@@ -92,7 +94,10 @@ def _misses(
             value, most = _told_apart(mean[column], limit)
             misses.append(f"{column} is {value}, above {most}")
             excess += (mean[column] - limit) / limit if limit > 0 else math.inf
-    if least is not None and not mean["val_accuracy"] >= least:
+    if least is not None and math.isnan(mean["val_accuracy"]):
+        misses.append(f"val_accuracy is not known, so not {least:g} or more")
+        excess = math.inf
+    elif least is not None and mean["val_accuracy"] < least:
         value, fewest = _told_apart(mean["val_accuracy"], least)
         misses.append(f"val_accuracy is {value}, below {fewest}")
         excess += (least - mean["val_accuracy"]) / least
