@@ -283,13 +283,16 @@ def test_what_stopping_saved_is_shown_where_trials_are_compared_by_ppe(tmp_path)
     assert spent["unstopped"][-1] == 100 + 200 + 300 * 20
 
 
-def test_an_option_has_all_of_its_digits_in_the_page(tmp_path):
+def test_options_costs_and_metrics_have_all_of_their_digits_in_the_page(tmp_path):
     folder = create_study(tmp_path / "study", command="search", searched=["lr"])
     for name, lr in (("a", 0.012345678912345), ("b", 0.1)):
-        write_trial(folder, name, TrialConfig(lr=lr), [record(1, key=name, val_loss=1 / 3)])
+        fields = {"val_loss": 1 / 3, "ppe": 1e5 + 1 / 3, "lipschitz": 1 / 3}
+        write_trial(folder, name, TrialConfig(lr=lr), [record(1, key=name, **fields)])
     trials = page_data(write_report(folder).page.read_text())["trials"]
     assert trials["config/lr"] == [0.012345678912345, 0.1]
-    assert trials["val_loss"] == {"all": 0.3333333}
+    assert trials["val_loss"] == {"all": 1 / 3}
+    assert trials["ppe"] == {"all": 1e5 + 1 / 3}
+    assert trials["lipschitz"] == {"all": 0.3333333}
 
 
 def test_a_tasks_own_number_of_which_higher_is_better_is_not_minimized():

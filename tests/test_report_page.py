@@ -2,10 +2,12 @@
 
 import io
 import math
+import shlex
+from decimal import Decimal
 
 import pandas as pd
 import pytest
-from conftest import record
+from conftest import record, run
 
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.study.folder import create_study
@@ -172,6 +174,35 @@ def test_a_cost_limit_names_the_best_configuration_that_it_buys(page, made):
     assert "chosen by validation" in page.text("#best-text")
     page.click("#commands button")
     page.until("return document.querySelector('#commands button').textContent.includes('opied')")
+
+
+def opened(browser, folder, trials) -> None:
+    """Opens the report of trials of one epoch: (lr, seed, accuracy, PPE)."""
+    create_study(folder, searched=["lr"], settings={"costs": ["ppe"]})
+    for lr, seed, accuracy, ppe in trials:
+        last = record(1, val_accuracy=accuracy, ppe=ppe, status="completed")
+        write_trial(folder, f"{lr}-{seed}", TrialConfig(lr=lr, seed=seed), [last])
+    browser.open(write_report(folder).page.as_uri())
+
+
+def test_the_dearer_of_equally_good_configurations_is_not_on_the_front(browser, tmp_path):
+    accuracies = (97.0, 97.98, 97.84, 97.84, 96.34)
+    assert sum(map(Decimal, map(str, accuracies))) / 5 == Decimal("97.4")  # more, as floats
+    dear = [(0.1, seed, accuracy, 300.0) for seed, accuracy in enumerate(accuracies)]
+    cheap = (0.2, 0, 97.4, 200.0)
+    opened(browser, tmp_path / "study", [*dear, cheap, (0.3, 0, 80.0, 100.0)])
+    front = browser.script("return layout.front.map(p => p.trials[0].trial_id)")
+    assert front == ["0.3-0", "0.2-0"]
+    assert browser.text("#knee-text").startswith("The front has no knee")
+
+
+def test_the_command_that_asks_again_finds_what_the_page_says(browser, capsys, tmp_path):
+    opened(browser, tmp_path / "study", [(0.1, s, 90.0, 100 / 3 + s) for s in range(3)])
+    shown = "return [...document.querySelectorAll('#commands code')].map(c => c.textContent)"
+    *_, command = browser.script(shown)
+    program, *words = shlex.split(command)
+    assert program == "growsearch" and words[:1] == ["best"]
+    assert run(capsys, *words)[0::2] == (0, "")
 
 
 def test_curves_of_several_trials_show_the_quantity_that_was_chosen(page):

@@ -84,8 +84,8 @@ def searched_options(info: dict[str, Any], trials: pd.DataFrame) -> list[str]:
 
 
 def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
-    """All that the page shows, floats but for options with seven digits. Those that are not finite
-    are null.
+    """All that the page shows. Floats have seven digits, but all of them where they are options,
+    costs or metrics of trials; those that are not finite are null.
 
     A `live` page says itself how far the study is.
     """
@@ -123,9 +123,10 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "importance": option_importance(trials, info, metric, cost),
         "commands": subject.commands,
     }, digits=7)  # fmt: skip
-    # an option has all of its digits: a search space is made of them
+    # a search space is made of options, and means of costs and metrics are compared
+    whole = {axis["column"] for axis in (*page["costs"], *page["metrics"], page["judged"])}
     page["trials"] = {
-        name: plain(values, None if name.startswith("config/") else 7)
+        name: plain(values, None if name.startswith("config/") or name in whole else 7)
         for name, values in trial_columns(trials).items()
     }
     return page

@@ -68,6 +68,9 @@ function mean(values) {
   return values.reduce((sum, x) => sum + x, 0) / values.length;
 }
 
+/** Without the last digits of a mean, in which equally good configurations differ: as `best` has it. */
+const rounded = x => +x.toPrecision(12);
+
 /** The standard deviation of a sample; 0 for one value. */
 function deviation(values) {
   if (values.length < 2) return 0;

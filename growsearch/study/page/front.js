@@ -33,7 +33,7 @@ function pointsOf(list, x, y, together) {
   for (const t of done) groups.set(t.group, [...(groups.get(t.group) ?? []), t]);
   return [...groups.values()].map(members => {
     const xs = members.map(t => t[x]), ys = members.map(t => t[y]);
-    return {x: mean(xs), y: mean(ys), sx: deviation(xs), sy: deviation(ys), trials: members};
+    return {x: rounded(mean(xs)), y: rounded(mean(ys)), sx: deviation(xs), sy: deviation(ys), trials: members};
   });
 }
 
