@@ -240,6 +240,9 @@ def test_a_damaged_table_is_named_and_the_rest_is_read(folder, caplog, capsys, d
     rest = read_study(folder)
     assert rest.equals(whole[whole["trial_id"] != "00001"].reset_index(drop=True))
     assert f"{path} is damaged and left out" in caplog.text
+    caplog.clear()
+    assert run(capsys, "report", folder)[0] == 0
+    assert [f"{path} is damaged and left out" in line for line in caplog.messages] == [True]
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert f"table {str(path)!r} is damaged" in err

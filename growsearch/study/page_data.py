@@ -71,7 +71,7 @@ class Subject:
     commands: dict[str, str] = field(default_factory=dict)
     """By trial, the command that trains it again."""
     notes: tuple[str, ...] = ()
-    """What a reader must know: damaged tables, a search that still runs."""
+    """What a reader must know of the study: damaged tables."""
     left: str | None = None
     """The sentence of `left_by_budget`."""
     asked: str | None = None

@@ -1,5 +1,6 @@
 """The report of a study: one self-contained HTML page, and the front as a picture and a table."""
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from growsearch.study.summary import summarize
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 
+_LOG = logging.getLogger("growsearch")
 _MOST_COMMANDS = 1000
 """The page of a study with more trials has the commands of the front's alone, to stay small."""
 
@@ -59,6 +61,8 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     """
     folder = Path(folder)
     subject = study_subject(folder, metric_name)
+    for note in subject.notes:
+        _LOG.warning(note)
     trials, metric, cost = subject.trials, subject.metric, subject.cost
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
     html, png, csv = (folder / name for name in REPORT_FILES)
