@@ -5,7 +5,7 @@ import re
 from itertools import product
 
 import pytest
-from conftest import record
+from conftest import record, run
 from ray import tune
 
 import growsearch
@@ -281,6 +281,27 @@ def test_a_report_without_the_metric_of_its_plugin_has_no_audit(own_registry, tm
     assert '"audit":null' in write_report(folder).page.read_text()
     with pytest.raises(InputError, match="load the plugin that has it"):
         audit(summarize(read_study(folder)))
+
+
+def test_a_study_by_the_metric_of_a_plugin_that_is_not_loaded_says_so(
+    own_registry, tmp_path, capsys, caplog
+):
+    folder = create_study(tmp_path / "study", searched=["lr"], settings={"metric": "smooth"})
+    write_trial(folder, "one", TrialConfig(), [record(1, lipschitz=2.0, status="completed")])
+    note = (
+        "Metric 'smooth' is of a plugin that is not loaded, so trials are compared by "
+        "val_accuracy; give --plugin where the command has it, or --metric."
+    )
+    assert run(capsys, "best", folder)[0] == run(capsys, "report", folder)[0] == 0
+    assert caplog.messages == [note, note]
+    assert note in (folder / "report.html").read_text()
+    caplog.clear()
+    assert run(capsys, "best", folder, "--metric", "val_loss")[0] == 0
+    stated = {"column": "lipschitz", "lowest": -9.0, "highest": 0.0, "minimized": True}
+    register("metric", "smooth")(type("Smooth", (growsearch.Metric,), stated))
+    code, out, _ = run(capsys, "best", folder)
+    assert code == 0 and "lipschitz" in out
+    assert caplog.messages == []
 
 
 def test_a_scheduler_that_says_nothing_more_gets_the_safe_answers(own_registry):

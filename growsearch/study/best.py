@@ -159,6 +159,22 @@ def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = 
     return metric_of("val_accuracy" if "val_accuracy" in there else "val_loss")
 
 
+def metric_note(info: dict[str, Any], shown: Metric) -> str | None:
+    """That `shown` stands for the study's metric, whose plugin is not loaded; None if it does not.
+
+    `shown` is what `study_metric` gives without a name.
+    """
+    wanted = info.get("settings", {}).get("metric")
+    if wanted is None or wanted in components("metric") or wanted == shown.name:
+        return None
+    if wanted.removeprefix(OWN) in {shown.column.removeprefix(OWN), *info.get("own_metrics", {})}:
+        return None
+    return (
+        f"Metric {wanted!r} is of a plugin that is not loaded, so trials are compared by "
+        f"{shown.name}; give --plugin where the command has it, or --metric."
+    )
+
+
 @dataclass(frozen=True)
 class StudyCost:
     """What a study compares trials by besides its metric."""

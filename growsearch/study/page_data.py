@@ -71,7 +71,7 @@ class Subject:
     commands: dict[str, str] = field(default_factory=dict)
     """By trial, the command that trains it again."""
     notes: tuple[str, ...] = ()
-    """What a reader must know of the study: damaged tables."""
+    """What a reader must know of the study: damaged tables, a metric whose plugin is not loaded."""
     left: str | None = None
     """The sentence of `left_by_budget`."""
     asked: str | None = None

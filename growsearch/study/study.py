@@ -1,5 +1,6 @@
 """A study on disk: its tables, its best trial, its networks."""
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from growsearch.study.best import (
     choose,
     cost_column,
     first_cost,
+    metric_note,
     study_cost,
     study_metric,
 )
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
     from growsearch.study.network_spec import NetworkSpec
     from growsearch.study.programs import Inputs
+
+
+_LOG = logging.getLogger("growsearch")
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,10 @@ class StoredStudy:
                     f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
                 )
             at_most[cost] = max_cost
-        found = choose(self.trials, cost, self._metric(metric), at_most, min_accuracy)
+        chosen = self._metric(metric)
+        if metric is None and (note := metric_note(self.info, chosen)):
+            _LOG.warning(note)
+        found = choose(self.trials, cost, chosen, at_most, min_accuracy)
         trial = found.trials[0]
         return Best(
             **vars(found), study=self, options=self._options(trial), command=self.command(trial)
