@@ -249,6 +249,18 @@ def test_bad_studies_are_named(two, tmp_path):
         compare_studies([two[0], unended], cost="param_epochs", metric="val_loss")
 
 
+@pytest.mark.parametrize("loss", [math.inf, math.nan])
+def test_a_trial_whose_metric_is_not_finite_is_left_out(two, tmp_path, loss):
+    own = [("2-2-2", 0.1, 0, 1.0, 2), ("4-4-4", 0.1, 0, 0.5, 0), ("4-4-4", 0.2, 1, loss, 0)]
+    with_it = study(tmp_path / "of inf" / "a", own)
+    without = study(tmp_path / "without" / "a", own[:2])
+    found, expected = (compare_studies([folder, two[1]]) for folder in (with_it, without))
+    for field in ("bounds", "hypervolume", "pairs"):
+        assert getattr(found, field) == getattr(expected, field)
+    assert found.front.equals(expected.front)
+    assert [s.completed for s in found.studies] == [2, 3]
+
+
 def test_a_running_search_is_compared_although_its_log_ends_in_half_a_line(two):
     before = compare_studies(two)
     with (two[0] / "search.jsonl").open("a") as log:

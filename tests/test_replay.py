@@ -152,6 +152,24 @@ def test_the_front_is_that_of_brute_force(recorded):
     assert done.paid_to(1.0) == last
 
 
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("none", math.nan), ("none", -math.inf), (ORACLE, math.nan), (ORACLE, -math.inf),
+     ("pareto", math.nan), ("branches", math.nan)],
+)  # fmt: skip
+def test_a_completed_trial_whose_metric_is_not_finite_has_no_outcome(text, last):
+    without = (*(trial(f"{n}", {n: "2-2-2"}, [50.0 + n] * EPOCHS) for n in (1, 2, 3)),)
+    odd = trial("odd", {4: "2-2-2"}, [40.0] * (EPOCHS - 1) + [last])
+    alone, found = (
+        Recording(trials, "ppe", metric_of("val_accuracy")) for trials in (without, (*without, odd))
+    )
+    assert (found.front, found.bounds, found.hypervolume) == (
+        alone.front, alone.bounds, alone.hypervolume
+    )  # fmt: skip
+    done = contender(text).replay(found, seed=0)
+    assert 0 < done.hypervolumes[-1] <= 1
+
+
 @pytest.mark.parametrize("text", ["none", "pareto,racing=2", "asha", "branches"])
 def test_a_number_of_a_tasks_own_is_replayed_like_the_metric_that_it_equals(recorded, text):
     """A loss that is lower where the accuracy is higher, named `bits` in the records."""

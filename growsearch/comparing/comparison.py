@@ -86,7 +86,7 @@ def _apart(what: str, entrants: Sequence[Entrant], names: Sequence[str]) -> list
 
 
 def _points(entrants: Sequence[Entrant], cost: str, metric: Metric) -> pd.DataFrame:
-    """The completed trials of all studies; InputError if one has none."""
+    """The completed trials of all studies that have finite numbers; InputError if one has none."""
     parts = []
     for entrant in entrants:
         trials = entrant.trials[entrant.trials["status"] == Status.COMPLETED]
@@ -99,7 +99,8 @@ def _points(entrants: Sequence[Entrant], cost: str, metric: Metric) -> pd.DataFr
             "study": entrant.name, "trial_id": trials["trial_id"], "seed": trials[SEED],
             "cost": trials[cost].astype(float), "metric": trials[metric.column].astype(float),
             "status": trials["status"],
-        }).dropna(subset=["cost", "metric"])  # fmt: skip
+        })  # fmt: skip
+        part = part[np.isfinite(part["cost"]) & np.isfinite(part["metric"])]
         if part.empty:
             raise InputError(
                 f"study {entrant.name!r} has no completed trial to compare; let its search end"
@@ -147,7 +148,7 @@ def _curve(
     outcomes = dict(zip(own["trial_id"], _outcomes(own, metric), strict=True))
     history, curve = HypervolumeHistory(bounds), [0.0]
     for done in went.completions:
-        outcome = outcomes.get(done.trial)  # none if its metric is no number
+        outcome = outcomes.get(done.trial)  # none if its metric is not finite
         curve.append(curve[-1] if outcome is None else history.add(*outcome))
     return curve[1:]
 

@@ -7,6 +7,7 @@ from statistics import stdev
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from growsearch.comparing.entrants import CONFIG, values_of
 from growsearch.study.best import configurations
@@ -66,17 +67,22 @@ def paired(
     both = both[both["status"] == Status.COMPLETED]
     both = both.assign(
         seed=both[SEED], configuration=configurations(both, apart),
-        logarithm=np.log(both[cost].astype(float)),
+        logarithm=_finite(np.log(both[cost].to_numpy(float))),
+        outcome=_finite(both[metric].to_numpy(float)),
     )  # fmt: skip
     names = str(one["study"].iloc[0]), str(other["study"].iloc[0])
     found = []
-    for quantity, column in ((OF_METRIC, metric), (OF_COST, "logarithm")):
+    for quantity, column in ((OF_METRIC, "outcome"), (OF_COST, "logarithm")):
         numbers = difference("study", *names, column, equal=("configuration",))
         differences, trials = numbers(both)
         if trials:
             less = minimized or quantity == OF_COST
             found.append(_tested(quantity, differences, trials // 2, less, names))
     return found
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _tested(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 
 from growsearch.searches.tree import branches
@@ -59,8 +60,9 @@ class Recording:
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """The outcomes of the completed trials, by name."""
-        return {t.name: t.outcome(self.cost, self.metric) for t in self.trials if t.completed}
+        """The finite outcomes of the completed trials, by name."""
+        found = {t.name: t.outcome(self.cost, self.metric) for t in self.trials if t.completed}
+        return {name: outcome for name, outcome in found.items() if all(map(isfinite, outcome))}
 
     @cached_property
     def bounds(self) -> Bounds:
