@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from statistics import fmean, stdev
 
@@ -243,6 +244,9 @@ def test_bad_studies_are_named(two, tmp_path):
         compare_studies(two, paid="ppe")
     with pytest.raises(InputError, match="do not differ in both"):
         compare_studies([study(tmp_path / n, [("2-2-2", 0.1, 0, 1.0, 0)]) for n in ("c", "d")])
+    cheap = replace(compare_studies(two).bounds, lowest_cost=1.0, highest_cost=2.0)
+    with pytest.raises(InputError, match="no trial lies within bounds=Bounds"):
+        compare_studies(two, bounds=cheap)
     unended = create_study(tmp_path / "e", command="search", searched=[], settings={})
     write_trial(unended, "00000", TrialConfig(policy="none", epochs=4), [record(1)])
     with pytest.raises(InputError, match="study 'e' has no completed trial"):

@@ -31,7 +31,8 @@ def compare_studies(
     what a search pays: a sum over epochs. `bounds` are those of an earlier comparison; without,
     they are the ranges of all completed trials. Raises InputError if the studies have other data,
     splits, sizes of the training set, horizons or metrics, unless `force`; if a study has no
-    completed trial; or if all of them have the same cost or the same metric.
+    completed trial; if all of them have the same cost or the same metric; or if none lies within
+    `bounds`.
     """
     if paid not in summed_costs():
         raise InputError(
@@ -51,6 +52,11 @@ def compare_studies(
     bounds = bounds or _bounds(points, price, chosen)
     front = _joint_front(points, chosen)
     whole = _hypervolume(front, chosen, bounds)
+    if whole == 0:
+        raise InputError(
+            f"no trial lies within bounds={bounds}, so there is no hypervolume; give those of a "
+            f"comparison by {price} and {chosen.name}, or none"
+        )
     went = {e.name: progress(e, paid) for e in entrants}
     curves = {e.name: _curve(points, e, went[e.name], chosen, bounds) for e in entrants}
     return Comparison(
