@@ -9,7 +9,7 @@ from conftest import record
 
 from growsearch import Study
 from growsearch.cli.parser import _parser
-from growsearch.stopping.cost import metric_of
+from growsearch.stopping.cost import metric_of, named_metric
 from growsearch.study.figures import front_figure
 from growsearch.study.folder import create_study
 from growsearch.study.page_data import metric_axes, packed
@@ -295,10 +295,22 @@ def test_options_costs_and_metrics_have_all_of_their_digits_in_the_page(tmp_path
     assert trials["lipschitz"] == {"all": 0.3333333}
 
 
-def test_a_tasks_own_number_of_which_higher_is_better_is_not_minimized():
-    trials = pd.DataFrame({"val_loss": [1.0], "metric/val_f1": [0.5], "metric/val_cost": [2.0]})
-    info = {"own_metrics": {"val_f1": "higher", "val_cost": "lower"}}
+def test_an_axis_of_a_tasks_own_number_says_which_is_better_and_what_chooses():
+    names = ["val_f1", "test_f1", "val_cost", "test_interval_width", "test_accuracy_gap"]
+    trials = pd.DataFrame({"val_loss": [1.0]} | {f"metric/{name}": [0.5] for name in names})
+    info = {"own_metrics": {"val_f1": "higher", "val_cost": "lower", "val_accuracy_gap": "lower"}}
     axes = {axis["column"]: axis for axis in metric_axes(trials, metric_of("val_loss"), info)}
     assert {name: axis["minimized"] for name, axis in axes.items()} == {
-        "val_loss": True, "metric/val_f1": False, "metric/val_cost": True,
+        "val_loss": True, "metric/val_f1": False, "metric/test_f1": False, "metric/val_cost": True,
+        "metric/test_interval_width": True, "metric/test_accuracy_gap": True,
     }  # fmt: skip
+    chosen_by = {name for name, axis in axes.items() if axis["validation"]}
+    assert chosen_by == {"val_loss", "metric/val_f1", "metric/val_cost"}
+
+
+def test_a_tasks_own_accuracy_is_in_percent_whether_or_not_it_is_the_studys_metric():
+    trials = pd.DataFrame({"val_loss": [1.0], "metric/val_accuracy_5": [0.5]})
+    info = {"own_metrics": {"val_accuracy_5": "higher"}}
+    for metric in (metric_of("val_loss"), named_metric("val_accuracy_5", info["own_metrics"])):
+        axes = {axis["column"]: axis["percent"] for axis in metric_axes(trials, metric, info)}
+        assert axes == {"val_loss": False, "metric/val_accuracy_5": True}

@@ -136,7 +136,7 @@ def _shown(metric: Metric) -> dict[str, Any]:
     return {
         "column": metric.column,
         "minimized": metric.minimized,
-        "percent": is_percent(metric),
+        "percent": is_percent(metric.column),
         "label": LABELS.get(metric.column, metric.title),
         "name": metric.title,
     }
@@ -170,8 +170,8 @@ def notes_on(trials: pd.DataFrame, metric: Metric, live: bool = False) -> list[s
     return notes
 
 
-def is_percent(metric: Metric) -> bool:
-    return "accuracy" in metric.reads
+def is_percent(column: str) -> bool:
+    return "accuracy" in column
 
 
 def trial_columns(trials: pd.DataFrame) -> dict[str, Any]:
@@ -271,18 +271,21 @@ def metric_axes(trials: pd.DataFrame, metric: Metric, info: dict[str, Any]) -> l
     `validation` says whether a trial may be chosen by it.
     """
     own = [str(c) for c in trials if str(c).startswith(OWN)]
+    better = info.get("own_metrics", {})
     axes = []
     for column in dict.fromkeys((metric.column, *_METRICS, *own)):
         if not _is_there(trials, column):
             continue
         name = column.removeprefix(OWN)
-        percent = is_percent(metric) if column == metric.column else "accuracy" in name
-        higher = percent or info.get("own_metrics", {}).get(name) == "higher"
-        minimized = metric.minimized if column == metric.column else not higher
+        percent = is_percent(name)
+        # study.json says it of the numbers of validation
+        said = better.get(name.replace("test_", "val_", 1), "higher" if percent else "lower")
+        minimized = metric.minimized if column == metric.column else said == "lower"
+        validation = column == metric.column or name.startswith(("val_", "best_val_"))
         label = LABELS.get(column, name.replace("_", " "))
         axes.append({
             "column": column, "label": label, "minimized": minimized, "percent": percent,
-            "validation": column == metric.column or "val_" in name,
+            "validation": validation,
         })  # fmt: skip
     return axes
 
