@@ -207,6 +207,20 @@ def test_the_command_line_prints_it(capsys, seeds):
     assert "lr=0.1" in out
 
 
+def test_the_command_line_prints_small_numbers_with_their_digits(capsys, tmp_path):
+    trials = {
+        name: ({"seed": seed}, {"metrics": {"val_squared_error": error}, "seconds": 0.03125})
+        for seed, (name, error) in enumerate({"a": 3.25e-6, "b": 3.75e-6}.items())
+    }
+    study = study_of(tmp_path / "study", trials)
+    asked = ("--metric", "val_squared_error", "--cost", "seconds")
+    code, out, _ = run(capsys, "best", study.folder, *asked)
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+    assert code == 0
+    assert rows["val_squared_error"] == ["3.5e-06", "±", "3.5e-07"]  # the deviation is 3.54e-7
+    assert rows["seconds"] == ["0.03125", "±", "0"]
+
+
 def test_json_has_all_of_it(capsys, seeds):
     code, out, _ = run(
         capsys, "best", seeds.folder, "--cost", "seconds", "--max", 8, "--min-accuracy", 92.5,

@@ -196,6 +196,15 @@ def test_the_dearer_of_equally_good_configurations_is_not_on_the_front(browser, 
     assert browser.text("#knee-text").startswith("The front has no knee")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3.25e-6, "0.00000325"), (2.6071349, "2.60713"), (12345.678, "12.3457 k"), (0.25, "0.2500")],
+)
+def test_a_number_that_is_no_percent_has_the_digits_that_say_more(page, value, shown):
+    metric = "{percent: false}"
+    assert page.script(f"return measured(arguments[0], {metric})", value) == shown
+
+
 def test_the_command_that_asks_again_finds_what_the_page_says(browser, capsys, tmp_path):
     opened(browser, tmp_path / "study", [(0.1, s, 90.0, 100 / 3 + s) for s in range(3)])
     shown = "return [...document.querySelectorAll('#commands code')].map(c => c.textContent)"

@@ -54,6 +54,18 @@ def test_the_front_is_listed_with_the_cost_that_it_is_of(tmp_path):
     assert "train flops" in seen.get() and "113.2 G" in seen.get() and "PPE" not in seen.get()
 
 
+def test_losses_are_shown_with_the_digits_in_which_they_differ(tmp_path):
+    folder = create_study(tmp_path / "study", searched=[])
+    for ppe, loss in ((100.0, 3.25e-6), (200.0, 3.125e-6)):
+        last = record(1, ppe=ppe, val_loss=loss, val_accuracy=None, status="completed")
+        write_trial(folder, f"{ppe}", TrialConfig(lr=ppe), [last])
+    console = Console(width=160)
+    with console.capture() as seen:
+        console.print(front_table(summarize(read_study(folder)), [], "val_loss"))
+    assert "3.25e-06" in seen.get() and "3.125e-06" in seen.get()
+    assert "validation loss 3.125e-06" in trial_summary(History([last]))
+
+
 def test_80_columns_have_every_number_of_a_front_of_many_options(tmp_path, monkeypatch, capsys):
     options = {"rtol": 1.0067, "window": 3, "reserve": 5, "initializer": "adam", "lr": 0.05}
     folder = create_study(tmp_path / "study", searched=list(options))

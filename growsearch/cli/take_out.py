@@ -1,6 +1,7 @@
 """The commands that take a network out of a study: best, export, predict."""
 
 import argparse
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -90,18 +91,28 @@ def best(parsed: argparse.Namespace) -> int:
 
 
 def _text(found: "Best") -> str:
+    from growsearch.trial.history import OWN
     from growsearch.trial.trial_options import flat
 
     others = f" (seeds: {', '.join(found.trials)})" if len(found.trials) > 1 else ""
-    lines = [f"{'trial':<16}{found.trial}{others}"]
-    for name, mean in found.mean.items():
-        std = found.std[name]
-        digits = ",.2f" if abs(mean) < 1000 else ",.0f"
-        deviation = "" if std is None else f" ± {std:{digits}}"
-        lines.append(f"{name:<16}{mean:{digits}}{deviation}")
+    rows = {"trial": f"{found.trial}{others}"}
+    for column, mean in found.mean.items():
+        name, std = column.removeprefix(OWN), found.std[column]
+        deviation = "" if std is None else f" ± {_number(name, std, 2)}"
+        rows[name] = f"{_number(name, mean)}{deviation}"
     options = ", ".join(f"{name}={flat(value)}" for name, value in found.options.items())
-    lines.append(f"{'configuration':<16}{options}")
-    return "\n".join([*lines, f"{'train it again':<16}{found.command}"])
+    rows |= {"configuration": options, "train it again": found.command}
+    width = max(map(len, rows)) + 2
+    return "\n".join(f"{name:<{width}}{text}" for name, text in rows.items())
+
+
+def _number(name: str, value: float, digits: int = 6) -> str:
+    """Percent with two decimals, large numbers without any, and others with `digits` digits."""
+    if math.isnan(value):
+        return "-"
+    if "accuracy" in name:
+        return f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{float(f'{value:.{digits}g}'):,.6g}"
 
 
 def export(parsed: argparse.Namespace) -> int:

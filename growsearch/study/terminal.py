@@ -68,16 +68,24 @@ def percent(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
+def number(value: float | None) -> str:
+    """A loss or a task's own number: four decimals, or six digits where these say more."""
+    if value is None or math.isnan(value):
+        return "-"
+    digits, decimals = f"{value:.6g}", f"{value:.4f}"
+    return decimals if float(decimals) == float(digits) else digits
+
+
 def measured(metric: Metric, record: EpochRecord) -> str:
-    """The metric of an epoch: percent with two decimals, other numbers with four."""
+    """The metric of an epoch."""
     value = metric.of(record)
-    return percent(value) if metric.unit == "percent" or math.isnan(value) else f"{value:.4f}"
+    return percent(value) if metric.unit == "percent" else number(value)
 
 
 def validated(record: EpochRecord) -> str:
     """What validation says of the epoch: its accuracy, or its loss where there is no accuracy."""
     if record.val_accuracy is None:
-        return f"validation loss {record.val_loss:.4f}"
+        return f"validation loss {number(record.val_loss)}"
     return f"validation {percent(record.val_accuracy)} %"
 
 
@@ -85,7 +93,7 @@ def _tested(record: EpochRecord) -> str:
     if record.test_accuracy is not None:
         return f", test {percent(record.test_accuracy)} %"
     loss = record.metrics.get("test_loss")
-    return "" if loss is None else f", test loss {loss:.4f}"
+    return "" if loss is None else f", test loss {number(loss)}"
 
 
 def show_notes(console: Console, notes: Iterable[str]) -> None:
@@ -243,7 +251,7 @@ def front_table(
             *(
                 (percent(trial["val_accuracy"]), percent(trial["test_accuracy"]))
                 if by_accuracy
-                else (f"{trial[metric]:.4f}",)
+                else (number(trial[metric]),)
             ),
             trial["architecture"],
             in_words(trial["growth_epochs"].split()),

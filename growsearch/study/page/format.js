@@ -19,9 +19,14 @@ const optionText = x => x === null || x === undefined ? "–" :
 
 const percentText = x => x === null || x === undefined ? "–" : x.toFixed(2) + " %";
 
-/** A value of one of the metrics of `study.metrics`. */
-const measured = (x, metric) => x === null || x === undefined ? "–" :
-  metric.percent ? percentText(x) : Math.abs(x) >= 1e4 ? amount(x, 5) : x.toFixed(4);
+/** A value of one of the metrics of `study.metrics`: as `growsearch` prints it. */
+function measured(x, metric) {
+  if (x === null || x === undefined) return "–";
+  if (metric.percent) return percentText(x);
+  if (Math.abs(x) >= 1e4) return amount(x, 6);
+  const digits = +x.toPrecision(6), decimals = x.toFixed(4);
+  return +decimals === digits ? decimals : String(digits);
+}
 
 const signed = x => x === null || x === undefined ? "–" : (x > 0 ? "+" : "") + x.toFixed(2);
 /** A label in a sentence: without its unit, or what it stands for, in brackets. */
