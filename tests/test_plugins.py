@@ -1,16 +1,22 @@
 """Components of a user's own: from files, modules, search-space files and installed packages."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, record
 
-from growsearch import InputError, TrialConfig
+from growsearch import InputError, Study, TrialConfig
 from growsearch.cli import main
+from growsearch.searches.recorded import read_recording
+from growsearch.study.folder import create_study
+from growsearch.study.plugins import describe, keep_plugins
+from growsearch.study.recording import record_study
+from growsearch.study.results import write_trial
 from growsearch.trial import components as registry
 from growsearch.trial.components import component, components, registering
 from growsearch.trial.plugins import Plugin, find_plugin, load_plugins
@@ -164,6 +170,24 @@ def test_reading_a_study_does_not_load_its_plugin(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_record_keeps_the_plugins_that_its_errors_name(tmp_path):
+    plugin = find_plugin(written(tmp_path / "never.py", policy()))
+    plugin.load()
+    folder = create_study(tmp_path / "study", searched=[], plugins=describe([plugin]))
+    keep_plugins(folder, [plugin])
+    last = record(1, status="completed", key="one")
+    write_trial(folder, "00000", TrialConfig(policy="never"), [last])
+    del registry._REGISTRY["policy"]["never"]
+    recorded = tmp_path / "recorded"
+    for _ in range(2):  # again, in place of the old one
+        record_study(folder, recorded)
+    (copy,) = (recorded / "plugins").iterdir()
+    assert copy.read_text() == policy()
+    for read in (Study(recorded).config, lambda: read_recording(recorded)):
+        with pytest.raises(InputError, match=re.escape(f"add --plugin {copy} (in Python")):
+            read()
+
+
 def test_the_best_trial_is_found_without_its_plugin_and_its_command_trains_it_again(tmp_path):
     """In a process of its own. The command loads the study's copy of the plugin."""
     from growsearch import read_study

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from growsearch.machine.files import check_file_name, read_text
-from growsearch.trial.errors import InputError
+from growsearch.machine.files import check_file_name, read_text, write_whole
+from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin, find_plugin, session_plugins
 
 PLUGINS_FOLDER = "plugins"
@@ -29,11 +29,49 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
         (folder / PLUGINS_FOLDER / plugin.file_name).write_text(plugin.source, encoding="utf-8")
 
 
+def copy_plugins(folder: Path, info: Mapping[str, Any], out: Path) -> None:
+    """Copies the study's own copies of its plugins, as far as they are there, into `out`."""
+    for file in map(Path, plugin_files(folder, info)):
+        if not file.exists():
+            continue
+        try:
+            text = read_text(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"the study's plugin {str(file)!r} cannot be read ({one_line(error)}); restore it "
+                "from a copy"
+            ) from error
+        (out / PLUGINS_FOLDER).mkdir(exist_ok=True)
+        write_whole(out / PLUGINS_FOLDER / file.name, text)
+
+
 def plugin_files(folder: Path, info: Mapping[str, Any]) -> list[str]:
     """Paths of the study's copies of its plugins. InputError if study.json lists them wrongly."""
     check_listed(folder, info)
     listed = [Path(p["file"]).name for p in info.get("plugins", []) if p["file"]]
     return [str(folder / PLUGINS_FOLDER / name) for name in listed]
+
+
+def needing_plugins(
+    folder: Path, info: Mapping[str, Any], trial: str, error: InputError
+) -> InputError | None:
+    """What to say of an error of the trial's configuration: which plugins of the study it needs.
+
+    None if the study has no plugins.
+    """
+    sessions = [p["name"] for p in info.get("plugins", []) if not p["file"]]
+    if sessions:
+        return InputError(
+            f"trial {trial} needs components from {', '.join(sessions)} ({error}); run its cells "
+            "in Python, and use growsearch.Study there"
+        )
+    given = " ".join(f"--plugin {plugin}" for plugin in plugin_files(folder, info))
+    if not given:
+        return None
+    return InputError(
+        f"trial {trial} needs the study's plugins ({error}): add {given} (in Python: "
+        "growsearch.load_plugins)"
+    )
 
 
 def check_listed(folder: Path, info: Mapping[str, Any]) -> None:

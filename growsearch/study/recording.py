@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 
 from growsearch.machine.files import replacing, write_whole
 from growsearch.study.folder import STUDY_FILE, TRIALS_FOLDER, make_folder, read_info
+from growsearch.study.plugins import PLUGINS_FOLDER, copy_plugins
 from growsearch.study.results import read_undamaged
 from growsearch.trial.errors import InputError
 
@@ -18,9 +19,10 @@ _OF_THIS_MACHINE = ("owner", "store")
 def record_study(folder: str | Path, out: str | Path) -> Path:
     """Writes the study in `folder` to `out`, with the epochs of all trials in one file.
 
-    `read_study` gives the same table for both. Networks, states and logs stay behind, so the copy
-    cannot be resumed. Returns the file. Raises InputError if `folder` has no epochs or a damaged
-    table, or `out` holds anything but a study that was recorded before, which is replaced.
+    `read_study` gives the same table for both, and plugins are copied. Networks, states and logs
+    stay behind, so the copy cannot be resumed. Returns the file. Raises InputError if `folder` has
+    no epochs or a damaged table, or `out` holds anything but a study that was recorded before,
+    which is replaced.
     """
     table, damaged = read_undamaged(folder)
     if damaged:
@@ -30,13 +32,15 @@ def record_study(folder: str | Path, out: str | Path) -> Path:
         )
     info, out = read_info(folder), Path(out)
     file = out / TRIALS_FOLDER / RECORDED
-    if file.is_file() and {p.name for p in out.iterdir()} == {STUDY_FILE, TRIALS_FOLDER}:
+    there = {path.name for path in out.iterdir()} if file.is_file() else set()
+    if there - {PLUGINS_FOLDER} == {STUDY_FILE, TRIALS_FOLDER}:
         if [path.name for path in file.parent.iterdir()] != [RECORDED]:
             raise InputError(f"{str(out)!r} is a study that was not recorded; choose a new folder")
     else:
         make_folder(out)
     with replacing(file) as unfinished:
         pq.write_table(table, unfinished, compression="zstd")
+    copy_plugins(Path(folder), info, out)
     settings = info.get("settings", {})
     kept = {name: value for name, value in settings.items() if name not in _OF_THIS_MACHINE}
     text = json.dumps({**info, **({"settings": kept} if settings else {})}, indent=2)

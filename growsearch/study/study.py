@@ -20,7 +20,7 @@ from growsearch.study.best import (
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.folder import read_info
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.study.plugins import plugin_files
+from growsearch.study.plugins import needing_plugins, plugin_files
 from growsearch.study.results import config_of, read_study
 from growsearch.study.retraining import (
     arithmetic,
@@ -157,19 +157,10 @@ class StoredStudy:
         try:
             return config_of(row)
         except InputError as error:
-            sessions = [p["name"] for p in self.info.get("plugins", []) if not p["file"]]
-            if sessions:
-                raise InputError(
-                    f"trial {row['trial_id']} needs components from {', '.join(sessions)} "
-                    f"({error}); run its cells in Python, and use growsearch.Study there"
-                ) from error
-            if not (plugins := self.plugins):
+            told = needing_plugins(self.folder, self.info, str(row["trial_id"]), error)
+            if told is None:
                 raise
-            given = " ".join(f"--plugin {plugin}" for plugin in plugins)
-            raise InputError(
-                f"trial {row['trial_id']} needs the study's plugins ({error}): add {given} (in "
-                "Python: growsearch.load_plugins)"
-            ) from error
+            raise told from error
 
     @property
     def plugins(self) -> list[str]:
