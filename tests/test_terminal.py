@@ -1,9 +1,11 @@
 """What the command line and Python show: short texts, and lines for what a user got wrong."""
 
+import math
 import re
 import traceback
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import record, run
 from rich.console import Console
@@ -13,7 +15,7 @@ from growsearch import Dataset, InputError, TrialConfig, load_network
 from growsearch.study.folder import create_study
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.summary import summarize
-from growsearch.study.terminal import front_table, parameters, trial_summary
+from growsearch.study.terminal import found_table, front_table, parameters, trial_summary
 from growsearch.trial.errors import counted
 from growsearch.trial.history import History
 
@@ -64,6 +66,18 @@ def test_losses_are_shown_with_the_digits_in_which_they_differ(tmp_path):
         console.print(front_table(summarize(read_study(folder)), [], "val_loss"))
     assert "3.25e-06" in seen.get() and "3.125e-06" in seen.get()
     assert "validation loss 3.125e-06" in trial_summary(History([last]))
+
+
+def test_a_difference_that_is_not_known_is_a_dash():
+    row = {
+        "trial_id": "00000", "policy": "periodic", "initializer": "zero", "interval": 1.0,
+        "start": "1-1-1", "found": "2-2-2", "epochs": 3.0, "ppe": 100.0, "val_accuracy": 90.0,
+        "test_accuracy": math.nan, "val_delta": 1.5, "test_delta": math.nan,
+    }  # fmt: skip
+    console = Console(width=160)
+    with console.capture() as seen:
+        console.print(found_table(pd.DataFrame([row])))
+    assert seen.get().split()[-4:] == ["90.00", "+1.50", "-", "-"]
 
 
 def test_80_columns_have_every_number_of_a_front_of_many_options(tmp_path, monkeypatch, capsys):

@@ -192,6 +192,10 @@ def _distinct(trials: "pd.DataFrame") -> "Iterator[tuple[str, pd.Series]]":
         yield ", ".join(trial["trial_id"] for trial in same), same[0]
 
 
+def _signed(points: float) -> str:
+    return "-" if math.isnan(points) else f"{points:+.2f}"
+
+
 _FOUND = ("trial_id", "policy", "interval", "initializer", "start", "found")
 
 
@@ -213,9 +217,9 @@ def found_table(found: "pd.DataFrame") -> Table:
             short(trial["epochs"]),
             parameters(trial["ppe"]),
             percent(trial["val_accuracy"]),
-            f"{trial['val_delta']:+.2f}",
+            _signed(trial["val_delta"]),
             percent(trial["test_accuracy"]),
-            f"{trial['test_delta']:+.2f}",
+            _signed(trial["test_delta"]),
         )
     return table
 
