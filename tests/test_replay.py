@@ -283,6 +283,18 @@ def test_what_is_no_scheduler_is_said_in_one_line(text, said):
         contender(text)
 
 
+def test_a_figure_in_a_folder_that_is_not_there_is_refused_before_anything_is_read(
+    tmp_path, capsys
+):
+    figure = tmp_path / "none" / "figure.png"
+    code, out, err = run(capsys, "replay", tmp_path / "no study", "--figure", figure)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"growsearch replay: error: figure {str(figure)!r} is in a folder that does not exist; "
+        "make it first\n"
+    )
+
+
 @pytest.mark.long
 def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut(
     tmp_path, capsys, ray

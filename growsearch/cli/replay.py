@@ -2,10 +2,12 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.options import add_json_option, add_paid_option, add_plugin_option
 from growsearch.study.as_json import print_json
+from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -63,7 +65,6 @@ def add_command(commands: Any) -> None:
 def replay(parsed: argparse.Namespace) -> int:
     from growsearch.searches.recorded import read_recording
     from growsearch.study.console import PlainConsole
-    from growsearch.trial.errors import InputError
     from growsearch.tuning.replays import compare, contender
 
     for name, least in (("seeds", parsed.seeds), ("workers", min(parsed.workers))):
@@ -71,10 +72,9 @@ def replay(parsed: argparse.Namespace) -> int:
             raise InputError(f"{name}={least} is no number of them; give 1 or more")
     for text in parsed.schedulers:
         contender(text)
-    if parsed.figure is not None and not parsed.figure.endswith((".png", ".pdf", ".svg")):
-        raise InputError(f"figure {parsed.figure!r} has no known ending; give .png, .pdf or .svg")
+    if parsed.figure is not None:
+        _check_figure(parsed.figure)
     recording = read_recording(parsed.study, parsed.cost, parsed.metric, parsed.paid)
-    cost, metric = recording.cost, recording.metric
     console, found = PlainConsole(stderr=True), []
     with console.status("") as status:
         for workers in parsed.workers:
@@ -86,21 +86,35 @@ def replay(parsed: argparse.Namespace) -> int:
                         shared=not parsed.unshared,
                     )
                 )  # fmt: skip
-    if parsed.figure is not None:
-        _draw(parsed, recording, found)
     if parsed.json:
         about = {
-            "cost": cost, "metric": metric.name, "paid_in": recording.unit, "seeds": parsed.seeds,
-            **_facts(recording),
+            "cost": recording.cost, "metric": recording.metric.name, "paid_in": recording.unit,
+            "seeds": parsed.seeds, **_facts(recording),
         }  # fmt: skip
         print_json(about | {"schedulers": [one.to_dict() for one in found]})
-        return 0
-    console = PlainConsole()
+    else:
+        _show(parsed, recording, found)
+    if parsed.figure is not None:
+        _draw(parsed, recording, found)
+    return 0
+
+
+def _check_figure(file: str) -> None:
+    if not file.endswith((".png", ".pdf", ".svg")):
+        raise InputError(f"figure {file!r} has no known ending; give .png, .pdf or .svg")
+    if not Path(file).parent.is_dir():
+        raise InputError(f"figure {file!r} is in a folder that does not exist; make it first")
+
+
+def _show(parsed: argparse.Namespace, recording: "Recording", found: "list[Compared]") -> None:
+    from growsearch.study.console import PlainConsole
+
+    console, facts = PlainConsole(), _facts(recording)
     if not console.is_terminal:
         console.width = 120
-    facts = _facts(recording)
     console.print(
-        f"{facts['trials']} trials, {facts['front']} on the front of {cost} and {metric.name}; "
+        f"{facts['trials']} trials, {facts['front']} on the front of {recording.cost} and "
+        f"{recording.metric.name}; "
         f"their distinct epochs cost {facts['distinct_percent']:.1f} % of all without sharing, "
         f"those of the front {facts['front_percent']:.1f} %",
         highlight=False,
@@ -115,7 +129,6 @@ def replay(parsed: argparse.Namespace) -> int:
         "and what one in a hundred exceeds.",
         style="dim", highlight=False,
     )  # fmt: skip
-    return 0
 
 
 def _facts(recording: "Recording") -> dict[str, Any]:
