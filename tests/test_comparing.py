@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from growsearch import InputError, compare_studies
 from growsearch.comparing.attainment import attainment_difference
+from growsearch.comparing.picture import comparison_figure
 from growsearch.stopping.hypervolume import REFERENCE, Bounds
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
@@ -295,6 +296,15 @@ def test_the_command_prints_what_the_function_finds(two, capsys, tmp_path):
     front = page.partition("The joint front")[2]
     assert front.count("<tr>") == 1 + len(found.front)
     assert all(f"<td>{metric:g}</td>" in front for metric in found.front["metric"])
+
+
+def test_the_picture_names_its_axes_as_the_reports_do(two):
+    found = replace(compare_studies(two), cost="flops")
+    for metric, label in (
+        ("val_loss", "validation loss"), ("metric/val_bits_per_byte", "val bits per byte"),
+    ):  # fmt: skip
+        axes = comparison_figure(replace(found, metric=metric)).axes[0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("training FLOPs", label)
 
 
 def test_a_page_shows_markup_in_names_as_text_and_takes_no_other_folder(tmp_path):

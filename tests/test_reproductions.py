@@ -365,6 +365,15 @@ def test_a_figure_has_the_means_over_seeds(study, drawing):
         assert any(dot == pytest.approx(point) for dot in found)
 
 
+def test_a_row_that_is_joined_to_none_has_its_whole_name_in_the_legend(tmp_path):
+    places = Places(tmp_path, "autogrow-figure6", definition("autogrow-figure6"), "small")
+    epochs = read_study(places.recorded)
+    (axes,) = draw(compare(places.name, places.definition, "small", epochs), epochs).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "AutoGrow, small K", "AutoGrow, large K", "from scratch"
+    ]  # fmt: skip
+
+
 def test_a_figure_over_wall_time_has_a_curve_for_each_row(study):
     epochs, drawn = read_study(study), replace(TINY_DEFINITION, drawing=Curves())
     (axes,) = draw(compare("tiny", drawn, "small", epochs), epochs).axes

@@ -78,7 +78,8 @@ def _against(axes: Axes, own: Outcomes, drawing: Against) -> None:
         if drawing.joined and len(rows) > 1:
             axes.plot(*zip(*(means[row] for row in rows), strict=True), color=color, linewidth=1)
         for row in rows:
-            label = family if row == rows[0] else None
+            first = family if len(rows) > 1 else row
+            label = first if row == rows[0] else None
             _mark(axes, places[row][0], places[row][1], color, label, star=row in front)
     for quantity, axis in ((drawing.x, axes.xaxis), (drawing.quantity, axes.yaxis)):
         unit = QUANTITIES[quantity].unit
