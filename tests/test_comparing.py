@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from growsearch import InputError, compare_studies
 from growsearch.comparing.attainment import attainment_difference
 from growsearch.comparing.picture import comparison_figure
+from growsearch.comparing.words import told
 from growsearch.stopping.hypervolume import REFERENCE, Bounds
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
@@ -191,6 +192,24 @@ def test_trials_of_equal_configuration_and_seed_are_paired(tmp_path):
     assert test.p == pytest.approx(1 - 2 / math.pi * (a + math.sin(a) * math.cos(a)))
     cost = next(t for t in pair.tests if t.quantity == "cost")
     assert (cost.mean, cost.effect, cost.better) == (0, None, None)
+
+
+def test_equal_studies_differ_by_zero_without_a_sign(tmp_path):
+    trials = [("2-2-2", 0.1, seed, 1.0 - seed / 10, 0) for seed in range(2)]
+    trials += [("4-4-4", 0.1, seed, 0.5, 0) for seed in range(2)]
+    found = compare_studies([study(tmp_path / name, trials) for name in "ab"])
+    for test in found.pairs[0].tests:
+        assert f"{test.mean:+} {test.low:+} {test.high:+}" == "+0.0 +0.0 +0.0"
+
+
+def test_what_is_said_of_studies_without_a_log_is_of_one_or_of_several(two, tmp_path):
+    for folders, said in (
+        (two, "not known of b, which has no log: its trials"),
+        ([two[1], study(tmp_path / "c", [("4-4-4", 0.2, 0, 1.0, 0)])],
+         "not known of b, c, which have no log: their trials"),
+    ):  # fmt: skip
+        notes = next(told(compare_studies(folders))).notes
+        assert any(said in note for note in notes)
 
 
 def test_without_a_common_configuration_there_is_no_test(two, tmp_path):

@@ -205,6 +205,19 @@ def test_a_number_that_is_no_percent_has_the_digits_that_say_more(page, value, s
     assert page.script(f"return measured(arguments[0], {metric})", value) == shown
 
 
+@pytest.mark.parametrize(
+    ("completed", "said"),
+    [(1, "1 completed trial is too few"), (2, "2 completed trials are too few")],
+)
+def test_too_few_trials_for_importances_are_counted(page, completed, said):
+    page.script(
+        """Object.assign(study.importance, {cost: null, metric: null, trials: arguments[0]});
+        drawImportance();""",
+        completed,
+    )
+    assert page.text("#importance-text").startswith(said)
+
+
 def test_the_command_that_asks_again_finds_what_the_page_says(browser, capsys, tmp_path):
     opened(browser, tmp_path / "study", [(0.1, s, 90.0, 100 / 3 + s) for s in range(3)])
     shown = "return [...document.querySelectorAll('#commands code')].map(c => c.textContent)"

@@ -92,7 +92,7 @@ def _tested(
     judged = judge([-value if less else value for value in values], above=0)
     mean, low, high = judged.mean, judged.low, judged.high
     if less:
-        mean, low, high = 0.0 - mean, -high, -low
+        mean, low, high = 0.0 - mean, 0.0 - high, 0.0 - low  # -0.0 would read as less than 0
     better = {Verdict.AGREES: names[0], Verdict.DISAGREES: names[1]}.get(judged.verdict)
     deviation = stdev(values) if len(values) > 1 else 0.0
     effect = mean / deviation if deviation else None

@@ -33,9 +33,10 @@ def told(comparison: Comparison) -> Iterator[Told]:
         "the epochs that came from a store.",
     ]
     if orders:
+        have, their = ("has", "its") if len(orders) == 1 else ("have", "their")
         notes.append(
-            f"The order in which trials completed is not known of {', '.join(orders)}, which has "
-            "no log: its trials are taken in the order of their names."
+            f"The order in which trials completed is not known of {', '.join(orders)}, which "
+            f"{have} no log: {their} trials are taken in the order of their names."
         )
     yield Told(
         f"Studies by {comparison.cost} and {comparison.metric}",

@@ -13,7 +13,8 @@ function drawImportance() {
   const text = element("importance-text");
   if (!cost && !metric) {
     text.textContent = completed < least ?
-      `${counted(completed, "completed trial")} are too few to say which options decide; it takes ${least}.` :
+      `${counted(completed, "completed trial")} ${completed === 1 ? "is" : "are"} too few to say which ` +
+        `options decide; it takes ${least}.` :
       "The completed trials do not differ in what would decide.";
     return;
   }
