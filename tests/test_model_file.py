@@ -1,6 +1,7 @@
 """Exported networks have the recorded accuracy, or there is an error."""
 
 import ast
+import errno
 import json
 import subprocess
 import sys
@@ -268,6 +269,17 @@ def test_a_program_that_computes_something_else_is_not_kept(study, tmp_path):
             network, lambda x: network(x) + 1e-3, lambda n: torch.randn(n, 1, 8, 8),
             tmp_path / "model.pt2",
         )  # fmt: skip
+
+
+def test_a_full_disk_leaves_nothing_of_a_file(study, tmp_path, monkeypatch):
+    def fill(weights, file, metadata):
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", fill)
+    with pytest.raises(InputError, match=r"cannot be written .*No space left.*; make room"):
+        study.export(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_exists_is_not_replaced(study, tmp_path):

@@ -6,7 +6,6 @@ besides its weights. No code is read from such a file, and none is run.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch.growth.step_sizes import STEP_SIZES, StepSize
 from growsearch.machine.bounds import check_on_disk
+from growsearch.machine.files import replacing
 from growsearch.study.network_spec import NetworkSpec, rebuilt
 from growsearch.trial.errors import InputError, one_line
 
@@ -52,8 +52,12 @@ class ModelFile:
 def write_model(
     path: Path, network: "nn.Module", spec: NetworkSpec, about: Mapping[str, Any]
 ) -> None:
-    """Writes the file, whole or not at all. `about` are more facts of the network, for its JSON."""
+    """Writes the file, whole or not at all. `about` are more facts of the network, for its JSON.
+
+    Raises InputError if it cannot be written.
+    """
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     weights = {
@@ -63,9 +67,14 @@ def write_model(
     if any(step != (1, 1) for step in spec.steps):
         # so that a network without them does not take these weights for its own
         weights[STEP_SIZES] = torch.tensor(spec.steps, dtype=torch.float64)
-    unfinished = path.with_name(path.name + ".unfinished")
-    save_file(weights, unfinished, {METADATA: metadata_text(network, spec, about)})
-    os.replace(unfinished, path)
+    try:
+        with replacing(path) as unfinished:
+            save_file(weights, unfinished, {METADATA: metadata_text(network, spec, about)})
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be written ({one_line(error)[:200]}); make room, or choose "
+            "another --out"
+        ) from error
 
 
 def metadata_text(network: "nn.Module", spec: NetworkSpec, about: Mapping[str, Any]) -> str:

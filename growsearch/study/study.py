@@ -200,7 +200,7 @@ class StoredStudy:
     ) -> Path:
         """Writes the network of a trial to the new file `out`, in one of FORMATS.
 
-        The file is loaded and compared with the network before it gets its name. Raises
+        A program is loaded and compared with the network before the file gets its name. Raises
         InputError if it cannot be written, or the weights are not there any more.
         """
         from growsearch.study import model_file
