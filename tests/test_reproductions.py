@@ -453,6 +453,16 @@ def test_one_epoch_is_printed_for_each_group(capsys):
     assert "2-2-2, 181,108 parameters" in printed[1]
 
 
+def test_a_folder_of_data_that_a_begun_study_does_not_take_is_said(places, monkeypatch, caplog):
+    create_study(places.trained, searched=[])
+    monkeypatch.setattr("growsearch.tuning.study.Study.resume", lambda self, **options: None)
+    train(places)
+    assert caplog.messages == []
+    train(places, data_dir="/data")
+    (said,) = caplog.messages
+    assert said.startswith(f"data_dir=/data is not used: study {places.trained} goes on")
+
+
 @pytest.mark.long
 def test_from_training_to_the_table_and_again_from_recorded_epochs(ray, places, tmp_path):
     train(places, max_concurrent=2)

@@ -1,6 +1,7 @@
 """Running a definition: the plan, the training, and from a study the table and the figure."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import EpochRecord
 
+_LOG = logging.getLogger("growsearch")
 STORE = "epochs"
 """The store that all definitions share, in the folder of their results."""
 
@@ -95,7 +97,11 @@ def train(places: Places, **options: Any) -> None:
     from growsearch.tuning.study import Study
 
     if (places.trained / STUDY_FILE).is_file():
-        options.pop("data_dir", None)
+        if (data_dir := options.pop("data_dir", None)) is not None:
+            _LOG.warning(
+                "data_dir=%s is not used: study %s goes on with the folder that it began with; "
+                "choose another --out to train from other files", data_dir, places.trained,
+            )  # fmt: skip
         Study(places.trained).resume(**options)
         return
     definition = _owner(places.definition)
