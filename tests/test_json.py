@@ -5,7 +5,7 @@ import shutil
 from dataclasses import fields
 
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, record, run
 
 from growsearch import read_study, summarize
 from growsearch.cli import documents
@@ -112,6 +112,16 @@ def test_reproduce_lists_what_there_is(capsys):
         capsys, documents.Planned, "reproduce", "lipgrow-figure5", "--plan", more=["from_scratch"]
     )
     assert planned["trials"] > 0
+
+
+def test_reproduce_prints_one_epoch_of_each_group(capsys, monkeypatch):
+    first = record(1, val_loss=float("inf"))
+    begun = [("CIFAR-10", "rtol 1.1", first), ("CIFAR-100", "rtol 1.1", first)]
+    monkeypatch.setattr("growsearch.reproductions.running.first_epochs", lambda scale: begun)
+    printed = document(capsys, documents.Begun, "reproduce", "lipgrow-rtol", "--one-epoch")
+    assert [one["group"] for one in printed] == ["CIFAR-10", "CIFAR-100"]
+    assert printed[0]["record"] == plain(first.to_dict())
+    assert documents.Begun in documents.DOCUMENTS
 
 
 def test_statuses_of_the_log_are_those_of_the_ledger(tmp_path):

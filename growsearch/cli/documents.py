@@ -276,6 +276,17 @@ class Reproducible:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Begun:
+    """`growsearch reproduce --one-epoch`: a list of such objects."""
+
+    group: str
+    row: str
+    """The row whose trial it is, the first of its group."""
+    record: Row
+    """Its first epoch: the fields of EpochRecord."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """`growsearch compare`."""
 
@@ -301,6 +312,6 @@ class Compared:
 
 DOCUMENTS = (
     Trained, Searched, Reported, Compared, Best, Planned, Checked, Diagnosed, Replayed, Reproduced,
-    Reproducible, Listed, Stored, Collected, Recorded, Exported, Predicted, Decoded, Fetched,
+    Reproducible, Begun, Listed, Stored, Collected, Recorded, Exported, Predicted, Decoded, Fetched,
 )  # fmt: skip
 """Each command's, in the order of the reference."""

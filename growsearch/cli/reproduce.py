@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from growsearch.cli.documents import Reproducible
+from growsearch.cli.documents import Begun, Reproducible
 from growsearch.cli.options import add_json_option
 from growsearch.study.as_json import print_json
 from growsearch.trial.errors import InputError
@@ -111,16 +111,16 @@ def _plan(places: "Places", as_json: bool) -> int:
 def _one_epoch(places: "Places", as_json: bool) -> int:
     from growsearch.reproductions.running import first_epochs
 
-    rows = []
+    begun = []
     for group, row, record in first_epochs(places.definition.scale(places.scale_name)):
-        rows.append({"group": group, "row": row, **record.to_dict()})
+        begun.append(Begun(group=group, row=row, record=record.to_dict()))
         if not as_json:
             print(
                 f"{group}, {row}: {record.architecture}, {record.parameters:,} parameters, loss "
                 f"{record.train_loss:.3f}, {record.seconds:.1f} s"
             )
     if as_json:
-        print_json(rows)
+        print_json(begun)
     return 0
 
 
