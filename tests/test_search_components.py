@@ -12,7 +12,7 @@ import growsearch
 from growsearch.cli import main
 from growsearch.searches.kinds import Scheduler
 from growsearch.searches.settings import SearchSettings
-from growsearch.stopping.cost import metric_of
+from growsearch.stopping.cost import OwnNumber, metric_of
 from growsearch.study.folder import create_study, read_info
 from growsearch.study.outcomes import Audit, audit
 from growsearch.study.report import write_report
@@ -378,6 +378,23 @@ def test_another_scheduler_has_its_own_defaults_and_not_those_kept_for_one_that_
     assert branches.values()["alpha"] == 0.05
     before = SearchSettings.from_flat({"scheduler": "branches", "alpha": 0.1}).to_flat()
     assert SearchSettings.from_flat({}, before).scheduler.values()["alpha"] == 0.1
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_completed_trial_without_a_finite_number_ends_no_search(number):
+    """A task's own numbers are not checked, and a perplexity may be infinite."""
+    metric = OwnNumber(number="val_perplexity", better="lower")
+    chosen = SearchSettings.from_flat({"scheduler": "pareto", "audit": 1.0}).scheduler
+    judge = chosen.judge(["ppe"], metric, seed=0)
+    for name, found in (("one", number), ("two", 2.0), ("three", 3.0)):
+        trial, history = TrialConfig(policy="none", epochs=2), History()
+        for epoch, status in ((1, "running"), (2, "completed")):
+            last = record(epoch, status=status, metrics={"val_perplexity": found})
+            history = history.plus(last)
+            if status == "running":
+                assert judge.verdict(name, trial, history) is None
+        judge.ended(name, trial, history)
+    assert {member.trial for member in judge.safe.front.members} <= {"two", "three"}
 
 
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest():

@@ -103,6 +103,8 @@ class ParetoStopping:
         trial, last = self.follow(name, config, history), history[-1]
         costs = trial.bound.costs(self.costs)
         accuracy = self._accuracy(last) if last.status is Status.COMPLETED else None
+        if accuracy is not None and not math.isfinite(accuracy):  # as of a task's own number
+            accuracy = None
         stop = self._curves.ended(name, costs, accuracy)
         del self._followed[name]
         if accuracy is not None:

@@ -169,6 +169,8 @@ class Calibration:
         largest = np.full(CELLS, -np.inf)
         np.maximum.at(largest, [_cell(share) for share in progress], gains)
         known = np.flatnonzero(largest > -np.inf)
+        if not len(known):  # an epoch was infinitely good
+            return
         # Interpolating the cells without an epoch only raises scores, by one rule for all trials.
         filled = np.interp(np.arange(CELLS), known, largest[known])
         self._gains = np.vstack([self._gains, filled])
