@@ -714,8 +714,8 @@ def test_a_task_with_a_loss_of_its_own_has_losses_and_no_accuracy(tmp_path):
     assert records[-1].val_loss == pytest.approx(((outputs - targets) ** 2).mean().item(), rel=1e-5)
     best = min(records, key=lambda record: record.val_loss)
     shown = trial_summary(History(records))
-    assert f"last epoch     validation loss {records[-1].val_loss:.4f}" in shown
-    assert f"best epoch     validation loss {best.val_loss:.4f} (epoch {best.epoch}" in shown
+    assert f"last epoch     validation loss {records[-1].val_loss:.6g}" in shown
+    assert f"best epoch     validation loss {best.val_loss:.6g} (epoch {best.epoch}" in shown
     assert "%" not in shown.replace("final parameters (", "").splitlines()[2]
     study = create_study(tmp_path / "study", searched=False)
     write_trial(study, "one", config, records)
