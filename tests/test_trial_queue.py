@@ -239,6 +239,10 @@ def test_a_sampler_draws_as_many_trials_as_are_left_to_draw(
     ("text", "reason"),
     [
         (None, "its process died"),
+        ("Failure # 1 (occurred at 2026-11-30_08-29-39)\nThe actor died unexpectedly before "
+         "finishing this task.\n\tclass_name: ResourceTrainable\n\tip: 192.0.2.2\n"
+         "The actor is dead because its owner has died. Owner's node has crashed.\n",
+         "its process died"),
         ("ray::f() (pid=1)\n  File 'x', line 1\n    go()\nmymod.Unstable: jumped\n",
          "mymod.Unstable: jumped"),
         ("Traceback:\n  File 'x', line 1\nValueError: first\n\nDuring handling:\n\n"

@@ -16,7 +16,7 @@ from growsearch.searches.sharing import Follower, growth_order, root_of
 from growsearch.searches.waiting import Awaited
 from growsearch.stopping.cost import cost_so_far, costs
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError
 from growsearch.trial.from_scratch import from_scratch
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
@@ -340,8 +340,7 @@ class TrialQueue(OneTrialGenerator):
 
 def _reason(trial: Trial) -> tuple[str, bool]:
     """Why the actor failed: what it raised, if anything; and whether that was an InputError."""
-    text = error_text(trial)
-    raised = _RAISED.findall(text or "")
-    last = DIED if text is None else str(raised[-1]) if raised else one_line(RuntimeError(text))
+    raised = _RAISED.findall(error_text(trial) or "")
+    last = str(raised[-1]) if raised else DIED
     reason = last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")
     return reason, reason != last
