@@ -9,8 +9,8 @@ from pathlib import Path
 from growsearch.comparing.found import Comparison
 from growsearch.comparing.picture import comparison_figure
 from growsearch.comparing.words import Told, joint_front, told
-from growsearch.machine.files import because, replacing, write_whole
-from growsearch.trial.errors import InputError
+from growsearch.machine.files import replacing, write_whole
+from growsearch.trial.errors import InputError, because
 
 PAGE, PICTURE = "comparison.html", "comparison.svg"
 _STYLE = """

@@ -11,11 +11,10 @@ import torch
 from growsearch.doctor.finding import Finding, failed, fine, warning
 from growsearch.machine.cache import cache_folder
 from growsearch.machine.devices import device_of
-from growsearch.machine.files import because
 from growsearch.machine.memory import memory_bytes
 from growsearch.machine.processor import processor
 from growsearch.training.auto_precision import VARIABLE, auto_precision
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, because
 
 _LITTLE = 4e9
 """Bytes of memory below which a search of several trials at a time is likely to run out."""

@@ -11,8 +11,8 @@ from pyarrow import fs
 
 from growsearch.doctor.finding import Finding, failed, fine, warning
 from growsearch.machine.file_systems import file_system
-from growsearch.machine.files import because, is_address
-from growsearch.trial.errors import one_line
+from growsearch.machine.files import is_address
+from growsearch.trial.errors import because, one_line
 
 _NO_ROOM, _LITTLE_ROOM = 1e8, 5e9
 _WITHOUT_FOLDERS = ("s3", "gcs", "abfs")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from growsearch.machine.bounds import check_on_disk
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError, because
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
 UNFINISHED = ".unfinished"
@@ -115,13 +115,6 @@ def check_links(folder: Path, but: tuple[str, ...] = ()) -> None:
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
                 raise InputError(f"{str(path)!r} is neither file nor folder; remove it")
         folders[:] = [name for name in folders if name not in but]
-
-
-def because(error: OSError) -> str:
-    """Why a file cannot be read or written, in a few words."""
-    if error.errno == errno.ELOOP:
-        return "it is a link"
-    return error.strerror or one_line(error)
 
 
 def storage_error(error: BaseException | None) -> OSError | None:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from growsearch.machine.files import (
-    because,
     check_file_name,
     of_disk,
     opened,
@@ -37,7 +36,7 @@ from growsearch.stopping.cost import summed_costs, work_of
 from growsearch.study.folder import LOCK_FILE, LOG_FILE, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError, because, one_line
 from growsearch.trial.history import EpochRecord, History, check_values
 from growsearch.trial.options import Value
 from growsearch.trial.status import Status

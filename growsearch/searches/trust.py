@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.machine.cache import cache_folder
-from growsearch.machine.files import because, is_address, read_text
+from growsearch.machine.files import is_address, read_text
 from growsearch.searches.spaces import built_in_spaces
 from growsearch.study.plugins import find_kept
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, because
 from growsearch.trial.plugins import Plugin
 
 SPACE_FILE = "space.py"

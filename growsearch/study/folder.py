@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from growsearch import __version__
-from growsearch.machine.files import UNFINISHED, because, check_file_name, read_text, write_whole
+from growsearch.machine.files import UNFINISHED, check_file_name, read_text, write_whole
 from growsearch.machine.processor import processor
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError, because, one_line
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from growsearch.machine.files import because
 from growsearch.study.ended import ENDED_FILE, TABLE, Ended, stamps, still_right, write_ended
 from growsearch.study.folder import tables_of
 from growsearch.study.schema import schema
 from growsearch.study.tables import ORDER, checked_table, columns_of, read_each, schemas_of
-from growsearch.trial.errors import one_line
+from growsearch.trial.errors import because, one_line
 from growsearch.trial.status import Status
 
 AT_ONCE = 100

@@ -18,10 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
 
-from growsearch.machine.files import because
 from growsearch.study.live import LiveStudy
 from growsearch.study.page import content_policy, fill_in
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, because
 
 ADDRESS = "127.0.0.1"
 

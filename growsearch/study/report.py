@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from growsearch.machine.files import because, replacing, write_whole
+from growsearch.machine.files import replacing, write_whole
 from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, metric_note, study_cost, study_metric
 from growsearch.study.budget_end import all_statuses, left_by_budget
@@ -27,7 +27,7 @@ from growsearch.study.schema import schema
 from growsearch.study.search_log import given_in_log
 from growsearch.study.summary import summarize
 from growsearch.trial.components import components
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, because
 
 _LOG = logging.getLogger("growsearch")
 _MOST_COMMANDS = 1000

@@ -14,9 +14,17 @@ def one_line(error: BaseException) -> str:
     """What another program's error says, as part of a message of one line."""
     said = str(error)
     if isinstance(error, OSError) and error.strerror:  # without its number
-        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
-        said = reason if error.filename is None else f"{reason}: {error.filename!r}"
+        said = because(error)
+        if error.filename is not None:
+            said += f": {error.filename!r}"
     return " ".join(said.split()) or type(error).__name__
+
+
+def because(error: OSError) -> str:
+    """Why a file cannot be read or written, in a few words."""
+    if error.errno == errno.ELOOP:
+        return "it is a link"
+    return error.strerror or one_line(error)
 
 
 def counted(count: int, noun: str) -> str:
