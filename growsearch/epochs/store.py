@@ -28,9 +28,8 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.bounds import check_on_disk
 from growsearch.machine.file_systems import place_to_read, place_to_write
-from growsearch.machine.files import check_file_name, is_address, is_file_name
+from growsearch.machine.files import check_file_name, is_address, is_file_name, opened
 from growsearch.trial.errors import InputError, one_line
 
 RECORDS, STATES, CLAIMS = "records", "states", "claims"
@@ -233,8 +232,7 @@ class EpochStore:
         if not self.is_local:
             return False
         try:
-            with Path(self.place, path).open("rb") as file:
-                check_on_disk(file)
+            opened(Path(self.place, path)).close()
         except OSError:
             return True
         return False

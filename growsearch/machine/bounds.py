@@ -12,18 +12,21 @@ MOST_TIMES, LITTLE = 100, 2**28
 that is at most LITTLE bytes."""
 
 
+def most_of(size: int) -> int:
+    """The most bytes that a file may be read as which has so many on disk."""
+    return max(MOST_TIMES * size, LITTLE)
+
+
 def most_bytes(file: IO[bytes]) -> int:
-    """The most bytes that the file may be read as, by what is on disk of it."""
-    return max(MOST_TIMES * _on_disk(file.fileno()), LITTLE)
+    """`most_of` what is on disk of the file."""
+    return most_of(_on_disk(file.fileno()))
 
 
 def check_on_disk(file: IO[bytes]) -> None:
     """OSError if the file is long, but has hardly a byte on disk: reading it would not end."""
     size = os.fstat(file.fileno()).st_size
-    if size > LITTLE and size > most_bytes(file):
-        raise OSError(
-            errno.EFBIG, f"it has {size} bytes, of which {_on_disk(file.fileno())} are on disk"
-        )
+    if size > LITTLE and size > most_of(held := _on_disk(file.fileno())):
+        raise OSError(errno.EFBIG, f"it has {size} bytes, of which {held} are on disk")
 
 
 def whole(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO
 
 import torch
 
-from growsearch.machine.bounds import LITTLE, MOST_TIMES
+from growsearch.machine.bounds import most_of
 from growsearch.machine.files import opened
 
 
@@ -51,7 +51,7 @@ def load_tensors(file: Path | bytes) -> dict[str, Any]:
         contents = torch.load(stream, map_location="cpu", weights_only=True)
     if not isinstance(contents, dict):
         raise TypeError(f"it holds no dict but {type(contents).__name__}")
-    _check_repeats(contents, sum(map(len, pickles)), max(MOST_TIMES * size, LITTLE))
+    _check_repeats(contents, sum(map(len, pickles)), most_of(size))
     return contents
 
 
