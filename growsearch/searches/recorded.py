@@ -11,8 +11,8 @@ from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
 from growsearch.study.best import first_cost, study_metric
 from growsearch.study.folder import read_info
-from growsearch.study.plugins import needing_plugins
-from growsearch.study.results import config_of, read_histories, read_study
+from growsearch.study.plugins import config_in
+from growsearch.study.results import read_histories, read_study
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
@@ -137,23 +137,21 @@ def read_recording(
             f"study {str(folder)!r} cannot be replayed: it has no epochs of trial {missing[0]}; "
             "give the folder that the search wrote"
         )
-    trials = []
-    for _, row in rows.iterrows():
-        name = str(row["trial_id"])
-        try:
-            config = config_of(row)
-        except InputError as error:
-            if (told := needing_plugins(Path(folder), info, name, error)) is None:
-                raise
-            raise told from error
-        trials.append(RecordedTrial(name, config, histories[name]))
+    trials = tuple(
+        RecordedTrial(
+            str(row["trial_id"]),
+            config_in(Path(folder), info, row),
+            histories[str(row["trial_id"])],
+        )
+        for _, row in rows.iterrows()
+    )
     cut = [t.name for t in trials if not t.history[-1].status.ran_to_end]
     if cut:
         raise InputError(
             f"study {str(folder)!r} cannot be replayed: {len(cut)} of {len(trials)} trials did not "
             f"run to their end (the first is {cut[0]}); search with --scheduler none, or resume it"
         )
-    recording = Recording(tuple(trials), cost, measured, unit)
+    recording = Recording(trials, cost, measured, unit)
     different = [set(values) for values in zip(*recording.outcomes.values(), strict=True)]
     if not different or min(map(len, different)) < 2:
         raise InputError(

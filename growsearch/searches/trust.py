@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.machine.cache import cache_folder
-from growsearch.machine.files import is_address, read_text
+from growsearch.machine.files import is_address
 from growsearch.searches.spaces import built_in_spaces
-from growsearch.study.plugins import find_kept
-from growsearch.trial.errors import InputError, because
+from growsearch.study.plugins import find_kept, read_code
+from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
 
 SPACE_FILE = "space.py"
@@ -44,7 +44,7 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
     """
     codes = [(path, _code(plugin)) for path, plugin in find_kept(folder, info) if path is not None]
     if draws:
-        codes.append((folder / SPACE_FILE, (_space(folder / SPACE_FILE),)))
+        codes.append((folder / SPACE_FILE, (read_code(folder / SPACE_FILE),)))
     acts = [Act(f"run {p.relative_to(folder)}", _digest("code", *code)) for p, code in codes]
     options = {**info.get("options", {}), **info.get("settings", {})}
     place, limit = options.get("store"), options.get("state_megabytes")
@@ -62,16 +62,6 @@ def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
 def _code(plugin: Plugin) -> tuple[str, ...]:
     """All that decides what a plugin does: a module imports its neighbours by its name."""
     return (plugin.source,) if plugin.name.endswith(".py") else (plugin.source, plugin.name)
-
-
-def _space(path: Path) -> str:
-    try:
-        return read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        said = because(error) if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(
-            f"the study's {str(path)!r} cannot be read ({said}); restore it from a copy"
-        ) from error
 
 
 def check_trust(folder: Path, acts: list[Act], trust: Trust = False) -> None:

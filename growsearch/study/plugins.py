@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.machine.files import check_file_name, read_text, write_whole
-from growsearch.trial.errors import InputError, one_line
+from growsearch.study.results import config_of
+from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError, because
 from growsearch.trial.plugins import Plugin, find_plugin, session_plugins
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PLUGINS_FOLDER = "plugins"
 _LISTED = ("name", "file", "sha256")
@@ -32,17 +37,20 @@ def keep_plugins(folder: Path, plugins: Iterable[Plugin]) -> None:
 def copy_plugins(folder: Path, info: Mapping[str, Any], out: Path) -> None:
     """Copies the study's own copies of its plugins, as far as they are there, into `out`."""
     for file in map(Path, plugin_files(folder, info)):
-        if not file.exists():
-            continue
-        try:
-            text = read_text(file)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"the study's plugin {str(file)!r} cannot be read ({one_line(error)}); restore it "
-                "from a copy"
-            ) from error
-        (out / PLUGINS_FOLDER).mkdir(exist_ok=True)
-        write_whole(out / PLUGINS_FOLDER / file.name, text)
+        if file.exists():
+            (out / PLUGINS_FOLDER).mkdir(exist_ok=True)
+            write_whole(out / PLUGINS_FOLDER / file.name, read_code(file))
+
+
+def read_code(path: Path) -> str:
+    """The text of a file of the study's code. InputError if it cannot be read."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        said = because(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(
+            f"the study's {str(path)!r} cannot be read ({said}); restore it from a copy"
+        ) from error
 
 
 def plugin_files(folder: Path, info: Mapping[str, Any]) -> list[str]:
@@ -52,26 +60,27 @@ def plugin_files(folder: Path, info: Mapping[str, Any]) -> list[str]:
     return [str(folder / PLUGINS_FOLDER / name) for name in listed]
 
 
-def needing_plugins(
-    folder: Path, info: Mapping[str, Any], trial: str, error: InputError
-) -> InputError | None:
-    """What to say of an error of the trial's configuration: which plugins of the study it needs.
+def config_in(folder: Path, info: Mapping[str, Any], row: "pd.Series") -> TrialConfig:
+    """`config_of` a row of the study's tables.
 
-    None if the study has no plugins.
+    Raises InputError, which names the study's plugins, if one that it needs is not loaded.
     """
-    sessions = [p["name"] for p in info.get("plugins", []) if not p["file"]]
-    if sessions:
-        return InputError(
-            f"trial {trial} needs components from {', '.join(sessions)} ({error}); run its cells "
-            "in Python, and use growsearch.Study there"
-        )
-    given = " ".join(f"--plugin {plugin}" for plugin in plugin_files(folder, info))
-    if not given:
-        return None
-    return InputError(
-        f"trial {trial} needs the study's plugins ({error}): add {given} (in Python: "
-        "growsearch.load_plugins)"
-    )
+    try:
+        return config_of(row)
+    except InputError as error:
+        sessions = [p["name"] for p in info.get("plugins", []) if not p["file"]]
+        if sessions:
+            raise InputError(
+                f"trial {row['trial_id']} needs components from {', '.join(sessions)} ({error}); "
+                "run its cells in Python, and use growsearch.Study there"
+            ) from error
+        given = " ".join(f"--plugin {plugin}" for plugin in plugin_files(folder, info))
+        if not given:
+            raise
+        raise InputError(
+            f"trial {row['trial_id']} needs the study's plugins ({error}): add {given} (in "
+            "Python: growsearch.load_plugins)"
+        ) from error
 
 
 def check_listed(folder: Path, info: Mapping[str, Any]) -> None:
@@ -136,7 +145,7 @@ def find_kept(folder: Path, info: Mapping[str, Any]) -> list[tuple[Path | None, 
         path = folder / PLUGINS_FOLDER / Path(listed["file"]).name
         if not path.is_file():
             raise InputError(f"the study's plugin {str(path)!r} is missing; restore it from a copy")
-        plugin = Plugin(listed["name"], read_text(path))
+        plugin = Plugin(listed["name"], read_code(path))
         if plugin.digest != listed["sha256"]:
             raise InputError(
                 f"the study's plugin {str(path)!r} was changed since the study began; restore it "

@@ -20,8 +20,8 @@ from growsearch.study.best import (
 from growsearch.study.choices import BEST, EPOCHS, FORMATS
 from growsearch.study.folder import read_info
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.study.plugins import needing_plugins, plugin_files
-from growsearch.study.results import config_of, read_study
+from growsearch.study.plugins import config_in, plugin_files
+from growsearch.study.results import read_study
 from growsearch.study.retraining import (
     arithmetic,
     given_options,
@@ -153,14 +153,7 @@ class StoredStudy:
 
         Raises InputError if a plugin that it needs is not loaded.
         """
-        row = self._row(trial)
-        try:
-            return config_of(row)
-        except InputError as error:
-            told = needing_plugins(self.folder, self.info, str(row["trial_id"]), error)
-            if told is None:
-                raise
-            raise told from error
+        return config_in(self.folder, self.info, self._row(trial))
 
     @property
     def plugins(self) -> list[str]:

@@ -147,8 +147,8 @@ def resume_search(
         ledger, new = Ledger.read(folder), []
         if options.sampler is None and extend is None:
             _check_number(ledger, info["trials"])
+        spaces = load_spaces(folder / SPACE_FILE, info["overrides"]) if draws else []
         if extend is not None:
-            spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             seed = info["search_seed"] + len(ledger.trials)
             known = {trial.config for trial in ledger.trials.values()}
             new = new_trials(spaces, extend, seed, options, known)
@@ -158,7 +158,6 @@ def resume_search(
             new = list(dict.fromkeys([*new, *further]))
         every = [*(trial.config for trial in ledger.trials.values()), *new]
         if options.sampler is not None:
-            spaces = load_spaces(folder / SPACE_FILE, info["overrides"])
             every += sampler_of(spaces, options, info["search_seed"], folder).examples
         resources = _check(every, options, info)
         check_own_data(info.get("data", []), every)
