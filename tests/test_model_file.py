@@ -5,6 +5,7 @@ import errno
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,21 @@ from safetensors.torch import load_file, save_file
 from growsearch import (
     Architecture,
     Dataset,
+    ImageFamily,
     InputError,
     Study,
     Trainer,
     TrialConfig,
     load_network,
+    register,
 )
 from growsearch.cli.train import begin
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore
-from growsearch.study.model_file import METADATA, ModelFile, read_model
+from growsearch.study.model_file import METADATA, ModelFile, read_model, write_model
 from growsearch.study.network_spec import NetworkSpec
 from growsearch.study.prediction import normalized, predict
+from growsearch.tasks.images.blocks import BasicBlock
 from growsearch.tasks.images.networks import build_network
 from growsearch.training.state import read_state
 
@@ -205,6 +209,43 @@ def test_a_file_whose_metadata_do_not_fit_its_weights_is_refused(model, changes,
     with pytest.raises(InputError, match=message) as error:
         load_network(model)
     assert "\n" not in str(error.value)
+
+
+def test_a_network_of_a_family_that_computes_with_numbers_as_it_is_built_is_loaded(
+    tmp_path, own_registry
+):
+    """A network without memory has no numbers, so a plugin's is built once."""
+
+    class Measured(BasicBlock):
+        def __init__(self, *sizes, **options) -> None:
+            super().__init__(*sizes, **options)
+            self.conv1.weight.data /= self.conv1.weight.norm().item()
+
+    @register("network", "measured")
+    @dataclass(frozen=True, kw_only=True)
+    class Family(ImageFamily):
+        subnetworks, residual, widths = 2, True, (4, 8)
+
+        def block(self):
+            return Measured
+
+    config = TrialConfig(network="measured", policy="none", architecture="1-1", epochs=1)
+    task = TrialConfig(train_size=40, network="measured", policy="none", architecture="1-1").task
+    network = build_network("measured", Architecture("1-1"), (1, 8, 8), 10, seed=0)
+    path = tmp_path / "network.safetensors"
+    write_model(path, network, NetworkSpec.of(config, "1-1", task.facts()), {})
+    loaded = load_network(path)
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    assert all(torch.equal(loaded.state_dict()[n], v) for n, v in network.state_dict().items())
+
+
+def test_loading_a_network_imports_no_algebra(model):
+    """torch's own way to build without memory imports sympy, which takes over a second."""
+    code = "import sys, growsearch as g; g.load_network(sys.argv[1]); print('sympy' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, model], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def read_metadata(path) -> str:

@@ -1,6 +1,7 @@
 """What a recorded network is made of, and the network made again, of the size of its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -138,13 +139,32 @@ def _made(task: "Task", spec: NetworkSpec) -> "nn.Module":
         ) from error
 
 
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    """Tensors made within the block have shapes, and neither memory nor numbers."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Unset(TorchFunctionMode):
+        """Leaves out what sets numbers in place: without memory, torch imports sympy for it."""
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            name = getattr(func, "__name__", "")
+            if name.endswith("_") and not name.endswith("__"):
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    with torch.device("meta"), Unset():
+        yield
+
+
 def _check_size(task: "Task", spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> None:
     """InputError if the network would have more numbers than the file has, before it takes memory.
 
-    A plugin's own code may not run without memory, so of its networks only blocks are counted.
+    The code of a plugin may not run without memory, so of its networks only blocks are counted.
     """
-    import torch
-
     blocks = sum(Architecture(spec.architecture).blocks)
     size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     if blocks > max(size / _LEAST_OF_BLOCK, _FEW_BLOCKS):
@@ -152,9 +172,9 @@ def _check_size(task: "Task", spec: NetworkSpec, weights: Mapping[str, "Tensor"]
             f"the file says {spec.architecture}, which is {blocks} blocks, but has {size} bytes of "
             "weights; export the network again"
         )
-    if task.plugin:
+    if any(part.plugin for part in task.trial.components() if part.kind in _BUILDING):
         return
-    with torch.device("meta"):
+    with _without_memory():
         wanted = sum(tensor.numel() for tensor in _made(task, spec).state_dict().values())
     there = sum(tensor.numel() for tensor in weights.values())
     if wanted > there:

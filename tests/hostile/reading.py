@@ -67,7 +67,7 @@ def commands(reads: str, folder: Path) -> dict[str, Callable[[], object]]:
                 ).task.loaded
             )
         },
-    }[reads]  # type: ignore[return-value]
+    }[reads]
 
 
 def _run(*arguments: object) -> int:
