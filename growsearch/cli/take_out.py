@@ -108,9 +108,11 @@ def _text(found: "Best") -> str:
 
 def _number(name: str, value: float, digits: int = 6) -> str:
     """Percent with two decimals, large numbers without any, and others with `digits` digits."""
+    from growsearch.study.page_data import is_percent
+
     if math.isnan(value):
         return "-"
-    if "accuracy" in name:
+    if is_percent(name):
         return f"{value:.2f}"
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{float(f'{value:.{digits}g}'):,.6g}"
 
