@@ -67,8 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             given = (sys.argv[1:] if arguments is None else arguments)[:1]
             print(" ".join(["growsearch", *given]) + f": {ending.name}", file=sys.stderr)
-            return ending.exit_code
-        return ending.exit_code if code == INTERRUPTED else code
+            code = INTERRUPTED
+        if code != INTERRUPTED:
+            return code
+        exec("")  # an interrupt within an exec of text, though caught: Python kills itself at exit
+        return ending.exit_code
 
 
 def _printable(record: logging.LogRecord) -> bool:
