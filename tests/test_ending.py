@@ -30,6 +30,34 @@ param_space = {
     "lr": tune.grid_search([0.1, 0.05, 0.02]),
 }
 """
+NODELESS = """
+import os, re, signal, time
+from pathlib import Path
+
+import ray
+from ray import tune
+
+from growsearch.trial.errors import InputError
+from growsearch.tuning.own_node import OwnNode
+
+
+class Nodeless(tune.Callback):
+    def setup(self, **info):
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            pid, name, rest = re.split(r" [(]|[)] ", place.read_text(), maxsplit=2)
+            if name == "raylet" and int(rest.split()[1]) == os.getpid():
+                os.kill(int(pid), signal.SIGTERM)
+        while any(node["Alive"] for node in ray.nodes()):
+            time.sleep(0.1)
+
+
+ray.init(include_dashboard=False, log_to_driver=False)
+run = tune.RunConfig(storage_path=os.environ["RUN"], callbacks=[Nodeless(), OwnNode("STUDY")])
+try:
+    tune.Tuner(lambda config: {"a": 1}, run_config=run).fit()
+except InputError as error:
+    print(error)
+"""
 
 
 pytestmark = pytest.mark.usefixtures("own_handlers")
@@ -142,6 +170,16 @@ def test_ctrl_c_while_a_state_is_written_stays_ctrl_c():
         save_tensors({"weights": torch.zeros(10_000)}, Interrupted())
 
 
+def test_a_signal_within_text_that_is_executed_keeps_the_exit_code(tmp_path):
+    """As namedtuples and dataclasses execute it while packages are imported."""
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text("exec('import signal; signal.raise_signal(signal.SIGTERM)')\n")
+    command = [sys.executable, "-m", "growsearch", "train", "--plugin", str(plugin)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 143
+    assert ended.stderr == "growsearch train: interrupted by SIGTERM\n"
+
+
 @pytest.mark.long
 def test_an_interrupted_train_prints_the_document_of_its_epochs_so_far(capsys, tmp_path):
     arguments = ["train", *EPOCHS, "--epochs", 5000, "--out", tmp_path / "one"]
@@ -207,6 +245,19 @@ def test_a_search_that_a_signal_ends_has_a_report_and_resumes_to_the_undisturbed
     assert run(capsys, "search", space, "--out", other)[0] == 0
     mine, undisturbed = (read_study(place)[RECORD] for place in (one, other))
     pd.testing.assert_frame_equal(mine, undisturbed, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_search_whose_node_of_ray_ends_before_its_first_trial_ends(tmp_path, own_ray):
+    """Tune waits for ever."""
+    ended = subprocess.run(
+        [sys.executable, "-c", NODELESS], env=own_ray | {"RUN": str(tmp_path)},
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert ended.stdout.splitlines()[-1:] == [
+        "Ray's node on this machine has ended, so no trial can start, and all epochs are kept; go "
+        "on with growsearch resume STUDY"
+    ]
 
 
 @pytest.mark.parametrize(

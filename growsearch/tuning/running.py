@@ -63,6 +63,7 @@ def run_trials(
 ) -> SearchEnd:  # fmt: skip
     """Run the ledger's trials; a sampler draws more until the search has as many as it is to."""
     from growsearch.tuning.budget import Budget
+    from growsearch.tuning.own_node import OwnNode
     from growsearch.tuning.progress import SearchProgress
     from growsearch.tuning.trainable import AssignedTrial
     from growsearch.tuning.trial_log import TrialLog
@@ -111,6 +112,7 @@ def run_trials(
             stop=budget,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[
+                OwnNode(ledger.folder),
                 SearchProgress(
                     ledger, info["searched"], judge, [*notes, *chosen.notes(metric)], metric
                 ),
