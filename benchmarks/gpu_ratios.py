@@ -28,7 +28,7 @@ TARGET = 0.9
 """Of a bare step's speed, that the trainer's is to reach."""
 AT_ONCE = 3
 LIPGROW = {"2-2-2": 60, "4-4-4": 50, "8-8-8": 54}
-"""Epochs of each network where it grows after 60 and 110 of 164 (LipGrow, section 5.2)."""
+"""Epochs of each network where it grows after 60 and 110 of 164 (LipGrow's hand-tuned epochs)."""
 
 
 def bare(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from growsearch.reproductions.drawing import Against, Curves, Points
 from growsearch.reproductions.figures import draw
 from growsearch.reproductions.outcomes import QUANTITIES
 from growsearch.reproductions.running import Places, first_epochs, plan, reproduce, train
-from growsearch.reproductions.statistics import Difference
+from growsearch.reproductions.statistics import Correlation, Difference, MoreCorrelated
 from growsearch.study.equal_cost import epoch_seconds
 from growsearch.study.folder import create_study
 from growsearch.study.recording import record_study
@@ -153,11 +153,35 @@ def test_the_papers_own_numbers_have_the_claimed_sign(name):
     held = [
         claim.statistic.of(OfPaper(numbers), 0) > claim.above
         for claim in found.claims
-        for numbers in found.numbers.values()
-        if claim.applies(numbers)
+        for group, numbers in found.numbers.items()
+        if claim.applies(group, numbers)
     ]
     assert all(held)
     assert held or name == "autogrow-figure6"  # whose networks from scratch are only drawn
+
+
+def test_a_depth_that_the_epochs_cut_short_is_no_depth_that_was_found():
+    """At a quarter of the images K is 8: 80 epochs leave nine growths, so 3 + 9 blocks at most."""
+    study = read_study(ROOT / "analysis/studies/reproduced/autogrow-table9-small")
+    (found,) = compare(
+        "autogrow-table9", definition("autogrow-table9"), "small", study
+    ).found.groups.values()
+    quarter = [found.of["25 %", seed] for seed in found.seeds]
+    assert [sum(Architecture(one["network"]).blocks) for one in quarter] == [12] * 4
+    assert found.values("25 %", "blocks") == []
+    assert len(found.values("100 %", "blocks")) == 4
+
+
+def test_a_correlation_is_weaker_if_it_is_nearer_to_0_whatever_its_sign():
+    values = OfPaper(
+        {f"{name} {x}": {"x": x, "y": y} for name, ys in (("a", (1, 3, 2)), ("b", (3, 2, 1)))
+         for x, y in enumerate(ys)}
+    )  # fmt: skip
+    values.rows = tuple(values.numbers)
+    one, other = (Correlation("y", "x", f"{name} *") for name in "ab")
+    assert one.of(values, 0) == pytest.approx(0.5)
+    assert other.of(values, 0) == pytest.approx(-1)
+    assert MoreCorrelated(one, other).of(values, 0) == pytest.approx(-0.5)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -170,9 +194,10 @@ def test_a_definition_is_whole(name):
         assert len(scale.seeds) >= max(least, 5 if name in ("lipgrow-figure4", "lipgrow-figure5")
                                        else 0)  # fmt: skip
         assert scale.note
-        assert all(any(c.applies(rows) for c in found.claims) for rows in scale.groups.values())
+        for group, rows in scale.groups.items():
+            assert any(claim.applies(group, rows) for claim in found.claims)
     for claim in found.claims:
-        assert any(claim.applies(rows) for rows in found.paper.groups.values())
+        assert any(claim.applies(*group) for group in found.paper.groups.items())
     for rows in found.numbers.values():
         named = {row for ours in found.paper.groups.values() for row in ours}
         assert set(rows) <= named

@@ -21,6 +21,9 @@ from growsearch.trial.kinds import Decision, FineTune, Grow, Proposals, Stage
 from growsearch.trial.options import option
 from growsearch.trial.rates import STAIRS
 
+NO_MORE = "leaves no more for growing"
+"""Why growth ended, if the trial's epochs ended it."""
+
 
 class _Check(NamedTuple):
     """What the check at the end of an interval did."""
@@ -112,7 +115,7 @@ class AutoGrow(Capped):
 
     def certain(self, trial: TrialConfig, history: History) -> FineTune | None:
         if len(history) >= trial.growing_epochs:
-            return FineTune(f"epochs={trial.epochs} leaves no more for growing")
+            return FineTune(f"epochs={trial.epochs} {NO_MORE}")
         return None
 
     def earliness(self) -> tuple[float, ...]:

@@ -177,7 +177,7 @@ def compare(
         )
         for claim in definition.claims
         for group, own in found.groups.items()
-        if claim.applies(scale.groups[group])
+        if claim.applies(group, scale.groups[group])
     )  # fmt: skip
     return Comparison(name, definition, scale_name, found, claims)
 

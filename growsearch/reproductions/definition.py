@@ -33,10 +33,14 @@ class Claim:
     statistic: Statistic
     _: KW_ONLY
     above: float = 0.0
+    not_of: tuple[str, ...] = ()
+    """Groups of which the paper does not claim it."""
 
-    def applies(self, rows: Mapping[str, Any]) -> bool:
-        """Whether these rows have all that the statistic needs."""
-        return all(matching(pattern, rows) for pattern in self.statistic.needs)
+    def applies(self, group: str, rows: Mapping[str, Any]) -> bool:
+        """Whether it is claimed of the group, whose rows have all that the statistic needs."""
+        return group not in self.not_of and all(
+            matching(pattern, rows) for pattern in self.statistic.needs
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from growsearch.policies.autogrow import NO_MORE
 from growsearch.reproductions.definition import Identity, Scale, identity
 from growsearch.study.comparisons import found_networks
 from growsearch.study.equal_cost import trial_seconds
@@ -39,7 +40,7 @@ QUANTITIES = {
     "ppe": Quantity("PPE, millions", 3, 1e6),
     "parameters": Quantity("parameters at the end, millions", 3, 1e6),
     "seconds": Quantity("seconds of training", 1),
-    "blocks": Quantity("sub-modules at the end", 1),
+    "blocks": Quantity("sub-modules, if not cut short", 1),
     "first_growth": Quantity("first growth after epoch", 1),
     "growth_share": Quantity("first growth, share of all epochs", 3),
     "step_size": Quantity("step size 1/N", 3),
@@ -147,7 +148,8 @@ def _measured(trial: "pd.Series") -> Iterator[tuple[str, float | str]]:
         yield name, _number(trial[name])
     for split in ("val", "test", "train"):
         yield f"{split}_error", 100 - _number(trial[f"{split}_accuracy"])
-    yield "blocks", float(sum(architecture.blocks))
+    cut_short = NO_MORE in str(trial["growth_ended"])  # its depth is then what the epochs allow
+    yield "blocks", math.nan if cut_short else float(sum(architecture.blocks))
     yield "network", str(architecture)
     yield "step_size", 1 / max(architecture.blocks[0], 1)
     yield "rtol", _number(trial["config/rtol"])

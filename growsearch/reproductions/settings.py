@@ -19,6 +19,8 @@ DIGITS_NOTE = (
     "digits) in place of the paper's data"
 )
 
+SMALL_END = "20 epochs of fine-tuning for 200, at most 100 epochs in all, but for AdamInit's own."
+
 
 def lipgrow(dataset: str, **options: Any) -> dict[str, Any]:
     """LipGrow's own setting (section 5.2); what is not here is the default of its policies."""
@@ -34,7 +36,7 @@ def lipgrow_small(**options: Any) -> dict[str, Any]:
 
 LIPGROW_SMALL_NOTE = f"{DIGITS_NOTE}; 30 epochs for 164, learning rate 0.1 for 0.5"
 HAND_TUNED, HAND_TUNED_SMALL = [60, 110], [11, 20]
-"""The epochs of hand-tuned growths (LipGrow, section 5.5), and the same shares of 30 epochs."""
+"""The epochs of hand-tuned growths, which the paper's text lacks, and the same shares of 30."""
 HAND_TUNED_NOTE = f"{LIPGROW_SMALL_NOTE}; growths after epochs 11 and 20, for 60 and 110."
 
 LIPSCHITZ = {"policy": "lipschitz", "rtol": 1.4, "window": 10, "reserve": 30}
@@ -61,7 +63,7 @@ def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, A
 
 
 def autogrow_small(**options: Any) -> dict[str, Any]:
-    """AutoGrow on the digits: J = 20, 20 epochs of fine-tuning, at most 100 epochs in all."""
+    """AutoGrow on the digits, with J = 20."""
     usual: dict[str, Any] = {"tau": 0.05, "finetune_epochs": 20, "epochs": 100, "lr": 0.1}
     if options.get("policy", "periodic") == "periodic":
         usual |= {"policy": "periodic", "patience": 20}

@@ -134,7 +134,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class MoreCorrelated:
-    """How much larger one correlation is than another."""
+    """How much stronger one correlation is than another, whatever their signs are."""
 
     one: Correlation
     other: Correlation
@@ -144,7 +144,7 @@ class MoreCorrelated:
         return self.one.needs + self.other.needs
 
     def of(self, values: Values, seed: int) -> float:
-        return self.one.of(values, seed) - self.other.of(values, seed)
+        return abs(self.one.of(values, seed)) - abs(self.other.of(values, seed))
 
 
 @dataclass(frozen=True)

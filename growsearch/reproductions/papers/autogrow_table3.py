@@ -2,7 +2,13 @@
 
 from growsearch.reproductions.definition import Cells, Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Points
-from growsearch.reproductions.settings import AUTOGROW_NOTE, DIGITS_NOTE, autogrow, autogrow_small
+from growsearch.reproductions.settings import (
+    AUTOGROW_NOTE,
+    DIGITS_NOTE,
+    SMALL_END,
+    autogrow,
+    autogrow_small,
+)
 from growsearch.reproductions.statistics import Difference
 
 INITIALIZERS = {
@@ -70,8 +76,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(autogrow_small(policy="convergent", interval=10))},
         seeds=(0, 1, 2),
-        note=f"{DIGITS_NOTE}; K = 10 for 100, 20 epochs of fine-tuning for 200, at most 100 "
-        "epochs in all.",
+        note=f"{DIGITS_NOTE}; K = 10 for 100, {SMALL_END}",
     ),
     paper=Scale(
         groups={

@@ -8,6 +8,7 @@ from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
     DIGITS_NOTE,
+    SMALL_END,
     autogrow,
     autogrow_small,
     networks_found,
@@ -62,8 +63,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(autogrow_small(), INTERVALS_SMALL)},
         seeds=(0, 1, 2),
-        note=f"{DIGITS_NOTE}; J = 20 for 100, K the same shares of it, 20 epochs of fine-tuning "
-        "for 200, at most 100 epochs in all.",
+        note=f"{DIGITS_NOTE}; J = 20 for 100, K the same shares of it, {SMALL_END}",
     ),
     paper=Scale(
         groups={

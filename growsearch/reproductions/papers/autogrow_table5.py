@@ -8,6 +8,7 @@ from growsearch.reproductions.papers.autogrow_table3 import INITIALIZERS
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
     DIGITS_NOTE,
+    SMALL_END,
     autogrow,
     autogrow_small,
     networks_found,
@@ -48,8 +49,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"digits": rows(autogrow_small(interval=2))},
         seeds=(0, 1, 2),
-        note=f"{DIGITS_NOTE}; K = 2 for 3, J = 20 for 100, 20 epochs of fine-tuning for 200, at "
-        "most 100 epochs in all.",
+        note=f"{DIGITS_NOTE}; K = 2 for 3, J = 20 for 100, {SMALL_END}",
     ),
     paper=Scale(
         groups={

@@ -6,6 +6,7 @@ from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
     BASIC4,
     DIGITS_NOTE,
+    SMALL_END,
     autogrow,
     autogrow_small,
 )
@@ -44,8 +45,8 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={"Basic3ResNet, digits": rows(autogrow_small(interval=2), "1-1-1", "3-3-3")},
         seeds=(0, 1, 2, 3),
-        note=f"{DIGITS_NOTE}; seeds 1-1-1 and 3-3-3 for 5-5-5, K = 2 for 3, J = 20 for 100, 20 "
-        "epochs of fine-tuning for 200, at most 100 epochs in all.",
+        note=f"{DIGITS_NOTE}; seeds 1-1-1 and 3-3-3 for 5-5-5, K = 2 for 3, J = 20 for 100, "
+        f"{SMALL_END}",
     ),
     paper=Scale(
         groups={

@@ -8,6 +8,7 @@ from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
     BASIC4,
     DIGITS_NOTE,
+    SMALL_END,
     autogrow,
     autogrow_small,
     networks_found,
@@ -61,7 +62,7 @@ DEFINITION = Reproduction(
         groups={"Basic3ResNet, digits": rows(autogrow_small(interval=2))},
         seeds=(0, 1, 2, 3),
         note=f"{DIGITS_NOTE}; K = 2 for 3 (divided by the share, as in the paper), J = 20 for "
-        "100, 20 epochs of fine-tuning for 200, at most 100 epochs in all.",
+        f"100, {SMALL_END}",
     ),
     paper=Scale(
         groups={
