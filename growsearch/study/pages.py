@@ -4,7 +4,6 @@ The footer of a file may say less. Headers are in Thrift's compact protocol (Apa
 struct PageHeader).
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
@@ -48,20 +47,29 @@ def _followed(pages: bytes) -> Pages:
     unpacked = values = 0
     while reader.place < len(pages):
         try:
-            header = dict(reader.struct())
-            size, packed = header[_UNPACKED], header[_PACKED]
-        except (IndexError, KeyError) as error:
+            header = reader.struct()
+        except IndexError as error:
             raise ValueError("it has a page without a header") from error
+        size, packed = _natural(header, _UNPACKED), _natural(header, _PACKED)
         reader.place += packed
-        if size < 0 or packed < 0 or reader.place > len(pages):
+        if reader.place > len(pages):
             raise ValueError("it has a page that leads out of its column")
         for kind, encoding in _OF_DATA.items():
-            of_data = header.get(kind, {})
+            of_data = header.get(kind)
+            if not isinstance(of_data, dict):
+                continue
             if of_data.get(encoding) == _AS_DIFFERENCES:
                 raise ValueError("it has texts that are stored as differences")
-            values += of_data.get(_VALUES, 0)
+            values += _natural(of_data, _VALUES)
         unpacked += size
     return Pages(unpacked, values)
+
+
+def _natural(header: dict[int, Any], field: int) -> int:
+    value = header.get(field)
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("it has a page whose header lacks a size or a number of values")
+    return value
 
 
 class _Compact:
@@ -70,20 +78,21 @@ class _Compact:
     def __init__(self, data: bytes) -> None:
         self.data, self.place = data, 0
 
-    def struct(self, nested: int = 0) -> Iterator[tuple[int, Any]]:
-        """The fields of a struct with their values: whole numbers, and dicts for structs."""
-        if nested > _MOST_NESTED:
-            raise ValueError("it has a page whose header is nested too deep")
-        field = 0
+    def struct(self, nested: int = 0) -> dict[int, Any]:
+        """The fields of a struct: whole numbers, dicts for structs, and None for others."""
+        fields, field = dict[int, Any](), 0
         while kind := self.byte():
             field = field + (kind >> 4) if kind >> 4 else self.number()
-            yield field, self.value(kind & 15, nested)
+            fields[field] = self.value(kind & 15, nested)
+        return fields
 
     def value(self, kind: int, nested: int) -> Any:
+        if nested > _MOST_NESTED:
+            raise ValueError("it has a page whose header is nested too deep")
         if kind in _WHOLE:
             return self.number()
         if kind == _STRUCT:
-            return dict(self.struct(nested + 1))
+            return self.struct(nested + 1)
         if kind in _BOOLS:
             return None
         if kind in _LISTS:
@@ -103,11 +112,13 @@ class _Compact:
         return (value >> 1) ^ -(value & 1)
 
     def unsigned(self) -> int:
-        value = shift = 0
-        while (byte := self.byte()) & 128:
+        value = 0
+        for shift in range(0, 64, 7):  # a longer one would take the square of its length in time
+            byte = self.byte()
             value |= (byte & 127) << shift
-            shift += 7
-        return value | byte << shift
+            if not byte & 128:
+                return value
+        raise ValueError("it has a page whose header has a number of more than 64 bits")
 
     def byte(self) -> int:
         self.place += 1

@@ -155,6 +155,8 @@ def checked_table(file: Path) -> pa.Schema:
     rows, unpacked, values, texts = metadata.num_rows, 0, 0, dict[str, int]()
     nested = tuple(f"{field.name}." for field in columns if pa.types.is_nested(field.type))
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        if group.num_rows < 0:
+            raise ValueError("it has a group of fewer than no rows")
         for chunk in map(group.column, range(group.num_columns)):
             several = f"{chunk.path_in_schema}.".startswith(nested)
             is_text = chunk.physical_type in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
@@ -167,7 +169,7 @@ def checked_table(file: Path) -> pa.Schema:
             if is_text:
                 name = chunk.path_in_schema
                 texts[name] = texts.get(name, 0) + group.num_rows * pages.unpacked
-    if rows == 0:
+    if rows <= 0:
         raise ValueError("it has no row")
     most, taken = MOST_TIMES * size, max(unpacked, 8 * values)
     if rows > size or taken > most:
