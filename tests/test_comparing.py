@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from statistics import fmean, stdev
 
@@ -42,7 +43,8 @@ def study(folder, trials, log=None, metric="val_loss", **options):
         records = [
             record(
                 epoch, architecture=architecture, parameters=size, param_epochs=size * epoch,
-                ppe=size, val_loss=loss if epoch == 4 else 9.0, reused=epoch <= remembered,
+                ppe=size, val_loss=loss if epoch == 4 else 9.0, val_accuracy=None,
+                reused=epoch <= remembered,
                 status="completed" if epoch == 4 else "running", key=f"{number} {epoch}",
             )
             for epoch in range(1, 5)
@@ -324,6 +326,21 @@ def test_the_picture_names_its_axes_as_the_reports_do(two):
     ):  # fmt: skip
         axes = comparison_figure(replace(found, metric=metric)).axes[0]
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("training FLOPs", label)
+
+
+def test_comparing_by_another_metric_as_its_plugin_is_not_loaded_is_told(tmp_path, capsys, caplog):
+    trials = [("1-1-1", 0.1, 0, 2.0, 0), ("2-2-2", 0.1, 0, 1.0, 0)]
+    named = [study(tmp_path / name, trials, metric="smooth") for name in "ab"]
+    note = "Metric 'smooth' is of a plugin that is not loaded, so trials are compared by val_loss"
+    code, out, _ = run(capsys, "compare", *named, "--json", "--out", tmp_path / "out")
+    assert code == 0
+    (said,) = caplog.messages  # once for both
+    assert said.startswith(note)
+    assert json.loads(out)["notes"] == [said]
+    assert said in unescape((tmp_path / "out/comparison.html").read_text())
+    caplog.clear()
+    code, out, _ = run(capsys, "compare", *named, "--json", "--metric", "val_loss")
+    assert (code, json.loads(out)["notes"], caplog.messages) == (0, [], [])
 
 
 def test_a_page_shows_markup_in_names_as_text_and_takes_no_other_folder(tmp_path):

@@ -11,6 +11,8 @@ from conftest import record, run
 
 from growsearch.searches.recorded import RecordedTrial, Recording
 from growsearch.stopping.cost import OwnNumber, metric_of
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
@@ -293,6 +295,24 @@ def test_a_figure_in_a_folder_that_is_not_there_is_refused_before_anything_is_re
         f"growsearch replay: error: figure {str(figure)!r} is in a folder that does not exist; "
         "make it first\n"
     )
+
+
+def test_replaying_by_another_metric_as_its_plugin_is_not_loaded_is_told(
+    tmp_path, capsys, caplog, recorded
+):
+    folder = create_study(tmp_path / "study", searched=[], settings={"metric": "smooth"})
+    for one in recorded.trials[:4]:
+        write_trial(folder, one.name, one.config, list(one.history))
+    replayed = "replay", folder, "--schedulers", "none", "--seeds", 1, "--workers", 1, "--json"
+    code, out, _ = run(capsys, *replayed)
+    assert (code, json.loads(out)["metric"]) == (0, "val_accuracy")
+    assert caplog.messages == [
+        "Metric 'smooth' is of a plugin that is not loaded, so trials are compared by "
+        "val_accuracy; give --plugin where the command has it, or --metric."
+    ]
+    caplog.clear()
+    assert run(capsys, *replayed, "--metric", "val_accuracy")[0] == 0
+    assert caplog.messages == []
 
 
 @pytest.mark.long

@@ -308,6 +308,8 @@ class Compared:
     """The fields of `growsearch.comparing.found.PairResult`."""
     differences: list[str]
     """Why the studies must not be compared, if `--force` was given."""
+    notes: list[str]
+    """What a reader must know of the studies: a metric whose plugin is not loaded."""
 
 
 DOCUMENTS = (

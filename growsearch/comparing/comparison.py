@@ -1,7 +1,8 @@
 """Studies beside each other: joint front, hypervolume, what was paid for it, paired tests."""
 
+import logging
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from growsearch.comparing.paired import SEED, factors, paired
 from growsearch.comparing.progress import Progress, progress
 from growsearch.stopping.cost import Metric, summed_costs
 from growsearch.stopping.hypervolume import SHARES, Bounds, HypervolumeHistory, hypervolume
-from growsearch.study.best import cost_column, study_cost, study_metric
+from growsearch.study.best import cost_column, noted_metric, study_cost
 from growsearch.study.pareto import pareto_front
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
+
+_LOG = logging.getLogger("growsearch")
 
 
 def compare_studies(
@@ -40,7 +43,10 @@ def compare_studies(
             f"{suggestion(paid, list(summed_costs()))}"
         )
     entrants = read_entrants(folders)
-    qualities = [study_metric(e.info, e.trials, metric) for e in entrants]
+    qualities, noted = zip(*(noted_metric(e.info, e.trials, metric) for e in entrants), strict=True)
+    notes = tuple(dict.fromkeys(chain(*noted)))
+    for note in notes:
+        _LOG.warning(note)
     prices = [study_cost(e.info, e.trials).name if cost is None else cost for e in entrants]
     more = _apart("metric", entrants, [one.name for one in qualities])
     more += _apart("cost", entrants, prices)
@@ -62,6 +68,7 @@ def compare_studies(
     return Comparison(
         cost=price, metric=chosen.name, minimized=chosen.minimized, unit=paid, bounds=bounds,
         hypervolume=whole, front=front, differences=(*differences(entrants), *more),
+        notes=notes,
         studies=tuple(
             _result(e, points, front, chosen, bounds, whole, went[e.name], curves[e.name])
             for e in entrants

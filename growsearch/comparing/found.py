@@ -86,6 +86,8 @@ class Comparison:
     pairs: tuple[PairResult, ...]
     differences: tuple[str, ...]
     """Why the studies must not be compared; they were all the same."""
+    notes: tuple[str, ...]
+    """What a reader must know of the studies: a metric whose plugin is not loaded."""
     points: pd.DataFrame = field(compare=False, repr=False)
     """Study, trial, seed, cost and metric of all completed trials."""
     progress: Mapping[str, tuple[tuple[float, float], ...]] = field(compare=False, repr=False)

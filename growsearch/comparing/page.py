@@ -78,7 +78,8 @@ def _page(comparison: Comparison, picture: str) -> str:
     names = ", ".join(study.study for study in comparison.studies)
     drawing = re.sub(r"^.*?(?=<svg)", "", picture, flags=re.DOTALL)
     parts = [f"<h1>{escape(names)}</h1>"]
-    parts += [f'<p class="warning">{escape(reason)}</p>' for reason in comparison.differences]
+    said = (*comparison.differences, *comparison.notes)
+    parts += [f'<p class="warning">{escape(text)}</p>' for text in said]
     parts.append(
         f'<div class="wide" role="img" aria-label="Fronts and progress of {escape(names)}">'
         f"{drawing}</div>"

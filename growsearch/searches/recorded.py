@@ -1,5 +1,6 @@
 """Trials that were recorded to their end, which a replay tells a scheduler epoch by epoch."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -9,7 +10,7 @@ from growsearch.searches.tree import branches
 from growsearch.stopping.cost import Metric, cost_of, cost_so_far, epoch_costs, summed_costs
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
-from growsearch.study.best import first_cost, study_metric
+from growsearch.study.best import first_cost, noted_metric
 from growsearch.study.folder import read_info
 from growsearch.study.plugins import config_in
 from growsearch.study.results import read_histories, read_study
@@ -17,6 +18,8 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.status import Status
+
+_LOG = logging.getLogger("growsearch")
 
 
 def dominates(one: Outcome, other: Outcome) -> bool:
@@ -125,7 +128,9 @@ def read_recording(
         raise InputError(f"{unit!r} is nothing to pay in: it is no sum over epochs; give {known}")
     info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
     cost = cost or first_cost(info)
-    measured = study_metric(info, rows, metric)
+    measured, notes = noted_metric(info, rows, metric)
+    for note in notes:
+        _LOG.warning(note)
     if rows["key"].isna().any():
         raise InputError(
             f"study {str(folder)!r} cannot be replayed: its epochs have no keys, so which of them "

@@ -138,11 +138,19 @@ def configurations(
 
 
 def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = None) -> Metric:
-    """The metric `name` of the study, by default what the study takes for accuracy.
+    """The metric of `noted_metric`, without its notes."""
+    return noted_metric(info, trials, name)[0]
 
-    That is its search's metric, or what its trials have. Of a task's own numbers `info` says which
-    is better; without, lower is. Raises InputError, which lists what there is, if the study does
-    not have the metric.
+
+def noted_metric(
+    info: dict[str, Any], trials: pd.DataFrame, name: str | None = None
+) -> tuple[Metric, list[str]]:
+    """The metric `name` of the study, by default what the study takes for accuracy; and notes.
+
+    That is its search's metric, or what its trials have. A note says if it is the latter because
+    the plugin of the former is not loaded. Of a task's own numbers `info` says which is better;
+    without, lower is. Raises InputError, which lists what there is, if the study does not have the
+    metric.
     """
     wanted = info.get("settings", {}).get("metric") if name is None else name
     there = {str(c) for c in trials.columns[trials.notna().any()]}
@@ -150,29 +158,20 @@ def study_metric(info: dict[str, Any], trials: pd.DataFrame, name: str | None = 
     own = sorted(c.removeprefix(OWN) for c in there if c.startswith(f"{OWN}val_"))
     number = str(wanted).removeprefix(OWN)
     if wanted in components("metric") and (name is None or wanted in named):
-        return metric_of(str(wanted))
+        return metric_of(str(wanted)), []
     if number in own:
-        return OwnNumber(number=number, better=info.get("own_metrics", {}).get(number, "lower"))
+        better = info.get("own_metrics", {}).get(number, "lower")
+        return OwnNumber(number=number, better=better), []
     if name is not None:
         known = (*named, *(f"{OWN}{n}" for n in own))
         raise InputError(f"the study has no metric {name[:100]!r}{suggestion(name, known)}")
-    return metric_of("val_accuracy" if "val_accuracy" in there else "val_loss")
-
-
-def metric_note(info: dict[str, Any], shown: Metric) -> str | None:
-    """That `shown` stands for the study's metric, whose plugin is not loaded; None if it does not.
-
-    `shown` is what `study_metric` gives without a name.
-    """
-    wanted = info.get("settings", {}).get("metric")
-    if wanted is None or wanted in components("metric") or wanted == shown.name:
-        return None
-    if wanted.removeprefix(OWN) in {shown.column.removeprefix(OWN), *info.get("own_metrics", {})}:
-        return None
-    return (
+    shown = metric_of("val_accuracy" if "val_accuracy" in there else "val_loss")
+    if wanted is None or number in info.get("own_metrics", {}):
+        return shown, []
+    return shown, [
         f"Metric {wanted!r} is of a plugin that is not loaded, so trials are compared by "
         f"{shown.name}; give --plugin where the command has it, or --metric."
-    )
+    ]
 
 
 @dataclass(frozen=True)

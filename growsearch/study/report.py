@@ -9,7 +9,7 @@ import pandas as pd
 
 from growsearch.machine.files import replacing, write_whole
 from growsearch.stopping.cost import Metric
-from growsearch.study.best import StudyCost, metric_note, study_cost, study_metric
+from growsearch.study.best import StudyCost, noted_metric, study_cost
 from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
@@ -94,8 +94,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     study = to_frame(table)
     del table
     trials = summarize(study)
-    metric = study_metric(info, trials, metric_name)
-    unloaded = metric_note(info, metric) if metric_name is None else None
+    metric, notes = noted_metric(info, trials, metric_name)
     cost = study_cost(info, trials) if len(study) else StudyCost("ppe", "ppe")
     grown = trials if has_twins(trials) else trials.iloc[:0]
     found = found_networks(grown).dropna(subset="val_delta")
@@ -103,10 +102,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     return Subject(
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
-        notes=(
-            *(_damage(name, why) for name, why in damaged.items()),
-            *([unloaded] if unloaded else []),
-        ),
+        notes=(*(_damage(name, why) for name, why in damaged.items()), *notes),
         left=left_by_budget(info, all_statuses(folder, trials), trials), asked=metric_name,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from growsearch.study.best import (
     choose,
     cost_column,
     first_cost,
-    metric_note,
+    noted_metric,
     study_cost,
     study_metric,
 )
@@ -139,8 +139,8 @@ class StoredStudy:
                     f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
                 )
             at_most[cost] = max_cost
-        chosen = self._metric(metric)
-        if metric is None and (note := metric_note(self.info, chosen)):
+        chosen, notes = noted_metric(self.info, self.trials, metric)
+        for note in notes:
             _LOG.warning(note)
         found = choose(self.trials, cost, chosen, at_most, min_accuracy)
         trial = found.trials[0]
