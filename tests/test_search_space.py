@@ -56,6 +56,14 @@ def test_every_space_in_the_repository_draws_trials(path):
         ("import sys; sys.exit(3)", "in line 2: SystemExit: 3"),
         ("param_space = {'rtol': tune.uniform(2, 1)}", "rtol is drawn from 2 to 1"),
         ("param_space = {'window': tune.randint(5, 5)}", "window is drawn from 5 to 5"),
+        (
+            "param_space = {'window': tune.qrandint(4, 5, 3)}",
+            "from 4 to 5, a range without a multiple",
+        ),
+        (
+            "param_space = {'window': tune.qrandint(1, 9, 'x')}",
+            "steps of 'x'; give a number above 0",
+        ),
         ("param_space = {'window': tune.choice([])}", "window has an empty tune.choice"),
         ("import numpy\nparam_space = {'lr': numpy.ones(2)}", "lr must be a finite number"),
     ],

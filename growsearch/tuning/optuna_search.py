@@ -23,17 +23,8 @@ from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
-from growsearch.tuning.ray_private import (
-    Categorical,
-    Domain,
-    Float,
-    Function,
-    Integer,
-    LogUniform,
-    Quantized,
-    Uniform,
-    optuna_study,
-)
+from growsearch.tuning.ranges import Range, range_of
+from growsearch.tuning.ray_private import Categorical, Domain, Function, optuna_study
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
@@ -284,15 +275,8 @@ def _converted(name: str, values: Any) -> Any:
         return values
     if isinstance(values, Categorical):
         return _choice(name, values.categories)
-    kind, q = values.get_sampler(), None
-    if isinstance(kind, Quantized):
-        q, kind = kind.q, kind.sampler
-    log = isinstance(kind, LogUniform)
-    if log or isinstance(kind, Uniform):
-        if isinstance(values, Float):
-            return _range(name, FloatDistribution, values.lower, values.upper, q, log)
-        if isinstance(values, Integer):
-            return _range(name, IntDistribution, *_whole_ends(name, values, q), q, log)
+    if (drawn := range_of(values)) is not None:
+        return _numbers(name, drawn)
     drawn_by = "tune.sample_from" if isinstance(values, Function) else "tune.randn"
     raise InputError(
         f"{name} is drawn by {drawn_by}, which Optuna cannot search; give it a range or a choice, "
@@ -307,22 +291,12 @@ def _choice(name: str, values: list[Any]) -> _Parameter:
     return _Parameter(name, CategoricalDistribution(tuple(named)), named)
 
 
-def _range(name: str, kind: Any, low: float, high: float, q: float | None, log: bool) -> _Parameter:
-    if log:  # Optuna has no steps on a log scale
-        return _Parameter(name, kind(low, high, log=True), q=q)
-    return _Parameter(name, kind(low, high, step=q) if q else kind(low, high))
-
-
-def _whole_ends(name: str, values: Integer, q: Any) -> tuple[int, int]:
-    """The smallest and the largest value; Tune includes the upper end only if q is above 1."""
-    step = q or 1
-    low, high = -(-values.lower // step), (values.upper - (step == 1)) // step
-    if low > high:
-        raise InputError(
-            f"{name} is drawn from {values.lower} to {values.upper}, a range without a multiple of "
-            f"{q}; widen it"
-        )
-    return low * step, high * step
+def _numbers(name: str, drawn: Range) -> _Parameter:
+    kind: Any = IntDistribution if drawn.whole else FloatDistribution
+    if drawn.log:  # Optuna has no steps on a log scale
+        return _Parameter(name, kind(*drawn.ends, log=True), q=drawn.step)
+    step = {"step": drawn.step} if drawn.step else {}
+    return _Parameter(name, kind(*drawn.ends, **step))
 
 
 def _check(objectives: list[str], seed: int, startup_trials: int) -> None:

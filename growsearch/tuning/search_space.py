@@ -26,14 +26,8 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.plugins import Plugin
 from growsearch.trial.trial_options import check_field, check_name
-from growsearch.tuning.ray_private import (
-    Categorical,
-    Domain,
-    Float,
-    Integer,
-    Quantized,
-    generate_variants,
-)
+from growsearch.tuning.ranges import Range, range_of
+from growsearch.tuning.ray_private import Categorical, Domain, generate_variants
 
 MOST_TRIALS = 100_000
 """A search has no more: they are drawn before the first one starts."""
@@ -231,34 +225,36 @@ def _stated_values(name: str, values: Any) -> Iterator[Any]:
         if not values.categories:
             raise InputError(f"{name} has an empty tune.choice; give it values")
         yield from values.categories
-    elif isinstance(values, Integer | Float) and not _are_numbers(values.lower, values.upper):
-        raise InputError(
-            f"{name} is drawn from {str(values.lower)[:100]!r} to {str(values.upper)[:100]!r}; "
-            "give two numbers"
-        )
-    elif isinstance(values, Integer | Float) and not values.lower < values.upper:
-        raise InputError(
-            f"{name} is drawn from {values.lower} to {values.upper}, an empty range; give the "
-            "lower end first"
-        )
-    elif isinstance(values, Integer | Float) and not _step(values) > 0:
-        raise InputError(f"{name} is drawn in steps of {_step(values)}; give a step above 0")
-    elif isinstance(values, Integer):
-        yield from (values.lower, values.upper - 1)
-    elif isinstance(values, Float):
-        yield from (end for end in (values.lower, values.upper) if np.isfinite(end))
+    elif (drawn := range_of(values)) is not None:
+        yield from _ends(name, drawn)
     elif not isinstance(values, Domain):
         yield from _grid(values) or [values]
 
 
+def _ends(name: str, drawn: Range) -> Iterator[Any]:
+    """The finite ends of a range; InputError if it has no values."""
+    lower, upper, step = drawn.lower, drawn.upper, drawn.step
+    if not _are_numbers(lower, upper):
+        raise InputError(
+            f"{name} is drawn from {str(lower)[:100]!r} to {str(upper)[:100]!r}; give two numbers"
+        )
+    if not lower < upper:
+        raise InputError(
+            f"{name} is drawn from {lower} to {upper}, an empty range; give the lower end first"
+        )
+    if step is not None and not (_are_numbers(step) and step > 0):
+        raise InputError(f"{name} is drawn in steps of {step!r:.100}; give a number above 0")
+    low, high = drawn.ends
+    if low > high:
+        raise InputError(
+            f"{name} is drawn from {lower} to {upper}, a range without a multiple of {step}; widen "
+            "it"
+        )
+    yield from (end for end in (low, high) if np.isfinite(end))
+
+
 def _are_numbers(*values: Any) -> bool:
     return all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
-
-
-def _step(values: Integer | Float) -> float:
-    """The step of a quantized range; 1 for others."""
-    sampler: Any = values.get_sampler()
-    return float(sampler.q) if isinstance(sampler, Quantized) and sampler.q is not None else 1.0
 
 
 def _line_of(error: BaseException, path: Path) -> str:

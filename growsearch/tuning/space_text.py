@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 
 from growsearch.trial.errors import InputError
-from growsearch.tuning.ray_private import (
-    Categorical,
-    Domain,
-    Float,
-    Integer,
-    LogUniform,
-    Quantized,
-    Uniform,
-)
+from growsearch.tuning.ranges import Range, range_of
+from growsearch.tuning.ray_private import Categorical
 
 
 def space_text(space: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
@@ -43,8 +36,8 @@ def _value(name: str, value: Any) -> str:
         return f"[{items}]" if isinstance(value, list) else f"({items},)"
     if isinstance(value, Categorical):
         return f"tune.choice({_value(name, list(value.categories))})"
-    if isinstance(value, Domain) and (drawn := _number(value)):
-        return drawn
+    if (drawn := range_of(value)) is not None:
+        return _range(drawn)
     if (plain := _plain(value)) is not None:
         return plain
     raise InputError(
@@ -63,19 +56,9 @@ def _plain(value: Any) -> str | None:
     return repr(value) if value is None or isinstance(value, str | int | float) else None
 
 
-def _number(domain: Domain) -> str | None:
-    """A range of numbers as Tune's function that makes it; None if there is none."""
-    if not isinstance(domain, Float | Integer):
-        return None
-    sampler: Any = domain.get_sampler()
-    step = None
-    if isinstance(sampler, Quantized):
-        sampler, step = sampler.sampler, sampler.q
-    if not isinstance(sampler, Uniform | LogUniform):
-        return None
-    kind = ("randint", "lograndint") if isinstance(domain, Integer) else ("uniform", "loguniform")
-    function = kind[isinstance(sampler, LogUniform)]
-    ends = f"{_plain(domain.lower)}, {_plain(domain.upper)}"
-    if step is None:
-        return f"tune.{function}({ends})"
-    return f"tune.q{function}({ends}, {_plain(step)})"
+def _range(drawn: Range) -> str:
+    """Tune's function that makes the range."""
+    stated = [drawn.lower, drawn.upper, *([] if drawn.step is None else [drawn.step])]
+    kind = ("q" if drawn.step is not None else "") + ("log" if drawn.log else "")
+    values = ", ".join(f"{_plain(number)}" for number in stated)
+    return f"tune.{kind}{'randint' if drawn.whole else 'uniform'}({values})"
