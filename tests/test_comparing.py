@@ -326,6 +326,7 @@ def test_the_picture_names_its_axes_as_the_reports_do(two):
     ):  # fmt: skip
         axes = comparison_figure(replace(found, metric=metric)).axes[0]
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("training FLOPs", label)
+    assert comparison_figure(found).axes[1].get_xlabel() == "paid parameter-epochs"
 
 
 def test_comparing_by_another_metric_as_its_plugin_is_not_loaded_is_told(tmp_path, capsys, caplog):

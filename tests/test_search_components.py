@@ -4,6 +4,7 @@ import json
 import re
 from itertools import product
 
+import pandas as pd
 import pytest
 from conftest import record, run
 from ray import tune
@@ -13,8 +14,10 @@ from growsearch.cli import main
 from growsearch.searches.kinds import Scheduler
 from growsearch.searches.settings import SearchSettings
 from growsearch.stopping.cost import OwnNumber, metric_of
+from growsearch.study.figures import front_figure
 from growsearch.study.folder import create_study, read_info
 from growsearch.study.outcomes import Audit, audit
+from growsearch.study.page_data import cost_axes
 from growsearch.study.report import write_report
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.summary import summarize
@@ -272,6 +275,24 @@ def test_a_metric_of_a_user_bounds_audits_and_draws(own_registry, tmp_path):
     search = ParetoOptunaSearch([{"lr": tune.uniform(0.1, 1.0)}], accuracy="smooth")
     assert search.objectives == ["ppe", "lipschitz"]
     assert [direction.name for direction in search.study.directions] == ["MINIMIZE", "MINIMIZE"]
+
+
+def test_axes_call_a_cost_of_a_user_by_its_title_or_else_by_its_name(own_registry):
+    trials = pd.DataFrame({
+        "cost/joules": [1.0], "paid_joules": [0.5], "cost/co_two": [1.0], "val_loss": [1.0],
+        "cost/not_loaded": [1.0], "status": ["completed"], "growth_epochs": [""],
+    })  # fmt: skip
+    for name, stated in {"joules": {"title": "energy (J)"}, "co_two": {}}.items():
+        stated["of_epoch"] = lambda self, work, record: 1.0
+        register("cost", name)(type("Mine", (growsearch.Cost,), stated))
+    labels = {axis["column"]: axis["label"] for axis in cost_axes(trials)}
+    assert labels == {
+        "cost/joules": "energy (J)", "paid_joules": "energy (J) paid", "cost/co_two": "co two",
+        "cost/not_loaded": "not loaded",
+    }  # fmt: skip
+    for column in ("cost/joules", "cost/co_two", "cost/not_loaded"):
+        axes = front_figure(trials, column, "val_loss").axes[0]
+        assert axes.get_xlabel() == labels[column]
 
 
 def test_a_report_without_the_metric_of_its_plugin_has_no_audit(own_registry, tmp_path):

@@ -142,12 +142,15 @@ def _facts(recording: "Recording") -> dict[str, Any]:
 
 
 def _draw(parsed: argparse.Namespace, recording: "Recording", found: "list[Compared]") -> None:
+    from growsearch.stopping.cost import cost_of
+    from growsearch.study.figures import label_of
     from growsearch.study.replay_figure import replay_figure
 
     workers = parsed.workers[0]
     curves = {one.scheduler: one.curve for one in found if one.workers == workers}
     title = f"{recording.cost} and {recording.metric.name}, {workers} at a time"
-    replay_figure(curves, recording.unit, title).savefig(parsed.figure, dpi=150)
+    unit = label_of(cost_of(recording.unit).result())
+    replay_figure(curves, unit, title).savefig(parsed.figure, dpi=150)
 
 
 def _table(workers: int, found: "list[Compared]") -> "Table":

@@ -9,9 +9,8 @@ from matplotlib.ticker import EngFormatter
 
 from growsearch.comparing.found import Comparison
 from growsearch.stopping.cost import costs, metrics
-from growsearch.study.figures import LABELS, POINT
+from growsearch.study.figures import POINT, label_of
 from growsearch.study.pareto import is_pareto_optimal
-from growsearch.trial.history import OWN
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Those of Okabe and Ito, which colour-blind people tell apart."""
@@ -40,7 +39,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     fronts.set_xlabel(_label(comparison.cost))
     fronts.set_ylabel(_label(comparison.metric))
     fronts.set_title("trials, and the front of each study", loc="left", fontsize=11)
-    progress.set_xlabel(f"paid {comparison.unit.replace('_', '-')}")
+    progress.set_xlabel(f"paid {_label(comparison.unit)}")
     progress.set_ylabel("hypervolume, % of the joint front's")
     progress.set_title("what was paid for it", loc="left", fontsize=11)
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
@@ -51,7 +50,7 @@ def _label(name: str) -> str:
     """What an axis calls the cost or metric of this name."""
     columns = {known: cost.result() for known, cost in costs().items()}
     columns |= {known: metric.column for known, metric in metrics().items()}
-    return LABELS.get(columns.get(name, name), name.removeprefix(OWN).replace("_", " "))
+    return label_of(columns.get(name, name))
 
 
 def _front(

@@ -37,6 +37,8 @@ class Cost(Component, ABC):
     kind = "cost"
     role = Role.RECORD
     unit: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    """What figures call it; by default its name in words."""
     column: ClassVar[str] = ""
     """The field of a record that has it. By default it is no field of records: then results have a
     column "cost/<name>" with the trial's cost up to each epoch."""

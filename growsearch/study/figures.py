@@ -12,7 +12,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import BboxBase
 
-from growsearch.stopping.cost import lower_is_better
+from growsearch.stopping.cost import costs, lower_is_better, metrics
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.history import OWN, in_words
 from growsearch.trial.status import Status
@@ -29,19 +29,23 @@ OTHER_COLOR = "#7c3aed"
 POINT: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.8, "zorder": 3}
 _CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
 """A triangular marker with its right angle at the upper left."""
-LABELS = {
-    "ppe": "PPE (parameters per epoch)",
-    "param_epochs": "parameter-epochs",
+_LABELS = {
     "parameters": "parameters at the end",
     "macs": "multiply-accumulates of the final network",
-    "train_flops": "training FLOPs",
-    "seconds": "seconds",
     "val_accuracy": "validation accuracy (%)",
     "test_accuracy": "test accuracy (%)",
     "best_val_accuracy": "best validation accuracy (%)",
     "val_loss": "validation loss",
     "best_val_loss": "best validation loss",
 }
+
+
+def label_of(column: str) -> str:
+    """What axes call a column of results, also if the plugin that has it is not loaded."""
+    known = {cost.result(): cost.title or name.replace("_", " ") for name, cost in costs().items()}
+    known |= {metric.column: metric.title for metric in metrics().values()}
+    name = column.removeprefix("cost/").removeprefix(OWN)
+    return (known | _LABELS).get(column, name.replace("_", " "))
 
 
 def front_figure(
@@ -86,8 +90,8 @@ def front_figure(
     _scatter_uncompleted(
         axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"
     )
-    axes.set_xlabel(LABELS.get(cost, cost))
-    axes.set_ylabel(LABELS.get(accuracy, accuracy.removeprefix(OWN).replace("_", " ")))
+    axes.set_xlabel(label_of(cost))
+    axes.set_ylabel(label_of(accuracy))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     _part(figure, labels)
@@ -174,8 +178,8 @@ def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
                 part["ppe"], part["best_val_accuracy"], s=size, marker=marker, color=color,
                 label=label if len(part) else None, **POINT,
             )  # fmt: skip
-    axes.set_xlabel(LABELS["ppe"])
-    axes.set_ylabel(LABELS["best_val_accuracy"])
+    axes.set_xlabel(label_of("ppe"))
+    axes.set_ylabel(label_of("best_val_accuracy"))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside right upper")
     return figure

@@ -15,7 +15,7 @@ from growsearch.study.as_json import plain
 from growsearch.study.attainment import attainment
 from growsearch.study.best import StudyCost, configurations
 from growsearch.study.epoch_tree import count_epochs, epoch_tree
-from growsearch.study.figures import LABELS
+from growsearch.study.figures import label_of
 from growsearch.study.folder import LOG_FILE
 from growsearch.study.importance import LEAST_TRIALS, importances
 from growsearch.study.lipschitz_ratio import lipschitz_ratios
@@ -42,13 +42,7 @@ CURVES = {
 """What is drawn over epochs, besides a task's own numbers."""
 _METRICS = ("val_accuracy", "val_loss", "best_val_accuracy", "best_val_loss", "test_accuracy",
             "train_loss")  # fmt: skip
-_PAID = {
-    "paid_param_epochs": "parameter-epochs paid",
-    "paid_flops": "training FLOPs paid",
-    "paid_seconds": "seconds paid",
-    "paid_epochs": "epochs paid",
-}
-_SIZES = {"parameters": LABELS["parameters"], "macs": LABELS["macs"], "epochs": "epochs"}
+_SIZES = ("parameters", "macs", "epochs")
 _UNSHOWN = {"key", "decision"}
 
 
@@ -112,7 +106,7 @@ def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
         "cost": {
             "column": cost.column,
             "name": cost.name.replace("_", " "),
-            "label": LABELS.get(cost.column, cost.name),
+            "label": label_of(cost.column),
         },
         "counts": asdict(count_epochs(study)),
         "outcomes": count_outcomes(trials),
@@ -137,7 +131,7 @@ def _shown(metric: Metric) -> dict[str, Any]:
         "column": metric.column,
         "minimized": metric.minimized,
         "percent": is_percent(metric.column),
-        "label": LABELS.get(metric.column, metric.title),
+        "label": label_of(metric.column),
         "name": metric.title,
     }
 
@@ -257,11 +251,10 @@ def cost_axes(trials: pd.DataFrame) -> list[dict[str, Any]]:
     known = {cost.result(): name for name, cost in costs().items()}
     plugins = [str(c) for c in trials if str(c).startswith("cost/") and c not in known]
     named = known | {column: column.removeprefix("cost/") for column in plugins}
-    axes = [_axis(c, LABELS.get(c, n.replace("_", " ")), "nominal", n) for c, n in named.items()]
-    others = [c for c in paid_columns().values() if c not in _PAID]
-    paid = _PAID | {c: f"{c.removeprefix('paid_').replace('_', ' ')} paid" for c in others}
-    axes += [_axis(c, label, "paid") for c, label in paid.items()]
-    axes += [_axis(c, label, "size") for c, label in _SIZES.items()]
+    axes = [_axis(c, label_of(c), "nominal", n) for c, n in named.items()]
+    paid = paid_columns() | {"epochs": "paid_epochs"}
+    axes += [_axis(c, f"{label_of(of)} paid", "paid") for of, c in paid.items()]
+    axes += [_axis(c, label_of(c), "size") for c in _SIZES]
     return [axis for axis in axes if _is_there(trials, axis["column"])]
 
 
@@ -282,9 +275,8 @@ def metric_axes(trials: pd.DataFrame, metric: Metric, info: dict[str, Any]) -> l
         said = better.get(name.replace("test_", "val_", 1), "higher" if percent else "lower")
         minimized = metric.minimized if column == metric.column else said == "lower"
         validation = column == metric.column or name.startswith(("val_", "best_val_"))
-        label = LABELS.get(column, name.replace("_", " "))
         axes.append({
-            "column": column, "label": label, "minimized": minimized, "percent": percent,
+            "column": column, "label": label_of(column), "minimized": minimized, "percent": percent,
             "validation": validation,
         })  # fmt: skip
     return axes
@@ -333,7 +325,7 @@ def spending_curves(subject: Subject) -> dict[str, Any] | None:
     totals = {"paid": paid, "unshared": nominal, "unstopped": whole}
     curves = {n: spending(outcomes, cost.tolist(), bounds) for n, cost in totals.items()}
     return {
-        "unit": LABELS.get(unit, unit.removeprefix("cost/").replace("_", " ")),
+        "unit": label_of(unit),
         "ordered": bool(logged),
         "trials": order,
         "stopped": int(stopped.sum()),

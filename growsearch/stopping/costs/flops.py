@@ -13,7 +13,7 @@ from growsearch.trial.history import EpochRecord
 class TrainingFlops(Cost):
     """The floating-point operations of training, summed over epochs."""
 
-    unit = "FLOPs"
+    unit, title = "FLOPs", "training FLOPs"
     column = "train_flops"
 
     def of_epoch(self, work: EpochWork, record: EpochRecord) -> float:

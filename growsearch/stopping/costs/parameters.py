@@ -12,7 +12,7 @@ from growsearch.trial.history import EpochRecord
 class ParameterEpochs(Cost):
     """The parameters trained, summed over epochs."""
 
-    unit = "parameters * epochs"
+    unit, title = "parameters * epochs", "parameter-epochs"
     column = "param_epochs"
 
     def of_epoch(self, work: EpochWork, record: EpochRecord) -> float:
@@ -27,6 +27,6 @@ class ParameterEpochs(Cost):
 class ParametersPerEpoch(ParameterEpochs):
     """The parameters trained, as the mean over epochs (PPE)."""
 
-    unit = "parameters per epoch"
+    unit, title = "parameters per epoch", "PPE (parameters per epoch)"
     column = "ppe"
     mean = True
