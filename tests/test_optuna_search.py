@@ -1,7 +1,6 @@
 """Trials drawn by Optuna: what growsearch relies on, and what it reports to Optuna."""
 
 import math
-import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ import pytest
 from conftest import ROOT
 from optuna.trial import TrialState
 from ray import tune
-from ray.tune.search.optuna import OptunaSearch
 
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
@@ -105,17 +103,6 @@ def test_the_same_seed_and_calls_give_the_same_suggestions(sampler):
     first = suggested(1)
     assert suggested(1) == first
     assert not set(suggested(2)) & set(first)
-
-
-def test_a_pickled_search_and_one_that_tune_restores_go_on_as_the_search_does(tmp_path):
-    search = ParetoOptunaSearch([SPACE], startup_trials=4)
-    run(search, 8)
-    search.save(str(tmp_path / "searcher.pkl"))
-    copy = pickle.loads(pickle.dumps(search))
-    restored = ParetoOptunaSearch([SPACE], startup_trials=4)
-    restored.restore(str(tmp_path / "searcher.pkl"))
-    results = run(search, 4, first=8)
-    assert run(copy, 4, first=8) == run(restored, 4, first=8) == results
 
 
 DRAWN = [
@@ -270,35 +257,17 @@ NAN, INF = math.nan, math.inf
         ("stopped", {"ppe": 2.0, "val_accuracy": 50.0}, "PRUNED"),
         ("diverged", {"ppe": 2.0, "val_accuracy": 50.0}, "FAIL"),
         ("failed", None, "FAIL"),
-        ("paused", {"ppe": 2.0, "val_accuracy": 50.0}, "RUNNING"),
     ],
 )
 def test_optuna_is_told_how_a_trial_ended(how, last, state):
     search = ParetoOptunaSearch([SPACE])
     search.suggest("t0")
+    assert search.running == ["t0"]
     search.tell("t0", how, last)
     (trial,) = search.study.get_trials()
     assert trial.state.name == state
     assert trial.values == ([2.0, 50.0] if state == "COMPLETE" else None)
-    assert search.running == (["t0"] if state == "RUNNING" else [])
-
-
-@pytest.mark.parametrize(
-    ("last", "error", "state"),
-    [
-        ({"ppe": 2, "val_accuracy": 50, "status": "completed"}, False, "COMPLETE"),
-        ({"ppe": 2, "val_accuracy": 50, "status": "running"}, False, "PRUNED"),
-        ({"ppe": 2, "val_accuracy": NAN, "status": "diverged"}, False, "FAIL"),
-        ({"ppe": 2, "val_accuracy": 50, "status": "running"}, True, "FAIL"),
-        (None, False, "PRUNED"),
-        (None, True, "FAIL"),
-    ],
-)
-def test_tune_says_that_a_trial_ended_and_its_status_says_how(last, error, state):
-    search = ParetoOptunaSearch([SPACE])
-    search.suggest("t0")
-    search.on_trial_complete("t0", last, error)
-    assert states(search) == [state]
+    assert search.running == []
 
 
 def test_a_trial_ends_once_and_a_name_is_one_trial():
@@ -308,17 +277,6 @@ def test_a_trial_ends_once_and_a_name_is_one_trial():
     search.tell("t0", "completed", result(config))
     assert search.suggest("t0") == config
     assert states(search) == ["PRUNED"]
-
-
-def test_a_paused_trial_may_go_on_and_else_was_stopped_when_the_search_ends():
-    search = ParetoOptunaSearch([SPACE])
-    configs = {name: search.suggest(name) for name in ("resumed", "held", "cut off")}
-    search.tell("resumed", "paused")
-    search.tell("held", "paused")
-    search.tell("resumed", "completed", result(configs["resumed"]))
-    assert search.running == ["held", "cut off"]
-    search.finish()
-    assert states(search) == ["COMPLETE", "PRUNED", "FAIL"]
 
 
 def low(search: ParetoOptunaSearch, how: str) -> int:
@@ -479,24 +437,6 @@ def test_a_trial_killed_while_it_was_drawn_has_failed(tmp_path):
     search = ParetoOptunaSearch([SPACE], storage=path)
     assert states(search) == ["FAIL"]
     assert search.running == []
-
-
-def test_contract_tunes_metric_and_mode_leave_the_objectives_alone():
-    search = ParetoOptunaSearch([SPACE])
-    assert search.set_search_properties("val_accuracy", "max", {}) is False
-    assert [direction.name for direction in search.study.directions] == ["MINIMIZE", "MAXIMIZE"]
-    assert search.metric == ["ppe", "val_accuracy"]
-
-
-def test_contract_tunes_own_search_takes_what_was_stopped_for_complete_and_forgets_nan():
-    """This is why ParetoOptunaSearch reports the ends of trials to Optuna itself."""
-    space = {"x": optuna.distributions.FloatDistribution(0, 1)}
-    search = OptunaSearch(space, metric=["ppe", "val_accuracy"], mode=["min", "max"])
-    for i, accuracy in enumerate([50, NAN]):
-        search.suggest(f"t{i}")
-        last = {"ppe": 1, "val_accuracy": accuracy, "status": "running"}
-        search.on_trial_complete(f"t{i}", last)
-    assert [t.state.name for t in search._ot_study.trials] == ["COMPLETE", "RUNNING"]
 
 
 def test_contract_optuna_wants_one_set_of_choices_for_a_name(tmp_path):

@@ -17,7 +17,6 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 from growsearch.tuning import cluster, ray_private
-from growsearch.tuning.optuna_search import ParetoOptunaSearch
 from growsearch.tuning.ray_private import OneTrialGenerator, Population
 
 EPOCHS = 3
@@ -323,16 +322,6 @@ def test_a_file_in_an_experiments_folder_on_the_driver_is_in_its_storage_at_the_
     assert scheduler.last["loss/train"] == 1.0, CHANGED.format("Trial.last_result")
     assert scheduler.stored.read() == "added\n", CHANGED.format("Trial.storage, or its syncing")
     assert (tmp_path / "stored/events.jsonl").is_file()
-
-
-def test_optuna_search_has_its_study_where_we_look_for_it():
-    import optuna
-    from ray import tune
-
-    search = ParetoOptunaSearch([{"lr": tune.loguniform(0.1, 1.0)}])
-    study = getattr(search, "_ot_study", None)
-    assert isinstance(study, optuna.Study), CHANGED.format("OptunaSearch._ot_study")
-    assert ray_private.optuna_study(search) is study
 
 
 def test_search_spaces_consist_of_domains_that_we_can_read():

@@ -12,8 +12,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
-from ray.tune.search.optuna import OptunaSearch
 
 from growsearch.searches.kinds import Sampler
 from growsearch.stopping.cost import costs, metric_of, search_metric
@@ -24,7 +24,7 @@ from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 from growsearch.tuning.ranges import Range, range_of
-from growsearch.tuning.ray_private import Categorical, Domain, Function, optuna_study
+from growsearch.tuning.ray_private import Categorical, Domain, Function
 from growsearch.tuning.search_space import Space, searched_fields
 
 EXAMPLES = 32
@@ -41,7 +41,7 @@ _REFUSED = "refused"
 """User attributes in Optuna's study: a trial's name here; the study's spaces and objectives."""
 
 
-class ParetoOptunaSearch(OptunaSearch):
+class ParetoOptunaSearch:
     """Suggests trials of low costs and high accuracy; the samplers learn from ended trials.
 
     `costs` are columns of results, and `accuracy` is a metric by its name.
@@ -87,19 +87,17 @@ class ParetoOptunaSearch(OptunaSearch):
         metric = search_metric(accuracy, self.examples)
         self.objectives = [*costs, metric.column]
         _check(self.objectives, seed, startup_trials)
-        super().__init__(
-            self._fields,
-            metric=self.objectives,
-            mode=["min"] * len(costs) + ["min" if metric.minimized else "max"],
+        better = StudyDirection.MINIMIZE if metric.minimized else StudyDirection.MAXIMIZE
+        self.study = optuna.create_study(
             study_name=study_name,
+            directions=[*[StudyDirection.MINIMIZE] * len(costs), better],
             storage=_open(storage) if storage is not None else None,
+            load_if_exists=True,
         )
-        self.study = optuna_study(self)
         self.configs: dict[str, TrialConfig] = {}
         """The suggested trials, by name."""
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
-        self._paused: set[str] = set()
         self._refused = 0
         """How many suggestions broke a rule."""
         self._take_over(self.study.get_trials())
@@ -142,15 +140,12 @@ class ParetoOptunaSearch(OptunaSearch):
         return self.configs[trial_id].to_flat()
 
     def tell(self, trial_id: str, status: str, result: Mapping[str, Any] | None = None) -> None:
-        """Record how a trial ended, or that it is paused: a Status that is one of these.
+        """Record how a trial ended, a Status.
 
         Only a completed trial has objectives, taken from its last `result`; if one is missing or
         not finite, the trial is recorded as failed. Calls after the trial's end have no effect.
         """
         if trial_id in self._ended:
-            return
-        if status == Status.PAUSED:
-            self._paused.add(trial_id)
             return
         state, values = _STATES[Status(status)], None
         if state is TrialState.COMPLETE:
@@ -158,18 +153,6 @@ class ParetoOptunaSearch(OptunaSearch):
             state = state if values else TrialState.FAIL
         self.study.tell(self._numbers[trial_id], values, state)
         self._ended.add(trial_id)
-
-    def finish(self) -> None:
-        """End the search: paused trials are recorded as stopped, running trials as failed."""
-        for name in self.running:
-            self.tell(name, Status.STOPPED if name in self._paused else Status.FAILED)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Tune's callback for an ended trial; a last result with status "running" means stopped."""
-        status = Status.FAILED if error else (result or {}).get("status", Status.RUNNING)
-        self.tell(trial_id, Status.STOPPED if status == Status.RUNNING else status, result)
 
     def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
         """The fields of an Optuna trial; a new trial draws its parameters here."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from ray._private import services
 from ray.tune.experiment import Experiment, Trial
@@ -34,10 +34,6 @@ from ray.tune.search.variant_generator import generate_variants
 from ray.tune.trainable.metadata import _TrainingRunMetadata
 from ray.tune.utils import flatten_dict
 
-if TYPE_CHECKING:
-    import optuna
-    from ray.tune.search.optuna import OptunaSearch
-
 __all__ = [
     "ASK_CLUSTER",
     "Categorical",
@@ -59,7 +55,6 @@ __all__ = [
     "last_result",
     "mlflow_experiment_id",
     "mlflow_run_id",
-    "optuna_study",
     "own_keys",
     "processes_apart",
 ]
@@ -247,8 +242,3 @@ def mlflow_run_id(callback: Any, trial: LoggedTrial) -> str:
 def mlflow_experiment_id(callback: Any) -> str:
     """MLflow's name of the experiment that MLflowLoggerCallback logs to."""
     return str(callback.mlflow_util.experiment_id)
-
-
-def optuna_study(search: "OptunaSearch") -> "optuna.Study":
-    """The study that OptunaSearch asks and tells."""
-    return cast("optuna.Study", search._ot_study)
