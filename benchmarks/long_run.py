@@ -1,7 +1,7 @@
 """Measures whether memory and descriptors stay flat in a search of many tiny trials.
 
     python benchmarks/long_run.py --trials 200      # some minutes
-    python benchmarks/long_run.py --trials 5000     # half an hour; what docs/reliability.md asks for
+    python benchmarks/long_run.py --trials 5000     # half an hour; what the page says
 
 A line for each tenth of the trials: the resident memory and the open descriptors of the driver, the
 most of any trial's process, those of Ray's other processes together, and the size of the epoch

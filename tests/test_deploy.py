@@ -1,6 +1,7 @@
 """The manifests in deploy/ are what KubeRay's definitions and the real command line take."""
 
 import json
+import re
 import shlex
 from functools import cache
 from pathlib import Path
@@ -131,8 +132,10 @@ def test_the_cluster_on_aws_is_what_ray_and_ec2_take_and_all_of_its_nodes_reach_
     assert parsed.store.startswith("s3://") and parsed.copy_to.startswith("s3://")
 
 
-def test_the_container_copies_files_that_there_are():
+def test_the_container_copies_files_that_there_are_and_all_that_the_wheel_is_built_from():
     lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
     copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
     assert copied
     assert all((ROOT / name).exists() for name in copied)
+    packages = re.findall(r"package_dir=[{](.*)[}]", (ROOT / "setup.py").read_text())[0]
+    assert set(re.findall(r'"([^"]+)"', packages)) <= set(copied)

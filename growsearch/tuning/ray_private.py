@@ -62,14 +62,16 @@ __all__ = [
 
 ASK_CLUSTER = """
 import signal, sys
+from ray._private.authentication import authentication_token_setup as token
 from ray._private.services import canonicalize_bootstrap_address
 from ray._raylet import GcsClient
 
+token.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 address = canonicalize_bootstrap_address(sys.argv[1])
 signal.alarm(int(sys.argv[2]))
 GcsClient(address=address)
 """
-"""Ends with exit code 0 if a cluster is at its first argument."""
+"""Ends with exit code 0 if a cluster is at its first argument, asked with this user's token."""
 
 
 @contextmanager
