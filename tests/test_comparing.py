@@ -214,6 +214,26 @@ def test_what_is_said_of_studies_without_a_log_is_of_one_or_of_several(two, tmp_
         assert any(said in note for note in notes)
 
 
+def test_other_numbers_of_seeds_are_noted_wherever_the_numbers_are_shown(tmp_path, capsys):
+    """Each seed is a further chance of a point on the front."""
+    trials = [("2-2-2", 0.1, seed, 1.0 - seed / 10, 0) for seed in range(3)]
+    trials += [("4-4-4", 0.1, seed, 0.5 - seed / 10, 0) for seed in range(3)]
+    every = study(tmp_path / "every", trials)
+    one = study(tmp_path / "one", [trial for trial in trials if trial[2] == 0])
+    found = compare_studies([every, one])
+    assert found.studies[0].share > found.studies[1].share
+    said = "The numbers of seeds differ (every 3, one 1)."
+    (note,) = (note for note in found.notes if note.startswith(said))
+    assert "favours the study with more" in note and "attainment compares runs" in note
+    code, out, _ = run(capsys, "compare", every, one, "--out", tmp_path / "out")
+    assert (code, said in " ".join(out.split())) == (0, True)
+    assert note in (tmp_path / "out/comparison.html").read_text()
+    _, out, _ = run(capsys, "compare", every, one, "--json")
+    assert json.loads(out)["notes"] == list(found.notes)
+    same = compare_studies([every, study(tmp_path / "same", trials)])
+    assert not any("seeds differ" in note for note in same.notes)
+
+
 def test_without_a_common_configuration_there_is_no_test(two, tmp_path):
     other = study(tmp_path / "c", [("1-1-1", 0.7, 5, 2.0, 0), ("2-2-2", 0.8, 5, 1.5, 0)])
     (pair,) = compare_studies([two[0], other]).pairs

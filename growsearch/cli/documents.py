@@ -309,7 +309,7 @@ class Compared:
     differences: list[str]
     """Why the studies must not be compared, if `--force` was given."""
     notes: list[str]
-    """What a reader must know of the studies: a metric whose plugin is not loaded."""
+    """Limits of these numbers: a metric whose plugin is not loaded, other numbers of seeds, no log."""
 
 
 DOCUMENTS = (

@@ -93,9 +93,30 @@ class Comparison:
     progress: Mapping[str, tuple[tuple[float, float], ...]] = field(compare=False, repr=False)
     """By study, after each completion: what was paid, and the share of the joint front."""
 
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What the numbers of studies with other numbers of seeds, or without a log, cannot say."""
+        found = []
+        if len({study.seeds for study in self.studies}) > 1:
+            seeds = ", ".join(f"{study.study} {study.seeds}" for study in self.studies)
+            found.append(
+                f"The numbers of seeds differ ({seeds}). Front, hypervolume and paid take all "
+                "seeds together, which favours the study with more; the attainment compares runs "
+                "of one seed."
+            )
+        orders = [study.study for study in self.studies if study.order != "log"]
+        if orders:
+            have, their = ("has", "its") if len(orders) == 1 else ("have", "their")
+            found.append(
+                f"The order in which trials completed is not known of {', '.join(orders)}, which "
+                f"{have} no log: {their} trials are taken in the order of their names."
+            )
+        return tuple(found)
+
     def to_dict(self) -> dict[str, Any]:
         """What `growsearch compare --json` prints, of Python's plain types."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
+        named["notes"] = [*self.notes, *self.limits]
         found: dict[str, Any] = plain(named | {"front": self.front.to_dict("records")})
         return found
 

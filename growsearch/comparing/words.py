@@ -24,20 +24,6 @@ class Told:
 def told(comparison: Comparison) -> Iterator[Told]:
     """The studies, and each pair of them."""
     shares = [at.share for at in comparison.studies[0].reached]
-    orders = [s.study for s in comparison.studies if s.order != "log"]
-    notes = [
-        f"Hypervolume: in percent of the joint front's {comparison.hypervolume:.4f}, in scaled "
-        f"log {comparison.cost} and {comparison.metric} within common bounds.",
-        f"Paid: the {comparison.unit} of the epochs that the study trained itself until its "
-        "completed trials had that share of the joint front's hypervolume; below it nominal, with "
-        "the epochs that came from a store.",
-    ]
-    if orders:
-        have, their = ("has", "its") if len(orders) == 1 else ("have", "their")
-        notes.append(
-            f"The order in which trials completed is not known of {', '.join(orders)}, which "
-            f"{have} no log: {their} trials are taken in the order of their names."
-        )
     yield Told(
         f"Studies by {comparison.cost} and {comparison.metric}",
         (
@@ -52,7 +38,14 @@ def told(comparison: Comparison) -> Iterator[Told]:
             )
             for s in comparison.studies
         ),
-        tuple(notes),
+        (
+            f"Hypervolume: in percent of the joint front's {comparison.hypervolume:.4f}, in scaled "
+            f"log {comparison.cost} and {comparison.metric} within common bounds.",
+            f"Paid: the {comparison.unit} of the epochs that the study trained itself until its "
+            "completed trials had that share of the joint front's hypervolume; below it nominal, "
+            "with the epochs that came from a store.",
+            *comparison.limits,
+        ),
     )  # fmt: skip
     for pair in comparison.pairs:
         yield _pair(comparison, pair)
