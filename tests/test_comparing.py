@@ -162,6 +162,22 @@ def test_attainment_differs_as_cells_of_a_fine_grid_say(one, other):
     assert ahead == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_seed_whose_trials_all_failed_is_a_run_that_attains_nothing(tmp_path):
+    """The areas ahead differ as the runs' mean hypervolumes do."""
+    one = study(tmp_path / "one", [("2-2-2", 0.1, 0, 1.0, 0), ("4-4-4", 0.1, 0, 0.5, 0)])
+    config = TrialConfig(policy="none", architecture="4-4-4", epochs=4, lr=0.1, seed=1)
+    write_trial(one, "00002", config, [record(1, val_loss=math.nan, status="diverged")])
+    both = [("2-2-2", 0.1, 0, 1.2, 0), ("4-4-4", 0.1, 1, 0.8, 0)]
+    found = compare_studies([one, study(tmp_path / "other", both)])
+    assert [s.seeds for s in found.studies] == [2, 2]
+    (pair,) = found.pairs
+    first, *others = (
+        area(run, found.bounds)
+        for run in ([(800, -1.0), (1600, -0.5)], [(800, -1.2)], [(1600, -0.8)])
+    )
+    assert pair.one_ahead - pair.other_ahead == pytest.approx(first / 2 - sum(others) / 2)
+
+
 def two_optimizers(tmp_path, losses, others, **options):
     """The same learning rates and seeds with two weight decays."""
     rows = [
@@ -297,7 +313,7 @@ def test_bad_studies_are_named(two, tmp_path):
 
 @pytest.mark.parametrize("loss", [math.inf, math.nan])
 def test_a_trial_whose_metric_is_not_finite_is_left_out(two, tmp_path, loss):
-    own = [("2-2-2", 0.1, 0, 1.0, 2), ("4-4-4", 0.1, 0, 0.5, 0), ("4-4-4", 0.2, 1, loss, 0)]
+    own = [("2-2-2", 0.1, 0, 1.0, 2), ("4-4-4", 0.1, 0, 0.5, 0), ("4-4-4", 0.2, 0, loss, 0)]
     with_it = study(tmp_path / "of inf" / "a", own)
     without = study(tmp_path / "without" / "a", own[:2])
     found, expected = (compare_studies([folder, two[1]]) for folder in (with_it, without))

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from growsearch.stopping.hypervolume import REFERENCE
 
 Run = NDArray[np.float64]
-"""Scaled cost and scaled error of a run's completed trials, shape [trials, 2]; less is better."""
+"""Scaled cost and scaled error of a run's completed trials, shape [trials, 2]; less is better.
+
+A run may have none."""
 
 
 def attainment_difference(one: Sequence[Run], other: Sequence[Run]) -> tuple[float, float]:

@@ -149,6 +149,13 @@ def _outcomes(points: pd.DataFrame, metric: Metric) -> list[tuple[float, float]]
     return list(zip(points["cost"], points["metric"].map(metric.value), strict=True))
 
 
+def _by_trial(
+    points: pd.DataFrame, entrant: Entrant, metric: Metric
+) -> dict[str, tuple[float, float]]:
+    own = points[points["study"] == entrant.name]
+    return dict(zip(own["trial_id"], _outcomes(own, metric), strict=True))
+
+
 def _hypervolume(points: pd.DataFrame, metric: Metric, bounds: Bounds) -> float:
     return hypervolume(_outcomes(points, metric), bounds)
 
@@ -157,8 +164,7 @@ def _curve(
     points: pd.DataFrame, entrant: Entrant, went: Progress, metric: Metric, bounds: Bounds
 ) -> list[float]:
     """After each completion, the hypervolume of the trials that have completed."""
-    own = points[points["study"] == entrant.name]
-    outcomes = dict(zip(own["trial_id"], _outcomes(own, metric), strict=True))
+    outcomes = _by_trial(points, entrant, metric)
     history, curve = HypervolumeHistory(bounds), [0.0]
     for done in went.completions:
         outcome = outcomes.get(done.trial)  # none if its metric is not finite
@@ -175,8 +181,9 @@ def _result(
     volume = _hypervolume(own, metric, bounds)
     return StudyResult(
         study=entrant.name, folder=str(entrant.folder), trials=len(entrant.trials),
-        completed=len(own), seeds=own["seed"].nunique(), on_front=len(owners),
-        alone_on_front=owners.count((entrant.name,)), hypervolume=volume, share=volume / whole,
+        completed=len(own), seeds=entrant.trials[SEED].nunique(dropna=False),
+        on_front=len(owners), alone_on_front=owners.count((entrant.name,)),
+        hypervolume=volume, share=volume / whole,
         reached=tuple(_reached(share, whole, went, curve) for share in SHARES),
         paid=went.paid, nominal=went.nominal, order="log" if went.logged else "names",
     )  # fmt: skip
@@ -192,18 +199,18 @@ def _reached(share: float, whole: float, went: Progress, curve: Sequence[float])
 def _pair(
     one: Entrant, other: Entrant, points: pd.DataFrame, metric: Metric, cost: str, bounds: Bounds
 ) -> PairResult:
-    ahead = attainment_difference(
-        *(_runs(points[points["study"] == e.name], metric, bounds) for e in (one, other))
-    )
+    ahead = attainment_difference(*(_runs(points, e, metric, bounds) for e in (one, other)))
     return PairResult(
         one.name, other.name, *ahead, factors=tuple(factors(one.trials, other.trials)),
         tests=tuple(paired(one.trials, other.trials, metric.column, cost, metric.minimized)),
     )  # fmt: skip
 
 
-def _runs(points: pd.DataFrame, metric: Metric, bounds: Bounds) -> list[Run]:
-    """The scaled outcomes of each seed."""
-    return [
-        np.array([bounds.scaled(outcome) for outcome in _outcomes(group, metric)])
-        for _, group in points.groupby("seed", dropna=False)
+def _runs(points: pd.DataFrame, entrant: Entrant, metric: Metric, bounds: Bounds) -> list[Run]:
+    """The scaled outcomes of each seed; a seed without a completed trial has none."""
+    outcomes = _by_trial(points, entrant, metric)
+    runs = [
+        [bounds.scaled(outcomes[name]) for name in names if name in outcomes]
+        for _, names in entrant.trials.groupby(SEED, dropna=False)["trial_id"]
     ]
+    return [np.array(run).reshape(-1, 2) for run in runs]

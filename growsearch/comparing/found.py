@@ -33,6 +33,7 @@ class StudyResult:
     trials: int
     completed: int
     seeds: int
+    """Of all trials, whether they have completed or not."""
     on_front: int
     """How many points of the joint front it has."""
     alone_on_front: int
