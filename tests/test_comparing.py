@@ -311,6 +311,14 @@ def test_bad_studies_are_named(two, tmp_path):
         compare_studies([two[0], unended], cost="param_epochs", metric="val_loss")
 
 
+def test_a_study_without_the_metric_is_not_said_to_be_unfinished(two, tmp_path):
+    losses = [math.nan, math.inf]
+    other = study(tmp_path / "c", [("2-2-2", 0.1, n, loss, 0) for n, loss in enumerate(losses)])
+    said = "no completed trial of study 'c' has a finite value of val_loss; .*--metric"
+    with pytest.raises(InputError, match=said):
+        compare_studies([two[0], other])
+
+
 @pytest.mark.parametrize("loss", [math.inf, math.nan])
 def test_a_trial_whose_metric_is_not_finite_is_left_out(two, tmp_path, loss):
     own = [("2-2-2", 0.1, 0, 1.0, 2), ("4-4-4", 0.1, 0, 0.5, 0), ("4-4-4", 0.2, 0, loss, 0)]

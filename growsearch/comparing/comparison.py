@@ -34,8 +34,8 @@ def compare_studies(
     what a search pays: a sum over epochs. `bounds` are those of an earlier comparison; without,
     they are the ranges of all completed trials. Raises InputError if the studies have other data,
     splits, sizes of the training set, horizons or metrics, unless `force`; if a study has no
-    completed trial; if all of them have the same cost or the same metric; or if none lies within
-    `bounds`.
+    completed trial with finite numbers; if all of them have the same cost or the same metric; or if
+    none lies within `bounds`.
     """
     if paid not in summed_costs():
         raise InputError(
@@ -108,15 +108,24 @@ def _points(entrants: Sequence[Entrant], cost: str, metric: Metric) -> pd.DataFr
                 raise InputError(
                     f"study {entrant.name!r} has no column {column!r}; name another cost or metric"
                 )
+        if trials.empty:
+            raise InputError(
+                f"study {entrant.name!r} has no completed trial to compare; let its search end"
+            )
         part = pd.DataFrame({
             "study": entrant.name, "trial_id": trials["trial_id"], "seed": trials[SEED],
             "cost": trials[cost].astype(float), "metric": trials[metric.column].astype(float),
             "status": trials["status"],
         })  # fmt: skip
-        part = part[np.isfinite(part["cost"]) & np.isfinite(part["metric"])]
+        finite = part[["cost", "metric"]].abs() < np.inf
+        part = part[finite.all(axis=1)]
         if part.empty:
+            columns = {"cost": cost, "metric": metric.column}
+            lacking = [name for what, name in columns.items() if not finite[what].any()]
             raise InputError(
-                f"study {entrant.name!r} has no completed trial to compare; let its search end"
+                f"no completed trial of study {entrant.name!r} has a finite value of "
+                f"{' and '.join(lacking or columns.values())}; name another cost or metric "
+                "(--cost, --metric)"
             )
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
