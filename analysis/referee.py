@@ -14,6 +14,7 @@ import pandas as pd
 from growsearch.study.claims import verdicts
 from growsearch.study.referee import FACTORS, schedules
 from growsearch.study.results import read_study
+from growsearch.trial.errors import InputError
 
 RECORDED = Path(__file__).parent / "studies/gpt_referee"
 
@@ -21,10 +22,10 @@ RECORDED = Path(__file__).parent / "studies/gpt_referee"
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=[RECORDED])
-    studies = {Path(study).name: read_study(study) for study in parser.parse_args().study}
-    for name, study in studies.items():
-        study["trial_id"] = f"{name}/" + study["trial_id"]
-    table = schedules(pd.concat(studies.values(), ignore_index=True))
+    try:
+        table = _schedules(parser.parse_args().study)
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
     print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
     print("|---|---|---|---|---|---|---|")
     for found in verdicts(table):
@@ -53,6 +54,13 @@ def main() -> None:
                 f"| {row['val_loss']:.4f} ± {row['std']:.4f} | {row['at_steps']:+.4f} "
                 f"| {row['at_flops']:+.4f} | {row['at_seconds']:+.4f} |"
             )
+
+
+def _schedules(folders: list[str | Path]) -> pd.DataFrame:
+    studies = {Path(folder).name: read_study(folder) for folder in folders}
+    for name, study in studies.items():
+        study["trial_id"] = f"{name}/" + study["trial_id"]
+    return schedules(pd.concat(studies.values(), ignore_index=True))
 
 
 if __name__ == "__main__":

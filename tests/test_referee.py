@@ -1,11 +1,12 @@
 """Verdicts on contested claims, from hand-made trials whose losses are known."""
 
 import math
+import runpy
 from itertools import product
 
 import pandas as pd
 import pytest
-from conftest import record
+from conftest import ROOT, record
 
 from growsearch.study.claims import (
     CLAIMS,
@@ -165,6 +166,22 @@ def test_a_schedule_that_validation_chose_is_judged_by_the_test_data():
     assert best_of_others("at_steps", (0.0, 1.0), tested=True)(without)[1] == 0
 
 
+def test_a_seed_without_a_test_loss_has_no_number():
+    rows = [
+        {
+            "seed": seed, "growth_epochs": name, "flops": 0.5, "at_steps": validation,
+            "test_at_steps": test + seed if seed < 2 else math.nan,
+            **dict.fromkeys(set(FACTORS) - {"growth_epochs"}, "-"),
+        }
+        for seed in (0, 1, 2)
+        for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    judged_by_test = best_of_others("at_steps", (0.0, 1.0), tested=True)
+    assert judged_by_test(table)[0].to_dict() == pytest.approx({0: 0.1, 1: 1.1})
+    assert judged_by_test(table.assign(test_at_steps=math.nan))[1] == 0
+
+
 def test_the_test_loss_stands_beside_that_of_static_networks(folder):
     """By the same rules as the validation loss, of which it is twice here."""
     add_static(folder, seeds=(0,))
@@ -208,6 +225,35 @@ def test_a_study_without_static_networks_is_said_in_one_line(folder):
     trial(folder, 2.0, epochs=5)
     with pytest.raises(InputError, match=r"trial 00000 has no static one .* 10 epochs"):
         schedules(read_study(folder))
+
+
+def test_a_study_in_which_no_schedule_grows_is_said_in_one_line(folder, capsys, monkeypatch):
+    add_static(folder, seeds=(0,))
+    monkeypatch.setattr("sys.argv", ["referee.py", str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "analysis/referee.py"), run_name="__main__")
+    said = capsys.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (2, 1)
+    assert "no completed trial that grows by a schedule (policy fixed) to 4-4-4" in said
+
+
+def test_a_trial_that_decides_itself_when_to_grow_is_no_schedule(folder):
+    add_static(folder, seeds=(0,))
+    trial(folder, 1.9, growths=JUMP)
+    alone = schedules(read_study(folder))
+    config = TrialConfig(
+        policy="lipschitz", architecture=architecture(2), epochs=EPOCHS, lr_schedule="wsd"
+    )
+    records = [
+        record(
+            epoch, architecture=architecture(2 if epoch <= 5 else 4), grew=epoch == 5,
+            grown_val_loss=5.0 if epoch == 5 else None, key=f"lipschitz {epoch}",
+            status="completed" if epoch == EPOCHS else "running", train_seconds=99.0,
+        )
+        for epoch in range(1, EPOCHS + 1)
+    ]  # fmt: skip
+    write_trial(folder, "decides", config, records)
+    pd.testing.assert_frame_equal(schedules(read_study(folder)), alone)
 
 
 def test_clones_which_have_no_place_are_schedules_like_others(folder):

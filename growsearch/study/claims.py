@@ -128,12 +128,14 @@ def best_of_others(
         wide = chosen.pivot_table(column, list(FACTORS), "seed").dropna()
         if wide.shape[1] < 2 or wide.empty:
             return pd.Series(dtype=float), 0
-        numbers_of = chosen.pivot_table(judged, list(FACTORS), "seed").loc[wide.index]
+        numbers_of = chosen.pivot_table(judged, list(FACTORS), "seed")
+        numbers_of = numbers_of.reindex(index=wide.index, columns=wide.columns)
         found = {}
         for seed in wide:
             best = wide.drop(columns=seed).mean(axis=1).argmin()
             found[seed] = float(numbers_of[seed].iloc[best])
-        return pd.Series(found), wide.size
+        known = pd.Series(found).dropna()
+        return known, wide.size if len(known) else 0
 
     return numbers
 

@@ -19,16 +19,18 @@ FACTORS = (
 """What schedules of a referee study differ in."""
 NONE = "-"
 """Where a schedule has none, as clones have no place."""
+TARGETS = "config/growth_architectures"
+"""The column of what a schedule grows to; empty for a policy that decides as it sees."""
 TEST = "metric/test_loss"
 """The column of the test data's loss, where a task has one."""
 
 
 def schedules(study: pd.DataFrame) -> pd.DataFrame:
-    """A row for each completed growing trial of `read_study`'s table that ends at full depth.
+    """A row for each completed trial of `read_study`'s table that a schedule grows to full depth.
 
-    Full depth is that of the deepest static trials (policy "none"), of which there are several
-    horizons. Columns: trial_id, seed, FACTORS, val_loss (nats a token) and, beside the static
-    networks of equal seed and lr_schedule,
+    A schedule says beforehand when to grow and to what. Full depth is that of the deepest static
+    trials (policy "none"), of which there are several horizons. Columns: trial_id, seed, FACTORS,
+    val_loss (nats a token) and, beside the static networks of equal seed and lr_schedule,
 
     - flops: the trial's training FLOPs as a share of the deepest one's over the whole horizon;
     - at_steps: val_loss minus that of the deepest one over the whole horizon;
@@ -37,7 +39,7 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     - seconds, at_seconds: the same of training seconds, of the fastest epoch of each network;
     - test_at_steps, test_at_flops: at_steps and at_flops of the test loss, if it is recorded.
 
-    Raises InputError if static trials are missing.
+    Raises InputError if there are no such trials, or static ones are missing.
     """
     trials = summarize(study)
     trials["train_seconds"] = trials["trial_id"].map(trial_seconds(study))
@@ -46,7 +48,13 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     if static.empty:
         raise InputError("the study has no completed static trial (policy none); add some")
     deepest = max(static["architecture"], key=_blocks)
-    grown = trials[(trials["growth_epochs"] != "") & (trials["architecture"] == deepest)]
+    targets = trials.get(TARGETS, pd.Series(index=trials.index, dtype=object))
+    grown = trials[targets.notna() & (trials["architecture"] == deepest)]
+    if grown.empty:
+        raise InputError(
+            "the study has no completed trial that grows by a schedule (policy fixed) to "
+            f"{deepest}, the depth of its deepest static one; add some"
+        )
     same = ["config/lr_schedule", "config/seed"]
     # of its hundreds of columns: each trial selects rows of them
     losses = [name for name in ("val_loss", TEST) if name in trials]
@@ -61,7 +69,7 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[str, Any]:
-    path = [str(trial["config/architecture"]), *str(trial["config/growth_architectures"]).split()]
+    path = [str(trial["config/architecture"]), *str(trial[TARGETS]).split()]
     return {
         "trial_id": trial["trial_id"],
         "seed": trial["config/seed"],
