@@ -14,6 +14,7 @@ import pandas as pd
 from growsearch.study.jumps import late_growth
 from growsearch.study.results import read_study
 from growsearch.study.summary import summarize
+from growsearch.trial.status import Status
 
 RECORDED = Path(__file__).parent / "studies/late_growth"
 
@@ -23,13 +24,13 @@ def main() -> None:
     parser.add_argument("study", nargs="?", default=RECORDED)
     study = read_study(parser.parse_args().study)
     static = summarize(study)
-    static = static[static["config/policy"] == "none"]
+    static = static[(static["config/policy"] == "none") & (static["status"] == Status.COMPLETED)]
     print("| schedule | blocks | epochs | seeds | validation loss |")
     print("|---|---|---|---|---|")
     by = ["config/lr_schedule", "architecture", "epochs"]
     for (schedule, blocks, epochs), group in static.groupby(by):
-        losses = group["val_loss"]
-        print(f"| {schedule} | {blocks} | {epochs} | {len(group)} | {_mean(losses)} |")
+        losses = group.groupby("config/seed")["val_loss"].mean()
+        print(f"| {schedule} | {blocks} | {epochs} | {len(losses)} | {_mean(losses)} |")
     print("\n| schedule | new blocks | grows at | validation loss | loss jump | FLOPs | seconds "
           "| at equal steps | at equal FLOPs | at equal seconds |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|")

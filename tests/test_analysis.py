@@ -1,0 +1,66 @@
+"""What the scripts in analysis/ print, for hand-made trials whose losses are known."""
+
+import runpy
+
+import pytest
+from conftest import ROOT, record
+
+from growsearch.study.folder import create_study
+from growsearch.study.results import write_trial
+from growsearch.trial.config import TrialConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return create_study(tmp_path / "study", command="search", searched=[])
+
+
+def trial(folder, name, loss, status="completed", grows=False, **options):
+    """A trial of two epochs of a GPT; the test loss is a tenth above the validation loss."""
+    policy = {"policy": "none"}
+    if grows:
+        policy = {"policy": "fixed", "growth_epochs": (1,), "growth_architectures": ("4",)}
+    config = TrialConfig(
+        task="language", epochs=2, lr_schedule="cosine",
+        **policy, **{"architecture": "1" if grows else "4"} | options,
+    )  # fmt: skip
+    records = [
+        record(
+            epoch, architecture="4" if grows and epoch == 2 else config.architecture, val_loss=loss,
+            grew=grows and epoch == 1, grown_val_loss=loss if grows and epoch == 1 else None,
+            metrics={"test_loss": loss + 0.1}, key=f"{name} {epoch}",
+            status=status if epoch == 2 else "running",
+        )
+        for epoch in (1, 2)
+    ]  # fmt: skip
+    write_trial(folder, name, config, records)
+
+
+def printed(script, folder, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", [script, str(folder)])
+    runpy.run_path(str(ROOT / "analysis" / script), run_name="__main__")
+    return capsys.readouterr().out.splitlines()
+
+
+def test_depth_compares_completed_trials_of_seeds_that_have_both(folder, capsys, monkeypatch):
+    """By hand: differences -0.2 and -0.1, and t = 12.706 for one degree of freedom."""
+    for seed, shallow, deep in ((0, 2.0, 1.8), (1, 2.2, 2.1), (2, 5.0, None)):
+        trial(folder, f"s{seed}", shallow, architecture="1", seed=seed)
+        if deep is not None:
+            trial(folder, f"d{seed}", deep, seed=seed)
+    trial(folder, "d2", 9.0, status="stopped", seed=2)
+    *_, validation, test = printed("depth.py", folder, capsys, monkeypatch)
+    assert validation == (
+        "| cosine | validation | 2 | 1: 2.1000 ± 0.1414; 4: 1.9500 ± 0.2121 | -0.1500 ± 0.6353 |"
+    )
+    assert test == (
+        "| cosine | test | 2 | 1: 2.2000 ± 0.1414; 4: 2.0500 ± 0.2121 | -0.1500 ± 0.6353 |"
+    )
+
+
+def test_static_losses_are_those_of_completed_trials(folder, capsys, monkeypatch):
+    for seed, loss, status in ((0, 2.0, "completed"), (1, 2.2, "completed"), (2, 9.0, "stopped")):
+        trial(folder, f"s{seed}", loss, status=status, seed=seed)
+    trial(folder, "g0", 2.1, grows=True, seed=0)
+    lines = printed("late_growth.py", folder, capsys, monkeypatch)
+    assert "| cosine | 4 | 2 | 2 | 2.1000 ± 0.1414 |" in lines
