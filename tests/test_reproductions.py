@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, first_quick
+from conftest import ROOT, first_quick, record
 
 from growsearch.cli import main
 from growsearch.reproductions.catalogue import definition, names
@@ -252,11 +252,11 @@ def test_at_paper_scale_an_epoch_can_be_trained(name):
     scale = definition(name).paper
     trained = list(first_epochs(scale))
     assert [group for group, *_ in trained] == list(scale.groups)
-    for group, row, record in trained:
-        assert record.architecture == str(scale.groups[group][row].get("architecture")) or (
-            set(record.architecture) == {"1", "-"}  # AutoGrow's seed
+    for group, row, first in trained:
+        assert first.architecture == str(scale.groups[group][row].get("architecture")) or (
+            set(first.architecture) == {"1", "-"}  # AutoGrow's seed
         )
-        assert 1 < record.train_loss < 10
+        assert 1 < first.train_loss < 10
 
 
 TINY = {"dataset": "digits", "train_size": 60, "epochs": 2, "lr": 0.05, "policy": "none"}
@@ -352,6 +352,10 @@ def test_trials_without_an_outcome_are_said(study, places, tmp_path):
     comparison = reproduce(places, str(part))
     assert comparison.missing == "2 of 4 trials have an outcome."
     assert comparison.verdict is Verdict.CANNOT_TELL
+    *_, config = list(TINY_SCALE.trials())[-1]
+    write_trial(part, f"{config.digest}", config, [record(1, status="stopped")])
+    missing = reproduce(places, str(part)).missing
+    assert missing == "2 of 4 trials have an outcome; 1 stopped, diverged or failed."
     with pytest.raises(InputError, match="none of the 30 trials"):
         compare("lipgrow-table2", definition("lipgrow-table2"), "small", read_study(part))
 

@@ -67,7 +67,7 @@ class Comparison:
         if found.completed == found.expected:
             return None
         said = f"{found.completed} of {found.expected} trials have an outcome"
-        return f"{said}; {found.ended} diverged or failed." if found.ended else f"{said}."
+        return f"{said}; {found.ended} stopped, diverged or failed." if found.ended else f"{said}."
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: the paper's numbers and ours, and each claim's interval and verdict."""

@@ -87,7 +87,7 @@ class Found(NamedTuple):
     expected: int
     completed: int
     ended: int
-    """Trials that ended without an outcome: diverged or failed."""
+    """Trials that ended without an outcome: stopped, diverged or failed."""
 
 
 def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
