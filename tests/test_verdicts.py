@@ -73,6 +73,9 @@ def test_of_twenty_intervals_nineteen_contain_the_true_mean():
         ([5.0], 0, CANNOT_TELL),
         ([5.0, math.nan], 0, CANNOT_TELL),
         ([math.nan, 1.0, 1.1], 0, AGREES),  # 1.05 +- 12.706 * 0.05
+        ([math.inf, 1.0, 1.1], 0, AGREES),
+        ([math.inf, 1.0], 0, CANNOT_TELL),
+        ([math.inf, -math.inf], 0, CANNOT_TELL),
         ([], 0, CANNOT_TELL),
     ],
 )

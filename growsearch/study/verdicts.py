@@ -29,9 +29,13 @@ class Judged:
     verdict: Verdict
 
 
+def _finite(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
 def half_width(values: Iterable[float]) -> float:
-    """Half the width of the 95 % interval of their mean; NaN is left out, and one is not enough."""
-    known = [value for value in values if not math.isnan(value)]
+    """Half the width of the 95 % interval of the finite values' mean; one is not enough."""
+    known = _finite(values)
     if len(known) < 2:
         return math.inf
     t = student.ppf((1 + CONFIDENCE) / 2, len(known) - 1)
@@ -41,11 +45,11 @@ def half_width(values: Iterable[float]) -> float:
 def judge(values: Iterable[float], above: float) -> Judged:
     """The verdict on the claim that the mean of a number is more than `above`.
 
-    `values` are the number of each seed; NaN is left out. The claim agrees if the whole interval
-    (Student's t, two-sided) lies above `above`, disagrees if all of it lies below, and cannot be
-    told if `above` is inside or on its edge, or if there are fewer than two seeds.
+    `values` are the number of each seed; what is not finite is left out. The claim agrees if the
+    whole interval (Student's t, two-sided) lies above `above`, disagrees if all of it lies below,
+    and cannot be told if `above` is inside or on its edge, or if there are fewer than two seeds.
     """
-    known = [value for value in values if not math.isnan(value)]
+    known = _finite(values)
     if not known:
         return Judged(math.nan, -math.inf, math.inf, 0, Verdict.CANNOT_TELL)
     mean, half = fmean(known), half_width(known)
