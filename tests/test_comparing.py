@@ -213,11 +213,25 @@ def test_trials_of_equal_configuration_and_seed_are_paired(tmp_path):
 
 
 def test_equal_studies_differ_by_zero_without_a_sign(tmp_path):
-    trials = [("2-2-2", 0.1, seed, 1.0 - seed / 10, 0) for seed in range(2)]
-    trials += [("4-4-4", 0.1, seed, 0.5, 0) for seed in range(2)]
+    trials = [("2-2-2", 0.1, seed, 1.0 - seed / 10, 0) for seed in range(3)]
+    trials += [("4-4-4", 0.1, seed, 0.5, 0) for seed in range(3)]
     found = compare_studies([study(tmp_path / name, trials) for name in "ab"])
     for test in found.pairs[0].tests:
         assert f"{test.mean:+} {test.low:+} {test.high:+}" == "+0.0 +0.0 +0.0"
+
+
+def test_two_equal_seeds_tell_which_study_is_cheaper_but_not_which_is_better(tmp_path):
+    """Costs of a schedule do not depend on the seed; that two losses differ equally is chance."""
+    folders = [
+        study(tmp_path / name, [(size, 0.1, seed, loss + seed / 10, 0) for seed in range(2)])
+        for name, size, loss in (("small", "2-2-2", 1.0), ("large", "4-4-4", 0.8))
+    ]
+    found = compare_studies(folders)
+    metric, cost = found.pairs[0].tests
+    assert (metric.mean, metric.better, metric.p) == (pytest.approx(0.2), None, None)
+    assert math.isinf(metric.low) and math.isinf(metric.high)
+    assert (cost.low, cost.high, cost.better) == (pytest.approx(-50), pytest.approx(-50), "small")
+    assert [row[2] for row in list(told(found))[1].rows] == ["-", "-50 to -50"]
 
 
 def test_what_is_said_of_studies_without_a_log_is_of_one_or_of_several(two, tmp_path):

@@ -30,11 +30,11 @@ class Paired:
     mean: float
     low: float
     high: float
-    """The ends of the 95 % interval (Student's t); infinite with fewer than two seeds."""
+    """The ends of the 95 % interval (Student's t); infinite where `half_width` is."""
     effect: float | None
     """The mean over the standard deviation of the seeds' differences (Cohen's d of pairs).
 
-    None with fewer than two seeds, or if all differences are equal."""
+    None without an interval, or if all differences are equal."""
     p: float | None
     """The p-value of the two-sided paired t-test; None where `effect` is."""
     seeds: int
@@ -89,12 +89,13 @@ def _tested(
     quantity: str, differences: "pd.Series[float]", pairs: int, less: bool, names: Sequence[str]
 ) -> Paired:
     values = [float(value) for value in differences]
-    judged = judge([-value if less else value for value in values], above=0)
+    signed = [-value if less else value for value in values]
+    judged = judge(signed, above=0, exact=quantity == OF_COST)
     mean, low, high = judged.mean, judged.low, judged.high
     if less:
         mean, low, high = 0.0 - mean, 0.0 - high, 0.0 - low  # -0.0 would read as less than 0
     better = {Verdict.AGREES: names[0], Verdict.DISAGREES: names[1]}.get(judged.verdict)
-    deviation = stdev(values) if len(values) > 1 else 0.0
+    deviation = stdev(values) if math.isfinite(low) else 0.0
     effect = mean / deviation if deviation else None
     p = None if effect is None else _p(effect, len(values))
     if quantity == OF_COST:

@@ -102,9 +102,7 @@ def _pair(comparison: Comparison, pair: PairResult) -> Told:
 
 
 def _interval(test: Paired) -> str:
-    if isinf(test.low) or isinf(test.high):
-        return "-" if test.seeds < 2 else f"above {test.low:+.4g}"
-    return f"{test.low:+.4g} to {test.high:+.4g}"
+    return "-" if isinf(test.low) else f"{test.low:+.4g} to {test.high:+.4g}"
 
 
 def _known(value: float | None, form: str) -> str:

@@ -133,7 +133,7 @@ class Comparison:
             interval = f"{_signed(judged.low)} to {_signed(judged.high)}"
             lines.append(
                 f"| {claim.says} | {claim.group} | {_signed(judged.mean)} "
-                f"| {interval if judged.seeds > 1 else NONE} | over {claim.above:g} "
+                f"| {interval if math.isfinite(judged.low) else NONE} | over {claim.above:g} "
                 f"| {judged.seeds} | {judged.verdict} |"
             )
         lines += ["", self.sentence, *([self.missing] if self.missing else [])]
