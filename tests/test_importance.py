@@ -1,5 +1,8 @@
+import math
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from growsearch.study.importance import LEAST_TRIALS, importances
 
@@ -39,3 +42,19 @@ def test_too_few_trials_or_numbers_that_do_not_vary_have_none():
     assert importances(table[["same"]], list(range(30))) is None
     unknown = [float("nan")] * 25 + [1.0, 2.0, 3.0, 4.0, 5.0]
     assert importances(table, unknown) is None
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1e300, -1e300])
+def test_an_option_may_be_infinite_or_beyond_float32(value):
+    """A value that is far away, or missing, counts as its place among the others does."""
+    table = options(60)
+    number = table["rtol"].isna().astype(float).tolist()
+    far = importances(table.assign(rtol=table["rtol"].fillna(value).astype(float)), number)
+    assert far == importances(table.assign(rtol=table["rtol"].fillna(2.0 * np.sign(value))), number)
+
+
+@pytest.mark.parametrize("value", [1.1, 5e7, 1e300, -1e300])
+def test_what_is_missing_is_below_numbers_of_any_size(value):
+    table = options(60)
+    number = table["rtol"].isna().astype(float).tolist()
+    assert importances(table.assign(rtol=table["rtol"] * value), number).options[0] == "rtol"

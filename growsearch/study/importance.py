@@ -10,6 +10,8 @@ LEAST_TRIALS = 12
 """Completed trials below which no importance is computed."""
 MOST_TRIALS = 1000
 """More are sampled, since a forest takes seconds for each thousand."""
+LARGEST = float(np.finfo(np.float32).max) / 2
+"""Options beyond it count as it: forests take float32, and what is missing has room below."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ def _coded(column: pd.Series) -> np.ndarray:
     """Numbers as they are; text by its place in the alphabet; what is missing below all others."""
     numbers = pd.to_numeric(column, errors="coerce")
     if numbers.notna().sum() == column.notna().sum():
-        low = numbers.min() if numbers.notna().any() else 0.0
-        return numbers.fillna(low - 1).to_numpy(dtype=float)
+        values = numbers.to_numpy(dtype=float, na_value=np.nan).clip(-LARGEST, LARGEST)
+        low = np.fmin.reduce(values)
+        # a large number less 1 is the same float32
+        below = min(low - 1, float(np.nextafter(np.float32(low), np.float32(-np.inf))))
+        return np.where(np.isnan(values), below, values)
     texts = column.astype("string").fillna("")
     return np.searchsorted(np.unique(texts), texts).astype(float)
