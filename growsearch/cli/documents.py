@@ -309,7 +309,7 @@ class Compared:
     differences: list[str]
     """Why the studies must not be compared, if `--force` was given."""
     notes: list[str]
-    """Limits of these numbers: a metric whose plugin is not loaded, other numbers of seeds, no log."""
+    """What limits these numbers: a metric without its plugin, other numbers of seeds, no log."""
 
 
 DOCUMENTS = (
