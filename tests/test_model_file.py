@@ -201,6 +201,9 @@ def test_states_of_an_older_growsearch_load(study):
         ({"constants": {}}, "computes with"),
         ({"facts": {}}, "damaged metadata"),
         ({"steps": None}, "damaged metadata"),
+        ({"plugins": {"": None}}, "damaged metadata .ValueError: plugins has ''."),
+        ({"plugins": {"task": "01"}, "options": {"task": []}}, "damaged metadata"),
+        ({"plugins": {"network": "01"}, "options": {}}, "damaged metadata"),
     ],
 )
 def test_a_file_whose_metadata_do_not_fit_its_weights_is_refused(model, changes, message):

@@ -83,10 +83,14 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, from JSON."""
+        """The inverse of `to_dict`, from JSON. Raises KeyError, TypeError, ValueError."""
+        options, plugins = dict(values["options"]), dict(values["plugins"])
+        for kind in plugins:
+            if kind not in _BUILDING or not isinstance(options[kind], str):
+                raise ValueError(f"plugins has {kind!r}")
         return cls(
-            options=dict(values["options"]),
-            plugins=dict(values["plugins"]),
+            options=options,
+            plugins=plugins,
             architecture=str(values["architecture"]),
             steps=tuple((float(i), float(e)) for i, e in values["steps"]),
             facts=dict(values["facts"]),
