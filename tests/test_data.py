@@ -68,6 +68,17 @@ def image_set(images) -> set[bytes]:
     return {image.numpy().tobytes() for image in images.images}
 
 
+@pytest.mark.parametrize(
+    "shape", [(2**32 - 7, 2**32 - 5, 0), (2**31, 2**31, 4), (0, 28, 28), (1, 28, 29)]
+)
+def test_a_header_that_no_values_follow_is_refused(tmp_path, shape):
+    """The sizes in the second come to 2**64, which is 0 in 64 bits."""
+    header = bytes((0, 0, 8, 3)) + np.array(shape, ">u4").tobytes()
+    (tmp_path / "images").write_bytes(header)
+    with pytest.raises(InputError, match="0 bytes of values, but its header says"):
+        read_idx(tmp_path / "images", 3)
+
+
 def test_digits_are_scikit_learns_in_three_disjoint_splits():
     digits = load_dataset("digits")
     splits = [digits.train, digits.val, digits.test]

@@ -1,5 +1,6 @@
 """MNIST and Fashion-MNIST: 70,000 grey images of 28x28 pixels in four IDX files."""
 
+import math
 import zlib
 from pathlib import Path
 
@@ -113,10 +114,10 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
         raise InputError(
             f"{path} is not an IDX file of bytes in {dimensions} dimensions; get the file again"
         )
-    shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4).astype(int)
-    if len(raw) != header + shape.prod():
+    shape = np.frombuffer(raw, ">u4", count=dimensions, offset=4).tolist()
+    if len(raw) != header + math.prod(shape) or 0 in shape:
         raise InputError(
             f"{path} has {len(raw) - header:,} bytes of values, but its header says "
-            f"{shape.prod():,}; get the file again"
+            f"{math.prod(shape):,}; get the file again"
         )
     return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy())
