@@ -238,8 +238,8 @@ def test_modules_that_a_plugin_imports_are_in_its_keys(tmp_path, monkeypatch):
     the home of a base class; not what is installed.
     """
     from growsearch.epochs.keys import keyed
+    from growsearch.trial import sources
     from growsearch.trial.options import Role
-    from growsearch.trial.sources import imported_digest
 
     monkeypatch.syspath_prepend(tmp_path)
     for name, text in {
@@ -282,10 +282,10 @@ class Importing(Base):
         name = path.stem
         was = path.read_text()
         path.write_text(was + "# changed\n")
-        imported_digest.cache_clear()
+        sources._READ.clear()
         assert {n for n in before if keys()[n] != before[n]} == {"initializer.imports"}, name
         path.write_text(was)
-    imported_digest.cache_clear()
+    sources._READ.clear()
     assert keys() == before
     alone = keyed(TrialConfig(initializer="scaled-down"), Role.GROWTH)
     assert "initializer.plugin" in alone and "initializer.imports" not in alone

@@ -16,8 +16,8 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING, RECORD_FIELDS
 from growsearch.trial.options import Role, Value
+from growsearch.trial.plugins import code_hashes
 from growsearch.trial.rates import Rates
-from growsearch.trial.sources import imported_digest
 
 NUMERICS = 4
 """Raise this number with every change of the program that changes the results of an epoch."""
@@ -48,20 +48,15 @@ def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:
 
     An option that the trial does not use is None. An option with keyed_at_default=False is left out
     at its default: it is newer than stores that are still read, and their keys do not have it. A
-    component from a plugin adds the hash of its source, and of the user's modules that it imports.
+    component from a plugin adds hashes of its code; see `code_hashes`.
     """
     rules = config.rules()
     values = config.values(*roles)
-    plugins = {
-        f"{chosen.kind}.plugin": chosen.plugin
-        for chosen in config.components()
-        if chosen.plugin is not None and chosen.role in roles
-    }
+    plugins: dict[str, Value] = {}
     for chosen in config.components():
-        if f"{chosen.kind}.plugin" in plugins:
-            imported = imported_digest(type(chosen))  # type: ignore[arg-type]  # as in components.py
-            if imported is not None:
-                plugins[f"{chosen.kind}.imports"] = imported
+        if chosen.plugin is not None and chosen.role in roles:
+            hashes = code_hashes(chosen)
+            plugins |= {f"{chosen.kind}.{name}": value for name, value in hashes.items()}
     return plugins | {
         name: values.get(name)
         for name, rule in rules.items()

@@ -12,6 +12,7 @@ from growsearch.trial.components import Component
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import Baseline, Proposals
 from growsearch.trial.options import Role
+from growsearch.trial.plugins import code_hashes
 
 if TYPE_CHECKING:
     import torch
@@ -312,9 +313,10 @@ class Task(Component, ABC):
         """What `load` returns, from memory if it was called with the same before.
 
         It is called again if the file `data_dir`, or one that is directly in this folder, has
-        changed since.
+        changed since, or the user's code.
         """
-        return _read(replace(self), self.trial.data_dir, _stamps(self.trial.data_dir))
+        code = () if self.plugin is None else tuple(code_hashes(self).items())
+        return _read(replace(self), self.trial.data_dir, _stamps(self.trial.data_dir), code)
 
     def load_key(self) -> tuple[Hashable, ...]:
         """Equal keys load the same data. Options must be strings, numbers or None."""
@@ -430,7 +432,7 @@ class Task(Component, ABC):
 
 
 @lru_cache(maxsize=4)
-def _read(task: Task, data_dir: str | None, stamps: Hashable) -> Any:
+def _read(task: Task, data_dir: str | None, stamps: Hashable, code: Hashable) -> Any:
     """What `load` returns. Tasks are equal if class and options are."""
     return task.load(data_dir)
 

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from growsearch.trial.components import (
     Component,
@@ -24,7 +25,15 @@ from growsearch.trial.components import (
     registers_itself,
 )
 from growsearch.trial.errors import InputError, one_line
-from growsearch.trial.sources import file_of, hashed, source_of
+from growsearch.trial.sources import (
+    PLUGIN_MODULE,
+    file_of,
+    hashed,
+    imported_digest,
+    present_digest,
+    source_of,
+    values_digest,
+)
 
 GROUP = "growsearch"
 
@@ -54,7 +63,7 @@ class Plugin:
     @property
     def module_name(self) -> str:
         """What its module is called in `sys.modules`, once it is loaded."""
-        return f"growsearch_plugin_{self.digest}"
+        return f"{PLUGIN_MODULE}{self.digest}"
 
     def load(self) -> None:
         """Run the source, once in a process, which registers its components.
@@ -121,6 +130,16 @@ def session_plugins() -> list[tuple[Plugin, list[type[Component]]]]:
         if not source.is_file:
             known[1].append(cls)
     return list(found.values())
+
+
+def code_hashes(chosen: Component) -> dict[str, str]:
+    """Hashes of the source of a plugin's component, of the user's modules that it imports, and of
+    the constants that its code names, by "plugin", "imports" and "values", whichever there are.
+    """
+    cls: Any = type(chosen)
+    plugin = present_digest(cls) if registers_itself(cls) else cls.plugin
+    found = {"plugin": plugin, "imports": imported_digest(cls), "values": values_digest(cls)}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def find_plugin(name: str) -> Plugin:

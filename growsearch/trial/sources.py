@@ -6,13 +6,17 @@ import linecache
 import sys
 import sysconfig
 import uuid
-from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from growsearch.trial.uses import functions_of, uses_of
+from growsearch.trial.value_texts import is_constant, text_of
+
+PLUGIN_MODULE = "growsearch_plugin_"
+"""How the names of modules begin that are made of plugins."""
 _OURS = "growsearch"
 _STANDARD = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
 
@@ -59,46 +63,37 @@ def source_of(cls: type) -> Source | None:
 def _cells(cls: type) -> str:
     """The cells of a notebook that define `cls` and what its code names in the notebook.
 
-    Of constants that it names, the values. Empty if a cell is not known.
+    Of other values that it names, their texts. Empty if a cell is not known.
     """
-    files: dict[str, None] = {}
-    constants: dict[str, str] = {}
-    seen: dict[int, Any] = {}
-    left: list[Any] = [base for base in cls.__mro__ if base.__module__ == cls.__module__]
-    while left:
-        value = left.pop(0)
-        if id(value) in seen:
-            continue
-        seen[id(value)] = value
-        for function in _functions(value):
-            for code in _nested(function.__code__):
-                if code.co_filename != _GENERATED:
-                    files.setdefault(code.co_filename)
-                for name in code.co_names:
-                    named = function.__globals__.get(name)
-                    if isinstance(named, type | FunctionType) and _is_of(named, cls.__module__):
-                        left.append(named)
-                    elif isinstance(named, str | int | float | tuple):
-                        constants[name] = repr(named)
+    uses = uses_of(cls, _is_own)
+    module = cls.__module__
+    files = dict.fromkeys(f.__code__.co_filename for f in uses.functions if _is_of(f, module))
     cells = ["".join(linecache.getlines(name)) for name in files]
     if not cells or not all(cells):
         return ""
-    return "\n".join([*cells, *(f"{name} = {v}" for name, v in sorted(constants.items()))])
+    return "\n".join([*cells, *sorted({f"{name} = {text_of(v)}" for name, v in uses.values})])
 
 
-_GENERATED = "<string>"
-"""The file of methods that dataclasses write."""
+def present_digest(cls: Any) -> str:
+    """The hash of the source of a component that is not growsearch's own, as it is now.
+
+    Cells of a notebook may have been run again since it was registered.
+    """
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    cells = "" if file and Path(file).is_file() else _cells(cls)
+    return hashed(cells.encode()) if cells else str(cls.plugin)
 
 
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    """The code, and that of functions within it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _nested(constant)
+def values_digest(cls: type) -> str | None:
+    """A hash of the constants that the user's code of `cls` names; None if there are none.
+
+    The text of a file does not say those that come from the command line or the environment.
+    """
+    values = uses_of(cls, _is_own).values
+    texts = {f"{name} = {text_of(value)}" for name, value in values if is_constant(value)}
+    return hashed(repr(sorted(texts)).encode()) if texts else None
 
 
-@cache
 def imported_digest(cls: type) -> str | None:
     """A hash of the user's own modules that the source of `cls` imports; None if there are none.
 
@@ -114,7 +109,7 @@ def imported_digest(cls: type) -> str | None:
             _add_module(module, texts)
         _add_files(_text_of(module), getattr(module, "__package__", None), texts)
         for value in vars(base).values():
-            for function in _functions(value):
+            for function in functions_of(value):
                 _add_modules(function.__globals__, texts)
     own = texts.get(cls.__module__)
     if own is not None and hashed(own.encode()) == getattr(cls, "plugin", None):
@@ -134,9 +129,22 @@ def _add_modules(names: dict[str, Any], texts: dict[str, str]) -> None:
 
 def _add_module(module: Any, texts: dict[str, str]) -> None:
     if module.__name__ not in texts:
-        texts[module.__name__] = Path(module.__file__).read_text(encoding="utf-8")
+        texts[module.__name__] = _read(module.__name__, Path(module.__file__))
         _add_modules(vars(module), texts)
         _add_files(texts[module.__name__], module.__package__, texts)
+
+
+_READ: dict[str, tuple[Any, str]] = {}
+"""Modules by name: what changes when one is reloaded, and the text that was read then."""
+
+
+def _read(name: str, file: Path) -> str:
+    """The text of a module as this process has it, though its file may have changed since."""
+    loaded = getattr(sys.modules.get(name), "__spec__", None)
+    known = _READ.get(name)
+    if known is None or known[0] is not loaded:
+        known = _READ[name] = loaded, file.read_text(encoding="utf-8")
+    return known[1]
 
 
 def _text_of(module: ModuleType) -> str:
@@ -151,11 +159,12 @@ def _add_files(text: str, package: str | None, texts: dict[str, str]) -> None:
             inner = ".".join(parts[:end])
             file = None if inner in texts else file_of(parts[:end])
             if file is not None and _is_users_file(inner, str(file)):
-                texts[inner] = file.read_text(encoding="utf-8")
+                texts[inner] = _read(inner, file)
                 own = inner if file.name == "__init__.py" else inner.rpartition(".")[0]
                 _add_files(texts[inner], own, texts)
 
 
+@lru_cache(maxsize=256)
 def _imports(text: str, package: str | None) -> list[str]:
     """The names that a module's import statements may import modules by."""
     try:
@@ -217,19 +226,12 @@ def _is_users_file(module: str, file: str) -> bool:
     return not installed and not file.startswith(_STANDARD) and Path(file).is_file()
 
 
-def _is_of(value: Any, module: str) -> bool:
-    return getattr(value, "__module__", None) == module
+def _is_of(function: FunctionType, module: str) -> bool:
+    return function.__globals__.get("__name__") == module
 
 
-def _functions(value: Any) -> Iterator[FunctionType]:
-    """A function, or a class's methods."""
-    if isinstance(value, FunctionType):
-        yield value
-    elif isinstance(value, property):
-        yield from _functions(value.fget)
-    elif isinstance(value, staticmethod | classmethod):
-        yield from _functions(value.__func__)
-    elif isinstance(value, type):
-        for member in vars(value).values():
-            if not isinstance(member, type):
-                yield from _functions(member)
+def _is_own(module: str) -> bool:
+    """Whether the module is a session, a plugin, or a file of the user's."""
+    if module == "__main__" or module.startswith(PLUGIN_MODULE):
+        return True
+    return _is_users(sys.modules.get(module))
