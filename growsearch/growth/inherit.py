@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from growsearch.machine.randomness import derived_seed
+from growsearch.growth.initializer_rules import check_places, unchanged_but_for_numbers
+from growsearch.machine.randomness import derived_seed, seeded
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
@@ -32,8 +33,10 @@ def block_sources(old: Architecture, grown: Architecture, config: TrialConfig) -
     copied: dict[Place, int] = {}
     for i, (n, n_grown) in enumerate(zip(old.blocks, grown.blocks, strict=True)):
         found = config.initializer.sources(n, n_grown)
+        check_places("sources", found, n, n_grown, config.initializer)
         kept |= {(i, j): found.get(j) for j in range(n_grown)}
         copies = config.initializer.copies(n, n_grown, config.task.blocks_alike)
+        check_places("copies", copies, n, n_grown, config.initializer)
         copied |= {(i, j): source for j, source in copies.items()}
     return Sources(kept, copied)
 
@@ -87,7 +90,7 @@ def initialize(
 
     Whatever is outside of blocks, and the blocks that have a source, are copied, buffers included.
     Then the trial's initializer changes the blocks. Its random draws come from the trial's seed
-    and `epoch`. `before` is the architecture of `old`.
+    and `epoch`, those of global generators too. `before` is the architecture of `old`.
     """
     assert config.initializer is not None
     weights = old.state_dict()
@@ -98,9 +101,13 @@ def initialize(
             tensor.copy_(weights[inherited])
     draw = torch.Generator().manual_seed(derived_seed(config.seed, epoch, "new normalizations"))
     blocks = config.task.blocks(grown)
-    for (i, j), source in sources.kept.items():
-        step = before.blocks[i] / len(blocks[i])
-        config.initializer.initialize(blocks[i][j], new=source is None, step=step, draw=draw)
+    with seeded(derived_seed(config.seed, epoch, "initializer")):
+        for (i, j), source in sources.kept.items():
+            step = before.blocks[i] / len(blocks[i])
+            with unchanged_but_for_numbers(blocks[i][j], config.initializer):
+                config.initializer.initialize(
+                    blocks[i][j], new=source is None, step=step, draw=draw
+                )
 
 
 def _check_alike(

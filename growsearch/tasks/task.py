@@ -252,6 +252,11 @@ class Task(Component, ABC):
         trial = self.trial
         if trial.initializer is None:
             return [StepSize()] * len(architecture.blocks)
+        if (ungrown := tuple(trial.initializer.step_sizes(1.0))) != (1.0, 1.0):
+            raise InputError(
+                f"step_sizes(1.0) of initializer {trial.initializer.name!r} is {ungrown}; return "
+                "(1.0, 1.0), because trials share epochs before they grow"
+            )
         # the product of N/N+ over all growths is the first N over the last N+
         seed = Architecture(trial.architecture)
         depths = zip(seed.blocks, architecture.blocks, strict=True)

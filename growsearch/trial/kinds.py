@@ -285,6 +285,7 @@ class Initializer(Component, ABC):
         """For positions in a grown sub-network, the old block that each inherits from.
 
         A position that is missing is new: its weights are those that the network was built with.
+        Each old block must have a position.
         """
 
     def copies(self, blocks: int, grown_blocks: int, alike: bool) -> Mapping[int, int]:
@@ -298,11 +299,16 @@ class Initializer(Component, ABC):
         """Change a block of the grown network, after it has inherited its weights.
 
         `step` is the old number of blocks of its sub-network over the new one. `draw` is a
-        torch.Generator of the trial's seed and epoch; a plain block may have no residual.
+        torch.Generator of the trial's seed and epoch, from which the global generators are seeded
+        too; a plain block may have no residual. It may change only the numbers in tensors: not
+        which are trained, nor attributes.
         """
 
     def step_sizes(self, step: float) -> tuple[float, float]:
-        """The implicit and the explicit step size of blocks, after growths with N/N+ = `step`."""
+        """The implicit and the explicit step size of blocks, after growths with N/N+ = `step`.
+
+        Both must be 1 before a growth, for step 1.
+        """
         return 1.0, 1.0
 
     def apart_parameters(self, block: "nn.Module") -> "Iterable[nn.Parameter]":
