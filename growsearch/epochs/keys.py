@@ -40,7 +40,14 @@ def root_key(task: Task) -> str:
         **keyed(config, Role.NETWORK, Role.EPOCH),
         **arithmetic(config, task.device),
         compiled=config.compile == "on",
+        **({"lr": config.lr.hex()} if _has_own_groups(task) else {}),
     )
+
+
+def _has_own_groups(task: Task) -> bool:
+    """Whether a plugin makes the optimizer: groups with rates of their own are multiples of lr."""
+    own_method = task.plugin is not None and type(task).optimizer is not Task.optimizer
+    return own_method or task.trial.optimizer.plugin is not None
 
 
 def keyed(config: TrialConfig, *roles: Role) -> dict[str, Value]:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.machine.batches import add_tensor, in_sum, moved, size, tensors
+from growsearch.machine.batches import add_tensor, in_sum, moved, named_tensors, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
@@ -146,8 +147,9 @@ def _counted_kernels() -> Iterator[None]:
 
 
 def first_batches_digest(task: "Task") -> str:
-    """A hash of `data_dir`, of the task's options of role data, and of the first batches."""
+    """A hash of `data_dir`, the task's options of role data, `loaded` and the first batches."""
     digest = hashlib.sha256()
+    _add_loaded(digest, task.loaded, "loaded")
     if (place := task.trial.data_dir) is not None:
         if Path(place).exists():
             _add_path(digest, Path(place))
@@ -166,12 +168,42 @@ def first_batches_digest(task: "Task") -> str:
     return digest.hexdigest()
 
 
+def _add_loaded(digest: Any, loaded: Any, name: str) -> None:
+    """Adds the dense tensors and NumPy's arrays of `loaded`, but for files that are mapped."""
+    if isinstance(loaded, Mapping):
+        for key, value in loaded.items():
+            _add_loaded(digest, value, f"{name}[{key!r}]")
+    elif isinstance(loaded, tuple | list):
+        for i, value in enumerate(loaded):
+            _add_loaded(digest, value, f"{name}[{i}]")
+    elif isinstance(loaded, np.ndarray):
+        if not isinstance(loaded, np.memmap) and not loaded.dtype.hasobject:
+            digest.update(f"{name} {loaded.dtype} {loaded.shape}".encode())
+            digest.update(np.ascontiguousarray(loaded).reshape(-1).view(np.uint8).data)
+    else:
+        for part, tensor in named_tensors(loaded, name):
+            if tensor.layout is torch.strided and not (tensor.is_nested or tensor.is_quantized):
+                add_tensor(digest, part, tensor)
+
+
 def _add_path(digest: Any, path: Path) -> None:
     if path.is_file():
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
         return
-    for file_path in sorted(p for p in path.rglob("*") if p.is_file()):
+    for file_path in sorted(_files(path, set())):
         about = file_path.stat()
         name = file_path.relative_to(path)
         digest.update(f"{name} {about.st_size} {about.st_mtime_ns}".encode())
+
+
+def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """The files in the folder and within, also where links lead to; each folder once."""
+    if (real := folder.resolve()) in seen:
+        return
+    seen.add(real)
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _files(path, seen)
+        elif path.is_file():
+            yield path

@@ -151,8 +151,8 @@ class Task(Component, ABC):
         """A hash of the data, by which epochs are stored and shared.
 
         By default of `data_dir`, files by content and folders by names, sizes and times, of the
-        task's options of role data, and of the first batches of each split. Define it if data can
-        change without changing these.
+        task's options of role data, of tensors and arrays in `loaded`, and of the first batches of
+        each split. Define it if data can change without changing these.
         """
         from growsearch.tasks.scores import first_batches_digest
 
