@@ -86,6 +86,28 @@ def optimizer(body: str) -> list[tuple[str, str]]:
 CROSS_ENTROPY = "F.cross_entropy(model(batch[0]), batch[1])"
 
 QUICK = {
+    "a model that reads the number of epochs": (
+        [("        self.last =",
+          "        self.dropout = nn.Dropout(1 / epochs)\n        self.last ="),
+         ("def __init__(self, depth, width):\n        super().__init__()\n        self.first",
+          "def __init__(self, depth, width, epochs):\n        super().__init__()\n"
+          "        self.first"),
+         ("self.units)", "self.units, self.trial.epochs)")],
+        "decisions", "build depends on the trial's epochs, and trials that differ", "def build",
+    ),
+    "a curriculum over all epochs": (
+        [(DRAW, f"{DRAW}            if split == 'train':\n"
+          "                x *= epoch / self.trial.epochs\n")],
+        "decisions", "batches depends on the trial's epochs", "def batches",
+    ),
+    "a loss that reads the policy": (
+        loss(f"return {CROSS_ENTROPY} * (1 + self.trial.policy.grows)"),
+        "decisions", "loss depends on the trial's policy", "def loss",
+    ),
+    "an evaluation that reads the policy": (
+        evaluate("return {'loss': 1.0 + self.trial.policy.grows}"),
+        "decisions", "evaluate depends on the trial's policy", "def evaluate",
+    ),
     "modules that are used again": (
         [("(Block(i, depth, width) for", "(KEPT.setdefault(i, Block(i, depth, width)) for")],
         "builds", "module 'blocks.0' of architecture 2 is one object in two builds", "def build",
@@ -310,7 +332,7 @@ def test_a_task_without_faults_passes_each_check_and_names_what_it_found(tmp_pat
     code, out, err = run(capsys, "check-task", f"{written(tmp_path)}:Mine", "--units", 6)
     assert (code, err) == (0, "")
     assert out.startswith("Task mine: a trial of 3 epochs that grows after epoch 2, with at most 8")
-    assert "all 14 checks hold" in out
+    assert "all 15 checks hold" in out
     assert "3 training batches in each epoch" in out
     sizes = [3 * 6 + 6 + n * (6 * 6 + 6 + 12) + 6 * 4 + 4 for n in (2, 3, 4)]
     assert f"depths 2, 3, 4: {sizes[0]}, {sizes[1]}, {sizes[2]} parameters" in out
@@ -332,7 +354,7 @@ def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
     monkeypatch.chdir(ROOT)
     code, out, err = run(capsys, "check-task", *arguments)
     assert (code, err) == (0, "")
-    assert "all 14 checks hold" in out
+    assert "all 15 checks hold" in out
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from growsearch.checks.building import check_building
 from growsearch.checks.data import check_batches, check_steps, check_values
+from growsearch.checks.decisions import check_decisions
 from growsearch.checks.elsewhere import (
     check_alone,
     check_importable,
@@ -55,6 +56,9 @@ def _checks(subject: Subject, folder: Path, worker: Any) -> list[Check]:
         Check(VALUES, lambda: check_values(subject), "batches", (BUILDS,)),
         Check(LOSS, lambda: check_loss_and_gradients(subject), "loss", (BUILDS, VALUES)),
         Check("evaluation", lambda: check_evaluation(subject), "evaluate", (BUILDS, VALUES)),
+        Check(
+            "decisions", lambda: check_decisions(subject), "build", (*basis, BATCHED, "evaluation")
+        ),
         Check("optimizer", lambda: check_optimizer(subject), "optimizer", (BUILDS,)),
         Check("importable", lambda: check_importable(subject, folder, worker), "build"),
         Check("inherits", lambda: check_inheritance(subject), "build", (*basis, "optimizer")),

@@ -35,9 +35,9 @@ class Task(Component, ABC):
     classification: batches are pairs (inputs, targets), `model(inputs)` gives logits, and the loss
     is their cross-entropy. Fields are options that can be searched.
 
-    `self.trial` is the configuration, with `batch_size`, `seed`, `lr` and all others. Batches, loss
-    and evaluation must not depend on its policy, its schedules or its `epochs`: trials that differ
-    in these share epochs. Random draws
+    `self.trial` is the configuration, with `batch_size`, `seed`, `lr` and all others. Model,
+    batches, loss and evaluation must not depend on its policy, its schedules or its `epochs`:
+    trials that differ in these share epochs. Random draws
     of batches come from `growsearch.generator(seed, epoch, "what for")`. The global generators of
     Python, NumPy and torch are seeded before `build`, and before each epoch and evaluation.
     """
