@@ -198,14 +198,21 @@ class Trainer(Iterator[EpochRecord]):
             raise StopIteration
         self._check_between_epochs()
         try:
-            return self._next()
-        except StopIteration:
-            raise
-        except BaseException:
+            record = self._next()
+        except BaseException as error:
             self.branch.release()  # others may train the epoch
+            if isinstance(error, StopIteration):
+                raise RuntimeError(
+                    "an epoch raised StopIteration, which would end its trial like one that is "
+                    "completed; give next() a default"
+                ) from error
             raise
+        if record is None:
+            raise StopIteration
+        return record
 
-    def _next(self) -> EpochRecord:
+    def _next(self) -> EpochRecord | None:
+        """Trains the next epoch; None if memory does not suffice for the network it grew to."""
         self._wait()
         self._in_epoch = True
         started, self._store_seconds = time.perf_counter(), 0.0
@@ -216,7 +223,7 @@ class Trainer(Iterator[EpochRecord]):
                 raise
             self._fail(self.path.architecture)
             self.branch.release()
-            raise StopIteration from error
+            return None
         self.recalled = state is None
         decision = self.path.extend(record)
         if decision is not None or self.path.parts or len(self.history) in self.parts:

@@ -1,8 +1,9 @@
 """What an epoch's steps are taken with: a pure function of the trial, its history and the phase."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
-from math import fsum
+from math import fsum, isfinite
 from typing import NamedTuple
 
 from growsearch.trial.config import TrialConfig
@@ -10,6 +11,7 @@ from growsearch.trial.course import Course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, History
 from growsearch.trial.optimizer_changes import value_after
+from growsearch.trial.options import shortened
 
 STAIRS = (Fraction(1, 2), Fraction(3, 4))
 """Parts of a staircase after which the learning rate falls (AutoGrow, section 3)."""
@@ -65,7 +67,8 @@ def learning_rate(trial: TrialConfig, history: History, phase: str) -> float | C
     """The learning rate of the epoch that follows `history`, in `phase`.
 
     An epoch that initializes new blocks has the rates of the epoch that follows it, unless the
-    initializer has its own.
+    initializer has its own. Raises InputError if the schedule gives one that is no finite number
+    of at least 0.
     """
     history = history.trained
     lr = value_after(len(history), "lr", trial.lr, trial.optimizer_changes)
@@ -75,7 +78,26 @@ def learning_rate(trial: TrialConfig, history: History, phase: str) -> float | C
         assert trial.policy.finetune_epochs
         tuned = sum(record.phase == FINE_TUNING for record in history)
         return staircase(tuned, trial.policy.finetune_epochs, lr, trial.task.baseline.stairs)
-    return trial.lr_schedule.rates(trial, history, lr)
+    return _checked(trial.lr_schedule.rates(trial, history, lr), trial.lr_schedule.name)
+
+
+def _checked(found: float | Course, schedule: str) -> float | Course:
+    """`found` with its rates as floats of Python: saved states hold no numbers of numpy."""
+    if not isinstance(found, Course):
+        return _rate(found, schedule)
+    fall = found.fall and found.fall._replace(last=_rate(found.fall.last, schedule))
+    return found._replace(rate=_rate(found.rate, schedule), fall=fall)
+
+
+def _rate(value: object, schedule: str) -> float:
+    with suppress(TypeError, ValueError, OverflowError):
+        rate = float(value)  # type: ignore[arg-type]
+        if isfinite(rate) and rate >= 0 and not isinstance(value, str):
+            return rate
+    raise InputError(
+        f"lr_schedule {schedule!r} gave the learning rate {shortened(value)}; return a finite "
+        "number of at least 0"
+    )
 
 
 def staircase(epoch: int, epochs: int, lr: float, stairs: Sequence[Fraction] = STAIRS) -> float:

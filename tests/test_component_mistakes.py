@@ -1,0 +1,82 @@
+"""What a component of one's own can get wrong: it is told, and never trains something else."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+from growsearch import (
+    InputError,
+    Policy,
+    Schedule,
+    Trainer,
+    TrialConfig,
+    load_plugins,
+    register,
+)
+
+
+@pytest.fixture(autouse=True)
+def _rings(own_registry):
+    load_plugins([str(ROOT / "examples/mlp.py")])
+
+
+def own(base: type, **attributes: Any) -> str:
+    """The name of a component of one's own with these attributes, of the kind of `base`."""
+    cls = type("Own", (base,), {"__doc__": "Of a test.", "__module__": __name__, **attributes})
+    register(base.kind, "own")(dataclass(frozen=True, kw_only=True)(cls))
+    return "own"
+
+
+def rings(**options: Any) -> TrialConfig:
+    given = {"policy": "none", "epochs": 2, "lr": 0.05, "device": "cpu", "compile": "off"}
+    return TrialConfig(task="rings", **{**given, **options})
+
+
+def nothing(*_: Any) -> Any:
+    """What `next` does where nothing is found."""
+    return next(iter(()))
+
+
+@pytest.mark.parametrize(
+    ("base", "method"), [(Policy, "decide"), (Schedule, "rate"), (Schedule, "fall")]
+)
+def test_a_stop_iteration_of_a_component_is_an_error_and_not_the_trials_end(base, method):
+    usual = {"decide": lambda *_: None, "rate": lambda self, trial, history, lr: lr}
+    attributes = {method: nothing} if base is Policy else {"rate": usual["rate"], method: nothing}
+    trainer = Trainer(rings(**{base.kind: own(base, **attributes)}))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(trainer)
+    assert not trainer.finished
+
+
+def test_a_stop_iteration_of_a_tasks_evaluation_is_an_error_too(monkeypatch):
+    trainer = Trainer(rings())
+    monkeypatch.setattr(type(trainer.task), "evaluate", nothing)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        next(trainer)
+
+
+@pytest.mark.parametrize(
+    "rate", [np.float64(0.03), np.float32(0.03), torch.tensor(0.03), 0], ids=repr
+)
+def test_any_number_is_a_learning_rate_and_a_trial_with_it_resumes(rate, tmp_path):
+    config = rings(lr_schedule=own(Schedule, rate=lambda *_: rate))
+    first = Trainer(config)
+    next(first)
+    first.save(tmp_path / "state.pt")
+    second = Trainer.load(tmp_path / "state.pt")
+    assert list(second) == list(first)
+    assert second.history == first.history
+    assert first.history[-1].lr == float(rate)
+    assert type(first.history[-1].lr) is float
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -0.1, None, "0.1", (0.1, 0.1), 1j], ids=repr)
+def test_a_learning_rate_that_cannot_be_is_one_line(rate):
+    with pytest.raises(InputError, match="gave the learning rate"):
+        next(Trainer(rings(lr_schedule=own(Schedule, rate=lambda *_: rate))))
