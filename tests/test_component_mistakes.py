@@ -11,6 +11,7 @@ from conftest import ROOT
 
 from growsearch import (
     InputError,
+    Optimizer,
     Policy,
     Schedule,
     Trainer,
@@ -80,3 +81,74 @@ def test_any_number_is_a_learning_rate_and_a_trial_with_it_resumes(rate, tmp_pat
 def test_a_learning_rate_that_cannot_be_is_one_line(rate):
     with pytest.raises(InputError, match="gave the learning rate"):
         next(Trainer(rings(lr_schedule=own(Schedule, rate=lambda *_: rate))))
+
+
+class Rowwise(torch.optim.Optimizer):
+    """Keeps a mean for each row of a gradient, by the name that torch has for one an element."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                kept = self.state[p].setdefault("exp_avg", torch.zeros(len(p)))
+                kept.lerp_(p.grad.reshape(len(p), -1).mean(1), 0.1)
+                p -= group["lr"] * p.grad / (1 + kept.norm())
+
+
+def test_an_optimizer_of_ones_own_resumes_with_state_of_any_shape(tmp_path):
+    name = own(Optimizer, build=lambda self, parameters, lr, decay: Rowwise(parameters, lr))
+    first = Trainer(rings(optimizer=name))
+    next(first)
+    first.save(tmp_path / "state.pt")
+    second = Trainer.load(tmp_path / "state.pt")
+    assert list(second) == list(first)
+
+
+class Inheriting(torch.optim.Adam):
+    pass
+
+
+class Wrapping(torch.optim.Optimizer):
+    """Lets an Adam of torch take the steps of its groups and state."""
+
+    def __init__(self, parameters, lr):
+        self.inner = torch.optim.Adam(parameters, lr=lr)
+        super().__init__(self.inner.param_groups, {})
+
+    def step(self):
+        self.inner.param_groups, self.inner.state = self.param_groups, self.state
+        self.inner.step()
+
+
+@pytest.mark.parametrize("of", [Inheriting, Wrapping])
+def test_where_torch_may_take_the_steps_state_of_another_shape_is_refused(of, tmp_path):
+    name = own(Optimizer, build=lambda self, parameters, lr, decay: of(parameters, lr=lr))
+    trainer = Trainer(rings(optimizer=name))
+    next(trainer)
+    kept = trainer.state.optimizer.state
+    parameter = next(p for p in kept if p.dim() == 2)
+    trainer.save(tmp_path / "state.pt")
+    Trainer.load(tmp_path / "state.pt")
+    kept[parameter]["exp_avg"] = kept[parameter]["exp_avg"][:1]
+    trainer.save(tmp_path / "state.pt")
+    with pytest.raises(InputError, match="exp_avg of shape"):
+        Trainer.load(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda *_: None,
+        lambda *_: torch.optim.SGD,
+        lambda self, parameters, lr, decay: list(parameters),
+        lambda self, parameters, lr, decay: torch.optim.LBFGS(parameters, lr=lr),
+    ],
+    ids=["none", "class", "list", "LBFGS"],
+)
+def test_an_optimizer_that_takes_no_steps_by_gradients_alone_is_one_line(build):
+    with pytest.raises(InputError, match="optimizer 'own' is built as") as error:
+        Trainer(rings(optimizer=own(Optimizer, build=build)))
+    assert "\n" not in str(error.value)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, TRAINING, EpochRecord, History
+from growsearch.trial.options import shortened
 
 _CONTENTS = {
     "architecture", "network", "optimizer", "apart_optimizer", "phase", "lipschitz_vectors",
@@ -113,16 +115,20 @@ class TrainState:
         self.phase = phase
 
 
-_OF_ELEMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
+_OF_ELEMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "sum")
 """What torch's optimizers keep for each element of a parameter; Muon keeps it of a matrix."""
 
 
 def _load(optimizer: torch.optim.Optimizer, contents: dict[str, Any]) -> None:
-    """Loads what `state_dict` has returned. Raises RuntimeError if a tensor is of another shape.
+    """Loads what `state_dict` has returned.
 
-    torch does not look: its fused steps then read and write beyond the tensor's memory.
+    Raises RuntimeError if a tensor is of another shape. torch does not look: its fused steps then
+    read and write beyond the tensor's memory. Where torch takes no steps any shape may be right.
     """
+    by_torch = _steps_by_torch(optimizer)
     optimizer.load_state_dict(contents)
+    if not by_torch:
+        return
     for parameter, kept in optimizer.state.items():
         if "step" in kept and torch.as_tensor(kept["step"]).numel() != 1:
             raise RuntimeError("the step of a parameter's optimizer state is no number")
@@ -138,6 +144,13 @@ def _load(optimizer: torch.optim.Optimizer, contents: dict[str, Any]) -> None:
                 )
             if value.stride() != like.stride():
                 kept[name] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+
+
+def _steps_by_torch(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer of torch may take the steps: by inheritance, or with its groups."""
+    bases = set(type(optimizer).__mro__) - {torch.optim.Optimizer, object}
+    ours = any(base.__module__.partition(".")[0] in ("torch", "growsearch") for base in bases)
+    return ours or any("fused" in group for group in optimizer.param_groups)
 
 
 def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
@@ -183,16 +196,31 @@ def new_network(task: Task, architecture: Architecture, epoch: int = 0) -> nn.Mo
 def new_optimizer(task: Task, network: nn.Module) -> torch.optim.Optimizer:
     """The task's optimizer of all parameters of `network`.
 
-    Raises InputError if a parameter is in none of its groups, or in two.
+    Raises InputError if it is none that growsearch can step, or if a parameter is in none of its
+    groups, or in two.
     """
-    optimizer = task.optimizer(network)
+    optimizer, named = task.optimizer(network), f"optimizer of task {task.name!r}"
+    if type(task).optimizer is Task.optimizer:
+        named = f"optimizer {task.trial.optimizer.name!r}"
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InputError(
+            f"{named} is built as {shortened(optimizer)}; return a torch.optim.Optimizer of the "
+            "parameters"
+        )
+    try:
+        signature(optimizer.step).bind()
+    except TypeError as error:
+        raise InputError(
+            f"{named} is built as {type(optimizer).__name__}, whose step cannot be taken ({error}); "
+            "return one whose step needs no closure"
+        ) from error
     counts = Counter(id(p) for group in optimizer.param_groups for p in group["params"])
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and counts[id(parameter)] != 1:
             where = "two groups" if counts[id(parameter)] else "no group"
             raise InputError(
-                f"optimizer of task {task.name!r} has parameter {name!r} in {where}; give it each "
-                "parameter of the model once"
+                f"{named} has parameter {name!r} in {where}; give it each parameter of the model "
+                "once"
             )
     trial = task.trial
     return note_multiples(optimizer, lr=trial.lr, weight_decay=trial.weight_decay)

@@ -235,8 +235,8 @@ def suggestion(value: object, known: Sequence[str]) -> str:
 
 
 def shortened(value: object, most: int = 100) -> str:
-    """The value as an error message repeats it: at most `most` characters."""
-    text = repr(str(value) if isinstance(value, str) else value)
+    """The value as an error message repeats it: at most `most` characters of one line."""
+    text = repr(str(value)) if isinstance(value, str) else " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[:most]}..."
 
 
