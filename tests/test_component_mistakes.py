@@ -152,3 +152,22 @@ def test_an_optimizer_that_takes_no_steps_by_gradients_alone_is_one_line(build):
     with pytest.raises(InputError, match="optimizer 'own' is built as") as error:
         Trainer(rings(optimizer=own(Optimizer, build=build)))
     assert "\n" not in str(error.value)
+
+
+def test_a_model_that_changes_its_batch_in_place_is_told_before_the_data_are_changed(monkeypatch):
+    rows, labels = torch.randn(8, 2), torch.arange(8) % 3
+    before = rows.clone()
+    task = rings().task
+    monkeypatch.setattr(type(task), "batches", lambda *_: iter([(rows, labels)]))
+    task.check()
+    built = type(task).build
+
+    def centring(self, architecture):
+        model = built(self, architecture)
+        model.register_forward_pre_hook(lambda model, inputs: inputs[0].sub_(4.88))
+        return model
+
+    monkeypatch.setattr(type(task), "build", centring)
+    with pytest.raises(InputError, match="changes its batch in place"):
+        task.check()
+    assert torch.equal(rows, before)

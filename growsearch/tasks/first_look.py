@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from growsearch.machine.batches import equal, moved, tensors
+from growsearch.machine.batches import equal, mapped, moved, tensors
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.seed_models import built
 from growsearch.trial.architecture import Architecture
@@ -39,9 +39,16 @@ def first_look(task: "Task") -> None:
                     f"the first batch of {split!r} of task {task.name!r} has NaN or infinite "
                     "numbers; mend the data"
                 )
+    batch = moved(_first(task, "train"), torch.device("cpu"))
+    used = mapped(batch, Tensor.clone)
     with seeded(0):
-        loss = task.loss(model, moved(_first(task, "train"), torch.device("cpu")))
+        loss = task.loss(model, used)
     check_loss(task, loss)
+    if not _equal(batch, used):
+        raise InputError(
+            f"loss of task {task.name!r}, or its model, changes its batch in place, and so the "
+            "data of later epochs; work on a copy, like x = x - mean"
+        )
 
 
 def check_tensors(task: "Task", split: str, batch: Any) -> None:

@@ -211,8 +211,8 @@ def new_optimizer(task: Task, network: nn.Module) -> torch.optim.Optimizer:
         signature(optimizer.step).bind()
     except TypeError as error:
         raise InputError(
-            f"{named} is built as {type(optimizer).__name__}, whose step cannot be taken ({error}); "
-            "return one whose step needs no closure"
+            f"{named} is built as {type(optimizer).__name__}, whose step cannot be taken "
+            f"({error}); return one whose step needs no closure"
         ) from error
     counts = Counter(id(p) for group in optimizer.param_groups for p in group["params"])
     for name, parameter in network.named_parameters():
