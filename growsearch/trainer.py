@@ -29,7 +29,7 @@ from growsearch.trial.path import TrialPath
 from growsearch.trial.rates import Rates
 
 _POLL_SECONDS = 0.2
-_CHANGED = "torch, processor, threads, processes or options have changed"
+_CHANGED = "torch, processor, threads, processes, data or options have changed"
 _LOG = logging.getLogger("growsearch")
 
 

@@ -10,6 +10,9 @@ import torch
 from conftest import ROOT
 
 from growsearch import (
+    DataSpec,
+    Images,
+    ImageSource,
     InputError,
     Optimizer,
     Policy,
@@ -19,6 +22,7 @@ from growsearch import (
     load_plugins,
     register,
 )
+from growsearch.tuning.shared_data import check_own_data, own_data
 
 
 @pytest.fixture(autouse=True)
@@ -171,3 +175,36 @@ def test_a_model_that_changes_its_batch_in_place_is_told_before_the_data_are_cha
     with pytest.raises(InputError, match="changes its batch in place"):
         task.check()
     assert torch.equal(rows, before)
+
+
+SPEC = DataSpec(classes=4, val_per_class=5, mean=(0.5,), std=(0.4,))
+
+
+def images(n: int = 80, seed: int = 0) -> Images:
+    draw = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(256, (n, 1, 8, 8), generator=draw, dtype=torch.uint8)
+    return Images(pixels, torch.arange(n) % 4)
+
+
+def on_images(name: str, **options: Any) -> TrialConfig:
+    given = {"policy": "none", "epochs": 2, "architecture": "1-1-1", "batch_size": 16}
+    return TrialConfig(dataset=name, device="cpu", compile="off", **{**given, **options})
+
+
+def test_a_trial_on_a_plugins_images_is_not_resumed_once_they_have_changed(tmp_path):
+    seed = 0
+    name = own(
+        ImageSource, spec=SPEC, __annotations__={},
+        read=lambda *_: (images(seed=seed), None), state=lambda *_: str(seed),
+    )  # fmt: skip
+    config = on_images(name)
+    trainer, known = Trainer(config), own_data([config])
+    next(trainer)
+    trainer.save(tmp_path / "state.pt")
+    Trainer.load(tmp_path / "state.pt")
+    check_own_data(known, [config])
+    seed = 1
+    with pytest.raises(InputError, match="have changed since the trial began"):
+        Trainer.load(tmp_path / "state.pt")
+    with pytest.raises(InputError, match="have changed since the search began"):
+        check_own_data(known, [on_images(name)])

@@ -228,7 +228,7 @@ def test_a_trial_is_resumed_bit_for_bit_unless_a_picture_has_changed(tmp_path, c
     repaint(folder)
     code, _, errors = run(capsys, "resume", out)
     assert code == 2 and errors.count("\n") == 1
-    assert "have changed since the trial began; restore them, or start a new trial" in errors
+    assert "have changed since the trial began (dataset 'folder'); restore them, or start" in errors
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ padded images, and copies on GPUs. Data sets that are mapped or read from files 
 shared through their files instead.
 """
 
+import json
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -35,9 +36,9 @@ def own_data(configs: Iterable[TrialConfig]) -> list[dict[str, Any]]:
 
 def check_own_data(known: Sequence[dict[str, Any]], configs: Iterable[TrialConfig]) -> None:
     """InputError if own data of `configs` are not those that `known`, from `own_data`, is of."""
-    digests = {tuple(one["key"]): one["digest"] for one in known}
+    digests = {json.dumps(one["key"]): one["digest"] for one in known}
     for one in own_data(configs):
-        if digests.get(tuple(one["key"]), one["digest"]) != one["digest"]:
+        if digests.get(json.dumps(one["key"]), one["digest"]) != one["digest"]:
             raise InputError(
                 f"the images or labels of data_dir {one['data_dir']!r} have changed since the "
                 "search began; restore them, or start a new search"
