@@ -1,7 +1,7 @@
 """What a component of one's own can get wrong: it is told, and never trains something else."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -208,3 +208,47 @@ def test_a_trial_on_a_plugins_images_is_not_resumed_once_they_have_changed(tmp_p
         Trainer.load(tmp_path / "state.pt")
     with pytest.raises(InputError, match="have changed since the search began"):
         check_own_data(known, [on_images(name)])
+
+
+def other(**changes: Any) -> Images:
+    """Images of which pixels or labels are others."""
+    usual = images()
+    return Images(changes.get("images", usual.images), changes.get("labels", usual.labels))
+
+
+PIXELS, LABELS = images().images, images().labels
+
+
+@pytest.mark.parametrize(
+    ("given", "spec", "told"),
+    [
+        (lambda: images(), {}, "return a pair of Images"),
+        (lambda: (PIXELS, LABELS), {}, "return a pair of Images"),
+        (lambda: (other(images=PIXELS.numpy()), None), {}, "are ndarray; give a tensor"),
+        (lambda: (other(labels=LABELS.numpy()), None), {}, "are ndarray; give a tensor"),
+        (lambda: (other(labels=LABELS.int()), None), {}, "torch.int32 and shape (80,)"),
+        (lambda: (other(labels=LABELS[:, None]), None), {}, "shape (80, 1)"),
+        (lambda: (other(labels=LABELS[:70]), None), {}, "are 80, but there are 70 labels"),
+        (lambda: (other(labels=LABELS + 1), None), {}, "have the label 4, but labels of 4"),
+        (lambda: (other(labels=LABELS - 1), None), {}, "have the label -1, but labels of 4"),
+        (lambda: (other(images=PIXELS[:, 0]), None), {}, "shape (80, 8, 8); give"),
+        (lambda: (other(images=PIXELS.permute(0, 2, 3, 1)), None), {}, "put channels first"),
+        (lambda: (other(images=PIXELS / 255), None), {}, "at most 1, but pixel_max of the spec"),
+        (lambda: (other(images=PIXELS * math.nan), None), {}, "NaN or infinity"),
+        (lambda: (images(), images(0)), {}, "test images of dataset 'own' are none"),
+        (lambda: (images(), other(images=PIXELS / 255)), {}, "pixels of test images"),
+        (lambda: (images(), other(images=PIXELS / 1)), {}, "test images of dataset 'own' have dt"),
+        (lambda: (images(), other(images=PIXELS[..., 1:])), {}, "have (1, 8, 8); convert"),
+        (lambda: (images(), None), {"std": (0.0,)}, "std and pixel_max above 0"),
+        (lambda: (images(), None), {"classes": 1}, "classes=1; give 2 or more"),
+        (lambda: (images(), None), {"val_per_class": 0}, "val_per_class=0"),
+        (lambda: (images(), None), {"class_names": ("a", "b")}, "2 class_names"),
+        (lambda: (images(), None), {"mean": (0.5,) * 3}, "mean for 3 channels"),
+    ],
+)
+def test_images_that_are_not_those_of_their_spec_are_told_in_a_line(given, spec, told):
+    name = own(ImageSource, spec=replace(SPEC, **spec), read=lambda *_: given())
+    with pytest.raises(InputError) as error:
+        Trainer(on_images(name))
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)

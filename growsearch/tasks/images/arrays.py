@@ -13,6 +13,7 @@ from torch import Tensor
 from growsearch.machine.bounds import check_archive
 from growsearch.tasks.images.images import Images, Parts
 from growsearch.tasks.images.own_parts import own_parts
+from growsearch.tasks.images.read import check_alike
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.options import shortened
 
@@ -112,15 +113,7 @@ def parts_of(
             continue
         images = _images(part, _as_array(f"X{part}", pair[0]), classes,
                          _as_labels(f"y{part}", pair[1]))  # fmt: skip
-        for name, here, there in (
-            ("dtype", images.images.dtype, train.images.dtype),
-            ("shape (channels, height, width)", images.image_shape, train.image_shape),
-        ):
-            if here != there:
-                raise InputError(
-                    f"images of X{part} have {name} {here}, but those of X have {there}; convert "
-                    "them alike"
-                )
+        check_alike(("those of X", train), (f"images of X{part}", images))
         others.append(images)
     return own_parts(source, classes.names, train, *others)
 

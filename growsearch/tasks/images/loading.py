@@ -10,6 +10,7 @@ from growsearch.tasks.images.arrays import MEMORY
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.divisions import halves, held_out
 from growsearch.tasks.images.images import Split
+from growsearch.tasks.images.read import read_images
 from growsearch.tasks.images.source import ImageSource
 from growsearch.tasks.images.spec import DataSpec
 from growsearch.trial.components import component
@@ -97,8 +98,8 @@ def _load(
     parts = source.parts(data_dir, split, image_size)
     if parts is not None:
         return Dataset(*parts, arrays=None)
-    train, test = source.read(data_dir)
-    return _DIVISIONS[split](source.name, source.spec_of(train), train, test)
+    train, test, spec = read_images(source, data_dir)
+    return _DIVISIONS[split](source.name, spec, train, test)
 
 
 def named(task: "ImageDataTask", dataset: Dataset | None) -> TrialConfig:
@@ -141,6 +142,11 @@ def _forget_changed(source: ImageSource, data_dir: str | None) -> None:
 
 
 def _clean(name: str, spec: DataSpec, train: Split, test: Split | None) -> Dataset:
+    if spec.val_per_class < 1:
+        raise InputError(
+            f"dataset {name!r} has val_per_class={spec.val_per_class}, but split 'clean' validates "
+            "on that many images of each class; give 1 or more"
+        )
     if test is None:
         train, test = held_out(train, spec.classes, spec.val_per_class)
     train, val = held_out(train, spec.classes, spec.val_per_class)
