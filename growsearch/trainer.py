@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from growsearch.epochs import KEPT
 from growsearch.epochs.branch import Branch
 from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.keys import root_key
@@ -25,6 +26,7 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import EpochRecord, History
 from growsearch.trial.kinds import Decision, Grow
+from growsearch.trial.options import shortened, suggestion
 from growsearch.trial.path import TrialPath
 from growsearch.trial.rates import Rates
 
@@ -66,6 +68,12 @@ class Trainer(Iterator[EpochRecord]):
         parts: Collection[int] = (), name: str | None = None, dataset: Any = None,
         saved: tuple[History, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
+        if store is not None and not isinstance(store, EpochStore):
+            raise InputError(
+                f"store={shortened(store)} is no EpochStore; give EpochStore({shortened(store)})"
+            )
+        if keep_states not in KEPT:
+            raise InputError(f"keep_states={keep_states!r} is none{suggestion(keep_states, KEPT)}")
         if (count := ranks().count) > 1 and store is not None:
             raise InputError(
                 f"a trial of {count} processes cannot share epochs; leave out the store, or "

@@ -10,7 +10,10 @@ import torch
 from conftest import ROOT
 
 from growsearch import (
+    Architecture,
     DataSpec,
+    Grow,
+    ImageFamily,
     Images,
     ImageSource,
     InputError,
@@ -22,6 +25,7 @@ from growsearch import (
     load_plugins,
     register,
 )
+from growsearch.trial.components import component, forgetting
 from growsearch.tuning.shared_data import check_own_data, own_data
 
 
@@ -252,3 +256,66 @@ def test_images_that_are_not_those_of_their_spec_are_told_in_a_line(given, spec,
         Trainer(on_images(name))
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def growing(*_: Any) -> Grow:
+    return Grow(Architecture("4"), "it says so")
+
+
+def test_what_a_policy_does_not_propose_is_that_of_every_policy():
+    name = own(Policy, decide=lambda *_: None, proposals=lambda *_: {"epochs": 5})
+    for config in (TrialConfig(task="rings", policy=name), TrialConfig(policy=name)):
+        assert config.epochs == 5
+        assert (config.batch_size, config.weight_decay) == (128, 2e-4)
+    assert TrialConfig(policy=name).initializer.momentum_on_growth == "reset"
+
+
+@pytest.mark.parametrize("proposals", [{"lrr": 1}, None, 7], ids=repr)
+def test_proposals_of_a_policy_that_cannot_be_are_one_line(proposals):
+    name = own(Policy, decide=lambda *_: None, proposals=lambda *_: proposals)
+    with pytest.raises(InputError, match="proposals of policy 'own'"):
+        rings(policy=name)
+
+
+def test_proposals_that_are_no_method_are_told_at_registration():
+    with pytest.raises(InputError, match="define proposals"):
+        own(Policy, decide=lambda *_: None, proposals={"epochs": 5})
+
+
+@pytest.mark.parametrize("base", [ImageSource, ImageFamily])
+def test_proposals_of_data_sets_and_networks_name_options(base):
+    attributes = {"read": nothing, "spec": SPEC, "block": nothing, "widths": (8,)}
+    name = own(base, proposals={"lrr": 1}, subnetworks=1, residual=False, **attributes)
+    with pytest.raises(InputError, match="'own' have 'lrr', which is no option"):
+        TrialConfig(**{base.kind: name})
+
+
+def test_a_policy_that_says_it_does_not_grow_may_not():
+    trainer = Trainer(rings(policy=own(Policy, decide=growing, grows=False)))
+    with pytest.raises(InputError, match="policy 'own' decided to grow, but says grows = False"):
+        next(trainer)
+
+
+def test_a_component_is_given_under_its_own_kind():
+    policy = component("policy", own(Policy, decide=growing))
+    assert rings(policy=policy()).policy == policy()
+    with pytest.raises(InputError, match=r"initializer=Own.. is policy 'own'; give it as policy="):
+        rings(initializer=policy())
+    with pytest.raises(InputError, match="is not registered"):
+        rings(policy=type("Mine", (Policy,), {"decide": growing})())
+
+
+def test_a_trainer_takes_an_epoch_store_and_a_way_to_keep_states(tmp_path):
+    with pytest.raises(InputError, match="is no EpochStore; give EpochStore"):
+        Trainer(rings(), store=str(tmp_path))
+    with pytest.raises(InputError, match="keep_states='fork' is none; did you mean 'forks'"):
+        Trainer(rings(), keep_states="fork")
+
+
+def test_a_state_whose_plugin_is_not_loaded_says_how_to_load_it(tmp_path):
+    with forgetting():
+        register("task", "squares")(type("Squares", (type(rings().task),), {}))
+        trainer = Trainer(TrialConfig(task="squares", policy="none", epochs=2))
+        trainer.save(tmp_path / "state.pt")
+    with pytest.raises(InputError, match=r"unknown task 'squares'.*growsearch.load_plugins"):
+        Trainer.load(tmp_path / "state.pt")

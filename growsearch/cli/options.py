@@ -5,7 +5,7 @@ import os
 from datetime import datetime
 from typing import Any
 
-from growsearch.searches.settings import KEPT
+from growsearch.epochs import KEPT
 from growsearch.trial.components import KINDS, components
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option

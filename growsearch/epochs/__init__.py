@@ -1,0 +1,4 @@
+"""Each distinct epoch once."""
+
+KEPT = ("all", "forks", "last")
+"""Which training states stay in an epoch store; see Branch."""

@@ -12,8 +12,6 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option, Value, suggestion
 from growsearch.trial.trial_options import is_option
 
-KEPT = ("all", "forks", "last")
-"""Which training states stay in an epoch store."""
 _LONGEST_TIMEOUT = 1e9
 CHOSEN = ("scheduler", "sampler", "log")
 """The kinds of components whose options are settings too."""

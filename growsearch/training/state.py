@@ -177,7 +177,13 @@ def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
             f"{str(path)!r} is damaged ({type(error).__name__}: {one_line(error)[:200]}); restore "
             "it from a copy"
         ) from error
-    return TrialConfig.from_flat(given), history, contents
+    try:
+        return TrialConfig.from_flat(given), history, contents
+    except InputError as error:
+        raise InputError(
+            f"the trial of {str(path)!r} cannot be made ({error}); if a plugin has its components, "
+            "load it first, by --plugin FILE (in Python: growsearch.load_plugins([FILE]))"
+        ) from error
 
 
 def new_network(task: Task, architecture: Architecture, epoch: int = 0) -> nn.Module:

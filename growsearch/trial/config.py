@@ -64,13 +64,18 @@ class TrialConfig(TrialOptions):
         self._check_dataset()
         self.task.check_stacks()
         check_proposals(self.task.label, self.task.proposals)
+        for source in (self.dataset, self.network):
+            if source is not None:
+                check_proposals(f"{source.kind} {source.name!r}", source.proposals)
         usual = {**self.task.proposals, **merged}
         proposed = self.task.proposed()
         wanted = {**proposed, **merged}
         self._set("policy", _made("policy", wanted.get("policy"), usual))
         self.check_reads(self.policy)
         self._set("optimizer", _made("optimizer", wanted.get("optimizer"), usual))
-        values = {**self.policy.proposals(self), **self._optimizers_proposals(proposed), **merged}
+        of_policy = self.policy.proposed(self)
+        check_proposals(f"policy {self.policy.name!r}", of_policy)
+        values = {**of_policy, **self._optimizers_proposals(proposed), **merged}
         for name, rule in trial_options().items():
             self._set(name, rule.check(values.get(name, rule.default)))
         self.task.checked("architecture", self.architecture)
@@ -287,10 +292,26 @@ def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in given.items():
         if isinstance(value, Component):
+            _check_kind(name, value)
             found |= {value.kind: value.name, **value.stated()}
         elif value is not None:
             found[name] = check_field(name, value)
     return found
+
+
+def _check_kind(name: str, value: Component) -> None:
+    """InputError unless the component is registered, and of the kind that `name` is."""
+    cls = type(value)
+    if not hasattr(cls, "name"):
+        raise InputError(
+            f"{name}={cls.__name__}() is not registered; decorate the class with "
+            f"@register({value.kind!r}, NAME)"
+        )
+    if value.kind != name:
+        raise InputError(
+            f"{name}={cls.__name__}() is {value.kind} {value.name!r}; give it as "
+            f"{value.kind}={cls.__name__}()"
+        )
 
 
 def _made(kind: str, name: Value, given: Mapping[str, Value]) -> Component:

@@ -15,7 +15,7 @@ from growsearch.trial.components import Component
 from growsearch.trial.course import Course, Fall, course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
-from growsearch.trial.options import Role, Value, option, suggestion
+from growsearch.trial.options import Role, Value, option, shortened, suggestion
 
 if TYPE_CHECKING:
     import torch
@@ -164,6 +164,8 @@ class Policy(Component, ABC):
 
     @classmethod
     def flaw(cls) -> str | None:
+        if not callable(cls.proposals):
+            return "has proposals that are no method; define proposals(self, trial)"
         return reads_flaw(cls)
 
     @abstractmethod
@@ -176,7 +178,8 @@ class Policy(Component, ABC):
     def proposals(self, trial: "TrialConfig") -> Proposals:
         """Defaults for options of the trial and its other components; here LipGrow's for CIFAR.
 
-        `trial` has its task, data set and network, and no more yet.
+        They hold for what one of your own leaves out. `trial` has its task, data set and network,
+        and no more yet.
         """
         return {
             "architecture": str(Architecture([2] * len(trial.task.stacks))),
@@ -189,6 +192,16 @@ class Policy(Component, ABC):
             "placement": "between",
             "momentum_on_growth": "reset",
         }
+
+    def proposed(self, trial: "TrialConfig") -> Proposals:
+        """`proposals`, with those of every policy for what it leaves out."""
+        own: Any = self.proposals(trial)
+        if not isinstance(own, Mapping):
+            raise InputError(
+                f"proposals of policy {self.name!r} returned {shortened(own)}; return a dict of "
+                "options, or {} for none"
+            )
+        return {**Policy.proposals(self, trial), **own}
 
     def completed(self, trial: "TrialConfig") -> Self:
         """With its options that are None made out from `trial`.
@@ -268,7 +281,7 @@ class Initializer(Component, ABC):
                     f"initializer {self.name!r} needs {name} of a block with a residual, and "
                     f"blocks of {task.label} have none; choose 'default', 'zero' or 'copy'"
                 )
-        proposed = trial.policy.proposals(trial)
+        proposed = trial.policy.proposed(trial)
         missing = [name for name, value in self.values().items() if value is None]
         return self.with_defaults(**{n: proposed[n] for n in missing if n in proposed})
 

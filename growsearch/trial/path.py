@@ -153,6 +153,10 @@ def _check(decision: object, config: TrialConfig, present: str) -> None:
             f"policy {policy.name!r} decided {shortened(decision)}; return None, "
             "Grow(Architecture(...), reason) or FineTune(reason)"
         )
+    if not policy.grows:
+        raise InputError(
+            f"policy {policy.name!r} decided to grow, but says grows = False; leave grows out"
+        )
     grown, before = decision.architecture, Architecture(present)
     config.task.checked(f"policy {policy.name!r} decided to grow to architecture", str(grown))
     if grown == before or not before.fits_in(grown):

@@ -82,7 +82,7 @@ class ImageDataTask(Task):
                 f"train_size={self.train_size} and train_fraction={self.train_fraction:g} both say "
                 "how many images to train on; leave one out"
             )
-        proposed = {**trial.policy.proposals(trial), **self.proposed()}
+        proposed = {**trial.policy.proposed(trial), **self.proposed()}
         return self.with_defaults(image_size=proposed.get("image_size"))
 
     # data
