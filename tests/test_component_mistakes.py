@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, record
 
 from growsearch import (
     Architecture,
+    Cost,
     DataSpec,
     Grow,
     ImageFamily,
@@ -19,13 +21,19 @@ from growsearch import (
     InputError,
     Optimizer,
     Policy,
+    Sampler,
     Schedule,
+    Task,
     Trainer,
     TrialConfig,
     load_plugins,
+    option,
     register,
 )
+from growsearch.checks.target import targets_in
+from growsearch.stopping.cost import cost_of, epoch_costs
 from growsearch.trial.components import component, forgetting
+from growsearch.tuning.made_sampler import made_sampler
 from growsearch.tuning.shared_data import check_own_data, own_data
 
 
@@ -319,3 +327,53 @@ def test_a_state_whose_plugin_is_not_loaded_says_how_to_load_it(tmp_path):
         trainer.save(tmp_path / "state.pt")
     with pytest.raises(InputError, match=r"unknown task 'squares'.*growsearch.load_plugins"):
         Trainer.load(tmp_path / "state.pt")
+
+
+EPOCH = record(epoch=1)
+
+
+@pytest.mark.parametrize("value", [torch.tensor(2.5), np.float32(2.5), 2.5], ids=repr)
+def test_any_number_is_a_cost(value):
+    cost = cost_of(own(Cost, of_epoch=lambda *_: value))
+    assert epoch_costs(cost, [EPOCH]) == [2.5]
+    assert type(epoch_costs(cost, [EPOCH])[0]) is float
+
+
+@pytest.mark.parametrize("value", [math.nan, -1.0, math.inf, None, "1", torch.ones(2)], ids=repr)
+def test_a_cost_that_cannot_be_is_one_line(value):
+    cost = cost_of(own(Cost, of_epoch=lambda *_: value))
+    with pytest.raises(InputError, match="of_epoch of cost 'own' returned"):
+        epoch_costs(cost, [EPOCH])
+
+
+@pytest.mark.parametrize("made", [None, optuna.samplers.RandomSampler], ids=repr)
+def test_a_sampler_that_makes_none_of_optunas_is_one_line(made):
+    sampler = component("sampler", own(Sampler, optuna_sampler=lambda *_: made))()
+    with pytest.raises(InputError, match="optuna_sampler of sampler 'own' returned"):
+        made_sampler(sampler, seed=0, startup_trials=1)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [(Task, "steps"), (Task, "size"), (Task, "stacks"), (Policy, "grows"),
+     (Schedule, "falls"), (Policy, "values")],
+)  # fmt: skip
+def test_an_option_may_not_be_named_like_an_attribute_of_a_base_class(base, name):
+    methods = dict.fromkeys(base.__abstractmethods__, nothing)
+    usual = {"stacks": ("blocks",)} if base is Task else {}
+    attributes = {**usual, **methods, name: option(1, "a number")}
+    with pytest.raises(InputError, match=f"option {name!r} .* is named like an attribute"):
+        own(base, __annotations__={name: int}, **attributes)
+
+
+def test_an_option_that_a_base_class_has_may_have_another_default():
+    base = component("policy", "periodic")
+    kind = base.options()["patience"].kind
+    name = own(base, __annotations__={"patience": kind}, patience=option(9, "epochs", least=1))
+    assert component("policy", name)().patience == 9
+
+
+def test_files_of_plugins_are_not_the_task_to_check():
+    line = ["my.py:Mine", "--plugin", "other.py", "--plugin=third.py", "--epochs", "3"]
+    assert targets_in(line) == ["my.py:Mine"]
+    assert targets_in(["--plugin", "other.py", "my.py"]) == ["my.py"]

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,4 +81,5 @@ def register_of(module: str, name: str) -> str:
 
 def targets_in(arguments: Iterable[str]) -> list[str]:
     """Those arguments of a command line that may be a target in a file."""
-    return [a for a in arguments if file_and_name(a) is not None]
+    pairs = pairwise(["", *arguments])
+    return [a for before, a in pairs if before != "--plugin" and file_and_name(a) is not None]

@@ -32,7 +32,7 @@ from growsearch.machine.files import (
     write_whole,
 )
 from growsearch.searches.messages import Report
-from growsearch.stopping.cost import summed_costs, work_of
+from growsearch.stopping.cost import cost_of_epoch, summed_costs, work_of
 from growsearch.study.folder import LOCK_FILE, LOG_FILE, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
@@ -324,7 +324,7 @@ class Ledger:
         before = trial.history[record.epoch - 2].train_flops if record.epoch > 1 else 0.0
         self.paid["epochs"] += 1
         for name, cost in summed_costs().items():
-            self.paid[name] += cost.of_epoch(work_of(record, before), record)
+            self.paid[name] += cost_of_epoch(cost, work_of(record, before), record)
 
     def _write(self, trial: SearchTrial) -> None:
         write_trial(

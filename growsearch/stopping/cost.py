@@ -8,12 +8,13 @@ from itertools import accumulate
 from typing import ClassVar, cast
 
 from growsearch.tasks.flops import FLOPS_PER_MAC
+from growsearch.trial.amount import as_amount
 from growsearch.trial.components import Component, component, components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import NUMBERS, OWN, EpochRecord
 from growsearch.trial.kinds import reads_flaw
-from growsearch.trial.options import Role, option, suggestion
+from growsearch.trial.options import Role, option, shortened, suggestion
 
 
 @dataclass(frozen=True)
@@ -223,11 +224,27 @@ def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     return EpochWork(record.architecture, record.parameters, record.macs, images, tokens)
 
 
+def cost_of_epoch(cost: Cost, work: EpochWork, record: EpochRecord) -> float:
+    """What an epoch that was trained costs.
+
+    Raises InputError if a cost of the user's own gives no finite number of at least 0.
+    """
+    found = cost.of_epoch(work, record)
+    if cost.plugin is None:
+        return found
+    if (amount := as_amount(found)) is None:
+        raise InputError(
+            f"of_epoch of cost {cost.name!r} returned {shortened(found)} in epoch {record.epoch}; "
+            "return a finite number of at least 0"
+        )
+    return amount
+
+
 def epoch_costs(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
     """What each of a trial's epochs costs."""
     spent, flops = [], 0.0
     for record in records:
-        spent.append(cost.of_epoch(work_of(record, flops), record))
+        spent.append(cost_of_epoch(cost, work_of(record, flops), record))
         flops = record.train_flops
     return spent
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import accumulate
 
-from growsearch.stopping.cost import EpochWork, costs, work_of
+from growsearch.stopping.cost import EpochWork, cost_of_epoch, costs, work_of
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord
@@ -47,7 +47,7 @@ class CostBound:
         work = work_of(record, self._flops)
         self._flops = record.train_flops
         for name, cost in self._costs.items():
-            self._spent[name] += cost.of_epoch(work, record)
+            self._spent[name] += cost_of_epoch(cost, work, record)
         goes_on = [] if self.path.ended else [self.path.architecture]
         open_ended = self.path.config.policy.finetune_epochs is not None
         if not expected or self._ahead[-1:] != goes_on or open_ended or self._apart:

@@ -277,7 +277,7 @@ def _check_options(cls: type[Component]) -> None:
                 f"option {name!r} of {cls.kind} {cls.name!r} is named like a kind of component; "
                 "rename it"
             )
-        if name == "given" or name in inspect.get_annotations(Component) or name in dir(Component):
+        if name == "given" or _is_used(name, cls):
             raise InputError(
                 f"option {name!r} of {cls.kind} {cls.name!r} is named like an attribute that "
                 "growsearch uses itself; rename it"
@@ -290,6 +290,16 @@ def _check_options(cls: type[Component]) -> None:
                         f"option {name!r} of {cls.kind} {cls.name!r} is also one of {kind} "
                         f"{other.name!r}, of another kind, type or role; rename it"
                     )
+
+
+def _is_used(name: str, cls: type[Component]) -> bool:
+    """Whether a base class of growsearch has an attribute of the name that is no option."""
+    for base in cls.__mro__[1:]:
+        if base is object or base.__module__.partition(".")[0] == "growsearch":
+            has = name in vars(base) or name in inspect.get_annotations(base)
+            if has and not (is_dataclass(base) and name in {field.name for field in fields(base)}):
+                return True
+    return False
 
 
 def _share(name: str, one: type[Component], other: type[Component]) -> bool:

@@ -1,11 +1,11 @@
 """What an epoch's steps are taken with: a pure function of the trial, its history and the phase."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from fractions import Fraction
-from math import fsum, isfinite
+from math import fsum
 from typing import NamedTuple
 
+from growsearch.trial.amount import as_amount
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.course import Course
 from growsearch.trial.errors import InputError
@@ -90,14 +90,12 @@ def _checked(found: float | Course, schedule: str) -> float | Course:
 
 
 def _rate(value: object, schedule: str) -> float:
-    with suppress(TypeError, ValueError, OverflowError):
-        rate = float(value)  # type: ignore[arg-type]
-        if isfinite(rate) and rate >= 0 and not isinstance(value, str):
-            return rate
-    raise InputError(
-        f"lr_schedule {schedule!r} gave the learning rate {shortened(value)}; return a finite "
-        "number of at least 0"
-    )
+    if (rate := as_amount(value)) is None:
+        raise InputError(
+            f"lr_schedule {schedule!r} gave the learning rate {shortened(value)}; return a finite "
+            "number of at least 0"
+        )
+    return rate
 
 
 def staircase(epoch: int, epochs: int, lr: float, stairs: Sequence[Fraction] = STAIRS) -> float:

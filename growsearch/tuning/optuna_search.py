@@ -23,6 +23,7 @@ from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
+from growsearch.tuning.made_sampler import made_sampler
 from growsearch.tuning.ranges import Range, range_of
 from growsearch.tuning.ray_private import Categorical, Domain, Function
 from growsearch.tuning.search_space import Space, searched_fields
@@ -112,7 +113,7 @@ class ParetoOptunaSearch:
         """
         number = len(self.configs) + self._refused
         (state,) = np.random.SeedSequence((self._search_seed, number)).generate_state(1)
-        self.study.sampler = self._chosen.optuna_sampler(int(state), self._startup_trials)
+        self.study.sampler = made_sampler(self._chosen, int(state), self._startup_trials)
 
     @property
     def running(self) -> list[str]:

@@ -19,6 +19,7 @@ from growsearch.searches.kinds import Sampler
 from growsearch.stopping.hypervolume import Outcome
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status
+from growsearch.tuning.made_sampler import made_sampler
 
 STARTUP = 10
 """Random trials at the beginning, and NSGA-II's population, as in a search."""
@@ -49,7 +50,7 @@ class RecordedSampler:
         self._open: dict[str, list[optuna.Trial]] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            chosen = sampler.optuna_sampler(seed, STARTUP)
+            chosen = made_sampler(sampler, seed, STARTUP)
         self.study = optuna.create_study(sampler=chosen, directions=["minimize", "minimize"])
 
     def draw(self) -> str | None:
