@@ -14,19 +14,24 @@ Share = tuple[int, int]
 ALL: Share = (0, 1)
 
 
+def named_parts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What nested dicts, lists, tuples and dataclasses hold, and what code calls it."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from named_parts(part, f"{name}[{key!r}]")
+    elif isinstance(value, tuple | list):
+        for i, part in enumerate(value):
+            yield from named_parts(part, f"{name}[{i}]")
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from named_parts(getattr(value, field.name), f"{name}.{field.name}")
+    else:
+        yield name, value
+
+
 def named_tensors(batch: Any, name: str = "batch") -> Iterator[tuple[str, Tensor]]:
     """The tensors of a batch and what code calls them: batch[0], batch['labels'], batch.images."""
-    if isinstance(batch, Tensor):
-        yield name, batch
-    elif isinstance(batch, Mapping):
-        for key, value in batch.items():
-            yield from named_tensors(value, f"{name}[{key!r}]")
-    elif isinstance(batch, tuple | list):
-        for i, value in enumerate(batch):
-            yield from named_tensors(value, f"{name}[{i}]")
-    elif is_dataclass(batch):
-        for field in fields(batch):
-            yield from named_tensors(getattr(batch, field.name), f"{name}.{field.name}")
+    return ((part, value) for part, value in named_parts(batch, name) if isinstance(value, Tensor))
 
 
 def tensors(batch: Any) -> Iterator[Tensor]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from growsearch.machine.batches import add_tensor, in_sum, moved, named_tensors, size, tensors
+from growsearch.machine.batches import add_tensor, in_sum, moved, named_parts, size, tensors
 from growsearch.machine.compiling import uncompiled
 from growsearch.machine.processes import ranks
 from growsearch.machine.randomness import seeded
@@ -149,7 +149,8 @@ def _counted_kernels() -> Iterator[None]:
 def first_batches_digest(task: "Task") -> str:
     """A hash of `data_dir`, the task's options of role data, `loaded` and the first batches."""
     digest = hashlib.sha256()
-    _add_loaded(digest, task.loaded, "loaded")
+    for name, value in named_parts(task.loaded, "loaded"):
+        _add_numbers(digest, name, value)
     if (place := task.trial.data_dir) is not None:
         if Path(place).exists():
             _add_path(digest, Path(place))
@@ -168,22 +169,16 @@ def first_batches_digest(task: "Task") -> str:
     return digest.hexdigest()
 
 
-def _add_loaded(digest: Any, loaded: Any, name: str) -> None:
-    """Adds the dense tensors and NumPy's arrays of `loaded`, but for files that are mapped."""
-    if isinstance(loaded, Mapping):
-        for key, value in loaded.items():
-            _add_loaded(digest, value, f"{name}[{key!r}]")
-    elif isinstance(loaded, tuple | list):
-        for i, value in enumerate(loaded):
-            _add_loaded(digest, value, f"{name}[{i}]")
-    elif isinstance(loaded, np.ndarray):
-        if not isinstance(loaded, np.memmap) and not loaded.dtype.hasobject:
-            digest.update(f"{name} {loaded.dtype} {loaded.shape}".encode())
-            digest.update(np.ascontiguousarray(loaded).reshape(-1).view(np.uint8).data)
-    else:
-        for part, tensor in named_tensors(loaded, name):
-            if tensor.layout is torch.strided and not (tensor.is_nested or tensor.is_quantized):
-                add_tensor(digest, part, tensor)
+def _add_numbers(digest: Any, name: str, value: Any) -> None:
+    """Adds a dense tensor, or an array of NumPy, but for a file that is mapped."""
+    if isinstance(value, np.ndarray):
+        if not isinstance(value, np.memmap) and not value.dtype.hasobject:
+            digest.update(f"{name} {value.dtype} {value.shape}".encode())
+            digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+    elif isinstance(value, Tensor):
+        dense = value.layout is torch.strided and not (value.is_nested or value.is_quantized)
+        if dense:
+            add_tensor(digest, name, value)
 
 
 def _add_path(digest: Any, path: Path) -> None:
