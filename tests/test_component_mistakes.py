@@ -307,10 +307,12 @@ def test_a_policy_that_says_it_does_not_grow_may_not():
 def test_a_component_is_given_under_its_own_kind():
     policy = component("policy", own(Policy, decide=growing))
     assert rings(policy=policy()).policy == policy()
-    with pytest.raises(InputError, match=r"initializer=Own.. is policy 'own'; give it as policy="):
+    with pytest.raises(InputError, match=r"initializer=Own is policy 'own'; give it as policy="):
         rings(initializer=policy())
     with pytest.raises(InputError, match="is not registered"):
         rings(policy=type("Mine", (Policy,), {"decide": growing})())
+    with pytest.raises(InputError, match="policy=Mine is not registered"):  # its parent is
+        rings(policy=type("Mine", (type(policy()),), {"decide": growing})())
 
 
 def test_a_trainer_takes_an_epoch_store_and_a_way_to_keep_states(tmp_path):

@@ -358,6 +358,25 @@ def component(kind: str, name: object) -> type[Component]:
     return known[str(name)]
 
 
+def name_of(kind: str, cls: type[Component]) -> str:
+    """The name of a class that is given as the `kind` of a trial or search.
+
+    A subclass of a registered class has no name of its own until it is registered, too. Raises
+    InputError if it is not, or if the class is of another kind.
+    """
+    if "name" not in vars(cls):
+        raise InputError(
+            f"{kind}={cls.__name__} is not registered; decorate the class with "
+            f"@register({cls.kind!r}, NAME)"
+        )
+    if cls.kind != kind:
+        raise InputError(
+            f"{kind}={cls.__name__} is {cls.kind} {cls.name!r}; "
+            f"give it as {cls.kind}={cls.__name__}"
+        )
+    return cls.name
+
+
 def registered() -> Iterator[type[Component]]:
     """All components that are known, of every kind."""
     for kind in EVERY_KIND:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from growsearch.trial.components import KINDS, Component, component, components, users_of
+from growsearch.trial.components import KINDS, Component, component, components, name_of, users_of
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import READABLE, DataSource, Initializer
 from growsearch.trial.optimizer_changes import check_changes
@@ -292,26 +292,10 @@ def _checked(given: Mapping[str, Given]) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for name, value in given.items():
         if isinstance(value, Component):
-            _check_kind(name, value)
-            found |= {value.kind: value.name, **value.stated()}
+            found |= {name: name_of(name, type(value)), **value.stated()}
         elif value is not None:
             found[name] = check_field(name, value)
     return found
-
-
-def _check_kind(name: str, value: Component) -> None:
-    """InputError unless the component is registered, and of the kind that `name` is."""
-    cls = type(value)
-    if not hasattr(cls, "name"):
-        raise InputError(
-            f"{name}={cls.__name__}() is not registered; decorate the class with "
-            f"@register({value.kind!r}, NAME)"
-        )
-    if value.kind != name:
-        raise InputError(
-            f"{name}={cls.__name__}() is {value.kind} {value.name!r}; give it as "
-            f"{value.kind}={cls.__name__}()"
-        )
 
 
 def _made(kind: str, name: Value, given: Mapping[str, Value]) -> Component:

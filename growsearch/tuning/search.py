@@ -10,7 +10,7 @@ from typing import Any
 from growsearch.machine.ending import ended_by_signals
 from growsearch.searches.settings import SearchSettings, search_options
 from growsearch.study.folder import TRIALS_FOLDER
-from growsearch.trial.components import Component, is_loading
+from growsearch.trial.components import Component, is_loading, name_of
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import suggestion
 from growsearch.trial.plugins import session_plugins
@@ -103,12 +103,7 @@ def search(
 def _named(name: str, value: Any) -> dict[str, Any]:
     """An option by names and plain values: a component becomes its name and its options."""
     if isinstance(value, type) and issubclass(value, Component):
-        if "name" not in vars(value):
-            raise InputError(
-                f"{name}={value.__name__} is not registered; decorate it with "
-                f'@growsearch.register("{value.kind}", "a-name")'
-            )
-        return {name: value.name}
+        return {name: name_of(name, value)}
     if isinstance(value, Component):
         return {**_named(name, type(value)), **value.stated()}
     if isinstance(value, tuple | list) and any(isinstance(v, Component | type) for v in value):
