@@ -29,6 +29,10 @@ def main() -> None:
     for schedule, own in trials.groupby("config/lr_schedule"):
         for text, column in LOSSES.items():
             losses = own.pivot_table(column, "config/seed", "architecture")
+            if len(losses.columns) < 2:
+                raise SystemExit(
+                    f"the trials of {schedule} have one depth; give two depths or more"
+                )
             shallow, *_, deep = sorted(losses, key=int)
             losses = losses[[shallow, deep]].dropna()
             means = "; ".join(

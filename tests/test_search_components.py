@@ -317,6 +317,11 @@ def test_a_study_by_the_metric_of_a_plugin_that_is_not_loaded_says_so(
     assert caplog.messages == [note, note]
     assert note in (folder / "report.html").read_text()
     caplog.clear()
+    study = growsearch.Study(folder)
+    assert study.metric == "val_accuracy"
+    assert list(study.front()["trial_id"]) == ["one"]
+    assert caplog.messages == [note]
+    caplog.clear()
     assert run(capsys, "best", folder, "--metric", "val_loss")[0] == 0
     stated = {"column": "lipschitz", "lowest": -9.0, "highest": 0.0, "minimized": True}
     register("metric", "smooth")(type("Smooth", (growsearch.Metric,), stated))

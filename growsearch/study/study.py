@@ -101,10 +101,18 @@ class StoredStudy:
     @property
     def metric(self) -> str:
         """The metric of its search, or the one that its trials have: accuracy, else loss."""
-        return self._metric().name
+        return self._own_metric.name
+
+    @cached_property
+    def _own_metric(self) -> Metric:
+        """The metric of its search; a warning, once, if another stands for it."""
+        metric, notes = noted_metric(self.info, self.trials)
+        for note in notes:
+            _LOG.warning(note)
+        return metric
 
     def _metric(self, name: str | None = None) -> Metric:
-        return study_metric(self.info, self.trials, name)
+        return self._own_metric if name is None else study_metric(self.info, self.trials, name)
 
     @property
     def cost(self) -> str:
@@ -139,10 +147,7 @@ class StoredStudy:
                     f"max_ppe={max_ppe:g} and max_cost={max_cost:g} both limit ppe; leave one out"
                 )
             at_most[cost] = max_cost
-        chosen, notes = noted_metric(self.info, self.trials, metric)
-        for note in notes:
-            _LOG.warning(note)
-        found = choose(self.trials, cost, chosen, at_most, min_accuracy)
+        found = choose(self.trials, cost, self._metric(metric), at_most, min_accuracy)
         trial = found.trials[0]
         return Best(
             **vars(found), study=self, options=self._options(trial), command=self.command(trial)
