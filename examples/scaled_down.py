@@ -17,5 +17,5 @@ class ScaledDown(NewBlocks):
 
     def initialize(self, block, *, new, step, draw):
         if new:
-            scale, _ = scale_and_shift(block)
-            scale.mul_(self.residual_scale)
+            for scale in list(scale_and_shift(block))[:1]:  # a block without a residual has none
+                scale.mul_(self.residual_scale)
