@@ -19,7 +19,10 @@ DIGITS_NOTE = (
     "digits) in place of the paper's data"
 )
 
-SMALL_END = "20 epochs of fine-tuning for 200, at most 100 epochs in all, but for AdamInit's own."
+SMALL_END = (
+    "20 epochs of fine-tuning for 200, at most 50 intervals in all (100 epochs if these are more), "
+    "but for AdamInit's own epochs."
+)
 
 
 def lipgrow(dataset: str, **options: Any) -> dict[str, Any]:
@@ -63,8 +66,14 @@ def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, A
 
 
 def autogrow_small(**options: Any) -> dict[str, Any]:
-    """AutoGrow on the digits, with J = 20."""
-    usual: dict[str, Any] = {"tau": 0.05, "finetune_epochs": 20, "epochs": 100, "lr": 0.1}
+    """AutoGrow on the digits, with J = 20.
+
+    A trial ends after 50 intervals if it still grows. An interval is longer on parts of the images.
+    """
+    interval = options["interval"] / options.get("train_fraction", 1)
+    usual: dict[str, Any] = {
+        "tau": 0.05, "finetune_epochs": 20, "epochs": max(round(50 * interval), 100), "lr": 0.1,
+    }  # fmt: skip
     if options.get("policy", "periodic") == "periodic":
         usual |= {"policy": "periodic", "patience": 20}
     return {"dataset": "digits", "network": BASIC3, **usual, **options}

@@ -1,6 +1,7 @@
 """AutoGrow's Figure 6: accuracy against parameters, AutoGrow and networks trained from scratch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
 from growsearch.reproductions.drawing import Against
@@ -9,6 +10,7 @@ from growsearch.reproductions.settings import (
     BASIC3,
     BASIC4,
     DIGITS_NOTE,
+    SMALL_END,
     autogrow,
     autogrow_small,
 )
@@ -18,7 +20,7 @@ SMALL_K, LARGE_K, SHALLOWEST = "AutoGrow, small K", "AutoGrow, large K", "from s
 
 
 def rows(
-    options: Options,
+    setting: Callable[..., Options],
     intervals: Mapping[str, int],
     scratch: Options,
     stacks: int,
@@ -26,7 +28,7 @@ def rows(
 ) -> Rows:
     baseline = {"policy": "none", "lr_schedule": "staircase", "lr": 0.1, "weight_decay": 5e-4}
     return {
-        **{row: {**options, "interval": interval} for row, interval in intervals.items()},
+        **{row: setting(interval=interval) for row, interval in intervals.items()},
         **{
             f"from scratch {n}": {
                 **scratch,
@@ -41,7 +43,7 @@ def rows(
 def of_paper(network: str, stacks: int, depths: Iterable[int]) -> Rows:
     scratch = {"dataset": "cifar10", "split": "autogrow-paper", "network": network, "epochs": 200}
     intervals = {SMALL_K: 3, LARGE_K: 50}
-    return rows(autogrow("cifar10", network), intervals, scratch, stacks, depths)
+    return rows(partial(autogrow, "cifar10", network), intervals, scratch, stacks, depths)
 
 
 DEFINITION = Reproduction(
@@ -71,7 +73,7 @@ DEFINITION = Reproduction(
     small=Scale(
         groups={
             "Basic3ResNet, digits": rows(
-                autogrow_small(),
+                autogrow_small,
                 {SMALL_K: 2, LARGE_K: 10},
                 {"dataset": "digits", "network": BASIC3, "epochs": 20},
                 3,
@@ -79,8 +81,8 @@ DEFINITION = Reproduction(
             )
         },
         seeds=(0, 1, 2),
-        note=f"{DIGITS_NOTE}; K = 2 and 10 for 3 and 50, J = 20 for 100, 20 epochs of fine-tuning "
-        "and from scratch for 200.",
+        note=f"{DIGITS_NOTE}; K = 2 and 10 for 3 and 50, J = 20 for 100, 20 epochs from scratch "
+        f"for 200, {SMALL_END}",
     ),
     paper=Scale(
         groups={

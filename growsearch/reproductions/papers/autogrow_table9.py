@@ -1,5 +1,6 @@
 """AutoGrow's Table 9: the depth found on parts of the training images."""
 
+from collections.abc import Callable
 from functools import partial
 
 from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
@@ -18,10 +19,9 @@ from growsearch.reproductions.statistics import Difference
 SHARES = {"100 %": None, "75 %": 0.75, "50 %": 0.5, "25 %": 0.25}
 
 
-def rows(options: Options) -> Rows:
-    whole = {"100 %": options}
-    return whole | {
-        row: {**options, "train_fraction": share} for row, share in SHARES.items() if share
+def rows(setting: Callable[..., Options]) -> Rows:
+    return {
+        row: setting(**{"train_fraction": share} if share else {}) for row, share in SHARES.items()
     }
 
 
@@ -59,17 +59,17 @@ DEFINITION = Reproduction(
     ),
     drawing=Points("blocks"),
     small=Scale(
-        groups={"Basic3ResNet, digits": rows(autogrow_small(interval=2))},
+        groups={"Basic3ResNet, digits": rows(partial(autogrow_small, interval=2))},
         seeds=(0, 1, 2, 3),
         note=f"{DIGITS_NOTE}; K = 2 for 3 (divided by the share, as in the paper), J = 20 for "
         f"100, {SMALL_END}",
     ),
     paper=Scale(
         groups={
-            "Basic3ResNet, CIFAR-10": rows(autogrow("cifar10", interval=3)),
-            "Basic4ResNet, CIFAR-100": rows(autogrow("cifar100", BASIC4, interval=3)),
-            "Plain3Net, MNIST": rows(autogrow("mnist", "plain3net", interval=3, lr=0.01)),
-            "Plain4Net, SVHN": rows(autogrow("svhn", "plain4net", interval=3, lr=0.01)),
+            "Basic3ResNet, CIFAR-10": rows(partial(autogrow, "cifar10", interval=3)),
+            "Basic4ResNet, CIFAR-100": rows(partial(autogrow, "cifar100", BASIC4, interval=3)),
+            "Plain3Net, MNIST": rows(partial(autogrow, "mnist", "plain3net", interval=3, lr=0.01)),
+            "Plain4Net, SVHN": rows(partial(autogrow, "svhn", "plain4net", interval=3, lr=0.01)),
         },
         seeds=(0, 1, 2),
         note=f"{AUTOGROW_NOTE} K = 3, divided by the share; plain networks have learning rate "
