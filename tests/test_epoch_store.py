@@ -71,7 +71,7 @@ def test_schedules_share_their_prefix_and_pay_for_what_is_new(store):
     """Growths after epochs (2, 4), (2, 5), (3, 5) need 6, then 2, then 4 new epochs."""
     paid = {}
     for epochs in ((2, 4), (2, 5), (3, 5)):
-        config = TrialConfig(policy="fixed", growth_epochs=epochs, **SHORT)
+        config = TrialConfig(policy="fixed", growth_epochs=epochs, **SMALL)
         records = list(Trainer(config, store=store))
         assert records == list(Trainer(config))
         paid[epochs] = reused(records).count(False)
@@ -123,21 +123,21 @@ def test_details_of_lipschitz_are_remembered_for_who_wants_them(store):
     "dropped", first_quick(["every other", "all", "all but the first"], 0, slow=1)
 )
 def test_a_state_that_is_gone_is_trained_again_from_the_nearest(store, dropped):
-    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SMALL)
     trainer = Trainer(config, store=store, keep_states="all")
     list(trainer)
     keys = trainer.branch.keys
     for key in {"all": keys, "every other": keys[1::2], "all but the first": keys[1:]}[dropped]:
         store.drop(key)
     for growth_epochs in ((2, 4, 5), (4, 5), (2,)):
-        other = TrialConfig(policy="fixed", growth_epochs=growth_epochs, **SHORT)
+        other = TrialConfig(policy="fixed", growth_epochs=growth_epochs, **SMALL)
         assert list(Trainer(other, store=store)) == list(Trainer(other))
 
 
 @pytest.mark.slow
 def test_what_is_kept_of_the_states(tmp_path):
     """The trial has six epochs and grows after 2 and 4: the forks. Others may part after 3."""
-    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SMALL)
     counts = {}
     for keep, parts in (("all", ()), ("forks", ()), ("forks", (3,)), ("last", (3,))):
         store = EpochStore(str(tmp_path / f"{keep} {parts}"))
@@ -255,7 +255,7 @@ def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_states", ["all", "forks"])
 def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_states):
-    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SHORT)
+    config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SMALL)
     sizes = EpochStore(str(tmp_path / "all"))
     trainer = Trainer(config, store=sizes, keep_states="all")
     list(trainer)
@@ -269,7 +269,7 @@ def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_sta
     # The budget holds three states of rising size; the forks fit in it.
     whole = {"all": trainer.branch.keys[3:], "forks": trainer.branch.keys[1::2]}
     assert kept == set(whole[keep_states])
-    other = TrialConfig(policy="fixed", growth_epochs=(2, 3), **SHORT)
+    other = TrialConfig(policy="fixed", growth_epochs=(2, 3), **SMALL)
     assert list(Trainer(other, store=store)) == list(Trainer(other))
 
 
