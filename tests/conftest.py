@@ -33,11 +33,15 @@ WAYS_TO_GROW = [
     {"policy": "hand-tuned", "initializer": "zero", "architecture": "1-1-1"},
     {"policy": "fixed", "growth_epochs": (2, 4), "growth_architectures": "2-3-2 3-3-5"},
     {
-        "policy": "hand-tuned", "initializer": "partial", "lr_schedule": "cosine-restarts",
+        "policy": "hand-tuned",
+        "initializer": "partial",
+        "lr_schedule": "cosine-restarts",
         "architecture": "1-1-1",
     },
     {
-        "policy": "hand-tuned", "initializer": "default", "network": "preact3resnet",
+        "policy": "hand-tuned",
+        "initializer": "default",
+        "network": "preact3resnet",
         "architecture": "1-1-1",
     },
     {"policy": "hand-tuned", "scaling": "step-size", "record_lipschitz": "layers"},

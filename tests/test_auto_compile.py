@@ -54,7 +54,7 @@ def test_for_a_trial_of_many_quick_steps_nothing_is_compiled(config, cache, monk
     assert [path.name for path in cache.iterdir()] == ["steps"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_is_measured_once_decides_for_each_trial_by_its_length(config, cache):
     """Compiling takes 2 s and must pay twice: 40 steps that save 0.15 s each do this, 20 do not."""
     decided(config)

@@ -339,8 +339,8 @@ def test_a_task_without_faults_passes_each_check_and_names_what_it_found(tmp_pat
 
 
 OURS = [
-    ["examples/mlp.py:Rings"],
     ["image-classification", "--train-size", "100"],
+    ["examples/mlp.py:Rings"],
     ["examples/own_script.py"],
     ["--plugin", "examples/mlp.py", "--task", "rings"],
     ["vision-transformer", "--train-size", "100"],
@@ -349,7 +349,7 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=2), ids=" ".join)
+@pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=1), ids=" ".join)
 def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
     monkeypatch.chdir(ROOT)
     code, out, err = run(capsys, "check-task", *arguments)

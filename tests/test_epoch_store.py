@@ -36,7 +36,7 @@ def files(store, kind):
     return [entry.path for entry in store.entries(kind)]
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=2), ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=1), ids=str)
 def test_trained_and_replayed_are_the_undisturbed_run_to_the_last_bit(store, fields):
     config = TrialConfig(**SHORT | fields)
     alone = list(Trainer(config))

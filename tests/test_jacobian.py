@@ -359,7 +359,7 @@ def true_norms(state, task) -> list[list[float]]:
     return [dense_norms_of(b, seen[b].detach(), task.added).tolist() for b in blocks]
 
 
-@pytest.mark.parametrize("task", first_quick(["rings", "gpt", "vit"], 1))
+@pytest.mark.parametrize("task", first_quick(["rings", "gpt", "vit"], 1, slow=1))
 def test_lipgrow_grows_by_the_jacobians_of_an_example(task, text):
     """At each epoch, and after growths, the constants are those of dense Jacobians."""
     trainer = Trainer(TrialConfig(**tiny(task, text)))

@@ -16,7 +16,7 @@ from growsearch.trial.history import History
 
 SHORT = {
     "epochs": 6, "lr": 0.1, "train_size": 200, "policy": "fixed", "precision": "float32",
-    "compile": "off", "architecture": "1-1-1", "initializer": "zero",
+    "compile": "off",
 }  # fmt: skip
 
 

@@ -327,7 +327,7 @@ def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(text, options, 
     check_resumed_and_stored(trial, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_checks_of_a_task_hold(text, capsys):
     code, out, err = run(
         capsys, "check-task", "language", "--data-dir", text, "--width", 16, "--context", 8,

@@ -114,7 +114,7 @@ def recorded(study, epoch) -> list[float]:
 
 
 @pytest.mark.parametrize("epoch", ["last", "best"])
-@pytest.mark.parametrize("way", first_quick(WAYS, 1, slow=2))
+@pytest.mark.parametrize("way", first_quick(WAYS, 1, slow=1))
 def test_an_exported_network_has_the_recorded_accuracy(studies, tmp_path, way, epoch):
     study = Study(studies(way))
     file = study.export(tmp_path / "model.safetensors", epoch=epoch)

@@ -164,7 +164,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=3), ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=2), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
@@ -470,7 +470,7 @@ print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reaso
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
     """The gradients of 300 blocks need 89 MB; the process may use 64 MB."""
