@@ -213,7 +213,8 @@ def _networks(networks: list[str]) -> str:
 
 
 def _signed(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:+.3g}"
+    """To three digits; what is left of a difference by rounding is 0."""
+    return NONE if math.isnan(value) else f"{round(value, 9):+.3g}"
 
 
 def _finite(value: float) -> float | None:
