@@ -11,6 +11,7 @@ from conftest import check_resumed_and_stored, run, task_of
 from torch.nn import functional as F
 
 from growsearch import Trainer, TrialConfig
+from growsearch.tasks.language.source import TextSource
 from growsearch.tasks.language.task import LanguageTask
 from growsearch.tasks.language.text import windows
 from growsearch.training.growth import grow
@@ -325,6 +326,20 @@ def test_blocks_that_are_not_there_yet_are_asked_before_the_trial(text, own_regi
 def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(text, options, tmp_path):
     trial = config(text, growth_epochs=2, **options)
     check_resumed_and_stored(trial, tmp_path)
+
+
+def test_a_text_of_a_plugin_is_bytes_and_is_looked_at_when_a_trial_goes_on(own_registry):
+    members = {"read": lambda self, data_dir: SENTENCE * 60}
+    poem = register("dataset", "poem")(type("Poem", (TextSource,), members))
+    trial = TrialConfig(**SMALL, dataset="poem")
+    with pytest.raises(InputError, match="'poem' reads a str; return the text as bytes in UTF-8"):
+        trial.task.loaded  # noqa: B018
+    poem.read = lambda self, data_dir: (SENTENCE * 60).encode()
+    poem.plugin = "0" * 64
+    began = trial.task.own_data()
+    trial.task.check_unchanged(began)
+    with pytest.raises(InputError, match="changed since"):
+        trial.task.check_unchanged(began | {"digest": "another"})
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ import growsearch
 import torch
 from ray import tune
 from torch import nn
-from growsearch import Study, Task, generator, option, register
+from growsearch import Cost, Study, Task, generator, option, register
 SIZE = 16
 """
 HELPER = """
@@ -39,9 +39,18 @@ class Signs(Task):
             yield x, (x.prod(dim=1) > 0).long()
 '''
 SEARCH = """
+@register("cost", "blocks")
+@dataclass(frozen=True, kw_only=True)
+class Blocks(Cost):
+    unit = "blocks"
+
+    def of_epoch(self, work, record):
+        return float(work.architecture)
+
 space = {"units": tune.grid_search([4, 8]), "epochs": 2}
-study = growsearch.search(space, task=Signs, trials=2, out="study")
+study = growsearch.search(space, task=Signs, trials=2, out="study", cost=Blocks)
 assert list(study.trials["status"]) == ["completed"] * 2, study.trials
+assert study.cost == "blocks" and (study.trials["cost/blocks"] > 2).all(), study.trials
 """
 RESUME = """
 def unrelated(x):

@@ -42,3 +42,13 @@ def test_cost_and_accuracy_may_be_any_columns():
     assert pareto_front(trials, cost="seconds")["trial_id"].tolist() == ["t01"]
     with pytest.raises(InputError, match="no column 'flops'; choose from ppe, val_accuracy"):
         pareto_front(trials, cost="flops")
+
+
+def test_a_column_that_does_not_tell_which_is_better_is_not_guessed():
+    trials = table([(1, 1, "completed"), (2, 9, "completed")])
+    trials["metric/val_bleu"] = [0.1, 0.2]
+    with pytest.raises(InputError, match=r"'metric/val_bleu' does not tell .* give minimized=True"):
+        pareto_front(trials, accuracy="metric/val_bleu")
+    for minimized, best in ((True, ["t00"]), (False, ["t00", "t01"])):
+        front = pareto_front(trials, accuracy="metric/val_bleu", minimized=minimized)
+        assert front["trial_id"].tolist() == best

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from itertools import product
 
 import pandas as pd
@@ -21,10 +22,11 @@ from growsearch.study.page_data import cost_axes
 from growsearch.study.report import write_report
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.summary import summarize
-from growsearch.trial.components import components, register
+from growsearch.trial.components import component, components, register
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
+from growsearch.trial.options import option
 from growsearch.tuning.optuna_search import ParetoOptunaSearch
 
 PLUGIN = '''
@@ -421,6 +423,34 @@ def test_a_completed_trial_without_a_finite_number_ends_no_search(number):
                 assert judge.verdict(name, trial, history) is None
         judge.ended(name, trial, history)
     assert {member.trial for member in judge.safe.front.members} <= {"two", "three"}
+
+
+@pytest.mark.parametrize("option", ["cost", "costs"])
+@pytest.mark.parametrize("form", [str, type, object, list])
+def test_a_cost_is_given_by_its_name_or_as_a_class_or_object(own_registry, tmp_path, option, form):
+    """The search is refused for its metric alone, which is looked at after its costs."""
+    members = {"unit": "J", "of_epoch": lambda self, work, record: record.seconds}
+    energy = register("cost", "energy")(type("Energy", (growsearch.Cost,), members))
+    given = {str: "energy", type: energy, object: energy(), list: ["ppe", energy]}[form]
+    with pytest.raises(InputError, match="unknown metric 'energetic'"):
+        growsearch.search({"lr": 0.1}, **{option: given}, metric="energetic", out=tmp_path / "out")
+
+
+def test_what_is_no_cost_is_refused_as_a_cost(tmp_path):
+    with pytest.raises(InputError, match="cost=Fixed is policy 'fixed'; give it as policy=Fixed"):
+        growsearch.search({"lr": 0.1}, cost=components("policy")["fixed"], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["cost", "metric"])
+def test_a_cost_or_metric_with_an_option_is_refused_because_nothing_could_set_it(
+    own_registry, kind
+):
+    @dataclass(frozen=True, kw_only=True)
+    class Measured(component(kind, "ppe" if kind == "cost" else "val_loss")):
+        watts: float = option(11.0, "power drawn", least=0)
+
+    with pytest.raises(InputError, match=f"{kind} 'measured' has option 'watts', but a {kind} is"):
+        register(kind, "measured")(Measured)
 
 
 def test_a_setting_that_does_not_exist_is_named_with_the_nearest():

@@ -191,14 +191,18 @@ def metric_of(name: str) -> Metric:
 
 
 def lower_is_better(column: str) -> bool:
-    """Whether less is better in a column of results: of a metric that says so, or of a loss.
+    """Whether less is better in a column of results: a metric's, or a loss or an accuracy.
 
-    It is taken to be for a task's own number, because the column alone does not tell.
+    Raises InputError for another, like a task's own number, whose column does not tell.
     """
     known = {metric.column: metric for metric in map(metric_of, components("metric"))}
     if column in known:
         return known[column].minimized
-    return column.startswith(OWN) or column.endswith("loss")
+    if column.endswith(("loss", "accuracy")):
+        return column.endswith("loss")
+    raise InputError(
+        f"{column!r} does not tell whether less is better; give minimized=True if it is, or False"
+    )
 
 
 def costs() -> dict[str, Cost]:

@@ -16,9 +16,9 @@ def is_pareto_optimal(
 
     A trial is dominated if another trial costs no more, is no less accurate, and is better in at
     least one of the two. `accuracy` may be a loss, of which less is better, or another column of
-    which `minimized` says whether less is better. Equal trials are all on the front. Only completed
-    trials are compared, because a trial that ended early did not pay its full cost. Raises
-    InputError if the table lacks a column.
+    which `minimized` has to say whether less is better. Equal trials are all on the front. Only
+    completed trials are compared, because a trial that ended early did not pay its full cost.
+    Raises InputError if the table lacks a column, or if nothing tells which is better in it.
     """
     for column in (cost, accuracy):
         if column not in trials:

@@ -145,6 +145,8 @@ class Kind(typing.NamedTuple):
     """The component that a trial has if nothing chooses another; None: the policy proposes it."""
     also: tuple[str, ...] = ()
     """Further packages of them."""
+    by_name: bool = False
+    """Its components are chosen by name alone, so they have no options."""
 
 
 KINDS = {
@@ -168,11 +170,11 @@ KINDS = {
 SEARCH_KINDS = {
     "cost": Kind(
         "the costs that scheduler and sampler minimize, one or more", "growsearch.stopping.costs",
-        "ppe",
+        "ppe", by_name=True,
     ),
     "metric": Kind(
         "the metric that scheduler and sampler optimize", "growsearch.stopping.metrics",
-        "val_accuracy",
+        "val_accuracy", by_name=True,
     ),
     "scheduler": Kind(
         "which trials stop, pause or join while others run", "growsearch.tuning.schedulers", "none"
@@ -268,6 +270,11 @@ def _check_options(cls: type[Component]) -> None:
     trial_options = import_module("growsearch.trial.config").trial_options()
     own = cls.options()
     for name in own:
+        if EVERY_KIND[cls.kind].by_name:
+            raise InputError(
+                f"{cls.kind} {cls.name!r} has option {name!r}, but a {cls.kind} is chosen by its "
+                "name alone; make it a constant of the class"
+            )
         if name in trial_options and cls.kind in KINDS:
             raise InputError(
                 f"option {name!r} of {cls.kind} {cls.name!r} is also one of every trial; rename it"

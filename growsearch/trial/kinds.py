@@ -90,6 +90,14 @@ class DataSource(Component, ABC):
     baseline: ClassVar[Baseline] = Baseline()
     proposals: ClassVar[Proposals] = {}
     """Defaults that the data set has for options of the trial."""
+    own: ClassVar[bool] = False
+    """Whether it reads the user's own files, which may change. A trial whose data have changed
+    since it began is then not resumed."""
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it may be other data next time: the user's own files, or what a plugin reads."""
+        return self.own or self.plugin is not None
 
     @abstractmethod
     def read(self, data_dir: str | None) -> Any:

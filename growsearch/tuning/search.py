@@ -60,11 +60,11 @@ def search(
     named: dict[str, Any] = {}
     if "cost" in options and "costs" in options:
         raise InputError("cost and costs are both given, and are the same option; leave one out")
-    if "cost" in options:  # as the command line calls it
-        options = {"costs" if name == "cost" else name: v for name, v in options.items()}
-        if isinstance(options["costs"], str | Component | type):
-            options["costs"] = [options["costs"]]
     for name, value in options.items():
+        if name in ("cost", "costs"):  # the command line has the one, a study the other
+            several = [value] if isinstance(value, str | Component | type) else list(value)
+            named["costs"] = _named("cost", several)["cost"]
+            continue
         if name not in settings and not is_option(name):
             known = ("trials", "out", "search_seed", "plugins", *settings, *every_option())
             raise InputError(f"growsearch.search has no option {name!r}{suggestion(name, known)}")

@@ -112,21 +112,15 @@ class ImageDataTask(Task):
     def description(self) -> dict[str, Any]:
         return self.dataset.description
 
-    @property
-    def _may_change(self) -> bool:
-        """Whether the images are the user's own, or a plugin reads them."""
-        source = self.trial.dataset
-        return getattr(source, "own", False) or source.plugin is not None
-
     def own_data(self) -> dict[str, Any] | None:
-        return self.loaded.description if self._may_change else None
+        return self.loaded.description if self.trial.dataset.may_change else None
 
     def check_unchanged(self, known: Mapping[str, Any] | None) -> None:
-        if self._may_change and known is not None and known["digest"] != self.dataset.digest:
+        source = self.trial.dataset
+        if source.may_change and known is not None and known["digest"] != self.dataset.digest:
             raise InputError(
                 f"the images or labels of data_dir {self.trial.data_dir!r} have changed since the "
-                f"trial began (dataset {self.trial.dataset.name!r}); restore them, or start a new "
-                "trial"
+                f"trial began (dataset {source.name!r}); restore them, or start a new trial"
             )
 
     @property

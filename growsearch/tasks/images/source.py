@@ -20,9 +20,6 @@ class ImageSource(DataSource):
     needs none."""
     resizes: ClassVar[bool] = False
     """Whether `parts` gives images of the height and width image_size. Others are padded to it."""
-    own: ClassVar[bool] = False
-    """Whether the images are the user's own, which may change. A trial whose images have changed
-    since it began is then not resumed."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> "tuple[Split, Split | None]": ...

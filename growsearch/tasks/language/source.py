@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 from growsearch.trial.kinds import DataSource
 
@@ -12,9 +11,6 @@ class TextSource(DataSource):
     """A text, in UTF-8."""
 
     holds = "text"
-    own: ClassVar[bool] = False
-    """Whether the text is the user's own, which may change. A trial whose text has changed since it
-    began is then not resumed."""
 
     @abstractmethod
     def read(self, data_dir: str | None) -> bytes:

@@ -124,7 +124,7 @@ class LanguageTask(TransformerStack):
         return str(self.loaded.digest)
 
     def own_data(self) -> dict[str, Any] | None:
-        return self.description() if getattr(self.trial.dataset, "own", False) else None
+        return self.description() if self.trial.dataset.may_change else None
 
     @cached_property
     def _training_windows(self) -> "Tensor":

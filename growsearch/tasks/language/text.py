@@ -75,6 +75,8 @@ def _read_text(source: TextSource, data_dir: str | None, tokens: str, state: str
 
 
 def _check(raw: bytes, where: str) -> None:
+    if not isinstance(raw, bytes):
+        raise InputError(f"{where} reads a {type(raw).__name__}; return the text as bytes in UTF-8")
     if not raw:
         raise InputError(f"{where} is empty; give a text file in UTF-8")
     try:
