@@ -103,6 +103,15 @@ def test_report_of_one_trial_names_its_three_files(capsys, tmp_path):
         assert (tmp_path / "one" / name).stat().st_size > 0
 
 
+def test_train_with_store_none_stores_nowhere_as_a_search_does(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = "--dataset digits --train-size 60 --epochs 1 --policy none --store none".split()
+    assert run(capsys, "train", *options, "--out", "one")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+    code, _, err = run(capsys, "train", *options, "--keep-states", "all")
+    assert (code, "keep_states=all is for the epochs of a store; give --store" in err) == (2, True)
+
+
 def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     code, out, _ = run(capsys, "train", "--help")
     assert code == 0

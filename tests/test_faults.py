@@ -7,16 +7,18 @@ from argparse import Namespace
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import record, run
+from conftest import RECORD, record, run
 
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
 from growsearch.searches.messages import Report
 from growsearch.study.folder import add_searched, create_study, make_folder, read_info, write_info
 from growsearch.study.results import read_study, write_trial
+from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
@@ -373,12 +375,23 @@ def test_an_error_of_ours_within_a_search_is_not_taken_for_one_of_a_disk(folder)
 
 
 def test_train_on_a_full_disk_ends_in_one_line_and_goes_on_where_there_is_room(capsys, tmp_path):
-    arguments = ["--dataset", "digits", "--train-size", "100", "--epochs", "2", "--policy", "none"]
-    with files_of_at_most(100_000):
-        code, _, err = run(capsys, "train", *arguments, "--out", tmp_path / "one")
+    """There is room for the states of the small network, and none for that after the growth."""
+    small = ["--dataset", "digits", "--train-size", "100", "--epochs", "4", "--lr", "0.1"]
+    growing = ["--policy", "fixed", "--growth-epochs", "2", "--initializer", "zero"]
+    depths = ["--architecture", "1-1-1", "--growth-architectures", "4-4-4"]
+    options = [*small, *growing, *depths]
+    out, undisturbed = tmp_path / "one", tmp_path / "undisturbed"
+    with files_of_at_most(1_000_000):
+        code, _, err = run(capsys, "train", *options, "--out", out)
     assert (code, err.count("\n")) == (1, 1)
     assert "error: a file cannot be read or written (File too large" in err
     assert not list(tmp_path.rglob("*.unfinished"))
+    assert len(read_study(out)) == 2  # the second epoch grows; its state was not written
+    assert read_state(out / "state.pt")[1][-1].epoch == 1
+    assert run(capsys, "resume", out)[0] == 0
+    assert run(capsys, "train", *options, "--out", undisturbed)[0] == 0
+    rows, others = (read_study(folder)[RECORD] for folder in (out, undisturbed))
+    pd.testing.assert_frame_equal(rows, others, check_exact=True)
 
 
 @pytest.mark.parametrize("place", ["s3://bucket/x", "gs://bucket/x", "s3:/bucket/x"])

@@ -51,7 +51,7 @@ def add_store_options(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--store", metavar="PLACE", default=argparse.SUPPRESS,
         help="store epochs in this folder or at this address (s3://...). Searches that share it "
-        f"train each distinct epoch once (default: {default})",
+        f"train each distinct epoch once; none: nowhere (default: {default})",
     )  # fmt: skip
     parser.add_argument(
         "--keep-states", choices=KEPT, metavar="|".join(KEPT), default=argparse.SUPPRESS,

@@ -27,7 +27,7 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import load_plugins
 
 # --help must answer at once: nothing heavy is imported here.
-_LONGEST, _ENDING = 2000, 500
+_LONGEST, _ENDING = 600, 300
 """Characters of an error's message, and of those the last ones."""
 _LAST_SECONDS = 25
 """How long a command may take to end after SIGTERM; Kubernetes kills after 30 seconds."""

@@ -131,7 +131,7 @@ def _check_same(folder: Path, state: History, table: History) -> None:
 
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     """The trainer's options that say where epochs are remembered."""
-    if "store" not in options:
+    if options.get("store", "none") == "none":
         for name in ("keep_states", "state_megabytes"):
             if options.get(name) is not None:
                 raise InputError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from growsearch.doctor.finding import Finding, failed, fine, warning
+from growsearch.epochs.claims import LIFETIME
 from growsearch.machine.file_systems import file_system
 from growsearch.machine.files import is_address
 from growsearch.trial.errors import because, one_line
@@ -17,8 +18,6 @@ from growsearch.trial.errors import because, one_line
 _NO_ROOM, _LITTLE_ROOM = 1e8, 5e9
 _WITHOUT_FOLDERS = ("s3", "gcs", "abfs")
 """File systems where a file needs no folder."""
-_APART = 60
-"""Seconds by which the clocks of this machine and of the storage may differ."""
 
 
 def room(name: str, place: str) -> Finding:
@@ -81,7 +80,7 @@ def round_trip(name: str, place: str) -> Finding:
             "give an address like s3://bucket/folder, and check its credentials",
         )  # fmt: skip
     apart = time.time() - changed / 1e9
-    if abs(apart) > _APART:
+    if abs(apart) > LIFETIME / 2:
         return warning(
             name, f"its clock and this machine's are {abs(apart):,.0f} s apart",
             "set the clocks by NTP: searches tell by them which epochs are still being trained",

@@ -228,10 +228,17 @@ def _with_default(rule: Option, default: Any) -> Option:
     return replace(rule, default=rule.check(default))
 
 
+_LISTED = 10
+"""How many of many names a message lists."""
+
+
 def suggestion(value: object, known: Sequence[str]) -> str:
-    """A clause like "; did you mean 'rtol'?", or one that lists `known`."""
+    """A clause like "; did you mean 'rtol'?", or one that lists `known`, of many the first."""
     close = difflib.get_close_matches(str(value)[:100], known, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]!r}?" if close else f"; choose from {', '.join(known)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    listed = known if len(known) <= 2 * _LISTED else [*known[:_LISTED], f"{len(known)} in all"]
+    return f"; choose from {', '.join(listed)}"
 
 
 def shortened(value: object, most: int = 100) -> str:

@@ -27,7 +27,10 @@ REPEATS = 3
 """Number of suggestions in a row of trials that were drawn before, after which a random one is
 taken."""
 
-_STATES = {Status.STOPPED: TrialState.PRUNED, Status.DIVERGED: TrialState.FAIL}
+_STATES = {
+    Status.COMPLETED: TrialState.COMPLETE, Status.STOPPED: TrialState.PRUNED,
+    Status.DIVERGED: TrialState.FAIL, Status.FAILED: TrialState.FAIL,
+}  # fmt: skip
 
 
 class RecordedSampler:
@@ -77,7 +80,7 @@ class RecordedSampler:
 
     def tell(self, name: str, status: Status, outcome: Outcome | None) -> None:
         """Takes note that the trial has ended; a completed one has a cost and an accuracy."""
-        state, values = _STATES.get(status, TrialState.COMPLETE), None
+        state, values = _STATES[status], None
         if state is TrialState.COMPLETE and outcome is not None:
             values = [math.log10(outcome[0]), -outcome[1]]
         self._outcomes[name] = state, values
