@@ -73,7 +73,7 @@ class Trainer(Iterator[EpochRecord]):
                 f"store={shortened(store)} is no EpochStore; give EpochStore({shortened(store)})"
             )
         if keep_states not in KEPT:
-            raise InputError(f"keep_states={keep_states!r} is none{suggestion(keep_states, KEPT)}")
+            raise InputError(f"unknown keep_states {keep_states!r}{suggestion(keep_states, KEPT)}")
         if (count := ranks().count) > 1 and store is not None:
             raise InputError(
                 f"a trial of {count} processes cannot share epochs; leave out the store, or "

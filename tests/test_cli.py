@@ -105,7 +105,8 @@ def test_report_of_one_trial_names_its_three_files(capsys, tmp_path):
 
 def test_train_with_store_none_stores_nowhere_as_a_search_does(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = "--dataset digits --train-size 60 --epochs 1 --policy none --store none".split()
+    small = ["--dataset", "digits", "--train-size", "60", "--epochs", "1", "--policy", "none"]
+    options = [*small, "--store", "none"]
     assert run(capsys, "train", *options, "--out", "one")[0] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
     code, _, err = run(capsys, "train", *options, "--keep-states", "all")

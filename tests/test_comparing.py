@@ -312,7 +312,7 @@ def test_bad_studies_are_named(two, tmp_path):
         compare_studies(two[:1])
     with pytest.raises(InputError, match="are the same study"):
         compare_studies([two[0], two[0] / "../a"])
-    with pytest.raises(InputError, match="'ppe' is nothing to pay in"):
+    with pytest.raises(InputError, match="cost 'ppe' is no sum over epochs"):
         compare_studies(two, paid="ppe")
     with pytest.raises(InputError, match="do not differ in both"):
         compare_studies([study(tmp_path / n, [("2-2-2", 0.1, 0, 1.0, 0)]) for n in ("c", "d")])

@@ -318,7 +318,7 @@ def test_a_component_is_given_under_its_own_kind():
 def test_a_trainer_takes_an_epoch_store_and_a_way_to_keep_states(tmp_path):
     with pytest.raises(InputError, match="is no EpochStore; give EpochStore"):
         Trainer(rings(), store=str(tmp_path))
-    with pytest.raises(InputError, match="keep_states='fork' is none; did you mean 'forks'"):
+    with pytest.raises(InputError, match="unknown keep_states 'fork'; did you mean 'forks'"):
         Trainer(rings(), keep_states="fork")
 
 

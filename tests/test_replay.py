@@ -341,5 +341,5 @@ def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut
     assert figure.read_bytes().startswith(b"\x89PNG")
     code, printed, errors = run(capsys, "replay", out, "--seeds", 0)
     assert (code, errors) == (
-        2, "growsearch replay: error: seeds=0 is no number of them; give 1 or more\n"
+        2, "growsearch replay: error: seeds=0 is less than 1; give 1 or more\n"
     )  # fmt: skip

@@ -56,7 +56,7 @@ def register_limited(name: str, most: int) -> None:
 
 
 def unlimited(task: Task) -> Any:
-    """The task whose batches are all there, with the same options, trial and data."""
+    """The task with all of its batches, and with the same options, trial and data."""
     original = type(task).__mro__[1]
     made = original(**task.values()).of(task.trial)
     return made.on(task.device)

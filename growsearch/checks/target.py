@@ -80,6 +80,6 @@ def register_of(module: str, name: str) -> str:
 
 
 def targets_in(arguments: Iterable[str]) -> list[str]:
-    """Those arguments of a command line that may be a target in a file."""
+    """The arguments of a command line that may be a target in a file."""
     pairs = pairwise(["", *arguments])
     return [a for before, a in pairs if before != "--plugin" and file_and_name(a) is not None]

@@ -69,7 +69,7 @@ def replay(parsed: argparse.Namespace) -> int:
 
     for name, least in (("seeds", parsed.seeds), ("workers", min(parsed.workers))):
         if least < 1:
-            raise InputError(f"{name}={least} is no number of them; give 1 or more")
+            raise InputError(f"{name}={least} is less than 1; give 1 or more")
     for text in parsed.schedulers:
         contender(text)
     if parsed.figure is not None:

@@ -39,7 +39,7 @@ def compare_studies(
     """
     if paid not in summed_costs():
         raise InputError(
-            f"{paid!r} is nothing to pay in: it is no sum over epochs"
+            f"cost {paid!r} is no sum over epochs, so it cannot be paid epoch by epoch"
             f"{suggestion(paid, list(summed_costs()))}"
         )
     entrants = read_entrants(folders)

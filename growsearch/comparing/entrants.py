@@ -27,7 +27,7 @@ class Entrant:
     """A study that is compared with others."""
 
     name: str
-    """That of its folder; if two folders are named alike, its path."""
+    """The name of its folder; its path if two folders have one name."""
     folder: Path
     info: dict[str, Any]
     table: pa.Table
@@ -91,7 +91,7 @@ def differences(studies: Sequence[Entrant]) -> list[str]:
 
 
 def _differences(what: str, values: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The first study whose value is not that of the first."""
+    """A sentence for the first study whose value is not that of the first study."""
     (first, wanted), *others = values
     for name, value in others:
         if value != wanted:

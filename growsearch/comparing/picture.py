@@ -13,7 +13,7 @@ from growsearch.study.figures import POINT, label_of
 from growsearch.study.pareto import is_pareto_optimal
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Those of Okabe and Ito, which colour-blind people tell apart."""
+"""The colours of Okabe and Ito, which colour-blind people tell apart."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 

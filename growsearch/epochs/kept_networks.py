@@ -24,7 +24,7 @@ _LOG = logging.getLogger("growsearch")
 
 
 class KeptNetworks:
-    """Those of one trial, in `folder`; the folders beside it are of the study's other trials.
+    """The networks of one trial, in `folder`; folders beside it are of the study's other trials.
 
     After each epoch that the trial trains, its folder has the weights of the last epoch, of the
     best one so far by `quality` (the first of equals), and of the best one before each

@@ -62,8 +62,9 @@ class LastNormalization(NewBlocks):
 
 
 def scale_and_shift(block: "nn.Module") -> "Iterator[Tensor]":
-    """Those of the last normalization of the block's residual, as far as it has them; none if it
-    has no residual.
+    """The scale and shift of the last normalization of the block's residual, as far as it has them.
+
+    There are none in a block without a residual.
     """
     normalization: Any = getattr(block, "last_normalization", None)
     for name in ("weight", "bias"):

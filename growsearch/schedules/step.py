@@ -50,7 +50,8 @@ class Staircase(Schedule):
         if trial.policy.stage(trial, 0) is None:
             raise InputError(
                 "lr_schedule 'staircase' starts anew at growths or intervals known beforehand, "
-                f"which policy {trial.policy.name!r} has not; choose 'step' or 'adaptive-cosine'"
+                f"which policy {trial.policy.name!r} does not have; "
+                "choose 'step' or 'adaptive-cosine'"
             )
         return self
 

@@ -50,7 +50,7 @@ def own_rates(
     new: Mapping[TrialConfig, str], trials: Mapping[str, SearchTrial],
     histories: Mapping[str, History],
 ) -> list[TrialConfig]:  # fmt: skip
-    """Those of the `new` trials whose rates are others before half of the shorter trial is over.
+    """The `new` trials whose rates differ before half of the shorter trial is over.
 
     `new` is what `longer` has returned. They share no more with it, whatever they grow to.
     """

@@ -395,7 +395,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise InputError(
-            f"{str(path)!r} cannot be written ({because(error)}); mend that, or copy the study"
+            f"{str(path)!r} cannot be written ({because(error)}); make it writable, or copy "
+            "the study"
         ) from error
     with os.fdopen(descriptor, "w") as file:
         try:

@@ -125,7 +125,10 @@ def read_recording(
     """
     if unit not in summed_costs():
         known = ", ".join(summed_costs())
-        raise InputError(f"{unit!r} is nothing to pay in: it is no sum over epochs; give {known}")
+        raise InputError(
+            f"cost {unit!r} is no sum over epochs, so it cannot be paid epoch by epoch; "
+            f"give {known}"
+        )
     info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
     cost = cost or first_cost(info)
     measured, notes = noted_metric(info, rows, metric)

@@ -72,7 +72,7 @@ class SearchSettings:
         if gpus is not None and not 0 <= gpus < math.inf:
             raise InputError(f"gpus_per_trial={gpus} is no share of GPUs; give 0 or more")
         if self.max_failures < 0:
-            raise InputError(f"max_failures={self.max_failures} is no number; give 0 or more")
+            raise InputError(f"max_failures={self.max_failures} is less than 0; give 0 or more")
         for cost in self.costs:
             component("cost", cost)
         pauses, scheduler = self.scheduler.pauses, self.scheduler.name

@@ -108,7 +108,7 @@ def _later(config: TrialConfig) -> tuple[str, ...]:
 
 
 def _is_known(path: TrialPath) -> bool:
-    """Whether what the next epoch trains is known before any data are."""
+    """Whether the next epoch is known before the trial has seen any data."""
     config, trained = path.config, len(path.history.trained)
     data_rates = config.lr_schedule.reads_data and trained > 0
     if path.ended or data_rates or trained >= config.policy.known_epochs(config):

@@ -295,7 +295,7 @@ def fetch_study(place: str, folder: str | Path) -> Path:
     except OSError as error:
         raise InputError(
             f"the study at {place!r} cannot be copied to {str(folder)!r} "
-            f"({one_line(error)[:300]}); mend that, and try again"
+            f"({one_line(error)[:300]}); remove the cause, and try again"
         ) from error
     if left_out:
         _LOG.warning(
@@ -344,7 +344,7 @@ def _asked(place: str, work: Callable[[], _T]) -> _T:
         return work()
     except OSError as error:
         raise InputError(
-            f"copy {place!r} cannot be read ({one_line(error)[:300]}); mend that, or choose "
+            f"copy {place!r} cannot be read ({one_line(error)[:300]}); remove the cause, or choose "
             "another place"
         ) from error
 

@@ -81,7 +81,7 @@ def warn_of(file: Path, error: Exception) -> None:
 
 
 def _ended(files: list[Path]) -> list[Path]:
-    """Those of the files all of whose trials have ended."""
+    """The files in which every trial has ended."""
     columns = pa.schema([schema().field(name) for name in ("trial_id", "epoch", "status")])
     done = {status.value for status in Status if status.ended}
     damaged, going = dict[Path, Exception](), set[str]()

@@ -58,7 +58,7 @@ def _to_best(after: Stretches, losses: Floats, grown: Floats, best: Floats) -> F
 
 
 def _to_trend(after: Stretches, epochs: Floats, losses: Floats) -> Floats:
-    """As if a line were fitted to the later half of each stretch."""
+    """Epochs until the loss is on its trend, a line through the later half of each stretch."""
     place = np.arange(len(after.of)) - after.starts[after.of]
     lengths = after.sum(np.ones(len(after.of)))
     later = place >= (lengths // 2)[after.of]

@@ -24,7 +24,7 @@ class Stretches:
 
     @classmethod
     def between(cls, first: Integers, end: Integers) -> "Stretches":
-        """Those from each row `first` to the one before `end`."""
+        """The stretches from each row `first` to the one before `end`."""
         lengths = end - first
         starts = np.cumsum(lengths) - lengths
         of = np.repeat(np.arange(len(first)), lengths)

@@ -25,7 +25,7 @@ _LITTLE_PACKED = ("SNAPPY", "UNCOMPRESSED")
 """Ways to compress that make nothing smaller than a 22nd."""
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 NEEDED = ("trial_id", "epoch", "status")
-"""Columns without which a table is none of a trial."""
+"""Columns that the table of a trial has to have."""
 _FULL = (*NEEDED, "architecture", "parameters", "param_epochs", "ppe", "grew")
 """Columns that have had a value in each row since the first version."""
 

@@ -351,7 +351,7 @@ def components(kind: str) -> Mapping[str, type[Component]]:
 
 
 def trial_components() -> tuple[tuple[type[Component], ...], ...]:
-    """Those that trials are put together from; equal as long as none joins and none leaves."""
+    """The components that trials are put together from; equal while none joins and none leaves."""
     for kind in KINDS:
         _load(kind)
     return tuple(tuple(_REGISTRY.get(kind, {}).values()) for kind in KINDS)

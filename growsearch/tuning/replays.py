@@ -19,7 +19,7 @@ from growsearch.tuning.replay import ORACLE, Replay, replay
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """A number over replays. That of a replay that never got there is infinite."""
+    """The spread of a number over replays. It is infinite in a replay that never got there."""
 
     median: float
     lowest: float

@@ -29,7 +29,7 @@ _CHANNELS = range(1, 5)
 
 
 def read_npz(source: "OwnImages", data_dir: str | None) -> Parts:
-    """The images of a .npz file, divided. InputError if it is none, or an array is not right."""
+    """The images of a .npz file, divided. InputError if the file or an array is not right."""
     path = _file(data_dir)
     try:
         with path.open("rb") as file:

@@ -27,7 +27,7 @@ class ImageFacts:
 
     @classmethod
     def of(cls, dataset: Dataset, source: ImageSource) -> Self:
-        """Those of the data set that a trial trains on; `source` is where its images come from."""
+        """The facts of the data set that a trial trains on; its images come from `source`."""
         spec = dataset.spec
         return cls(
             image_shape=dataset.image_shape, classes=spec.classes, mean=spec.mean, std=spec.std,

@@ -36,7 +36,7 @@ class TransformerBlock(nn.Module):
     cosines: Tensor
     sines: Tensor
     step: StepSize | None = None
-    """Its explicit one is a factor of both residuals; None: 1."""
+    """Its explicit step is a factor of both residuals; None: 1."""
 
     def __init__(
         self, width: int, heads: int, *, causal: bool, mlp: str = "gelu", rotary: int = 0
