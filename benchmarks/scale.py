@@ -37,7 +37,7 @@ from ray.tune.schedulers import TrialScheduler
 from growsearch import TrialConfig
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import ActorOptions, Report, StoreAccess, trial_name
-from growsearch.searches.tree import Branch, branches
+from growsearch.searches.tree import Way, ways_of
 from growsearch.stopping.cost import metric_of
 from growsearch.study.folder import LOG_FILE, create_study
 from growsearch.trial.history import EpochRecord, History, unknown_record
@@ -72,7 +72,7 @@ def size(architecture: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2_000)
-def made_up(way: Branch, trial_seed: int) -> History:
+def made_up(way: Way, trial_seed: int) -> History:
     """The records of a trial. Epochs that trials share have the same ones."""
     records: list[EpochRecord] = []
     param_epochs, flops = 0, 0.0
@@ -102,7 +102,7 @@ class Driver:
     budget: Budget
     scheduler: TrialScheduler
     progress: SearchProgress
-    ways: dict[str, Branch]
+    ways: dict[str, Way]
     shares: bool
     now: float = 0.0
     ends: list[tuple[float, int, Any, Report]] = field(default_factory=list)
@@ -204,7 +204,7 @@ def driver(folder: Path, text: str, trials: int, workers: int, seed: int, store:
     tune.register_trainable("idle", Idle)
     experiment = Experiment("tune", "idle", storage_path=str(study))
     queue.add_configurations([experiment])
-    ways = dict(zip(ledger.trials, branches(configs), strict=True))
+    ways = dict(zip(ledger.trials, ways_of(configs), strict=True))
     scheduler = chosen.tune_scheduler(queue, metric, judge)
     progress = SearchProgress(ledger, ["growth_epochs"], judge)
     return Driver(ledger, queue, budget, scheduler, progress, ways, shares=store)

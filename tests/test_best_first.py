@@ -12,7 +12,7 @@ from conftest import record, run
 from growsearch.searches.best_first import FIRST, BestFirst
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
-from growsearch.searches.tree import branches
+from growsearch.searches.tree import ways_of
 from growsearch.stopping.cost import metric_of
 from growsearch.stopping.gaussian_process import GaussianProcess
 from growsearch.stopping.hypervolume import Bounds, hypervolume, scaled_gains
@@ -56,7 +56,7 @@ def parameter_epochs(one: TrialConfig) -> int:
 
 
 def test_a_branch_has_the_epochs_that_its_trial_trains():
-    one, other = branches([config(3), config(3, 5)])
+    one, other = ways_of([config(3), config(3, 5)])
     assert one.architectures == ("1-1-1",) * 3 + ("2-2-2",) * 5
     assert one.nodes[:5] == other.nodes[:5]
     assert not {*one.nodes[5:]} & {*other.nodes[5:]}
@@ -65,7 +65,7 @@ def test_a_branch_has_the_epochs_that_its_trial_trains():
 
 def test_what_data_decide_is_a_branch_of_its_own():
     adaptive = {"policy": "lipschitz", "epochs": EPOCHS}
-    one, other = branches([TrialConfig(**adaptive), TrialConfig(**adaptive, rtol=1.3)])
+    one, other = ways_of([TrialConfig(**adaptive), TrialConfig(**adaptive, rtol=1.3)])
     assert one.known < EPOCHS == len(one.nodes)
     assert one.nodes[-1] != other.nodes[-1]
 
@@ -73,7 +73,7 @@ def test_what_data_decide_is_a_branch_of_its_own():
 def test_of_epochs_that_train_new_blocks_apart_until_data_end_that_one_is_certain():
     apart = TrialConfig(policy="fixed", growth_epochs=(3,), initializer="adam", epochs=8,
                         architecture="2-2-2")  # fmt: skip
-    (branch,) = branches([apart])
+    (branch,) = ways_of([apart])
     assert branch.known == 3
     assert branch.architectures == ("2-2-2",) * 3 + ("4-4-4",) * 6
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, first_quick, run
 
-from growsearch.checks.outcome import Status
+from growsearch.checks.outcome import CheckStatus
 from growsearch.checks.run import check_task
 from growsearch.checks.target import find_target
 from growsearch.trial.components import components, forgetting
@@ -302,7 +302,7 @@ def row_of(target: str, check: str):
     for row in check_task(name, (plugin,)):
         if row.name == check:
             return row
-        assert row.status in (Status.OK, Status.WARNING), row
+        assert row.status in (CheckStatus.OK, CheckStatus.WARNING), row
     raise AssertionError(f"there is no check {check}")
 
 
@@ -312,7 +312,7 @@ def check_fault(folder, fault) -> None:
     lines = Path(target).read_text().splitlines()
     (number,) = [n for n, text in enumerate(lines, start=1) if line in text]
     row = row_of(target, check)
-    assert row.status is Status.FAILED
+    assert row.status is CheckStatus.FAILED
     assert said in row.said and "\n" not in row.said
     assert row.said.endswith(f"({target}:{number})")
 
@@ -382,9 +382,9 @@ def test_a_source_that_workers_do_not_have_is_named(tmp_path, monkeypatch):
     name, plugin = find_target(target)
     rows = {row.name: row for row in check_task(name, (plugin,))}
     said = rows["importable"].said
-    assert rows["importable"].status is Status.FAILED
+    assert rows["importable"].status is CheckStatus.FAILED
     assert "does not run in line 3: ModuleNotFoundError: No module named 'beside_my_task'" in said
-    assert rows["alone"].status is Status.UNCHECKED
+    assert rows["alone"].status is CheckStatus.UNCHECKED
 
 
 @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ def test_a_source_that_workers_do_not_have_is_named(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_what_may_be_a_mistake_is_a_warning(tmp_path, edits, check, said):
     row = row_of(written(tmp_path, edits), check)
-    assert row.status is Status.WARNING
+    assert row.status is CheckStatus.WARNING
     assert said in row.said
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """What became of a check."""
 
     OK = "ok"
@@ -21,7 +21,7 @@ class Row:
     """A check and what it found."""
 
     name: str
-    status: Status
+    status: CheckStatus
     said: str
     """One line."""
 

@@ -18,7 +18,7 @@ from growsearch.checks.elsewhere import (
 from growsearch.checks.evaluation import check_evaluation
 from growsearch.checks.growth import check_constants, check_inheritance, check_losses
 from growsearch.checks.limited import limited_name, limiting_plugin, register_limited
-from growsearch.checks.outcome import Fault, Found, Inapplicable, Row, Status
+from growsearch.checks.outcome import CheckStatus, Fault, Found, Inapplicable, Row
 from growsearch.checks.source import line_of_error
 from growsearch.checks.steps import check_loss_and_gradients, check_optimizer
 from growsearch.checks.subject import Subject, checked_config
@@ -128,10 +128,10 @@ def _named(name: str, said: str) -> str:
 
 
 def _rows(subject: Subject, checks: list[Check]) -> Iterator[Row]:
-    status: dict[str, Status] = {}
+    status: dict[str, CheckStatus] = {}
     for check in checks:
-        bad = [n for n in check.needs if status[n] in (Status.FAILED, Status.UNCHECKED)]
-        unchecked = Row(check.name, Status.UNCHECKED, f"needs {bad[0]}") if bad else None
+        bad = [n for n in check.needs if status[n] in (CheckStatus.FAILED, CheckStatus.UNCHECKED)]
+        unchecked = Row(check.name, CheckStatus.UNCHECKED, f"needs {bad[0]}") if bad else None
         row = unchecked or _row(subject, check)
         status[check.name] = row.status
         yield row
@@ -145,17 +145,17 @@ def _row(subject: Subject, check: Check) -> Row:
             subject, check, str(fault), line_of_error(fault) or subject.line(fault.method)
         )
     except Inapplicable as reason:
-        return Row(check.name, Status.INAPPLICABLE, str(reason))
+        return Row(check.name, CheckStatus.INAPPLICABLE, str(reason))
     except InputError as error:
         line = line_of_error(error) or subject.line(check.method)
         return _failed(subject, check, str(error), line)
     except Exception as error:  # the user's task may raise anything
         said = f"{type(error).__name__}: {one_line(error)}"
         return _failed(subject, check, said, line_of_error(error) or subject.line(check.method))
-    status = Status.WARNING if found.warning else Status.OK
+    status = CheckStatus.WARNING if found.warning else CheckStatus.OK
     return Row(check.name, status, found.said)
 
 
 def _failed(subject: Subject, check: Check, said: str, line: str | None) -> Row:
     said = _named(subject.name, said)
-    return Row(check.name, Status.FAILED, f"{said} ({line})" if line else said)
+    return Row(check.name, CheckStatus.FAILED, f"{said} ({line})" if line else said)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from growsearch.checks.outcome import Row, Status
+from growsearch.checks.outcome import CheckStatus, Row
 from growsearch.checks.run import BATCHES, check_task
 from growsearch.checks.subject import EPOCHS, GROWTH
 from growsearch.checks.target import find_target
@@ -18,11 +18,11 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
 
 _STYLES = {
-    Status.OK: "green",
-    Status.WARNING: "yellow",
-    Status.FAILED: "red",
-    Status.INAPPLICABLE: "dim",
-    Status.UNCHECKED: "dim",
+    CheckStatus.OK: "green",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.FAILED: "red",
+    CheckStatus.INAPPLICABLE: "dim",
+    CheckStatus.UNCHECKED: "dim",
 }
 
 
@@ -50,13 +50,13 @@ def show_checks(
     if as_json:
         print_json(
             Checked(
-                task=name, checks=[vars(row) for row in rows], failed=count[Status.FAILED],
-                warnings=count[Status.WARNING],
+                task=name, checks=[vars(row) for row in rows], failed=count[CheckStatus.FAILED],
+                warnings=count[CheckStatus.WARNING],
             )
         )  # fmt: skip
-        return int(count[Status.FAILED] > 0)
+        return int(count[CheckStatus.FAILED] > 0)
     console.print(checks_table(name, rows), highlight=False)
-    failed, warned = count[Status.FAILED], count[Status.WARNING]
+    failed, warned = count[CheckStatus.FAILED], count[CheckStatus.WARNING]
     said = f"{failed} of {len(rows)} checks failed" if failed else f"all {len(rows)} checks hold"
     console.print(f"{said}, {warned} with a warning" if warned else said, highlight=False)
     return int(failed > 0)

@@ -28,7 +28,7 @@ def add_command(commands: Any) -> None:
 
 def doctor(parsed: argparse.Namespace) -> int:
     """Prints each finding with its remedy; returns 1 if one failed, or else 0."""
-    from growsearch.checks.outcome import Status
+    from growsearch.checks.outcome import CheckStatus
     from growsearch.cli.documents import Diagnosed
     from growsearch.doctor.run import diagnose
     from growsearch.study.as_json import print_json
@@ -40,7 +40,7 @@ def doctor(parsed: argparse.Namespace) -> int:
         if not parsed.json:
             _show(row)
     count = Counter(row.status for row in rows)
-    failed, warned = count[Status.FAILED], count[Status.WARNING]
+    failed, warned = count[CheckStatus.FAILED], count[CheckStatus.WARNING]
     if parsed.json:
         print_json(Diagnosed(found=[vars(row) for row in rows], failed=failed, warnings=warned))
         return int(failed > 0)

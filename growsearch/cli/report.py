@@ -10,7 +10,7 @@ from growsearch.study.as_json import plain, print_json
 from growsearch.trial.errors import InputError
 
 if TYPE_CHECKING:
-    from growsearch.study.report import Report
+    from growsearch.study.report import WrittenReport
 
 # --help must answer at once: nothing heavy is imported here.
 
@@ -68,13 +68,13 @@ def record(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def write_report(study: str, metric: str | None = None) -> "Report":
+def write_report(study: str, metric: str | None = None) -> "WrittenReport":
     from growsearch.study.report import write_report
 
     return write_report(study, metric)
 
 
-def report_document(study: str, made: "Report") -> Reported:
+def report_document(study: str, made: "WrittenReport") -> Reported:
     return Reported(
         study=str(study), page=str(made.page), picture=str(made.picture), table=str(made.table),
         cost=made.cost.name, metric=made.metric.name, searched=made.searched,
@@ -83,7 +83,7 @@ def report_document(study: str, made: "Report") -> Reported:
     )  # fmt: skip
 
 
-def show_report(made: "Report") -> None:
+def show_report(made: "WrittenReport") -> None:
     from growsearch.study.console import PlainConsole
     from growsearch.study.terminal import found_table, front_table
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from growsearch.checks.outcome import Status
+from growsearch.checks.outcome import CheckStatus
 
 
 @dataclass(frozen=True)
@@ -10,7 +10,7 @@ class Finding:
     """One thing that was looked at."""
 
     name: str
-    status: Status
+    status: CheckStatus
     said: str
     """One line: what was found."""
     remedy: str = ""
@@ -18,12 +18,12 @@ class Finding:
 
 
 def fine(name: str, said: str) -> Finding:
-    return Finding(name, Status.OK, said)
+    return Finding(name, CheckStatus.OK, said)
 
 
 def warning(name: str, said: str, remedy: str) -> Finding:
-    return Finding(name, Status.WARNING, said, remedy)
+    return Finding(name, CheckStatus.WARNING, said, remedy)
 
 
 def failed(name: str, said: str, remedy: str) -> Finding:
-    return Finding(name, Status.FAILED, said, remedy)
+    return Finding(name, CheckStatus.FAILED, said, remedy)

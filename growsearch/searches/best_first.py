@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from growsearch.searches.features import features
-from growsearch.searches.tree import branches
+from growsearch.searches.tree import ways_of
 from growsearch.stopping.cost import Cost, cost_of
 from growsearch.stopping.cost_bounds import Size
 from growsearch.stopping.gaussian_process import GaussianProcess
@@ -98,7 +98,7 @@ class _Plan:
         sizes: Callable[[TrialConfig], Size],
     ) -> None:  # fmt: skip
         self.places = {name: place for place, name in enumerate(configs)}
-        self.ways = branches(configs.values())
+        self.ways = ways_of(configs.values())
         pairs = [(w, sizes(c)) for w, c in zip(self.ways, configs.values(), strict=True)]
         self.costs = np.array([way.final_cost(cost, size) for way, size in pairs])
         self.ahead = [

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from growsearch.searches.tree import Branch
+from growsearch.searches.tree import Way
 from growsearch.trial.config import TrialConfig
 
 MOMENTS = 10
@@ -17,7 +17,7 @@ _NOISE = ("seed",)
 
 
 def features(
-    configs: Sequence[TrialConfig], ways: Sequence[Branch], sizes: Sequence[Mapping[str, int]]
+    configs: Sequence[TrialConfig], ways: Sequence[Way], sizes: Sequence[Mapping[str, int]]
 ) -> NDArray[np.float64]:
     """A point for each trial, shape [trials, features], each feature with a variance of about 1.
 

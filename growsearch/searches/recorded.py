@@ -6,7 +6,7 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from growsearch.searches.tree import branches
+from growsearch.searches.tree import ways_of
 from growsearch.stopping.cost import Metric, cost_of, cost_so_far, epoch_costs, summed_costs
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
@@ -99,9 +99,9 @@ class Recording:
 
     @cached_property
     def planned_costs(self) -> dict[str, float]:
-        """By name, what each trial costs as far as it is known before any runs; see tree.Branch."""
+        """By name, what each trial costs as far as it is known before any runs; see tree.Way."""
         cost = cost_of(self.cost)
-        ways = branches(trial.config for trial in self.trials)
+        ways = ways_of(trial.config for trial in self.trials)
         return {t.name: b.final_cost(cost, t.size) for t, b in zip(self.trials, ways, strict=True)}
 
     def to_pay(self, names: set[str] | None = None, *, shared: bool = True) -> float:

@@ -14,7 +14,7 @@ from growsearch.trial.path import TrialPath
 
 
 @dataclass(frozen=True)
-class Branch:
+class Way:
     """A trial's way through the tree."""
 
     nodes: tuple[object, ...]
@@ -37,23 +37,23 @@ class Branch:
 
 
 class Tree:
-    """Grows by the branches of trials; equal next epochs at an equal place are one node."""
+    """Grows by the ways of trials; equal next epochs at an equal place are one node."""
 
     def __init__(self) -> None:
         self._places: dict[object, int] = {}
 
-    def add(self, config: TrialConfig) -> Branch:
-        """The branch of a trial.
+    def add(self, config: TrialConfig) -> Way:
+        """The way of a trial.
 
         Its epochs that data may decide become nodes of its own, with the networks that are certain.
         """
         nodes, rest = self.known(config)
         architectures = (*_known(config).architectures, *_later(config))
         own = [(config, k) for k in range(len(nodes), len(architectures))]
-        return Branch((*nodes, *own), architectures, len(nodes), rest)
+        return Way((*nodes, *own), architectures, len(nodes), rest)
 
     def known(self, config: TrialConfig) -> tuple[list[object], int]:
-        """The nodes of the trial's epochs that no data decides, and Branch.rest."""
+        """The nodes of the trial's epochs that no data decides, and Way.rest."""
         place = self._place(root_of(config))
         nodes: list[object] = []
         for step in _known(config).steps:
@@ -65,8 +65,8 @@ class Tree:
         return self._places.setdefault(step, len(self._places))
 
 
-def branches(configs: Iterable[TrialConfig]) -> Sequence[Branch]:
-    """The branches of the trials in one tree."""
+def ways_of(configs: Iterable[TrialConfig]) -> Sequence[Way]:
+    """The ways of the trials through one tree."""
     tree = Tree()
     return [tree.add(config) for config in configs]
 
@@ -78,7 +78,7 @@ class _Known(NamedTuple):
     """What each adds to the one before."""
     architectures: tuple[str, ...]
     rest: int
-    """Branch.rest."""
+    """Way.rest."""
 
 
 @lru_cache(maxsize=10_000)

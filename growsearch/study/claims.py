@@ -15,7 +15,7 @@ _BUDGETS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9))
 
 
 @dataclass(frozen=True)
-class Claim:
+class Contested:
     """What someone says of growing, as a number."""
 
     says: str
@@ -29,7 +29,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    claim: Claim
+    claim: Contested
     judged: Judged
     """The claim about the negated number: that it is more than -below."""
     runs: int
@@ -171,7 +171,7 @@ _PLACED = tuple(factor for factor in FACTORS if factor != "placement")
 
 CLAIMS = (
     *(
-        Claim(
+        Contested(
             f"One jump from {blocks} at 0.8 of the horizon costs less than 0.5 % of the loss under "
             f"{name}",
             BU, "%",
@@ -183,57 +183,59 @@ CLAIMS = (
         for schedule, name in (("wsd", "WSD"), ("cosine", "a cosine (Bu says that it fails)"))
     ),
     *(
-        Claim(
+        Contested(
             f"At {share} of the horizon, a jump costs less under WSD than under a cosine",
             BU, "nats", difference("lr_schedule", "wsd", "cosine", **LATE, share=share),
         )
         for share in (0.5, 0.65, 0.8)
     ),
-    Claim(
+    Contested(
         "Doublings gain on one jump at equal FLOPs (Bu says that stages gain nothing)",
         BU, "%", beside_one_jump(DOUBLINGS),
     ),
-    Claim(
+    Contested(
         "One block more at a time gains on one jump at equal FLOPs",
         BU, "%", beside_one_jump(ONE_MORE),
     ),
-    Claim(
+    Contested(
         "Doublings gain on one block more at a time at equal FLOPs",
         MALLIK, "%", beside_one_jump(DOUBLINGS, ONE_MORE),
     ),
-    Claim(
+    Contested(
         "Doublings differ less from schedule to schedule, at equal FLOPs, than one jump",
         MALLIK, "nats", spread("pattern", DOUBLINGS, ONE_JUMP, "at_flops", start="1"),
     ),
     *(
-        Claim(
+        Contested(
             f"Growth in the middle is better than at the end ({initializer})", MIDAS, "nats",
             difference("placement", "middle", "end", state="carry", initializer=initializer),
         )
         for initializer in ("copy", "zero")
     ),
-    Claim(
+    Contested(
         "Copies are better between the old blocks than stacked behind them", STACK, "nats",
         difference("placement", "between", "end", initializer="copy"),
     ),
-    Claim(
+    Contested(
         "The optimizer state of old blocks is better carried than reset", "the Growing Wiki",
         "nats", difference("state", "carry", "reset"),
     ),
     *(
-        Claim(f"{one} is better than {other}", "", "nats", difference("initializer", one, other))
+        Contested(
+            f"{one} is better than {other}", "", "nats", difference("initializer", one, other)
+        )
         for one, other in (("copy", "zero"), ("copy", "default"), ("zero", "default"))
     ),
-    Claim(
+    Contested(
         "clone is better than copy, in the mean of its places", "", "nats",
         difference("initializer", "clone", "copy", equal=_PLACED),  # clones have one place
     ),
-    Claim(
+    Contested(
         "clone is better than copy between the old blocks", "", "nats",
         difference("initializer", "clone", "copy", equal=_PLACED, placement=("between", NONE)),
     ),
     *(
-        Claim(
+        Contested(
             f"The best growing schedule for {low:.0%} to {high:.0%} of the FLOPs is better than "
             f"what static networks reach for as many ({schedule}, {data})",
             MALLIK, "nats",
@@ -244,7 +246,7 @@ CLAIMS = (
         for data, tested in _JUDGED_BY
     ),
     *(
-        Claim(
+        Contested(
             f"The best growing schedule for at most {high:.0%} of the FLOPs is as good as the "
             f"static network over the whole horizon ({schedule}, {data})",
             STACK, "nats",

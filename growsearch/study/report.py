@@ -35,7 +35,7 @@ _MOST_COMMANDS = 1000
 
 
 @dataclass(frozen=True)
-class Report:
+class WrittenReport:
     """The files of a report, and the tables that it shows."""
 
     page: Path
@@ -52,7 +52,7 @@ class Report:
     cost: StudyCost
 
 
-def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
+def write_report(folder: str | Path, metric_name: str | None = None) -> WrittenReport:
     """Write report.html, front.png and front.csv into the study `folder`, replacing older ones.
 
     Trials are compared by the first cost of their search, and by the metric of that name, by
@@ -66,7 +66,7 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> Report:
     trials, metric, cost = subject.trials, subject.metric, subject.cost
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
     html, png, csv = (folder / name for name in REPORT_FILES)
-    report = Report(
+    report = WrittenReport(
         html, png, csv, front,
         subject.found, count_epochs(subject.study), searched_options(subject.info, trials), metric,
         cost,

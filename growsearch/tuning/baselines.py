@@ -31,14 +31,14 @@ Objectives = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline(StoppingScheduler):
+class Published(StoppingScheduler):
     """A scheduler that is not registered: it is known to replays only."""
 
     grace_period: int = option(5, "no trial is judged before this epoch", least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halving(Baseline):
+class Halving(Published):
     """Synchronous successive halving of all trials by the metric at equal epochs (Jamieson and
     Talwalkar 2016, arXiv:1502.07943): at each rung, one trial in `reduction_factor` goes on.
     """
@@ -53,7 +53,7 @@ class Halving(Baseline):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankMedian(Baseline):
+class RankMedian(Published):
     """Stops a trial whose Pareto layer is above the median of those that came to the same epoch:
     the median stopping rule (Golovin et al. 2017) by the layers of non-dominated sorting.
     """
@@ -69,7 +69,7 @@ class RankMedian(Baseline):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MOASHA(Baseline):
+class MOASHA(Published):
     """Asynchronous successive halving by non-dominated sorting and an epsilon-net (Schmucker et al.
     2021, arXiv:2106.12639), with costs in logarithms and both objectives scaled to their ranges.
     """
@@ -119,7 +119,7 @@ class ShippedMOASHA(MOASHA):
         return np.array(order)
 
 
-BASELINES: dict[str, type[Baseline]] = {
+BASELINES: dict[str, type[Published]] = {
     cls.name: cls for cls in (Halving, RankMedian, MOASHA, ShippedMOASHA)
 }
 """By the name that a replay calls them by."""
