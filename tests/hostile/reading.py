@@ -51,6 +51,7 @@ def commands(reads: str, folder: Path) -> dict[str, Callable[[], object]]:
             "verify": lambda: _run("store", "verify", folder / "store"),
             "record": lambda: EpochStore(str(folder / "store")).record(honest.KEY),
             "state": lambda: EpochStore(str(folder / "store")).state(honest.KEY),
+            "gc": lambda: _run("store", "gc", folder / "store", "--state-megabytes", "1"),
         },
         "state": {"read_state": lambda: read_state(folder / "state.pt")},
         "network": {
