@@ -237,8 +237,9 @@ def suggestion(value: object, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(value)[:100], known, n=1, cutoff=0.7)
     if close:
         return f"; did you mean {close[0]!r}?"
-    listed = known if len(known) <= 2 * _LISTED else [*known[:_LISTED], f"{len(known)} in all"]
-    return f"; choose from {', '.join(listed)}"
+    if len(known) > 2 * _LISTED:
+        return f"; choose from {', '.join(known[:_LISTED])}, ... ({len(known)} in all)"
+    return f"; choose from {', '.join(known)}"
 
 
 def shortened(value: object, most: int = 100) -> str:
