@@ -39,7 +39,9 @@ def check_own_data(known: Sequence[dict[str, Any]], configs: Iterable[TrialConfi
     digests = {json.dumps(one["key"]): one["digest"] for one in known}
     for one in own_data(configs):
         if digests.get(json.dumps(one["key"]), one["digest"]) != one["digest"]:
+            where = one["data_dir"]
+            source = "that a plugin reads" if where is None else f"of data_dir {where!r}"
             raise InputError(
-                f"the images or labels of data_dir {one['data_dir']!r} have changed since the "
-                "search began; restore them, or start a new search"
+                f"the data {source} have changed since the search began; restore them, or start a "
+                "new search"
             )
