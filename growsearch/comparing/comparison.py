@@ -13,12 +13,11 @@ from growsearch.comparing.entrants import Entrant, check_comparable, differences
 from growsearch.comparing.found import Comparison, PairResult, Reached, StudyResult
 from growsearch.comparing.paired import SEED, factors, paired
 from growsearch.comparing.progress import Progress, progress
-from growsearch.stopping.cost import Metric, summed_costs
+from growsearch.stopping.cost import Metric, check_paid
 from growsearch.stopping.hypervolume import SHARES, Bounds, HypervolumeHistory, hypervolume
 from growsearch.study.best import cost_column, noted_metric, study_cost
 from growsearch.study.pareto import pareto_front
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 
 _LOG = logging.getLogger("growsearch")
@@ -37,11 +36,7 @@ def compare_studies(
     completed trial with finite numbers; if all of them have the same cost or the same metric; or if
     none lies within `bounds`.
     """
-    if paid not in summed_costs():
-        raise InputError(
-            f"cost {paid!r} is no sum over epochs, so it cannot be paid epoch by epoch"
-            f"{suggestion(paid, list(summed_costs()))}"
-        )
+    check_paid(paid)
     entrants = read_entrants(folders)
     qualities, noted = zip(*(noted_metric(e.info, e.trials, metric) for e in entrants), strict=True)
     notes = tuple(dict.fromkeys(chain(*noted)))

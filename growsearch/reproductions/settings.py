@@ -1,9 +1,9 @@
 """Options that several definitions share: each paper's own setting, and the small one."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from growsearch.reproductions.definition import Cells
+from growsearch.reproductions.definition import Cells, Options, Rows
 
 BASIC3, BASIC4 = "basic3resnet", "basic4resnet"
 LIPGROW_NOTE = (
@@ -63,6 +63,11 @@ def autogrow(dataset: str, network: str = BASIC3, **options: Any) -> dict[str, A
     if options.get("policy", "periodic") == "periodic":
         usual |= {"policy": "periodic", "patience": 100}
     return {"dataset": dataset, "network": network, **usual, **options}
+
+
+def by_interval(setting: Callable[..., Options], intervals: Mapping[str, int]) -> Rows:
+    """Rows of one setting that differ in the growing interval K."""
+    return {row: setting(interval=interval) for row, interval in intervals.items()}
 
 
 def autogrow_small(**options: Any) -> dict[str, Any]:

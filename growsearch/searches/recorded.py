@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from growsearch.searches.tree import ways_of
-from growsearch.stopping.cost import Metric, cost_of, cost_so_far, epoch_costs, summed_costs
+from growsearch.stopping.cost import Metric, check_paid, cost_of, cost_so_far, epoch_costs
 from growsearch.stopping.cost_bounds import Size, sizes_of
 from growsearch.stopping.hypervolume import Bounds, Outcome, hypervolume
 from growsearch.study.best import first_cost, noted_metric
@@ -123,12 +123,7 @@ def read_recording(
     Raises InputError if one did not run to its end, if there are no two different outcomes, or if
     `unit` is no sum over epochs.
     """
-    if unit not in summed_costs():
-        known = ", ".join(summed_costs())
-        raise InputError(
-            f"cost {unit!r} is no sum over epochs, so it cannot be paid epoch by epoch; "
-            f"give {known}"
-        )
+    check_paid(unit)
     info, rows = read_info(folder), read_study(folder).drop_duplicates("trial_id", keep="last")
     cost = cost or first_cost(info)
     measured, notes = noted_metric(info, rows, metric)

@@ -220,6 +220,15 @@ def summed_costs() -> dict[str, Cost]:
     return {name: cost for name, cost in costs().items() if not cost.mean}
 
 
+def check_paid(name: str) -> None:
+    """InputError unless epochs are paid in the cost: unless it is a sum over epochs."""
+    if name not in (known := summed_costs()):
+        raise InputError(
+            f"cost {name!r} is no sum over epochs, so it cannot be paid epoch by epoch"
+            f"{suggestion(name, list(known))}"
+        )
+
+
 def work_of(record: EpochRecord, flops_before: float) -> EpochWork:
     """What a recorded epoch did, given the training FLOPs before it."""
     flops = record.train_flops - flops_before

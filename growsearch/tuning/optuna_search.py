@@ -23,7 +23,7 @@ from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
-from growsearch.tuning.made_sampler import made_sampler
+from growsearch.tuning.made_sampler import STATES, made_sampler
 from growsearch.tuning.ranges import Range, range_of
 from growsearch.tuning.ray_private import Categorical, Domain, Function
 from growsearch.tuning.search_space import Space, searched_fields
@@ -31,12 +31,6 @@ from growsearch.tuning.search_space import Space, searched_fields
 EXAMPLES = 32
 """Number of configurations drawn from each space to check it."""
 
-_STATES = {
-    Status.COMPLETED: TrialState.COMPLETE,
-    Status.STOPPED: TrialState.PRUNED,
-    Status.DIVERGED: TrialState.FAIL,
-    Status.FAILED: TrialState.FAIL,
-}
 _NAME, _SEARCH = "name", "search"
 _REFUSED = "refused"
 """User attributes in Optuna's study: a trial's name here; the study's spaces and objectives."""
@@ -148,7 +142,7 @@ class ParetoOptunaSearch:
         """
         if trial_id in self._ended:
             return
-        state, values = _STATES[Status(status)], None
+        state, values = STATES[Status(status)], None
         if state is TrialState.COMPLETE:
             values = _values(self.objectives, result or {})
             state = state if values else TrialState.FAIL

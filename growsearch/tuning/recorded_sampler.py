@@ -19,18 +19,13 @@ from growsearch.searches.kinds import Sampler
 from growsearch.stopping.hypervolume import Outcome
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status
-from growsearch.tuning.made_sampler import made_sampler
+from growsearch.tuning.made_sampler import STATES, made_sampler
 
 STARTUP = 10
 """Random trials at the beginning, and NSGA-II's population, as in a search."""
 REPEATS = 3
 """Number of suggestions in a row of trials that were drawn before, after which a random one is
 taken."""
-
-_STATES = {
-    Status.COMPLETED: TrialState.COMPLETE, Status.STOPPED: TrialState.PRUNED,
-    Status.DIVERGED: TrialState.FAIL, Status.FAILED: TrialState.FAIL,
-}  # fmt: skip
 
 
 class RecordedSampler:
@@ -80,7 +75,7 @@ class RecordedSampler:
 
     def tell(self, name: str, status: Status, outcome: Outcome | None) -> None:
         """Takes note that the trial has ended; a completed one has a cost and an accuracy."""
-        state, values = _STATES[status], None
+        state, values = STATES[status], None
         if state is TrialState.COMPLETE and outcome is not None:
             values = [math.log10(outcome[0]), -outcome[1]]
         self._outcomes[name] = state, values

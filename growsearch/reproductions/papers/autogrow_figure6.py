@@ -13,6 +13,7 @@ from growsearch.reproductions.settings import (
     SMALL_END,
     autogrow,
     autogrow_small,
+    by_interval,
 )
 from growsearch.reproductions.statistics import Difference, OverBest
 
@@ -28,7 +29,7 @@ def rows(
 ) -> Rows:
     baseline = {"policy": "none", "lr_schedule": "staircase", "lr": 0.1, "weight_decay": 5e-4}
     return {
-        **{row: setting(interval=interval) for row, interval in intervals.items()},
+        **by_interval(setting, intervals),
         **{
             f"from scratch {n}": {
                 **scratch,

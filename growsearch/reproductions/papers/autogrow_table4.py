@@ -1,9 +1,8 @@
 """AutoGrow's Table 4: p-AutoGrow by the growing interval K."""
 
-from collections.abc import Callable, Mapping
 from functools import partial
 
-from growsearch.reproductions.definition import Claim, Options, Reproduction, Rows, Scale
+from growsearch.reproductions.definition import Claim, Reproduction, Scale
 from growsearch.reproductions.drawing import Points
 from growsearch.reproductions.settings import (
     AUTOGROW_NOTE,
@@ -11,6 +10,7 @@ from growsearch.reproductions.settings import (
     SMALL_END,
     autogrow,
     autogrow_small,
+    by_interval,
     networks_found,
 )
 from growsearch.reproductions.statistics import Difference
@@ -21,10 +21,6 @@ INTERVALS = {
 """The paper's intervals, of J = 100 epochs."""
 INTERVALS_SMALL = {"K = J/2": 10, "K = J/5": 4, "K = J/10": 2, "K = J/20": 1}
 """The same shares of J = 20 epochs."""
-
-
-def rows(setting: Callable[..., Options], intervals: Mapping[str, int]) -> Rows:
-    return {row: setting(interval=interval) for row, interval in intervals.items()}
 
 
 _numbers = partial(networks_found, INTERVALS)
@@ -61,14 +57,14 @@ DEFINITION = Reproduction(
     ),
     drawing=Points("val_accuracy"),
     small=Scale(
-        groups={"digits": rows(autogrow_small, INTERVALS_SMALL)},
+        groups={"digits": by_interval(autogrow_small, INTERVALS_SMALL)},
         seeds=(0, 1, 2),
         note=f"{DIGITS_NOTE}; J = 20 for 100, K the same shares of it, {SMALL_END}",
     ),
     paper=Scale(
         groups={
-            "CIFAR-10": rows(partial(autogrow, "cifar10"), INTERVALS),
-            "CIFAR-100": rows(partial(autogrow, "cifar100"), INTERVALS),
+            "CIFAR-10": by_interval(partial(autogrow, "cifar10"), INTERVALS),
+            "CIFAR-100": by_interval(partial(autogrow, "cifar100"), INTERVALS),
         },
         seeds=(0, 1, 2),
         note=AUTOGROW_NOTE,

@@ -16,16 +16,17 @@ from growsearch.reproductions.settings import (
 )
 from growsearch.reproductions.statistics import Difference
 
-SHARES = {"100 %": None, "75 %": 0.75, "50 %": 0.5, "25 %": 0.25}
+PARTS: dict[str, Options] = {
+    "100 %": {}, "75 %": {"train_fraction": 0.75}, "50 %": {"train_fraction": 0.5},
+    "25 %": {"train_fraction": 0.25},
+}  # fmt: skip
 
 
 def rows(setting: Callable[..., Options]) -> Rows:
-    return {
-        row: setting(**{"train_fraction": share} if share else {}) for row, share in SHARES.items()
-    }
+    return {row: setting(**part) for row, part in PARTS.items()}
 
 
-_numbers = partial(networks_found, SHARES)
+_numbers = partial(networks_found, PARTS)
 
 
 DEFINITION = Reproduction(
