@@ -74,7 +74,7 @@ def test_a_trial_that_auto_compiles_is_the_one_with_compile_on(config, cache):
     """Only AutoGrow's fine-tuning epochs are certain, so only they count as the length."""
     grows = TrialConfig(
         train_size=136, policy="periodic", interval=1, patience=1, epochs=12, finetune_epochs=2,
-        max_architecture="1-1-1", precision="float32",
+        max_architecture="1-1-2", precision="float32",
     )  # fmt: skip
     decided(grows)
     remembered(cache, "steps").write_text("[0.2, 0.2]")

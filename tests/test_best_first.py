@@ -55,7 +55,7 @@ def parameter_epochs(one: TrialConfig) -> int:
     return sum(list(SIZES.values())[depth] for depth in depths)
 
 
-def test_a_branch_has_the_epochs_that_its_trial_trains():
+def test_a_way_has_the_epochs_that_its_trial_trains():
     one, other = ways_of([config(3), config(3, 5)])
     assert one.architectures == ("1-1-1",) * 3 + ("2-2-2",) * 5
     assert one.nodes[:5] == other.nodes[:5]
@@ -63,7 +63,7 @@ def test_a_branch_has_the_epochs_that_its_trial_trains():
     assert one.known == EPOCHS
 
 
-def test_what_data_decide_is_a_branch_of_its_own():
+def test_what_data_decide_is_a_way_of_its_own():
     adaptive = {"policy": "lipschitz", "epochs": EPOCHS}
     one, other = ways_of([TrialConfig(**adaptive), TrialConfig(**adaptive, rtol=1.3)])
     assert one.known < EPOCHS == len(one.nodes)
@@ -73,9 +73,9 @@ def test_what_data_decide_is_a_branch_of_its_own():
 def test_of_epochs_that_train_new_blocks_apart_until_data_end_that_one_is_certain():
     apart = TrialConfig(policy="fixed", growth_epochs=(3,), initializer="adam", epochs=8,
                         architecture="2-2-2")  # fmt: skip
-    (branch,) = ways_of([apart])
-    assert branch.known == 3
-    assert branch.architectures == ("2-2-2",) * 3 + ("4-4-4",) * 6
+    (way,) = ways_of([apart])
+    assert way.known == 3
+    assert way.architectures == ("2-2-2",) * 3 + ("4-4-4",) * 6
 
 
 def test_before_trials_have_completed_the_cheapest_come_first():

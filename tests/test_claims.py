@@ -156,7 +156,7 @@ def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, 
 @pytest.mark.slow
 def test_two_processes_share_one_trial_and_train_each_of_its_epochs_once(tmp_path, place):
     """Both start together; starting takes about as long as training."""
-    options = "train --policy fixed --growth-epochs 5 --epochs 15 --lr 0.1 --train-size 600 --store"
+    options = "train --policy fixed --growth-epochs 5 10 --epochs 15 --lr 0.1 --store"
     command = [sys.executable, "-c", "from growsearch.cli import main; main()", *options.split()]
     both = [subprocess.Popen([*command, place, "--out", f"{tmp_path}/{name}"]) for name in "ab"]
     assert [process.wait() for process in both] == [0, 0]

@@ -468,7 +468,7 @@ def test_compiled_trials_are_measured_uncompiled():
     from growsearch.machine.compiling import can_compile
 
     if can_compile():
-        records = list(Trainer(TrialConfig(**GROWING | {"epochs": 3, "compile": "on"})))
+        records = list(Trainer(TrialConfig(**GROWING | {"epochs": 6, "compile": "on"})))
         assert all(record.lipschitz > 0 for record in records)
 
 

@@ -87,16 +87,17 @@ def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(tmp_p
     order, keep_states = case
     store = EpochStore(str(tmp_path / "store"))
     shared = 0
-    for growth in order:
-        config = TrialConfig(**SHORT, growth_epochs=(growth,), seed=1)
-        name = str(growth)
-        trainer = Trainer(config, store=store, name=name, keep_states=keep_states)
-        trainer.keep_networks(tmp_path / "networks" / name)
-        list(trainer)
-        best = best_epoch(trainer.history)
-        shared += trainer.history[best - 1].reused
-        assert is_found(trainer, tmp_path / "networks", 6)
-        assert is_found(trainer, tmp_path / "networks", best)
+    for seed in (0, 1):
+        for growth in order:
+            config = TrialConfig(**SHORT, growth_epochs=(growth,), seed=seed)
+            name = f"{seed}-{growth}"
+            trainer = Trainer(config, store=store, name=name, keep_states=keep_states)
+            trainer.keep_networks(tmp_path / "networks" / name)
+            list(trainer)
+            best = best_epoch(trainer.history)
+            shared += trainer.history[best - 1].reused
+            assert is_found(trainer, tmp_path / "networks", 6)
+            assert is_found(trainer, tmp_path / "networks", best)
     assert shared
 
 

@@ -73,7 +73,7 @@ def decisions(trials, folder, kill_after=()):
 @pytest.mark.slow
 def test_a_killed_driver_decides_as_if_it_had_not_been(trials, tmp_path):
     undisturbed, judge = decisions(trials, tmp_path / "undisturbed")
-    kills = range(5, 1000, 125)
+    kills = range(5, 1000, 50)
     killed, again = decisions(trials, tmp_path / "killed", kill_after=kills)
     assert killed == undisturbed
     assert {status for *_, status, _ in undisturbed} == {"completed", Status.STOPPED, Status.PAUSED}

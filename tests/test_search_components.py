@@ -425,15 +425,15 @@ def test_a_completed_trial_without_a_finite_number_ends_no_search(number):
     assert {member.trial for member in judge.safe.front.members} <= {"two", "three"}
 
 
-@pytest.mark.parametrize("option", ["cost", "costs"])
+@pytest.mark.parametrize("name", ["cost", "costs"])
 @pytest.mark.parametrize("form", [str, type, object, list])
-def test_a_cost_is_given_by_its_name_or_as_a_class_or_object(own_registry, tmp_path, option, form):
+def test_a_cost_is_given_by_its_name_or_as_a_class_or_object(own_registry, tmp_path, name, form):
     """The search is refused for its metric alone, which is looked at after its costs."""
     members = {"unit": "J", "of_epoch": lambda self, work, record: record.seconds}
     energy = register("cost", "energy")(type("Energy", (growsearch.Cost,), members))
     given = {str: "energy", type: energy, object: energy(), list: ["ppe", energy]}[form]
     with pytest.raises(InputError, match="unknown metric 'energetic'"):
-        growsearch.search({"lr": 0.1}, **{option: given}, metric="energetic", out=tmp_path / "out")
+        growsearch.search({"lr": 0.1}, **{name: given}, metric="energetic", out=tmp_path / "out")
 
 
 def test_what_is_no_cost_is_refused_as_a_cost(tmp_path):

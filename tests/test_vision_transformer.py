@@ -321,7 +321,7 @@ def test_the_checks_of_a_task_hold(capsys):
         60,
     )  # fmt: skip
     assert code == 0, out + err
-    assert "checks hold" in out
+    assert "all 15 checks hold" in out
 
 
 @pytest.mark.slow

@@ -280,7 +280,7 @@ def a_text_that_is_there_again_and_again(folder: Path, outside: Outside) -> None
 
 @hostile("study", "bytes of text", "bytes of text")
 def bytes_of_one_length_again_and_again(folder: Path, outside: Outside) -> None:
-    _write(folder, _repeated(folder, b"x" * 20_000, pa.binary(20_000)), "00002")
+    _write(folder, _repeated(folder, b"x" * 100_000, pa.binary(100_000)), "00002")
 
 
 def _repeated(folder: Path, value: Any, kind: pa.DataType) -> pa.Table:
@@ -348,7 +348,7 @@ def texts_that_are_differences(folder: Path, outside: Outside) -> None:
 def a_page_that_unpacks_to_more_than_the_footer_says(folder: Path, outside: Outside) -> None:
     table = _table(folder)
     path = folder / "study/trials/00002.parquet"
-    zeros = pa.array([b"\0" * (400_000_000 // len(table))] * len(table))
+    zeros = pa.array([b"\0" * 150_000_000] * len(table))
     pq.write_table(table.append_column("own/text", zeros), path, compression="zstd",
                    use_dictionary=False)  # fmt: skip
     _say_less(path, "own/text")
