@@ -22,8 +22,9 @@ demo: $(VENV)/installed
 	$(BIN)/growsearch search lipgrow --dataset digits --trials 8 --out $(OUT)
 
 # The tests of a file stay in one process, and share its fixtures. The slow ones often wait for
-# processes that they start, so there are more of them than cores.
-LANE := $(BIN)/pytest --dist loadfile --no-loadscope-reorder
+# processes that they start, so there are more of them than cores. A worker that pytest has ended,
+# since a test hung, is not started again: its test would hang again.
+LANE := $(BIN)/pytest --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: $(VENV)/installed
 	$(LANE) -n 3 -m 'not slow and not long'
@@ -32,7 +33,7 @@ test-slow: $(VENV)/installed
 	$(LANE) -n 4 -m 'slow and not long'
 
 test-long: $(VENV)/installed
-	$(LANE) -n 4 -m long
+	$(LANE) -n 4 -m long -o faulthandler_timeout=3600
 
 # thirty faults hit a search, but for those that do not begin in time: of all kinds, few of them in the driver, whose
 # starts take seconds; as root

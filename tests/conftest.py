@@ -6,9 +6,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -256,6 +257,28 @@ def until_remembered(place, epochs, process):
     while len(list(Path(place, "records").glob("*/*"))) < epochs and process.poll() is None:
         time.sleep(0.05)
     assert process.poll() is None
+
+
+@contextmanager
+def once(holds, act):
+    """Calls `act` in a thread beside the block, once `holds()`; fails if that does not come."""
+    acted, ended = Event(), Event()
+
+    def watch() -> None:
+        while not holds():
+            if ended.wait(0.01):
+                return
+        act()
+        acted.set()
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    assert acted.is_set()
 
 
 def plain(value):

@@ -6,16 +6,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
-from threading import Thread
 
 import pandas as pd
 import pytest
-from conftest import RECORD, actors, driver, plain, until_remembered
+from conftest import RECORD, actors, driver, once, plain, until_remembered
 
 from growsearch.cli import main
 from growsearch.searches.ledger import Ledger
+from growsearch.study.folder import LOG_FILE
 from growsearch.study.results import config_of, read_study
 from growsearch.study.summary import summarize
 from growsearch.trainer import Trainer
@@ -75,22 +73,19 @@ def test_when_a_node_is_lost_its_trial_goes_on_from_its_newest_epoch_on_another(
     (tmp_path / "space.py").write_text(SPACE)
     out, before = tmp_path / "study", {}
 
+    def both_train() -> bool:
+        if not (out / LOG_FILE).exists():  # a ledger makes it if it is missing, as the search does
+            return False
+        before.update(Ledger(out).read_histories())
+        return bool(trials_on(lost)) and sum(len(history) > 1 for history in before.values()) == 2
+
     def lose() -> None:
-        known = {}
-        while not (trials_on(lost) and sum(len(history) >= 2 for history in known.values()) == 2):
-            time.sleep(0.02)
-            with suppress(OSError, ValueError):  # the file is missing or incomplete
-                known = Ledger(out).read_histories()
-        before.update(known)
         for process in (raylet_of(lost), *trials_on(lost)):
             os.kill(process, signal.SIGKILL)
         cluster.remove_node(lost, allow_graceful=False)
 
-    loser = Thread(target=lose)
-    loser.start()
-    code = main(["search", str(tmp_path / "space.py"), "--out", str(out)])
-    loser.join()
-    assert code == 0
+    with once(both_train, lose):
+        assert main(["search", str(tmp_path / "space.py"), "--out", str(out)]) == 0
     study = read_study(out)
     trials = summarize(study)
     assert trials["status"].tolist() == ["completed"] * 2

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import run
+from conftest import once, run
 from PIL import Image
 
 from growsearch import InputError, Trainer, TrialConfig
@@ -235,7 +235,6 @@ def test_a_trial_is_resumed_bit_for_bit_unless_a_picture_has_changed(tmp_path, c
 @pytest.mark.long
 def test_a_search_shares_one_copy_and_is_not_resumed_with_other_pictures(tmp_path, ray):
     """The pictures are gone when its trials run; the records are those of each trial alone."""
-    from threading import Thread
 
     folder, out = write_pictures(tmp_path / "data"), tmp_path / "study"
     kept = shutil.copytree(folder, tmp_path / "kept")
@@ -244,15 +243,8 @@ def test_a_search_shares_one_copy_and_is_not_resumed_with_other_pictures(tmp_pat
         f"from ray import tune\nparam_space = {space!r} | {{'seed': tune.grid_search([0, 1])}}\n"
     )
 
-    def remove() -> None:
-        while not (out / "search.jsonl").exists():
-            time.sleep(0.01)
-        shutil.rmtree(folder)
-
-    remover = Thread(target=remove, daemon=True)
-    remover.start()
-    assert run_search(tmp_path / "space.py", out).failures == []
-    remover.join()
+    with once((out / "search.jsonl").exists, partial(shutil.rmtree, folder)):
+        assert run_search(tmp_path / "space.py", out).failures == []
     rows = read_study(out)
     for seed, trial in rows.groupby("config/seed"):
         alone = list(Trainer(config_of(kept, epochs=2, seed=seed)))

@@ -3,15 +3,14 @@
 import shutil
 import struct
 import sys
-import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import RECORD, plain
+from conftest import RECORD, once, plain
 
 from growsearch.cli import main
 from growsearch.study.results import config_of, read_study
@@ -95,16 +94,9 @@ def test_the_trials_of_a_search_do_not_read_files(ray, mnist, tmp_path):
     (tmp_path / "space.py").write_text(f"param_space = {OPTIONS | {'data_dir': str(mnist)}!r}")
     out = tmp_path / "study"
 
-    def remove() -> None:
-        while not (out / "search.jsonl").exists():
-            time.sleep(0.01)
-        shutil.rmtree(mnist)
-
-    remover = Thread(target=remove, daemon=True)
-    remover.start()
     arguments = ["search", f"{tmp_path}/space.py", "--trials", "1", "--out", str(out)]
-    assert main(arguments) == 0
-    remover.join()
+    with once((out / "search.jsonl").exists, partial(shutil.rmtree, mnist)):
+        assert main(arguments) == 0
     rows = read_study(out)
     alone = pd.DataFrame([vars(record) for record in Trainer(config_of(rows.iloc[0]))])
     pd.testing.assert_frame_equal(

@@ -4,13 +4,11 @@ import os
 import random
 import shutil
 import signal
-import time
 from dataclasses import replace
-from threading import Thread
 
 import pandas as pd
 import pytest
-from conftest import RECORD, actors, driver, plain, record, until_remembered
+from conftest import RECORD, actors, driver, once, plain, record, until_remembered
 from image_folders import write
 from ray.tune.experiment import Experiment, Trial
 
@@ -282,16 +280,15 @@ def test_when_a_trials_actor_is_killed_it_or_another_goes_on(tmp_path, grid, max
     store = EpochStore(str(tmp_path / "store"))
     before = set(actors())
 
-    def kill() -> None:
-        while not (running := set(actors()) - before) or len(list(store.entries(RECORDS))) < 2:
-            time.sleep(0.02)
-        os.kill(min(running), signal.SIGKILL)
+    def trains() -> bool:
+        return bool(set(actors()) - before) and len(list(store.entries(RECORDS))) >= 2
 
-    killer = Thread(target=kill)
-    killer.start()
+    def kill() -> None:
+        os.kill(min(set(actors()) - before), signal.SIGKILL)
+
     arguments = f"search {grid} --store {store.place} --max-concurrent 1 --out {tmp_path}/study"
-    code = main([*arguments.split(), "--max-failures", str(max_failures)])
-    killer.join()
+    with once(trains, kill):
+        code = main([*arguments.split(), "--max-failures", str(max_failures)])
     study = read_study(tmp_path / "study")
     counts, statuses = count_epochs(study), sorted(summarize(study)["status"])
     if max_failures:
