@@ -21,16 +21,16 @@ $(VENV)/installed: pyproject.toml setup.py constraints.txt
 demo: $(VENV)/installed
 	$(BIN)/growsearch search lipgrow --dataset digits --trials 8 --out $(OUT)
 
-# The tests of a file stay in one process, and share its fixtures. The slow ones often wait for
-# processes that they start, so there are more of them than cores. A worker that pytest has ended,
-# since a test hung, is not started again: its test would hang again.
+# The tests of a file stay in one process, and share its fixtures. Some wait for processes that they
+# start, so there are more workers than cores. A worker that pytest has ended, since a test hung, is
+# not started again: its test would hang again.
 LANE := $(BIN)/pytest --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: $(VENV)/installed
 	$(LANE) -n 3 -m 'not slow and not long'
 
 test-slow: $(VENV)/installed
-	$(LANE) -n 4 -m 'slow and not long'
+	$(LANE) -n 3 -m 'slow and not long'
 
 test-long: $(VENV)/installed
 	$(LANE) -n 4 -m long -o faulthandler_timeout=3600

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from growsearch.searches.recorded import Recording, read_recording
 from growsearch.stopping.hypervolume import SHARES
-from growsearch.tuning.replays import Compared, compare
+from growsearch.tuning.replays import ContenderResult, compare
 
 ORDERS = ("", ",order=cheapest")
 RUNGS = {"grace_period": (1, 2, 5, 10), "reduction_factor": (1.5, 2, 4)}
@@ -64,11 +64,11 @@ def best(baseline: str, recording: Recording, workers: int) -> str:
     return min(found, key=lambda one: [paid.median for paid in reversed(one.paid_to)]).scheduler
 
 
-def compared(recording: Recording, text: str, seeds: range, workers: int) -> Compared:
+def compared(recording: Recording, text: str, seeds: range, workers: int) -> ContenderResult:
     return compare(recording, text, workers=workers, seeds=seeds)
 
 
-def row(found: Compared) -> str:
+def row(found: ContenderResult) -> str:
     assert len(found.paid_to) == len(SHARES)
     paid = [
         f"{said(spread.median)} ({said(spread.lowest)} to {said(spread.highest)})"

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -81,6 +82,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     on_ray = {item.path for item in items if fixtures[item] & {"ray", "own_ray"}}
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path not in on_ray, -tests[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Collections of garbage would visit all modules and tests again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

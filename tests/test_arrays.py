@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run
+from conftest import ROOT, first_quick, run
 
 from growsearch import Dataset, DataSpec, Images, InputError, Trainer, TrialConfig
 from growsearch.epochs.store import EpochStore
@@ -309,7 +309,7 @@ def test_a_file_that_cannot_be_is_refused_in_one_line(tmp_path):
     )
 
 
-@pytest.mark.parametrize("example", ["own_images.py", "own_arrays.py"])
+@pytest.mark.parametrize("example", first_quick(["own_images.py", "own_arrays.py"], 1))
 def test_each_example_is_under_40_lines_and_trains_two_epochs(example, capsys):
     import runpy
 

@@ -322,7 +322,7 @@ def test_a_fault_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
 
-@pytest.mark.parametrize("fault", first_quick([*SLOW.values()], 0, slow=2), ids=SLOW)
+@pytest.mark.parametrize("fault", first_quick([*SLOW.values()], 0, slow=1), ids=SLOW)
 def test_a_fault_of_training_is_found_and_its_line_named(tmp_path, fault):
     check_fault(tmp_path, fault)
 
@@ -364,6 +364,7 @@ def test_a_trial_inside_a_search_on_ray_has_the_records_that_it_has_alone(tmp_pa
     assert "two trials of 3 epochs on Ray; the records alone are the same" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_1_and_shows_what_failed_and_what_could_not_be_checked(
     tmp_path, capsys
 ):
@@ -375,6 +376,7 @@ def test_the_command_ends_with_1_and_shows_what_failed_and_what_could_not_be_che
     assert resumes == ["resumes", "not", "checked", "needs", "builds"]
 
 
+@pytest.mark.slow
 def test_a_source_that_workers_do_not_have_is_named(tmp_path, monkeypatch):
     (tmp_path / "beside_my_task.py").write_text("UNITS = 8\n")
     monkeypatch.syspath_prepend(tmp_path)

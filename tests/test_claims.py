@@ -135,6 +135,7 @@ def test_claims_and_files_of_killed_processes_are_removed_after_an_hour(place, o
     assert os.listdir(f"{place}/unfinished") == []
 
 
+@pytest.mark.slow
 def test_a_trial_claims_what_it_trains_and_nothing_when_it_is_over(place, ours, theirs):
     trainer = Trainer(SOME, store=ours)
     other = Trainer(SOME, store=theirs)

@@ -2,7 +2,7 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import RECORD, ROOT, run
+from conftest import RECORD, ROOT, first_quick, run
 
 from growsearch.study.folder import read_info
 from growsearch.study.results import read_study
@@ -51,6 +51,7 @@ def test_a_plain_network_is_told_what_its_initializer_means(capsys, tmp_path):
     assert "initializing" not in out
 
 
+@pytest.mark.slow
 def test_a_store_is_listed_verified_and_collected(capsys, tmp_path):
     place, options = tmp_path / "store", ["--growth-epochs", "1", "2", "--epochs=3"]
     options += ["--policy=fixed", "--train-size=100", "--lr=0.1", "--store", place]
@@ -174,7 +175,7 @@ def test_bad_input_is_one_line_and_exit_code_2_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("store", [False, True])
+@pytest.mark.parametrize("store", first_quick([True, False], 1))
 def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, monkeypatch, store):
     """The resumed trial is bit-exact, also from another working folder."""
     from growsearch.tasks.images.dataset import Dataset
@@ -222,7 +223,9 @@ def test_what_cannot_go_on_is_said(capsys, tmp_path):
     assert "has no epoch yet to go on from" in err
 
 
-@pytest.mark.parametrize("command", [["train", *QUICK], ["search", SPACE, "--trials", "1"]])
+@pytest.mark.parametrize(
+    "command", first_quick([["train", *QUICK], ["search", SPACE, "--trials", "1"]], 1)
+)
 def test_an_output_folder_that_holds_a_study_is_left_as_it_is(capsys, tmp_path, command):
     out = tmp_path / "one"
     run(capsys, "train", *QUICK, "--out", out)

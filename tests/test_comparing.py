@@ -244,6 +244,7 @@ def test_what_is_said_of_studies_without_a_log_is_of_one_or_of_several(two, tmp_
         assert any(said in note for note in notes)
 
 
+@pytest.mark.slow
 def test_other_numbers_of_seeds_are_noted_wherever_the_numbers_are_shown(tmp_path, capsys):
     """Each seed is a further chance of a point on the front."""
     trials = [("2-2-2", 0.1, seed, 1.0 - seed / 10, 0) for seed in range(3)]

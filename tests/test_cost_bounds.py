@@ -39,7 +39,7 @@ def check(config, history):
     return bounds
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", first_quick([*STUDIES], 1))
 def test_the_bound_never_falls_and_is_the_cost_in_the_end(name):
     for config, history in recorded(name):
         if history[-1].status == "completed":
@@ -80,7 +80,9 @@ def test_more_epochs_apart_at_a_small_network_lower_the_mean_and_the_bound_holds
     assert small < first <= middle
 
 
-@pytest.mark.parametrize("fields", [APART, TWICE, *first_quick(WAYS_TO_GROW, slow=2)], ids=str)
+@pytest.mark.parametrize(
+    "fields", first_quick([*WAYS_TO_GROW[:2], APART, TWICE, *WAYS_TO_GROW[2:]], 1, slow=4), ids=str
+)
 def test_it_holds_for_every_way_to_grow(fields):
     config = TrialConfig(train_size=100, epochs=6, lr=0.1, **fields)
     trainer = Trainer(config)

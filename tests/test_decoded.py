@@ -222,6 +222,7 @@ def test_a_file_that_goes_after_it_was_found_is_one_line(workers, copy, monkeypa
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.slow
 def test_decode_says_how_much_and_how_to_train_on_it(capsys, tmp_path):
     files, out = write(tmp_path / "files"), tmp_path / "new" / "decoded"
     code, shown, _ = run(capsys, "decode", files, out)

@@ -221,30 +221,53 @@ def test_a_train_that_is_interrupted_before_its_first_epoch_prints_an_empty_docu
     }  # fmt: skip
 
 
+def ended_search(folder, *numbers, pause=0.0) -> tuple[int, str]:
+    """Exit code and errors of the search in folder/one that gets these signals, `pause` s apart.
+
+    They are sent to all processes of its group, as `timeout` and a closed terminal do.
+    """
+    (folder / "space.py").write_text(SPACE)
+    with (folder / "errors").open("w") as errors:
+        command = ["search", folder / "space.py", "--out", folder / "one"]
+        process = driver(*command, stderr=errors, group=True)
+        until_remembered(folder / "one/epochs", 3, process)
+        for number in numbers:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+                time.sleep(pause)
+        code = process.wait(60)
+    return code, (folder / "errors").read_text()
+
+
+def check_it_resumes_to_the_undisturbed_rows(folder, capsys):
+    assert run(capsys, "resume", folder / "one")[0] == 0
+    assert run(capsys, "search", folder / "space.py", "--out", folder / "other")[0] == 0
+    mine, undisturbed = (read_study(folder / place)[RECORD] for place in ("one", "other"))
+    pd.testing.assert_frame_equal(mine, undisturbed, check_exact=True)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("number", list(CODES))
 def test_a_search_that_a_signal_ends_has_a_report_and_resumes_to_the_undisturbed_rows(
     tmp_path, capsys, number
 ):
-    """Sent to all processes of the group, as `timeout` and a closed terminal do."""
-    space = tmp_path / "space.py"
-    space.write_text(SPACE)
-    one, other = tmp_path / "one", tmp_path / "other"
-    with (tmp_path / "errors").open("w") as errors:
-        process = driver("search", space, "--out", one, stderr=errors, group=True)
-        until_remembered(one / "epochs", 3, process)
-        os.killpg(process.pid, number)
-        code = process.wait(60)
-    said = (tmp_path / "errors").read_text()
+    code, said = ended_search(tmp_path, number)
     assert code == CODES[number], said
-    assert f"go on with growsearch resume {one}" in said
+    assert f"go on with growsearch resume {tmp_path / 'one'}" in said
     assert "Traceback" not in said
     assert len(said.splitlines()) == 1
-    assert (one / "report.html").exists()
-    assert run(capsys, "resume", one)[0] == 0
-    assert run(capsys, "search", space, "--out", other)[0] == 0
-    mine, undisturbed = (read_study(place)[RECORD] for place in (one, other))
-    pd.testing.assert_frame_equal(mine, undisturbed, check_exact=True)
+    assert (tmp_path / "one/report.html").exists()
+    check_it_resumes_to_the_undisturbed_rows(tmp_path, capsys)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pause", [0.0, 0.3, 1.5])
+def test_ctrl_c_three_times_says_how_to_go_on_and_loses_nothing(tmp_path, capsys, pause):
+    code, said = ended_search(tmp_path, *[signal.SIGINT] * 3, pause=pause)
+    assert code == CODES[signal.SIGINT], said
+    assert f"go on with growsearch resume {tmp_path / 'one'}" in said
+    assert "Traceback" not in said
+    check_it_resumes_to_the_undisturbed_rows(tmp_path, capsys)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from growsearch.trainer import Trainer
 from growsearch.training import epoch as training
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import EpochRecord
 
 SHORT = {"train_size": 200, "epochs": 6, "lr": 0.1}
 SMALL = SHORT | {"architecture": "1-1-1", "initializer": "zero"}
@@ -51,7 +53,7 @@ def test_trained_and_replayed_are_the_undisturbed_run_to_the_last_bit(store, fie
         assert torch.equal(tensor, weights[name])
 
 
-@pytest.mark.parametrize("keep_states", ["all", "forks", "last"])
+@pytest.mark.parametrize("keep_states", first_quick(["last", "forks", "all"], 0, slow=1))
 @pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=0), ids=str)
 def test_a_trial_that_was_killed_goes_on_from_its_newest_epoch(store, fields, keep_states):
     config = TrialConfig(**SHORT | fields)
@@ -98,6 +100,7 @@ def test_policies_initializers_and_schedules_share_until_they_differ(store):
     assert shared(policy="none", architecture="4-4-4") == 0
 
 
+@pytest.mark.slow
 def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
     """With a constant learning rate, fine-tuning epochs are shared but keep their own phase."""
     fields = {**SMALL, "policy": "periodic", "interval": 1, "patience": 1, "tau": 99}
@@ -110,6 +113,7 @@ def test_autogrow_shares_with_a_trial_that_fine_tunes_later(store):
     assert [r.phase for r in records] == ["training"] * 2 + ["fine-tuning"] * 2
 
 
+@pytest.mark.slow
 def test_details_of_lipschitz_are_remembered_for_who_wants_them(store):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     list(Trainer(config, store=store))
@@ -168,7 +172,7 @@ def test_no_more_processes_verify_a_store_than_its_files_need(files, size, expec
 
 
 @pytest.mark.parametrize("kind", first_quick([RECORDS, STATES], 1))
-@pytest.mark.parametrize("harm", first_quick(["cut short", "one bit", "empty"], 1))
+@pytest.mark.parametrize("harm", first_quick(["cut short", "one bit", "empty"], 1, slow=1))
 def test_a_damaged_entry_is_reported_once_and_made_anew(store, tmp_path, caplog, kind, harm):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     trainer = Trainer(config, store=store, keep_states="all")
@@ -203,23 +207,29 @@ def without(name):
     return lambda entry: {n: value for n, value in entry.items() if n != name}
 
 
-OTHERS = [
-    (RECORDS, lambda entry: entry | {"warp": 1} if "by" in entry else entry),
-    (RECORDS, without("by")),
-    (RECORDS, without("growth_seconds")),
-    (RECORDS, lambda entry: dict.fromkeys(entry, "fast")),
-    (RECORDS, lambda entry: dict.fromkeys(entry)),
-    (STATES, without("network")),
-    (STATES, lambda state: state | {"optimizer": 7}),
-    (STATES, lambda state: state | {"architecture": "9"}),
-]
+OTHERS = {
+    "unknown field": (RECORDS, lambda entry: entry | {"warp": 1} if "by" in entry else entry),
+    "other optimizer": (STATES, lambda state: state | {"optimizer": 7}),
+    "no by": (RECORDS, without("by")),
+    "no growth_seconds": (RECORDS, without("growth_seconds")),
+    "text": (RECORDS, lambda entry: dict.fromkeys(entry, "fast")),
+    "nothing": (RECORDS, lambda entry: dict.fromkeys(entry)),
+    "no network": (STATES, without("network")),
+    "other architecture": (STATES, lambda state: state | {"architecture": "9"}),
+}
 
 
-@pytest.mark.parametrize(("kind", "other"), OTHERS, ids=range(len(OTHERS)))
-def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, kind, other):
-    """Its hash is right, but it is no epoch of this growsearch."""
+@cache
+def grown_once() -> tuple[TrialConfig, list[EpochRecord]]:
     config = TrialConfig(**SMALL | {"epochs": 3, "policy": "fixed", "growth_epochs": (1,)})
-    alone = list(Trainer(config))
+    return config, list(Trainer(config))
+
+
+@pytest.mark.parametrize("name", first_quick([*OTHERS], slow=2))
+def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, name):
+    """Its hash is right, but it is no epoch of this growsearch."""
+    kind, other = OTHERS[name]
+    config, alone = grown_once()
     list(Trainer(config.replaced(epochs=2), store=store, keep_states="all"))
     for entry in list(store.entries(kind)):
         content = (store.record if kind == RECORDS else store.state)(entry.base_name)
@@ -232,7 +242,7 @@ def test_an_entry_of_another_version_is_named_and_made_anew(store, caplog, kind,
     assert not caplog.text
 
 
-@pytest.mark.parametrize("room", first_quick(["none", "for records"], 1))
+@pytest.mark.parametrize("room", first_quick(["none", "for records"], 0, slow=1))
 def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     config = TrialConfig(policy="fixed", growth_epochs=2, **SMALL)
     begun = Trainer(config, store=store)
@@ -252,8 +262,7 @@ def test_a_full_disk_ends_no_trial_and_is_told_once(store, caplog, room):
     assert list(Trainer(config, store=store)) == alone
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("keep_states", ["all", "forks"])
+@pytest.mark.parametrize("keep_states", first_quick(["forks", "all"], 0, slow=1))
 def test_states_stay_within_their_budget_and_the_deepest_stay(tmp_path, keep_states):
     config = TrialConfig(policy="fixed", growth_epochs=(2, 4), **SMALL)
     sizes = EpochStore(str(tmp_path / "all"))

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import RECORD, record, run
+from conftest import RECORD, first_quick, record, run
 
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
@@ -235,7 +235,7 @@ DAMAGE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", first_quick(DAMAGE, slow=3))
 def test_a_damaged_table_is_named_and_the_rest_is_read(folder, caplog, capsys, damage):
     whole, path = read_study(folder), folder / "trials" / "00001.parquet"
     damage(path)
@@ -374,6 +374,7 @@ def test_an_error_of_ours_within_a_search_is_not_taken_for_one_of_a_disk(folder)
         1 / 0  # noqa: B018
 
 
+@pytest.mark.slow
 def test_train_on_a_full_disk_ends_in_one_line_and_goes_on_where_there_is_room(capsys, tmp_path):
     """There is room for the states of the small network, and none for that after the growth."""
     small = ["--dataset", "digits", "--train-size", "100", "--epochs", "4", "--lr", "0.1"]
@@ -407,6 +408,7 @@ def test_a_study_at_an_address_is_refused_before_anything_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_bit_that_changes_in_a_table_is_noticed(folder):
     path, whole = folder / "trials" / "00001.parquet", read_study(folder)
     content, rest = path.read_bytes(), whole[whole["trial_id"] != "00001"].reset_index(drop=True)

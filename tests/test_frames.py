@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from conftest import first_quick
 
 from growsearch.study.frames import compact, empty_column, to_frame
 
@@ -37,7 +38,7 @@ def table(rows: int = ROWS) -> pa.Table:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize("rows", [ROWS, 2])
+@pytest.mark.parametrize("rows", first_quick([2, ROWS], 1))
 def test_a_frame_has_the_values_and_types_that_pandas_makes(rows):
     expected = table(rows).to_pandas()
     frame = to_frame(table(rows))
@@ -64,6 +65,7 @@ def test_columns_that_share_memory_are_changed_alone():
     pd.testing.assert_frame_equal(frame, kept)
 
 
+@pytest.mark.slow
 def test_alike_columns_take_no_memory_for_each_row():
     alike = {f"c{n}": pa.nulls(ROWS, pa.float64()) for n in range(20)}
     alike |= {f"t{n}": column("long text " * 9, pa.string()) for n in range(20)}
@@ -75,7 +77,7 @@ def test_alike_columns_take_no_memory_for_each_row():
     assert len(addresses) == 1
 
 
-@pytest.mark.parametrize("name", table(2).column_names)
+@pytest.mark.parametrize("name", first_quick(table(2).column_names, 7))
 def test_a_compact_column_is_the_same_column(name):
     found, expected = compact(table()[name]), table()[name]
     assert found.type == expected.type and len(found) == len(expected)

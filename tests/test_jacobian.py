@@ -435,7 +435,7 @@ def test_a_trial_that_is_resumed_after_each_epoch_has_the_same_records(tmp_path)
         assert torch.equal(vectors[name], vector)
 
 
-@pytest.mark.parametrize("kept", ["last", "forks", "all"])
+@pytest.mark.parametrize("kept", first_quick(["last", "forks", "all"], 1, slow=0))
 def test_epochs_from_a_store_are_those_of_training(tmp_path, kept):
     """A trial that goes on where another one ends has retrained epochs, and vectors, too."""
     records = list(Trainer(TrialConfig(**GROWING)))

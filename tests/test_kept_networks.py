@@ -66,7 +66,9 @@ def trained(tmp_path, name, store, **options):
     return trainer
 
 
-@pytest.mark.parametrize("place", ["none", "a store", "a store that keeps no state"])
+@pytest.mark.parametrize(
+    "place", first_quick(["a store", "none", "a store that keeps no state"], 1, slow=0)
+)
 def test_a_trial_without_states_in_a_store_has_its_networks(tmp_path, place):
     store = None
     if place != "none":
@@ -101,6 +103,7 @@ def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(tmp_p
     assert shared
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_has_the_networks_of_an_undisturbed_one(tmp_path):
     store = EpochStore(str(tmp_path / "store"))
     config = TrialConfig(**{**SHORT, "epochs": 4}, growth_epochs=(2,))

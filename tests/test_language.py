@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import check_resumed_and_stored, run, task_of
+from conftest import check_resumed_and_stored, first_quick, run, task_of
 from torch.nn import functional as F
 
 from growsearch import Trainer, TrialConfig
@@ -315,12 +315,15 @@ def test_blocks_that_are_not_there_yet_are_asked_before_the_trial(text, own_regi
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"architecture": "0", "initializer": "zero"},
-        {"architecture": "1", "initializer": "copy", "positions": "rotary", "mlp": "swiglu"},
-        {"architecture": "2", "initializer": "clone", "tokens": "characters"},
-        {"architecture": "1", "initializer": "clone", "scaling": "step-size"},
-    ],
+    first_quick(
+        [
+            {"architecture": "0", "initializer": "zero"},
+            {"architecture": "1", "initializer": "copy", "positions": "rotary", "mlp": "swiglu"},
+            {"architecture": "2", "initializer": "clone", "tokens": "characters"},
+            {"architecture": "1", "initializer": "clone", "scaling": "step-size"},
+        ],
+        slow=0,
+    ),
     ids=str,
 )
 def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(text, options, tmp_path):

@@ -257,6 +257,7 @@ def test_unchanged_weights_agree_with_the_dense_svd_cold_and_warm(kind, shape, s
     st.sampled_from(KINDS), st.sampled_from(KINDS), shapes, st.sampled_from([1, 2]), sizes,
     st.integers(0, 999),
 )  # fmt: skip
+@pytest.mark.slow
 def test_slowly_changing_weights_agree_with_the_dense_svd(first, last, shape, stride, size, seed):
     draw, vectors, steps = torch.Generator().manual_seed(seed), {}, 8
     first, last = (kernel(kind, *shape, draw) for kind in (first, last))

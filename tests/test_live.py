@@ -120,6 +120,7 @@ def test_data_are_gathered_again_only_when_files_of_the_study_have_changed(serve
     assert json.loads(answer(served, "/data")[1])["live"] == after
 
 
+@pytest.mark.slow
 def test_a_study_is_finished_when_all_its_trials_have_ended_and_it_stays_as_it_is(folder):
     study = LiveStudy(folder)
     study.look()
@@ -216,6 +217,7 @@ def left(folder, budget: str, **statuses: str):
     return study.shown.state.left
 
 
+@pytest.mark.slow
 def test_a_search_that_its_budget_ended_says_so_and_not_that_it_runs(folder):
     paid = write_report(folder).epochs.paid
     assert paid > 0

@@ -311,6 +311,7 @@ def test_training_takes_each_step_with_its_rate():
 SMALL = {"policy": "none", "train_size": 200, "batch_size": 64, "lr": 0.1}
 
 
+@pytest.mark.slow
 def test_epochs_of_one_rate_have_the_keys_of_a_constant_rate_and_others_their_values_alone():
     def keys(**fields):
         return [r.key for r in Trainer(TrialConfig(**SMALL, **fields))]
@@ -326,6 +327,7 @@ def test_epochs_of_one_rate_have_the_keys_of_a_constant_rate_and_others_their_va
     assert warm[0] != constant[0] and warm[1] != constant[1]
 
 
+@pytest.mark.slow
 def test_a_trial_resumes_within_a_warm_up_and_a_decay_to_the_same_bits(tmp_path):
     config = TrialConfig(**SMALL, epochs=4, lr_schedule="wsd", warmup=1.5, decay=0.4)
     straight = list(Trainer(config))

@@ -114,7 +114,7 @@ def recorded(study, epoch) -> list[float]:
 
 
 @pytest.mark.parametrize("epoch", ["last", "best"])
-@pytest.mark.parametrize("way", first_quick(WAYS, 1, slow=1))
+@pytest.mark.parametrize("way", first_quick(WAYS, 0, slow=1))
 def test_an_exported_network_has_the_recorded_accuracy(studies, tmp_path, way, epoch):
     study = Study(studies(way))
     file = study.export(tmp_path / "model.safetensors", epoch=epoch)
@@ -159,6 +159,7 @@ def test_the_folder_of_the_data_is_not_in_the_file(tmp_path, studies):
     assert str(tmp_path.parent) not in json.dumps(dict(about))
 
 
+@pytest.mark.slow
 def test_eps_of_grown_blocks_is_in_the_file(studies, tmp_path):
     file = Study(studies(WAYS[1])).export(tmp_path / "model.safetensors")
     found = read_model(file).about["constants"]["subnetworks.0.0.bn2.eps"]
@@ -242,6 +243,7 @@ def test_a_network_of_a_family_that_computes_with_numbers_as_it_is_built_is_load
     assert all(torch.equal(loaded.state_dict()[n], v) for n, v in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_loading_a_network_imports_no_algebra(model):
     """torch's own way to build without memory imports sympy, which takes over a second."""
     code = "import sys, growsearch as g; g.load_network(sys.argv[1]); print('sympy' in sys.modules)"

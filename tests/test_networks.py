@@ -29,6 +29,7 @@ def test_parameters_of_the_other_families_are_the_papers(paper):
                 assert count_parameters(network) == counts[architecture]
 
 
+@pytest.mark.slow
 def test_parameters_of_autogrows_families_are_the_seeds_and_their_increments(autogrow):
     for family in autogrow["parameters"]["families"]:
         increments = family["increments"]

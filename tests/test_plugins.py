@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, record
+from conftest import ROOT, first_quick, record
 
 from growsearch import InputError, Study, TrialConfig
 from growsearch.cli import main
@@ -76,7 +76,7 @@ def policy(name="never", option='spare: int = option(1, "nothing")', body="retur
     return POLICY.format(name=name, option=option, body=body)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", first_quick([*EXAMPLES], 2))
 def test_each_example_trains_by_the_command_line_and_its_option_is_a_column(example, tmp_path):
     """The same trial by the class in Python has the same records."""
     from growsearch import Trainer, read_study
@@ -141,6 +141,7 @@ def test_a_plugin_is_loaded_by_the_actors_of_a_search_and_the_study_keeps_it(tmp
         resume_search(out)
 
 
+@pytest.mark.slow
 def test_reading_a_study_does_not_load_its_plugin(tmp_path):
     """In a process of its own, where the plugin's file is gone."""
     plugin = written(tmp_path / "never.py", policy())
@@ -188,6 +189,7 @@ def test_a_record_keeps_the_plugins_that_its_errors_name(tmp_path):
             read()
 
 
+@pytest.mark.slow
 def test_the_best_trial_is_found_without_its_plugin_and_its_command_trains_it_again(tmp_path):
     """In a process of its own. The command loads the study's copy of the plugin."""
     from growsearch import read_study

@@ -24,6 +24,7 @@ def in_bfloat16():
     return config, list(Trainer(config))
 
 
+@pytest.mark.slow
 def test_a_bfloat16_trial_again_is_the_same_to_the_last_bit(in_bfloat16, tmp_path):
     config, records = in_bfloat16
     trainer = Trainer(config)

@@ -129,6 +129,7 @@ def test_a_scheduler_that_sees_later_epochs_would_be_found(recorded):
     assert not decided_alike(recorded, ORACLE, workers=1)
 
 
+@pytest.mark.slow
 def test_the_oracle_pays_least_and_loses_nothing(recorded):
     found = {t: compare(recorded, t, workers=1, seeds=range(5)) for t in SCHEDULERS}
     oracle = found[ORACLE]

@@ -206,7 +206,7 @@ def test_a_definition_is_whole(name):
         assert {quantity for cells in rows.values() for quantity in cells} <= set(found.quantities)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", first_quick(NAMES, 5))
 @pytest.mark.parametrize("scale_name", SCALES)
 def test_a_plan_has_a_trial_for_each_row_and_seed(name, scale_name):
     scale = definition(name).scale(scale_name)
@@ -466,7 +466,7 @@ def test_a_plan_is_printed_at_paper_scale(capsys):
 RECORDED = sorted((ROOT / "analysis/studies/reproduced").iterdir())
 
 
-@pytest.mark.parametrize("folder", RECORDED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", first_quick(RECORDED, 5), ids=lambda folder: folder.name)
 def test_the_shipped_tables_are_those_of_the_recorded_epochs(folder, tmp_path):
     name, _, scale = folder.name.rpartition("-")
     comparison = reproduce(Places(tmp_path, name, definition(name), scale))

@@ -178,6 +178,7 @@ def loaded_after(code: str) -> set[str]:
     return set(out.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_network_is_loaded_without_ray_and_pandas(one, tmp_path):
     file = Study(one).export(tmp_path / "model.safetensors")
     modules = loaded_after(f"import growsearch; growsearch.load_network({str(file)!r})")

@@ -80,6 +80,7 @@ def test_another_seed_is_another_run(undisturbed):
     assert other.train_loss != records[0].train_loss
 
 
+@pytest.mark.slow
 def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
     """Growths at the same epochs give the same records, whether fixed or decided by constants."""
     _, records = undisturbed
@@ -88,7 +89,7 @@ def test_epochs_do_not_depend_on_the_policy_that_led_to_them(undisturbed):
     assert by_lipschitz == records
 
 
-@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5], 1, slow=1))
+@pytest.mark.parametrize("stop_after", first_quick([2, 3, 1, 4, 5], 0, slow=1))
 def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path, stop_after):
     config, records = undisturbed
     trainer = Trainer(config)
@@ -135,6 +136,7 @@ def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(tm
     assert not any(record.reused or record.key in keys for record in others)
 
 
+@pytest.mark.slow
 def test_a_changed_weight_decay_is_that_of_a_trial_that_goes_on_with_the_other(tmp_path):
     config = TrialConfig(train_size=200, epochs=4, lr=0.1, policy="none", lr_schedule="constant")
     changed = list(Trainer(replace(config, optimizer_changes="2:weight_decay=0.05")))
@@ -164,7 +166,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 1, slow=2), ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 0, slow=2), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)
@@ -177,6 +179,7 @@ def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
         assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
 
 
+@pytest.mark.slow
 def test_nothing_but_the_records_depends_on_how_much_of_lipschitz_is_recorded():
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, policy="hand-tuned")
     brief, long = list(Trainer(config)), list(Trainer(replace(config, record_lipschitz="layers")))
@@ -209,6 +212,7 @@ def autogrow_trial(**fields):
     })  # fmt: skip
 
 
+@pytest.mark.slow
 def test_autogrow_grows_then_fine_tunes_the_network_it_has_found():
     records = list(Trainer(autogrow_trial(max_architecture="2-2-2")))
     grown = [record.epoch for record in records if record.grew]
@@ -250,6 +254,7 @@ def test_momentum_follows_its_parameters_by_name_and_new_ones_have_none():
     }
 
 
+@pytest.mark.slow
 def test_adam_init_moves_nothing_but_the_new_blocks_last_normalization():
     """Running statistics of the old blocks do not change either (AutoGrow, section 2.2)."""
     trainer = Trainer(autogrow_trial(initializer="adam"))
@@ -303,6 +308,7 @@ def test_what_is_no_saved_state_is_one_line(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_adam_init_ends_when_training_accuracy_is_back_and_its_epochs_cost():
     records = list(Trainer(autogrow_trial(initializer="adam", max_architecture="2-2-1")))
     starts = [i + 1 for i, record in enumerate(records) if record.grew]
@@ -351,6 +357,7 @@ def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
         Trainer.load(tmp_path / "state.pt")
 
 
+@pytest.mark.slow
 def test_the_test_set_steers_nothing():
     """Shuffled test labels change the recorded test accuracy and nothing else."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, rtol=1.0001, window=1, reserve=1)
@@ -367,6 +374,7 @@ def test_the_test_set_steers_nothing():
     assert [r.test_accuracy for r in others] != [r.test_accuracy for r in records]
 
 
+@pytest.mark.slow
 def test_a_network_learns_the_digits():
     *_, last = Trainer(TrialConfig(policy="none", epochs=12, lr=0.1))
     assert last.val_accuracy > 97

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import check_resumed_and_stored, run, task_of
+from conftest import check_resumed_and_stored, first_quick, run, task_of
 from torch import nn
 from torch.nn import functional as F
 
@@ -254,11 +254,15 @@ def test_a_network_grows_from_no_block(initializer):
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"architecture": "0", "initializer": "zero"},
-        {"architecture": "1", "initializer": "copy", "pooling": "token", "mlp": "swiglu"},
-        {"architecture": "2", "initializer": "clone", "scaling": "step-size"},
-    ],
+    first_quick(
+        [
+            {"architecture": "0", "initializer": "zero"},
+            {"architecture": "1", "initializer": "copy", "pooling": "token", "mlp": "swiglu"},
+            {"architecture": "2", "initializer": "clone", "scaling": "step-size"},
+        ],
+        1,
+        slow=0,
+    ),
     ids=str,
 )
 def test_a_trial_resumes_and_comes_from_a_store_to_the_same_bits(options, tmp_path):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from growsearch.checks.outcome import Fault, Found
+from growsearch.checks.outcome import Fault, Held
 from growsearch.checks.subject import Subject
 from growsearch.checks.tensors import copied, first_difference, parameters_and_buffers, unsaved
 from growsearch.tasks.scores import count_parameters
@@ -12,7 +12,7 @@ from growsearch.tasks.seed_models import built
 from growsearch.trial.architecture import Architecture
 
 
-def check_building(subject: Subject) -> Found:
+def check_building(subject: Subject) -> Held:
     """Stacks are lists of as many blocks, parameters grow with depth, seeds decide weights."""
     task, seed = subject.task, subject.seed
     depths = [seed, seed.grown(0), subject.grown]
@@ -50,7 +50,7 @@ def check_building(subject: Subject) -> Found:
             "its seed alone",
             "build",
         )
-    return Found(f"depths {_listed(depths)}: {_listed(counts)} parameters")
+    return Held(f"depths {_listed(depths)}: {_listed(counts)} parameters")
 
 
 def _check_apart(architecture: Architecture, one: nn.Module, other: nn.Module) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from growsearch.checks.limited import unlimited
-from growsearch.checks.outcome import Fault, Found, Inapplicable
+from growsearch.checks.outcome import Fault, Held, Inapplicable
 from growsearch.checks.subject import Subject
 from growsearch.checks.tensors import digest
 from growsearch.machine.batches import moved, named_tensors
@@ -34,7 +34,7 @@ def batches_of(task: Task, split: str, seed: int, epoch: int, drawn: int = 0) ->
         ]
 
 
-def check_batches(subject: Subject) -> Found:
+def check_batches(subject: Subject) -> Held:
     """Batches depend on split, seed and epoch alone, and those of evaluation on the split."""
     task, seed = subject.task, subject.config.seed
     hashes = {}
@@ -56,7 +56,7 @@ def check_batches(subject: Subject) -> Found:
         hashes[split] = batches_digest(first)
     subject.learned["batches"] = hashes
     order = batches_digest(batches_of(task, "train", seed, 2)) != hashes["train"]
-    return Found(
+    return Held(
         f"those of {', '.join(task.splits)} are the same in each call; training batches "
         + ("differ between epochs" if order else "are the same in each epoch")
     )
@@ -77,7 +77,7 @@ def _check_same(one: Batches, other: Batches, said: str) -> None:
                 raise Fault(f"{said}: batch {i} in {name}; {remedy}", "batches")
 
 
-def check_values(subject: Subject) -> Found:
+def check_values(subject: Subject) -> Held:
     """Tensors of a batch have as many rows, and no NaN; labels are classes of the logits."""
     task = subject.task
     model = built(task, subject.seed, seed=0).to(task.device).eval()
@@ -94,7 +94,7 @@ def check_values(subject: Subject) -> Found:
                 except Exception:  # the checks of loss and evaluation say it
                     continue
     ranges = f", labels from {labels.least} to {labels.most}" if labels.seen else ""
-    return Found(f"{examples:,} examples, all finite{ranges}")
+    return Held(f"{examples:,} examples, all finite{ranges}")
 
 
 def _check_tensors(batch: Any, place: str) -> int:
@@ -158,7 +158,7 @@ class Labels(TorchFunctionMode):
         self.most, self.seen = max(most, self.most), True
 
 
-def check_steps(subject: Subject) -> Found:
+def check_steps(subject: Subject) -> Held:
     """Each epoch has as many training batches, as many as the task's `steps` says."""
     task, seed = unlimited(subject.task), subject.config.seed
     counts = [_counted(task, seed, epoch) for epoch in (1, 2, 3)]
@@ -177,7 +177,7 @@ def check_steps(subject: Subject) -> Found:
             f"steps() is {said}, but an epoch has {known[0]} training batches; return their number",
             "steps",
         )
-    return Found(f"{known[0]:,} training batches in each epoch")
+    return Held(f"{known[0]:,} training batches in each epoch")
 
 
 def _counted(task: Task, seed: int, epoch: int) -> int | None:

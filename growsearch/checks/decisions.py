@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from growsearch.checks.data import batches_of
-from growsearch.checks.outcome import Fault, Found, Inapplicable
+from growsearch.checks.outcome import Fault, Held, Inapplicable
 from growsearch.checks.subject import EPOCHS, Subject
 from growsearch.checks.tensors import digest as digest_of
 from growsearch.checks.tensors import parameters_and_buffers, simple_attributes
@@ -21,7 +21,7 @@ _SHARED = (Role.DATA, Role.NETWORK, Role.EPOCH)
 _GROWTHS = ("growth_epochs", "growth_architectures")
 
 
-def check_decisions(subject: Subject) -> Found:
+def check_decisions(subject: Subject) -> Held:
     """Model, batches, loss and evaluation are those of a trial of other epochs or policy."""
     known, names = _parts(subject, subject.task), []
     for name, config in _others(subject.config):
@@ -36,7 +36,7 @@ def check_decisions(subject: Subject) -> Found:
                 )
     if not names:
         raise Inapplicable("the options allow no trial with other epochs or without growth")
-    return Found(f"model, batches, loss and evaluation depend on neither of: {', '.join(names)}")
+    return Held(f"model, batches, loss and evaluation depend on neither of: {', '.join(names)}")
 
 
 def _others(config: TrialConfig) -> Iterator[tuple[str, TrialConfig]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from growsearch.checks.outcome import Fault, Found
+from growsearch.checks.outcome import Fault, Held
 from growsearch.checks.subject import EPOCHS, GROWTH, Subject
 from growsearch.checks.trials import Straight, check_same_records, check_same_trial
 from growsearch.checks.worker import Request
@@ -40,7 +40,7 @@ def start_worker(subject: Subject, folder: Path) -> "subprocess.Popen[bytes]":
         )  # fmt: skip
 
 
-def check_importable(subject: Subject, folder: Path, worker: "subprocess.Popen[bytes]") -> Found:
+def check_importable(subject: Subject, folder: Path, worker: "subprocess.Popen[bytes]") -> Held:
     """Another process, which has only the source, has the task and the same configuration."""
     worker.wait()
     if not (folder / "answer").exists():
@@ -59,8 +59,8 @@ def check_importable(subject: Subject, folder: Path, worker: "subprocess.Popen[b
     if TrialConfig.from_flat(found["config"]) != subject.config:
         raise Fault("the configuration is another one after pickling", "build")
     if warning := _unpicklable(subject):
-        return Found(warning, warning=True)
-    return Found("a new process that has the source alone has the same configuration")
+        return Held(warning, warning=True)
+    return Held("a new process that has the source alone has the same configuration")
 
 
 def _unpicklable(subject: Subject) -> str | None:
@@ -79,7 +79,7 @@ class _Nowhere:
         return len(data)
 
 
-def check_alone(subject: Subject) -> Found:
+def check_alone(subject: Subject) -> Held:
     """A new process reads the same batches and trains to the same records and weights."""
     found: dict[str, Any] = subject.learned["worker"]
     straight: Straight | None = subject.learned.get("straight")
@@ -96,10 +96,10 @@ def check_alone(subject: Subject) -> Found:
     assert straight is not None
     records = [EpochRecord(**with_tuples(record)) for record in found["records"]]
     check_same_trial(straight, records, found["tensors"], "here, and in a new process")
-    return Found("a new process reads the same batches and trains to the same bits")
+    return Held("a new process reads the same batches and trains to the same bits")
 
 
-def check_search(subject: Subject, folder: Path) -> Found:
+def check_search(subject: Subject, folder: Path) -> Held:
     """Two trials of a search on Ray; the one with this configuration has its records."""
     from growsearch.study.results import read_histories
     from growsearch.tuning.tuner import run_search
@@ -125,4 +125,4 @@ def check_search(subject: Subject, folder: Path) -> Found:
     found = read_histories(folder / "study").values()
     (records,) = [h for h in found if h.growth_epochs == straight.history.growth_epochs]
     check_same_records(straight, records, "alone, and inside a search")
-    return Found(f"two trials of {EPOCHS} epochs on Ray; the records alone are the same")
+    return Held(f"two trials of {EPOCHS} epochs on Ray; the records alone are the same")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from growsearch.checks.outcome import Fault, Found
+from growsearch.checks.outcome import Fault, Held
 from growsearch.checks.subject import Subject
 from growsearch.checks.tensors import (
     copied,
@@ -21,7 +21,7 @@ from growsearch.training.epoch import evaluate
 from growsearch.training.state import TrainState
 
 
-def check_evaluation(subject: Subject) -> Found:
+def check_evaluation(subject: Subject) -> Held:
     """Evaluation leaves the model as it was, and gives the same once more."""
     task = subject.task
     model = built(task, subject.seed, seed=0).to(task.device)
@@ -56,12 +56,12 @@ def check_evaluation(subject: Subject) -> Found:
         said.append(f"{split}: " + ", ".join(f"{n} {v:.4g}" for n, v in first.items()))
     drawn = _draws(subject, model)
     if drawn:
-        return Found(
+        return Held(
             f"{'; '.join(said)}; it draws from the global generator of {drawn}, which is seeded "
             "before each evaluation",
             warning=True,
         )
-    return Found("; ".join(said))
+    return Held("; ".join(said))
 
 
 def _modes(model: nn.Module) -> dict[str, bool]:

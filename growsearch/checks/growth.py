@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from growsearch.checks.outcome import Fault, Found, Inapplicable
+from growsearch.checks.outcome import Fault, Held, Inapplicable
 from growsearch.checks.subject import PLAIN, Subject
 from growsearch.checks.tensors import copied, parameters_and_buffers, simple_attributes
 from growsearch.machine.batches import equal
@@ -16,7 +16,7 @@ from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
 
 
-def check_inheritance(subject: Subject) -> Found:
+def check_inheritance(subject: Subject) -> Held:
     """Each tensor that the grown network inherits equals that of the old one."""
     task = subject.with_initializer(PLAIN)
     old = subject.trained.network
@@ -41,9 +41,7 @@ def check_inheritance(subject: Subject) -> Found:
         if not equal(grown[name], weights[source]):
             raise Fault(f"tensor {name!r} of the grown network is not {source!r} before", "build")
     new = len(grown) - len(inherited)
-    return Found(
-        f"{subject.seed} to {subject.grown}: {len(inherited)} tensors inherited, {new} new"
-    )
+    return Held(f"{subject.seed} to {subject.grown}: {len(inherited)} tensors inherited, {new} new")
 
 
 def _check_shapes(
@@ -79,7 +77,7 @@ def _tied(model: nn.Module, name: str) -> bool:
     return any(tensor is other for other in model.state_dict(keep_vars=True).values())
 
 
-def check_constants(subject: Subject) -> Found:
+def check_constants(subject: Subject) -> Held:
     """Layer indices and other constants of the grown network are those of its depth."""
     task = subject.with_initializer(PLAIN)
     grown = subject.grow(task).network
@@ -93,12 +91,12 @@ def check_constants(subject: Subject) -> Found:
     untrained = simple_attributes(built(task, subject.seed, seed=0))
     moved = _different(simple_attributes(subject.trained.network), untrained)
     if moved:
-        return Found(
+        return Held(
             f"{n} constants are right, but training changes attribute {moved!r}, which is lost at "
             "a growth and a resume; make it a buffer if the model reads it",
             warning=True,
         )
-    return Found(f"{n} numbers and strings of modules are those of a new network")
+    return Held(f"{n} numbers and strings of modules are those of a new network")
 
 
 def _different(one: Mapping[str, str], other: Mapping[str, str]) -> str | None:
@@ -149,7 +147,7 @@ def _shown(tensor: Tensor) -> str:
     return str(tensor.item()) if tensor.numel() == 1 else f"{list(tensor.shape)}"
 
 
-def check_losses(subject: Subject) -> Found:
+def check_losses(subject: Subject) -> Held:
     """Validation loss just before and just after a growth, for each initializer that applies."""
     before = evaluate(subject.trained, subject.task, "val", 1)["loss"]
     after = {}
@@ -163,4 +161,4 @@ def check_losses(subject: Subject) -> Found:
     if not after:
         raise Inapplicable("no initializer takes the task")
     listed = ", ".join(f"{name} {loss:.4f}" for name, loss in after.items())
-    return Found(f"before {before:.4f}; after {listed}")
+    return Held(f"before {before:.4f}; after {listed}")

@@ -46,7 +46,7 @@ class Inapplicable(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class Held:
     """What a check that holds says."""
 
     said: str

@@ -18,7 +18,7 @@ from growsearch.checks.elsewhere import (
 from growsearch.checks.evaluation import check_evaluation
 from growsearch.checks.growth import check_constants, check_inheritance, check_losses
 from growsearch.checks.limited import limited_name, limiting_plugin, register_limited
-from growsearch.checks.outcome import CheckStatus, Fault, Found, Inapplicable, Row
+from growsearch.checks.outcome import CheckStatus, Fault, Held, Inapplicable, Row
 from growsearch.checks.source import line_of_error
 from growsearch.checks.steps import check_loss_and_gradients, check_optimizer
 from growsearch.checks.subject import Subject, checked_config
@@ -37,7 +37,7 @@ class Check(NamedTuple):
     """A check of a task."""
 
     name: str
-    run: Callable[[], Found]
+    run: Callable[[], Held]
     method: str
     """The task's method that is named where an error has no line of the user's."""
     needs: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections import Counter
 
 from torch import nn
 
-from growsearch.checks.outcome import Fault, Found
+from growsearch.checks.outcome import Fault, Held
 from growsearch.checks.subject import Subject
 from growsearch.machine.randomness import seeded
 from growsearch.tasks.first_look import check_loss
@@ -14,7 +14,7 @@ from growsearch.training.state import new_optimizer
 from growsearch.trial.architecture import Architecture
 
 
-def check_loss_and_gradients(subject: Subject) -> Found:
+def check_loss_and_gradients(subject: Subject) -> Held:
     """The loss is a finite scalar, and each parameter gets a gradient from it."""
     task = subject.task
     model = built(task, subject.seed, seed=0).to(task.device).train()
@@ -30,12 +30,12 @@ def check_loss_and_gradients(subject: Subject) -> Found:
             loss.backward()
             lacking -= {n for n, p in model.named_parameters() if p.grad is not None}
     if lacking:
-        return Found(
+        return Held(
             f"loss {first:.4g}, but no gradient comes to {_some(sorted(lacking))}: they are not "
             "trained",
             warning=True,
         )
-    return Found(f"loss {first:.4g} of the first batch; every parameter gets a gradient")
+    return Held(f"loss {first:.4g} of the first batch; every parameter gets a gradient")
 
 
 def _some(names: list[str]) -> str:
@@ -43,12 +43,12 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def check_optimizer(subject: Subject) -> Found:
+def check_optimizer(subject: Subject) -> Held:
     """Each parameter is in one group of the optimizer, before and after growth."""
     for architecture in (subject.seed, subject.grown):
         model = built(subject.task, architecture, seed=0).to(subject.task.device)
         groups = _check_groups(subject, architecture, model)
-    return Found(groups)
+    return Held(groups)
 
 
 def _check_groups(subject: Subject, architecture: Architecture, model: nn.Module) -> str:

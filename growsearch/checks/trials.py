@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from growsearch.checks.outcome import CLASS, Fault, Found
+from growsearch.checks.outcome import CLASS, Fault, Held
 from growsearch.checks.subject import EPOCHS, Subject
 from growsearch.checks.tensors import first_difference
 from growsearch.epochs.store import EpochStore
@@ -19,7 +19,7 @@ from growsearch.trial.history import EpochRecord
 _UNCOMPARED = tuple(name for name, f in EpochRecord.__dataclass_fields__.items() if not f.compare)
 
 
-def check_resuming(subject: Subject, folder: Path) -> Found:
+def check_resuming(subject: Subject, folder: Path) -> Held:
     """A trial that is saved, loaded and continued is the one that went straight through."""
     trainer = Trainer(
         subject.config, dataset=subject.task.loaded, store=EpochStore(str(folder / "epochs")),
@@ -48,7 +48,7 @@ def check_resuming(subject: Subject, folder: Path) -> Found:
             subject.learned["straight"], continued.history, tensors_of(continued.state),
             f"straight through, and continued after epoch {epoch}",
         )  # fmt: skip
-    return Found("saved before and after the growth, it continues to the same bits")
+    return Held("saved before and after the growth, it continues to the same bits")
 
 
 class Straight:
@@ -122,7 +122,7 @@ def check_same_records(straight: Straight, records: Sequence[EpochRecord], ways:
         raise Fault(f"{len(straight.history)} and {len(records)} epochs: {ways}", CLASS)
 
 
-def check_store(subject: Subject, folder: Path) -> Found:
+def check_store(subject: Subject, folder: Path) -> Held:
     """A trial whose epochs are all in a store trains none, and has their records and weights."""
     straight: Straight = subject.learned["straight"]
     trainer = Trainer(
@@ -138,4 +138,4 @@ def check_store(subject: Subject, folder: Path) -> Found:
     check_same_trial(
         straight, trainer.history, tensors_of(trainer.state), "trained, and from the store"
     )
-    return Found(f"{len(trainer.history)} of {EPOCHS} epochs recalled, records and weights equal")
+    return Held(f"{len(trainer.history)} of {EPOCHS} epochs recalled, records and weights equal")

@@ -238,7 +238,7 @@ class Replayed:
     front_percent: float
     """The cost of the front's distinct epochs, in percent of all epochs."""
     schedulers: list[Row]
-    """What each did: the fields of `growsearch.tuning.replays.Compared`."""
+    """What each did: the fields of `growsearch.tuning.replays.ContenderResult`."""
 
 
 @dataclass(frozen=True, kw_only=True)

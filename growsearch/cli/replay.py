@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from growsearch.searches.recorded import Recording
-    from growsearch.tuning.replays import Compared, Spread
+    from growsearch.tuning.replays import ContenderResult, Spread
 
 # --help must answer at once: nothing heavy is imported here.
 
@@ -106,7 +106,9 @@ def _check_figure(file: str) -> None:
         raise InputError(f"figure {file!r} is in a folder that does not exist; make it first")
 
 
-def _show(parsed: argparse.Namespace, recording: "Recording", found: "list[Compared]") -> None:
+def _show(
+    parsed: argparse.Namespace, recording: "Recording", found: "list[ContenderResult]"
+) -> None:
     from growsearch.study.console import PlainConsole
 
     console, facts = PlainConsole(), _facts(recording)
@@ -141,7 +143,9 @@ def _facts(recording: "Recording") -> dict[str, Any]:
     }
 
 
-def _draw(parsed: argparse.Namespace, recording: "Recording", found: "list[Compared]") -> None:
+def _draw(
+    parsed: argparse.Namespace, recording: "Recording", found: "list[ContenderResult]"
+) -> None:
     from growsearch.stopping.cost import cost_of
     from growsearch.study.figures import label_of
     from growsearch.study.replay_figure import replay_figure
@@ -153,7 +157,7 @@ def _draw(parsed: argparse.Namespace, recording: "Recording", found: "list[Compa
     replay_figure(curves, unit, title).savefig(parsed.figure, dpi=150)
 
 
-def _table(workers: int, found: "list[Compared]") -> "Table":
+def _table(workers: int, found: "list[ContenderResult]") -> "Table":
     from rich.table import Table
 
     from growsearch.stopping.hypervolume import SHARES

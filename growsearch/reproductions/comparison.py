@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from growsearch.reproductions.definition import Number, Reproduction, Scale
-from growsearch.reproductions.outcomes import QUANTITIES, Found, Outcomes, outcomes
+from growsearch.reproductions.outcomes import QUANTITIES, Outcomes, StudyOutcomes, outcomes
 from growsearch.study.verdicts import Judged, Verdict, judge, overall
 from growsearch.trial.errors import counted
 
@@ -26,13 +26,13 @@ class JudgedClaim:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReproductionResult:
     """What a study says about a definition at one scale."""
 
     name: str
     definition: Reproduction
     scale_name: str
-    found: Found
+    found: StudyOutcomes
     claims: tuple[JudgedClaim, ...]
 
     @property
@@ -163,7 +163,7 @@ class Comparison:
 
 def compare(
     name: str, definition: Reproduction, scale_name: str, study: pd.DataFrame
-) -> Comparison:
+) -> ReproductionResult:
     """The definition at a scale, by a table of `read_study`.
 
     Raises InputError if the study has none of its trials.
@@ -179,7 +179,7 @@ def compare(
         for group, own in found.groups.items()
         if claim.applies(group, scale.groups[group])
     )  # fmt: skip
-    return Comparison(name, definition, scale_name, found, claims)
+    return ReproductionResult(name, definition, scale_name, found, claims)
 
 
 def _rows(numbers: Any, groups: list[str]) -> list[str]:

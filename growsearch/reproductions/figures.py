@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from growsearch.reproductions.comparison import Comparison
+from growsearch.reproductions.comparison import ReproductionResult
 from growsearch.reproductions.drawing import Against, Curves, Points
 from growsearch.reproductions.outcomes import QUANTITIES, Outcomes
 from growsearch.study.equal_cost import epoch_seconds
@@ -20,7 +20,7 @@ from growsearch.trial.status import Status
 _COLORS = (ACCENT, "#b45309", "#2563eb", "#475569", "#9333ea", "#be123c")
 
 
-def draw(comparison: Comparison, study: pd.DataFrame) -> Figure:
+def draw(comparison: ReproductionResult, study: pd.DataFrame) -> Figure:
     """One panel for each of our groups: the mean over seeds and one standard deviation.
 
     `study` is the table that `comparison` comes from, a row an epoch.
@@ -43,7 +43,9 @@ def draw(comparison: Comparison, study: pd.DataFrame) -> Figure:
     return figure
 
 
-def _points(axes: Axes, own: Outcomes, drawing: Points, comparison: Comparison, group: str) -> None:
+def _points(
+    axes: Axes, own: Outcomes, drawing: Points, comparison: ReproductionResult, group: str
+) -> None:
     quantity, rows = drawing.quantity, list(own.rows)
     for place, row in enumerate(rows):
         _mark(axes, [place], own.values(row, quantity), ACCENT, "ours" if not place else None)

@@ -80,7 +80,7 @@ class Outcomes:
         return [str(self.of[row, s]["network"]) for s in self.seeds if (row, s) in self.of]
 
 
-class Found(NamedTuple):
+class StudyOutcomes(NamedTuple):
     """What a study has of a scale's trials."""
 
     groups: dict[str, Outcomes]
@@ -90,7 +90,7 @@ class Found(NamedTuple):
     """Trials that ended without an outcome: stopped, diverged or failed."""
 
 
-def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
+def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> StudyOutcomes:
     """The outcomes of `scale`'s trials in `study`, a table of `read_study`.
 
     Other trials of the study are left out, but those from scratch give the `deltas`. Two trials are
@@ -131,7 +131,7 @@ def outcomes(scale: Scale, study: pd.DataFrame, *, deltas: bool) -> Found:
             f"the study has none of the {len(wanted)} trials that the definition names at this "
             "scale; give another one, or train them with --train"
         )
-    return Found(groups, len(wanted), completed, ended)
+    return StudyOutcomes(groups, len(wanted), completed, ended)
 
 
 def _identity(trial: "pd.Series") -> Identity | None:

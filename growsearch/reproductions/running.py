@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from growsearch.reproductions.comparison import Comparison, compare
+from growsearch.reproductions.comparison import ReproductionResult, compare
 from growsearch.reproductions.definition import Reproduction, Scale
 from growsearch.searches.plan import Plan, plan_search
 from growsearch.study.folder import STUDY_FILE
@@ -120,7 +120,7 @@ def _owner(definition: Reproduction) -> Reproduction:
     return definition if definition.study is None else named(definition.study)
 
 
-def reproduce(places: Places, study: str | None = None) -> Comparison:
+def reproduce(places: Places, study: str | None = None) -> ReproductionResult:
     """Compare the study with the paper; writes table.md, result.json and figure.png.
 
     Raises InputError if there is no study, or none of its trials belongs to the definition.

@@ -47,7 +47,7 @@ _UNSHOWN = {"key", "decision"}
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReportedStudy:
     """The study of a report, and by what its trials are compared."""
 
     folder: Path
@@ -77,7 +77,7 @@ def searched_options(info: dict[str, Any], trials: pd.DataFrame) -> list[str]:
     return [name for name in info["searched"] if f"config/{name}" in trials]
 
 
-def page_data(subject: Subject, live: bool = False) -> dict[str, Any]:
+def page_data(subject: ReportedStudy, live: bool = False) -> dict[str, Any]:
     """All that the page shows. Floats have seven digits, but all of them where they are options,
     costs or metrics of trials; those that are not finite are null.
 
@@ -136,7 +136,7 @@ def _shown(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _progress(subject: Subject, live: bool) -> list[str]:
+def _progress(subject: ReportedStudy, live: bool) -> list[str]:
     left = [f"{subject.left}."] if subject.left and not live else []
     return left + notes_on(subject.trials, subject.metric, live or bool(left))
 
@@ -290,7 +290,7 @@ def _is_there(trials: pd.DataFrame, column: str) -> bool:
     return column in trials and bool(trials[column].notna().any())
 
 
-def spending_curves(subject: Subject) -> dict[str, Any] | None:
+def spending_curves(subject: ReportedStudy) -> dict[str, Any] | None:
     """Hypervolume against what was paid, and against what it would have cost without savings.
 
     - paid: what was trained for each trial;

@@ -18,7 +18,7 @@ from growsearch.study.folder import LOG_FILE, REPORT_FILES, is_empty, read_info
 from growsearch.study.frames import to_frame
 from growsearch.study.outcomes import audit
 from growsearch.study.page import fill_page
-from growsearch.study.page_data import Subject, page_data, searched_options
+from growsearch.study.page_data import ReportedStudy, page_data, searched_options
 from growsearch.study.pareto import is_pareto_optimal, pareto_front
 from growsearch.study.plugins import plugin_files
 from growsearch.study.results import read_undamaged
@@ -87,7 +87,7 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> WrittenR
     return report
 
 
-def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
+def study_subject(folder: Path, metric_name: str | None = None) -> ReportedStudy:
     """What the report of the study in `folder` is about. Raises InputError as `write_report`."""
     info = read_info(folder)
     table, damaged = (schema().empty_table(), {}) if is_empty(folder) else read_undamaged(folder)
@@ -99,7 +99,7 @@ def study_subject(folder: Path, metric_name: str | None = None) -> Subject:
     grown = trials if has_twins(trials) else trials.iloc[:0]
     found = found_networks(grown).dropna(subset="val_delta")
     trials = trials.merge(found[["trial_id", "val_delta"]], on="trial_id", how="left")
-    return Subject(
+    return ReportedStudy(
         folder, _title(folder, trials), info, study, trials, metric, cost, found,
         audit=_audit(info, trials, metric), commands=_commands(folder, info, trials, metric, cost),
         notes=(*(_damage(name, why) for name, why in damaged.items()), *notes),

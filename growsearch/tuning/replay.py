@@ -35,7 +35,7 @@ ORACLE = "oracle"
 """In place of a scheduler, one that knows how each trial will end."""
 
 
-class Completion(NamedTuple):
+class SimulatedCompletion(NamedTuple):
     """A trial that has completed."""
 
     trial: str
@@ -51,7 +51,7 @@ class Replay:
     """How a search went."""
 
     recording: Recording
-    completions: list[Completion] = field(default_factory=list)
+    completions: list[SimulatedCompletion] = field(default_factory=list)
     """In the order of time."""
     stopped: set[str] = field(default_factory=set)
     paid: float = 0.0
@@ -257,7 +257,7 @@ class _Simulation:
         if entry.status is Status.STOPPED:
             self.outcome.stopped.add(mine)
         elif entry.status.ran_to_end:
-            self.outcome.completions.append(Completion(mine, self.now, self.outcome.paid))
+            self.outcome.completions.append(SimulatedCompletion(mine, self.now, self.outcome.paid))
         if self.sampler is not None and entry.status.ended:
             ends = self.outcome.recording.outcomes
             self.sampler.tell(name, entry.status, ends.get(mine))

@@ -58,7 +58,7 @@ class Contender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class ContenderResult:
     """A contender's results over all replays.
 
     Paid is given in percent of what all trials cost without sharing.
@@ -135,7 +135,7 @@ def _number(text: str, value: str) -> float:
 
 def compare(
     recording: Recording, text: str, *, workers: int, seeds: Sequence[int], shared: bool = True
-) -> Compared:
+) -> ContenderResult:
     """Replays `recording` with the contender that `text` names, once for each seed."""
     whole = recording.to_pay(shared=False)
     chosen = contender(text)
@@ -145,7 +145,7 @@ def compare(
         for share in SHARES
     ]
     seconds = sorted(second for run in runs for second in run.decisions)
-    return Compared(
+    return ContenderResult(
         scheduler=text,
         workers=workers,
         shared=shared,

@@ -16,6 +16,7 @@ def readers(monkeypatch):
     return fuzz_readers.READERS
 
 
+@pytest.mark.slow
 def test_an_honest_file_that_is_taken_apart_and_made_again_is_read_as_before(
     readers, tmp_path, caplog
 ):
