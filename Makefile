@@ -38,7 +38,7 @@ test-long: $(VENV)/installed
 # thirty faults hit a search, but for those that do not begin in time: of all kinds, few of them in the driver, whose
 # starts take seconds; as root
 chaos: $(VENV)/installed
-	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30 --seconds 330
+	$(BIN)/python benchmarks/chaos.py --seed 28423 --kills 30 --seconds 320
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
     python benchmarks/scheduler.py              # decisions and hooks: two minutes
     python benchmarks/scheduler.py --driver     # also time outside training: five minutes
     python benchmarks/scheduler.py --seeds 5    # also searches: half an hour on two quiet cores
+    python benchmarks/scheduler.py --seeds 5 --keep DIR    # the same; it goes on from what DIR has
     python benchmarks/scheduler.py --foreign    # ParetoScheduler in your own Tune code: seconds
 
 Decisions: the time of a decision and the memory of the scheduler, by the number of trials that have
@@ -58,7 +59,7 @@ from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
-from growsearch.tuning.tuner import run_search
+from growsearch.tuning.tuner import resume_search, run_search
 
 EPOCHS, TRIALS = 20, 60
 SPACE = Path(__file__).parent.parent / "search_spaces" / "lipgrow.py"
@@ -224,6 +225,21 @@ def driver(folder: Path) -> None:
     )
 
 
+def search(out: Path, **options: Any) -> pd.DataFrame:
+    """The study of the search in `out`, which goes on if it was interrupted."""
+    over = out.with_suffix(".over")
+    if not over.exists():
+        with contextlib.redirect_stdout(io.StringIO()):
+            if out.exists():
+                end = resume_search(out, trust=True)
+            else:
+                end = run_search(SPACE, out, **options)
+        if end.unfinished:
+            raise SystemExit("interrupted")
+        over.touch()
+    return read_study(out)
+
+
 def searches(seeds: int, folder: Path) -> None:
     print(
         "\nseed  whole: epochs  distinct  paid M  hypervolume    with: trials whole, stopped,"
@@ -233,16 +249,13 @@ def searches(seeds: int, folder: Path) -> None:
     for seed in range(seeds):
         fields = {"dataset": "digits", "epochs": EPOCHS, "seed": seed}
         common = {"overrides": fields, "trials": TRIALS, "search_seed": seed}
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_search(SPACE, folder / f"whole{seed}", **common)
-        whole = read_study(folder / f"whole{seed}")
+        whole = search(folder / f"whole{seed}", **common)
         third = whole["parameters"].sum() / 3
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_search(
-                SPACE, folder / f"with{seed}", **common, scheduler="pareto", racing=3.0,
-                budget=f"param_epochs={third}",
-            )  # fmt: skip
-        counts, paretos = count_epochs(whole), read_study(folder / f"with{seed}")
+        paretos = search(
+            folder / f"with{seed}", **common, scheduler="pareto", racing=3.0,
+            budget=f"param_epochs={third}",
+        )  # fmt: skip
+        counts = count_epochs(whole)
         every, trials = summarize(whole), summarize(paretos)
         done = every[every["status"] == "completed"]
         scale = Bounds(
@@ -290,6 +303,7 @@ def main() -> None:
     parser.add_argument("--driver", action="store_true")
     parser.add_argument("--foreign", action="store_true")
     parser.add_argument("--seeds", type=int, default=0)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the searches here")
     parsed = parser.parse_args()
     print(f"{heading(f'{os.cpu_count()} cores')}, one thread a trial\n")
     with tempfile.TemporaryDirectory() as folder:
@@ -303,7 +317,7 @@ def main() -> None:
         if parsed.driver:
             driver(Path(folder))
         if parsed.seeds:
-            searches(parsed.seeds, Path(folder))
+            searches(parsed.seeds, parsed.keep or Path(folder))
 
 
 if __name__ == "__main__":

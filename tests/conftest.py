@@ -1,6 +1,7 @@
 import gc
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -285,6 +286,17 @@ def once(holds, act):
         ended.set()
         watcher.join()
     assert acted.is_set()
+
+
+@contextmanager
+def files_of_at_most(size):
+    """What is written beyond `size` bytes of a file fails, as on a full disk."""
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def plain(value):

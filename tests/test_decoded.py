@@ -2,7 +2,6 @@ import hashlib
 import multiprocessing
 import pickle
 import re
-import resource
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import RECORD, plain, run, task_of
+from conftest import RECORD, files_of_at_most, plain, run, task_of
 from image_folders import dataset_of, epoch_of, evaluated, use_workers, write
 from PIL import Image
 from torchvision.transforms import CenterCrop, Resize
@@ -258,13 +257,9 @@ def test_a_picture_that_cannot_be_decoded_is_one_line_and_leaves_nothing(
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(capsys, tmp_path):
-    """A limit of 1 MB for files makes a longer write fail, as on a full disk."""
-    files, limits = write(tmp_path / "files"), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
-    try:
+    files = write(tmp_path / "files")
+    with files_of_at_most(1_000_000):
         code, _, err = run(capsys, "decode", files, tmp_path / "decoded")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert code == 2
     assert err == (
         f"growsearch decode: error: output folder '{tmp_path}/decoded' cannot be written (File too "

@@ -320,3 +320,13 @@ def test_the_cluster_that_runs_is_found(ray, monkeypatch):
     """Also by a process that is not one of its own: ray.init has made a token for this user."""
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     check_cluster(ray.get_runtime_context().gcs_address)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_asks_for_another_token_is_one_line(ray, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    with pytest.raises(InputError, match="is no cluster that can be used") as error:
+        check_cluster(ray.get_runtime_context().gcs_address)
+    assert "\n" not in str(error.value)
+    assert "token" in str(error.value)

@@ -1,17 +1,15 @@
 """What a kill, a full disk or damage leaves: a whole study, or one line that says what to do."""
 
 import json
-import resource
 import shutil
 from argparse import Namespace
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import RECORD, first_quick, record, run
+from conftest import RECORD, files_of_at_most, first_quick, record, run
 
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
@@ -21,17 +19,6 @@ from growsearch.study.results import read_study, write_trial
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-
-
-@contextmanager
-def files_of_at_most(size):
-    """What is written beyond `size` bytes of a file fails, as on a full disk."""
-    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def said(error) -> str:

@@ -82,7 +82,7 @@ def test_a_trial_without_states_in_a_store_has_its_networks(tmp_path, place):
 
 
 @pytest.mark.parametrize(
-    "case", first_quick([([3, 5, 2, 4], "last"), ([5, 4, 3, 2], "forks")], 0, slow=1), ids=str
+    "case", first_quick([([3, 5, 2, 4], "last"), ([5, 4, 3, 2], "forks")], 0, slow=0), ids=str
 )
 def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(tmp_path, case):
     """Each has epochs that another has trained, and the best epoch is one of these for some."""

@@ -75,6 +75,12 @@ def objects(folder: str) -> list[str]:
     return [item["Key"] for item in found.get("Contents", [])]
 
 
+def whole_address(folder: str) -> str:
+    """For trials: Ray may have begun before the server, and the environment of its processes."""
+    where = f"endpoint_override={os.environ['AWS_ENDPOINT_URL'].removeprefix('http://')}"
+    return f"s3://testing:testing@epochs/{folder}?scheme=http&region=us-east-1&{where}"
+
+
 @contextmanager
 def hanging(server):
     """Within it the server takes requests and does not answer."""
@@ -138,9 +144,7 @@ def test_a_server_that_does_not_answer_holds_a_trial_for_seconds_and_then_not_at
 @pytest.mark.usefixtures("ray")
 def test_a_search_takes_from_the_server_what_another_has_trained(server, tmp_path, capsys):
     (tmp_path / "space.py").write_text(SPACE)
-    # Ray may have begun before the server, and with it the environment of its processes
-    where = f"endpoint_override={os.environ['AWS_ENDPOINT_URL'].removeprefix('http://')}"
-    store = f"s3://testing:testing@epochs/a?scheme=http&region=us-east-1&{where}"
+    store = whole_address("a")
     for out in ("first", "second"):
         code, _, err = run(
             capsys, "search", tmp_path / "space.py", "--dataset", "digits", "--store", store,
@@ -167,7 +171,7 @@ def test_a_search_whose_folder_is_lost_goes_on_from_its_copy_on_the_server(
     out, place = tmp_path / "study", "s3://epochs/copies/one"
     command = (
         "search", tmp_path / "space.py", "--dataset", "digits", "--out", out, "--copy-to", place,
-        "--store", "s3://epochs/two-places", "--resume",
+        "--store", whole_address("two-places"), "--resume",
     )  # fmt: skip
     code, _, err = run(capsys, *command, "--budget", "trials=1", "--max-concurrent", 1)
     assert code == 0, err

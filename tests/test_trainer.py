@@ -103,7 +103,7 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(tmp_path, caplog):
     """Its later epochs have other keys, and the trial continues with them from the store."""
     config = TrialConfig(
@@ -166,7 +166,7 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
 
 
-@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 0, slow=2), ids=str)
+@pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 0, slow=1), ids=str)
 def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     """The stop may come while new blocks are initialized, or while the network is fine-tuned."""
     config = TrialConfig(train_size=200, epochs=6, lr=0.1, **fields)

@@ -1,9 +1,11 @@
 """The command line: growsearch train | search | check-task | report ..."""
 
 import argparse
+import atexit
 import difflib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -70,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
             code = INTERRUPTED
         if code != INTERRUPTED:
             return code
+        # Ray's end at exit takes a second, and another Ctrl-C would print its trace
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         exec("")  # an interrupt within an exec of text, though caught: Python kills itself at exit
         return ending.exit_code
 

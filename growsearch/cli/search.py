@@ -3,6 +3,8 @@
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,15 +134,17 @@ def search(parsed: argparse.Namespace) -> int:
     choose_cluster(parsed)
     if parsed.resume and parsed.out is None:
         raise InputError("--resume goes on with the study of --out; give the folder by --out")
-    end = (start_or_resume if parsed.resume else run_search)(
-        parsed.space,
-        out,
-        overrides=overrides,
-        trials=parsed.trials,
-        search_seed=parsed.search_seed,
-        plugins=[plugin.name for plugin in parsed.plugins],
-        **_settings(parsed),
-    )
+    before = Path(out, STUDY_FILE).exists() and not parsed.resume  # which is refused
+    with _told_how_to_go_on(parsed.command, None if before else out):
+        end = (start_or_resume if parsed.resume else run_search)(
+            parsed.space,
+            out,
+            overrides=overrides,
+            trials=parsed.trials,
+            search_seed=parsed.search_seed,
+            plugins=[plugin.name for plugin in parsed.plugins],
+            **_settings(parsed),
+        )
     return _show_end(parsed, out, end)
 
 
@@ -153,10 +157,22 @@ def resume(parsed: argparse.Namespace) -> int:
     from growsearch.tuning.tuner import resume_search
 
     choose_cluster(parsed)
-    end = resume_search(
-        parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
-    )
+    with _told_how_to_go_on(parsed.command, parsed.study):
+        end = resume_search(
+            parsed.study, parsed.extend, parsed.extend_horizon, _trust(parsed), **_settings(parsed)
+        )
     return _show_end(parsed, parsed.study, end)
+
+
+@contextmanager
+def _told_how_to_go_on(command: str, out: str | None) -> Iterator[None]:
+    """A search ends by the first Ctrl-C, and returns; another one within that is said here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if out is not None and Path(out, STUDY_FILE).is_file():
+            print(f"growsearch {command}: go on with growsearch resume {out}", file=sys.stderr)
+        raise
 
 
 def _say_first(study: str) -> None:

@@ -19,11 +19,12 @@ from growsearch.searches.kinds import Sampler
 from growsearch.stopping.cost import costs, metric_of, search_metric
 from growsearch.trial.components import component, components
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.errors import InputError, one_line
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import NUMBERS, OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 from growsearch.tuning.made_sampler import STATES, made_sampler
+from growsearch.tuning.optuna_storage import opened_study, read_from, written_to
 from growsearch.tuning.ranges import Range, range_of
 from growsearch.tuning.ray_private import Categorical, Domain, Function
 from growsearch.tuning.search_space import Space, searched_fields
@@ -83,19 +84,19 @@ class ParetoOptunaSearch:
         self.objectives = [*costs, metric.column]
         _check(self.objectives, seed, startup_trials)
         better = StudyDirection.MINIMIZE if metric.minimized else StudyDirection.MAXIMIZE
-        self.study = optuna.create_study(
-            study_name=study_name,
-            directions=[*[StudyDirection.MINIMIZE] * len(costs), better],
-            storage=_open(storage) if storage is not None else None,
-            load_if_exists=True,
-        )
+        directions = [*[StudyDirection.MINIMIZE] * len(costs), better]
         self.configs: dict[str, TrialConfig] = {}
         """The suggested trials, by name."""
         self._numbers: dict[str, int] = {}
         self._ended: set[str] = set()
         self._refused = 0
         """How many suggestions broke a rule."""
-        self._take_over(self.study.get_trials())
+        self._storage = storage
+        with read_from(storage):
+            self.study = opened_study(storage, study_name, directions)
+            self._take_over(self.study.get_trials())
+            if self.study.directions != directions:
+                raise ValueError("its study does not say what to minimize")
         self._chosen, self._search_seed, self._startup_trials = chosen, seed, startup_trials
         self._renew_sampler()
 
@@ -120,19 +121,23 @@ class ParetoOptunaSearch:
         Raises InputError if the new trial breaks a rule; Optuna records this trial as failed.
         """
         if trial_id not in self.configs:
-            self._renew_sampler()
-            trial = self.study.ask()
-            try:
-                config = TrialConfig.from_flat(self._fields(trial))
-            except Exception:
-                self._refused += 1
-                trial.set_user_attr(_REFUSED, True)
-                self.study.tell(trial, state=TrialState.FAIL)
-                raise
-            # The name is stored last, so a trial with a name has all its parameters.
-            trial.set_user_attr(_NAME, trial_id)
-            self.configs[trial_id], self._numbers[trial_id] = config, trial.number
+            with written_to(self._storage):
+                self._add(trial_id)
         return self.configs[trial_id].to_flat()
+
+    def _add(self, trial_id: str) -> None:
+        self._renew_sampler()
+        trial = self.study.ask()
+        try:
+            config = TrialConfig.from_flat(self._fields(trial))
+        except Exception:
+            self._refused += 1
+            trial.set_user_attr(_REFUSED, True)
+            self.study.tell(trial, state=TrialState.FAIL)
+            raise
+        # The name is stored last, so a trial with a name has all its parameters.
+        trial.set_user_attr(_NAME, trial_id)
+        self.configs[trial_id], self._numbers[trial_id] = config, trial.number
 
     def tell(self, trial_id: str, status: str, result: Mapping[str, Any] | None = None) -> None:
         """Record how a trial ended, a Status.
@@ -146,7 +151,8 @@ class ParetoOptunaSearch:
         if state is TrialState.COMPLETE:
             values = _values(self.objectives, result or {})
             state = state if values else TrialState.FAIL
-        self.study.tell(self._numbers[trial_id], values, state)
+        with written_to(self._storage):
+            self.study.tell(self._numbers[trial_id], values, state)
         self._ended.add(trial_id)
 
     def _fields(self, trial: Trial | FrozenTrial) -> dict[str, Any]:
@@ -293,16 +299,6 @@ def _check(objectives: list[str], seed: int, startup_trials: int) -> None:
         raise InputError(f"search_seed must be at least 0, but got {seed}")
     if startup_trials < 2:
         raise InputError(f"startup_trials must be at least 2, but got {startup_trials}")
-
-
-def _open(path: str | Path) -> optuna.storages.RDBStorage:
-    try:
-        return optuna.storages.RDBStorage(f"sqlite:///{Path(path).resolve()}")
-    except Exception as error:  # from SQLAlchemy, alembic or Optuna
-        raise InputError(
-            f"storage {str(path)!r} cannot be opened: {one_line(error)}; give a new file, or one "
-            "that a search has written"
-        ) from error
 
 
 def _values(names: list[str], result: Mapping[str, Any]) -> list[float] | None:
