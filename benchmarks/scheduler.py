@@ -59,7 +59,8 @@ from growsearch.trial.history import EpochRecord, History, unknown_record
 from growsearch.tuning.budget import Budget
 from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 from growsearch.tuning.pareto_scheduler import ParetoScheduler
-from growsearch.tuning.tuner import resume_search, run_search
+from growsearch.tuning.start import start_or_resume
+from growsearch.tuning.tuner import run_search
 
 EPOCHS, TRIALS = 20, 60
 SPACE = Path(__file__).parent.parent / "search_spaces" / "lipgrow.py"
@@ -227,16 +228,10 @@ def driver(folder: Path) -> None:
 
 def search(out: Path, **options: Any) -> pd.DataFrame:
     """The study of the search in `out`, which goes on if it was interrupted."""
-    over = out.with_suffix(".over")
-    if not over.exists():
-        with contextlib.redirect_stdout(io.StringIO()):
-            if out.exists():
-                end = resume_search(out, trust=True)
-            else:
-                end = run_search(SPACE, out, **options)
-        if end.unfinished:
-            raise SystemExit("interrupted")
-        over.touch()
+    with contextlib.redirect_stdout(io.StringIO()):
+        end = start_or_resume(SPACE, out, **options)
+    if end.unfinished:
+        raise SystemExit("interrupted")
     return read_study(out)
 
 

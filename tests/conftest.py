@@ -85,9 +85,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     items.sort(key=lambda item: (item.path not in on_ray, -tests[item.path]))
 
 
-def pytest_collection_finish() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Iterator[None]:
     """Collections of garbage would visit all modules and tests again and again."""
     gc.freeze()
+    ran = yield
+    gc.unfreeze()  # or libraries report at the exit that they leak
+    return ran
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -81,9 +81,8 @@ def test_a_trial_without_states_in_a_store_has_its_networks(tmp_path, place):
     assert is_found(trainer, tmp_path / "networks", best_epoch(trainer.history))
 
 
-@pytest.mark.parametrize(
-    "case", first_quick([([3, 5, 2, 4], "last"), ([5, 4, 3, 2], "forks")], 0, slow=0), ids=str
-)
+@pytest.mark.long
+@pytest.mark.parametrize("case", [([3, 5, 2, 4], "last"), ([5, 4, 3, 2], "forks")], ids=str)
 def test_trials_that_share_epochs_have_the_networks_of_their_best_and_last(tmp_path, case):
     """Each has epochs that another has trained, and the best epoch is one of these for some."""
     order, keep_states = case
