@@ -131,6 +131,8 @@ GROWING_RUNS = [
     {"network": "plain4net", "interval": 1, "epochs": 4},
     {"policy": "fixed", "growth_epochs": 1, "epochs": 2, "network": "bottleneck4resnet",
      "architecture": "2-2-2-2", "growth_architectures": "2-3-2-2"},
+    *({"image_size": 32, "network": f"{family}-imagenet", "interval": 1, "epochs": 4}
+      for family in ("basic4resnet", "bottleneck4resnet", "plain4net")),
 ]  # fmt: skip
 EPOCHS = 4
 """Measured of each run: initializing epochs come on top of its own."""
@@ -145,12 +147,16 @@ def test_every_layer_at_every_epoch_of_a_growing_run_agrees_with_the_svd(options
     autogrow = {} if "policy" in options else {"policy": "periodic", "finetune_epochs": 1}
     config = TrialConfig(**autogrow, **options, train_size=200, record_lipschitz="layers")
     trainer = Trainer(config)
+    images = (trainer.config.image_size or 8,) * 2
     networks = []
     epoch = trainer._epoch
 
     def remember():
         measured = epoch()
-        networks.append(dense_layers(trainer.state.network, 8, 8))
+        network = trainer.state.network
+        with torch.no_grad():
+            size = network.stem(torch.zeros(1, 1, *images)).shape[2:]
+        networks.append(dense_layers(network, *size))
         return measured
 
     trainer._epoch = remember
