@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import record, run
 
-from growsearch.searches.best_first import FIRST, BestFirst
+from growsearch.searches.best_first import COMPARED, FIRST, BestFirst
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
 from growsearch.searches.tree import ways_of
@@ -48,6 +48,12 @@ def search(configs=CONFIGS) -> BestFirst:
     for name, one in configs.items():
         best.add(name, one)
     return best
+
+
+def end(best: BestFirst, name: str, error: float, course: float = 0.0) -> None:
+    """The trial completes; `course` is how much its errors were above the last one until then."""
+    best.trained(name, [error + course * (EPOCHS - k) for k in range(1, EPOCHS)] + [error])
+    best.completed(name, error)
 
 
 def parameter_epochs(one: TrialConfig) -> int:
@@ -90,9 +96,8 @@ def test_of_equal_promises_the_one_with_the_most_epochs_in_the_store_comes_first
     best = search(configs)
     done = [name for name in configs if not name.startswith("4")]
     for name in done[:FIRST]:
-        best.trained(name, EPOCHS)
-        best.completed(name, 5.0 + int(name[0]) / 10)
-    best.trained("4-2", 6)
+        end(best, name, 5.0 + int(name[0]) / 10)
+    best.trained("4-2", [9.0] * 6)
     left = ["4-1", "4-2", "4-3"]
     assert best.order(left)[0] == "4-2"
 
@@ -101,11 +106,41 @@ def test_what_can_only_be_worse_than_a_cheaper_trial_comes_last():
     best = search()
     for name, one in CONFIGS.items():
         if len(one.policy.growth_epochs) == 1:
-            best.trained(name, EPOCHS)
-            best.completed(name, 1.0 + parameter_epochs(one) / 1000)  # growing does not pay
+            end(best, name, 1.0 + parameter_epochs(one) / 1000)  # growing does not pay
     left = [name for name in CONFIGS if name not in best.errors]
     cheapest = min(left, key=lambda name: parameter_epochs(CONFIGS[name]))
     assert best.order(left)[0] == cheapest
+
+
+@pytest.mark.parametrize("completed", [FIRST, COMPARED])
+def test_what_goes_better_than_its_schedule_promises_comes_first(completed):
+    """Trials that differ only in the seed, whose effect shows from the first epoch on."""
+    configs = {str(seed): config(4, seed=seed) for seed in range(completed + 2)}
+    best = search(configs)
+    worse, better, *done = configs
+    for seed, name in enumerate(done):
+        end(best, name, 2.0 + 0.1 * seed, course=0.3)
+    best.trained(worse, [4.9, 4.6])
+    best.trained(better, [3.9, 3.6])
+    order = best.order([worse, better])
+    assert order == ([better, worse] if completed == COMPARED else [worse, better])
+
+
+def test_courses_that_have_nothing_to_do_with_their_ends_tell_little():
+    """Of the first epochs' errors, and so of a trial that has the lowest."""
+    configs = {str(seed): config(4, seed=seed) for seed in range(41)}
+    best, draw = search(configs), random.Random(0)
+    one, *done = configs
+    for name in done:
+        best.trained(name, [draw.random() for _ in range(EPOCHS - 1)])
+        best.completed(name, draw.random())
+    best.trained(one, [0.0, 0.0])
+    place = np.array([0])
+    best.order([one, done[0]])
+    (mean,), (deviation,) = best._plan.predicted(place)
+    (usual,), (wide,) = best._plan.predictor.predict(place)
+    assert abs(mean - usual) < 0.15
+    assert 0.9 * wide < deviation <= wide
 
 
 def test_a_trial_that_diverged_teaches_nothing():
@@ -130,8 +165,7 @@ def test_trials_that_join_later_are_ordered_as_if_they_had_been_there():
     one, late = search(), search(dict(list(CONFIGS.items())[:20]))
     for best in (one, late):
         for k, name in enumerate(list(CONFIGS)[:12]):
-            best.trained(name, EPOCHS)
-            best.completed(name, 10 - k + 0.1 * k**2)
+            end(best, name, 10 - k + 0.1 * k**2)
         best.order(list(CONFIGS)[12:20])
     for name in list(CONFIGS)[20:]:
         late.add(name, CONFIGS[name])
@@ -162,6 +196,42 @@ def test_the_process_predicts_as_the_dense_formulas_say():
     found, deviation = process.predict()
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     np.testing.assert_allclose(deviation[22:] ** 2, variance * spread[22:], rtol=1e-5)
+
+
+def test_another_value_changes_the_prediction_as_the_joint_process_says():
+    """Both values with one kernel times a matrix between them: conditioned densely on all that is
+    known. The matrix is the likeliest one; the variance has a regression's degrees of freedom.
+    """
+    draw, n = np.random.default_rng(3), 14
+    points = draw.normal(size=(n + 1, 2))
+    values = points @ [1.0, -1] + draw.normal(size=n + 1) / 2
+    others = 3 + values + draw.normal(size=n + 1) / 2
+    process = GaussianProcess(points, others=2)
+    for k in range(n):
+        process.add(k, values[k], [draw.normal(), others[k]])
+    (mean,), (deviation,) = process.predict_given([n], 1, others[n:])
+    (usual,), (wide,) = process.predict([n])
+
+    shape = process.shape
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    far = np.sqrt(5) * apart / np.median(apart[apart > 0]) / shape.scale
+    around = points - points.mean(axis=0)
+    linear = around @ around.T / (around**2).sum(axis=1).mean()
+    kernel = (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
+    kernel += shape.noise * np.eye(n + 1)
+    inverse = np.linalg.inv(kernel[:n, :n])
+    known = np.column_stack([values, others])[:n]
+    means = (inverse @ known).sum(axis=0) / inverse.sum()
+    between = (known - means).T @ inverse @ (known - means) / n
+    joint = np.kron(between, kernel)
+    rest = [*range(n), *range(n + 1, 2 * n + 2)]
+    left = np.concatenate([known[:, 0] - means[0], others - means[1]])
+    weights = np.linalg.solve(joint[np.ix_(rest, rest)], joint[rest, n])
+    variance = joint[n, n] - weights @ joint[rest, n]
+    alone = between[0, 0] * (kernel[n, n] - kernel[n, :n] @ inverse @ kernel[:n, n])
+    assert mean == pytest.approx(means[0] + weights @ left, rel=1e-8)
+    assert mean != pytest.approx(usual, rel=0.01)
+    assert (deviation / wide) ** 2 == pytest.approx(variance / alone * (n - 1) / (n - 2), rel=1e-6)
 
 
 def test_the_process_of_ten_thousand_trials_keeps_no_matrix_of_all_pairs():

@@ -1,13 +1,15 @@
 """Which trial should be trained next: the one with the largest expected gain of the front per cost.
 
 All trials are known before any runs, and so are their costs and the epochs that they share. What
-they will come to is predicted from their schedules by a Gaussian process on the completed trials.
+they will come to is predicted from their schedules by a Gaussian process on the completed trials;
+where the first epochs of a trial are trained, by it or by another one, from their errors too.
 The next trial is the one with the largest expected gain in hypervolume (Emmerich et al. 2006), over
 the accuracies that it may come to at its known cost, per parameter-epochs that are still to be paid
 for it: epochs that are in the store are free. The first trials are the cheapest.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,10 @@ FIRST = 4
 """So many trials complete, cheapest first, before any is predicted."""
 OPTIMISM = 1.5
 """By how much the predictor's deviation is taken to be larger than it says."""
+MOMENTS = 32
+"""Number of moments of a trial's course at which errors are compared."""
+COMPARED = 8
+"""So many trials complete before errors within courses tell anything."""
 LEVELS = OPTIMISM * ndtri((np.arange(9) + 0.5) / 9)
 """The deviations at which the expectation is taken, each as likely as the others."""
 
@@ -39,8 +45,8 @@ class BestFirst:
         self.cost, self.unit = cost_of(cost), cost_of("param_epochs")
         self.sizes = sizes
         self.configs: dict[str, TrialConfig] = {}
-        self.epochs: dict[str, int] = {}
-        """How many epochs of each trial are trained."""
+        self.courses: dict[str, list[float]] = {}
+        """The errors after the epochs of each trial that are trained."""
         self.errors: dict[str, float] = {}
         """The errors of the completed trials, in their order."""
         self._plan: _Plan | None = None
@@ -50,11 +56,12 @@ class BestFirst:
         self.configs[name] = config
         self._plan = None
 
-    def trained(self, name: str, epochs: int) -> None:
-        """Takes note that `epochs` epochs of the trial are trained."""
-        self.epochs[name] = epochs
+    def trained(self, name: str, errors: Sequence[float]) -> None:
+        """Takes note of the errors after further epochs of the trial."""
+        course = self.courses.setdefault(name, [])
         if self._plan is not None:
-            self._plan.trained(name, epochs)
+            self._plan.trained(name, len(course), errors)
+        course.extend(errors)
 
     def completed(self, name: str, error: float) -> None:
         """Takes note of what the trial has come to; one that diverged has no error."""
@@ -83,8 +90,8 @@ class BestFirst:
 
     def _planned(self) -> "_Plan":
         plan = _Plan(self.configs, self.cost, self.unit, self.sizes)
-        for name, epochs in self.epochs.items():
-            plan.trained(name, epochs)
+        for name, errors in self.courses.items():
+            plan.trained(name, 0, errors)
         for name, error in self.errors.items():
             plan.learn(name, error)
         return plan
@@ -107,7 +114,7 @@ class _Plan:
         """What each trial's epochs from the k-th on cost."""
         parameters = [{a: size(a)[0] for a in way.architectures} for way, size in pairs]
         points = features(list(configs.values()), self.ways, parameters)
-        self.predictor = GaussianProcess(points)
+        self.predictor = GaussianProcess(points, MOMENTS)
         self.ends: list[tuple[float, float]] = []
         """Costs and errors of the completed trials."""
         self.next: dict[object, set[object]] = {}
@@ -115,30 +122,59 @@ class _Plan:
         for way in self.ways:
             for node, following in zip(way.nodes, (*way.nodes[1:], None), strict=True):
                 self.next.setdefault(node, set()).add(following)
-        self._nodes: set[object] = set()
-        self._known = [0] * len(self.ways)
+        self._errors: dict[object, float] = {}
+        """By node, the error after each epoch that is trained."""
+        self._lengths = np.array([len(way.nodes) for way in self.ways])
+        self._known = np.zeros(len(self.ways), dtype=int)
+        """How many of each trial's epochs are trained, by whomever, as far as was asked."""
 
-    def trained(self, name: str, epochs: int) -> None:
-        self._nodes.update(self.ways[self.places[name]].nodes[:epochs])
+    def trained(self, name: str, begin: int, errors: Sequence[float]) -> None:
+        nodes = self.ways[self.places[name]].nodes[begin:]
+        self._errors.update(zip(nodes, errors, strict=False))  # data may make a trial longer
 
     def learn(self, name: str, error: float) -> None:
         place = self.places[name]
         self.ends.append((self.costs[place], error))
-        self.predictor.add(place, error)
+        course = [self._error_at(place, moment) for moment in range(1, MOMENTS + 1)]
+        self.predictor.add(place, error, [e if np.isfinite(e) else error for e in course])
+
+    def _error_at(self, place: int, moment: int) -> float:
+        """The error at a moment of the trial's course; NaN if it is not known."""
+        nodes = self.ways[place].nodes
+        return self._errors.get(nodes[-(-moment * len(nodes) // MOMENTS) - 1], np.nan)
+
+    def known(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many epochs at each trial's beginning are trained."""
+        for place in places:
+            nodes, known = self.ways[place].nodes, self._known[place]
+            while known < len(nodes) and nodes[known] in self._errors:
+                known += 1
+            self._known[place] = known
+        return self._known[places]
 
     def to_pay(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """What each trial's epochs cost that nobody has trained; above 0."""
-        for place in places:
-            nodes, known = self.ways[place].nodes, self._known[place]
-            while known < len(nodes) and nodes[known] in self._nodes:
-                known += 1
-            self._known[place] = known
-        left = np.array([self.ahead[place][self._known[place]] for place in places])
+        known = self.known(places)
+        left = np.array([self.ahead[p][k] for p, k in zip(places, known, strict=True)])
         return np.maximum(left, self.ahead[0][0] * 1e-6)
+
+    def predicted(self, places: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Mean and deviation of the error that each trial comes to."""
+        mean, deviation = self.predictor.predict(places)
+        if len(self.ends) < COMPARED:
+            return mean, deviation
+        moments = self.known(places) * MOMENTS // self._lengths[places]
+        for moment in np.unique(moments[(moments > 0) & (moments < MOMENTS)]):
+            here = np.flatnonzero(moments == moment)
+            found = np.array([self._error_at(place, moment) for place in places[here]])
+            here, found = here[np.isfinite(found)], found[np.isfinite(found)]
+            given = self.predictor.predict_given(places[here], moment - 1, found)
+            mean[here], deviation[here] = given
+        return mean, deviation
 
     def gains(self, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """The expected gain in hypervolume of each trial."""
-        mean, deviation = (values[places] for values in self.predictor.predict())
+        mean, deviation = self.predicted(places)
         ends, logs = np.array(self.ends), np.log10(self.costs)
         lowest, span = logs.min(), np.ptp(logs) or 1.0
         best = ends[:, 1].min()

@@ -1,5 +1,6 @@
 """A Gaussian process over a fixed set of points, of which more and more have a value."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,13 +39,16 @@ SHAPES = tuple(Shape(*values) for values in product(SCALES, NOISES, LINEAR))
 class GaussianProcess:
     """Predicts the values of all `points`, shape [n, features], from those that are known.
 
+    A point may have `others` values besides, which are known before its value is: `predict_given`
+    learns from them.
+
     The kernel is Matern's with smoothness 5/2 plus a linear one (Rasmussen and Williams 2006,
     sections 4.2 and 2.1). The mean of the values and the kernel's variance are those of the highest
     likelihood. The other numbers are chosen among SHAPES, anew whenever the known values have
     become half as many again. Adding a value takes O(n m) steps for m known ones, and memory does.
     """
 
-    def __init__(self, points: Array) -> None:
+    def __init__(self, points: Array, others: int = 0) -> None:
         self.points = points - points.mean(axis=0)
         self._squared = (self.points**2).sum(axis=1)
         some = np.arange(0, len(points), -(-len(points) // MOST_COMPARED))
@@ -53,31 +57,54 @@ class GaussianProcess:
         apart = distances[distances > 1e-9]
         self._typical = float(np.median(apart)) if len(apart) else 1.0
         self.known: list[int] = []
-        self.values: list[float] = []
+        self.values = np.empty((0, 1 + others))
+        """Each known point's value, and its others."""
         self._choose_at = 6
         self._set(Shape())
 
-    def add(self, point: int, value: float) -> None:
-        """Takes note of the value of a point, by its index."""
+    def add(self, point: int, value: float, others: Sequence[float] = ()) -> None:
+        """Takes note of the value of a point, by its index, and of its others."""
         if len(self.known) == MOST_KNOWN:
             return
         self.known.append(point)
-        self.values.append(value)
+        self.values = np.vstack([self.values, [value, *others]])
         if len(self.known) >= self._choose_at:
             self._choose_at = len(self.known) * 3 // 2 + 1
             self._set(self._likeliest())
         else:
             self._extend(len(self.known) - 1)
 
-    def predict(self) -> tuple[Array, Array]:
-        """The mean and the standard deviation of every point's value, without noise."""
+    def predict(self, points: Indices = ALL) -> tuple[Array, Array]:
+        """The mean and the standard deviation of these points' values, without noise."""
+        mean, left = self._residuals(0)
+        variance = max(float(left @ left) / len(left), 1e-18)
+        spread = np.maximum(self._prior[points] - self._explained[points], 1e-9)
+        return mean + left @ self._rows[: len(left), points], np.sqrt(variance * spread)
+
+    def predict_given(self, points: Indices, other: int, found: Array) -> tuple[Array, Array]:
+        """As `predict`, of `points` whose value number `other` of the others is `found`.
+
+        All values have one kernel up to a factor, and the same correlation everywhere: intrinsic
+        coregionalization (Goovaerts 1997; Bonilla et al. 2008). What is left of the value is then
+        a line in what is left of the other one. The variance around it is that of a regression
+        line, so that a chance agreement of few points counts for little.
+        """
+        mean, deviation = self.predict(points)
+        (_, left), (other_mean, other_left) = self._residuals(0), self._residuals(1 + other)
+        both, own = float(left @ other_left), float(left @ left)
+        others = float(other_left @ other_left)
+        if min(own, others) <= 0 or len(left) < 3:
+            return mean, deviation
+        surprise = found - other_mean - other_left @ self._rows[: len(left), points]
+        left_over = max(1 - both**2 / (own * others), 0.0) * (len(left) - 1) / (len(left) - 2)
+        return mean + both / others * surprise, deviation * np.sqrt(min(left_over, 1.0))
+
+    def _residuals(self, column: int) -> tuple[float, Array]:
+        """The mean of a column of `values`, and what is left of each, made independent."""
         count = len(self.known)
-        ones, values = self._ones[:count], self._solved[:count]
-        mean = (ones @ values) / (ones @ ones)
-        left = values - mean * ones
-        variance = max(float(left @ left) / count, 1e-18)
-        spread = np.maximum(self._prior - self._explained, 1e-9)
-        return mean + left @ self._rows[:count], np.sqrt(variance * spread)
+        ones, values = self._ones[:count], self._solved[:count, column]
+        mean = float(ones @ values / (ones @ ones))
+        return mean, values - mean * ones
 
     def _set(self, shape: Shape) -> None:
         """Takes that shape, and all known values anew; there is room for as many again."""
@@ -85,7 +112,7 @@ class GaussianProcess:
         room = min(max(2 * count, 8), MOST_KNOWN)
         self._rows = np.zeros((room, len(self.points)))
         """The inverse of the Cholesky factor times the kernel between known and all points."""
-        self._ones, self._solved = np.zeros(room), np.zeros(room)
+        self._ones, self._solved = np.zeros(room), np.zeros((room, self.values.shape[1]))
         self._prior = 1 + shape.linear * self._squared / self._mean_square
         self._explained = np.zeros(len(self.points))
         if known:
@@ -93,8 +120,9 @@ class GaussianProcess:
             kernel = _kernel(shape, self._between(known))
             right = np.column_stack([kernel, np.ones(count), self.values])
             solved = solve_triangular(lower, right, lower=True)
-            self._rows[:count], self._ones[:count] = solved[:, :-2], solved[:, -2]
-            self._solved[:count] = solved[:, -1]
+            points = len(self.points)
+            self._rows[:count], self._ones[:count] = solved[:, :points], solved[:, points]
+            self._solved[:count] = solved[:, points + 1 :]
             self._explained = (self._rows[:count] ** 2).sum(axis=0)
 
     def _extend(self, index: int) -> None:
@@ -116,7 +144,7 @@ class GaussianProcess:
     def _likeliest(self) -> Shape:
         """The shape of the highest likelihood, with the best mean and variance for it."""
         step = -(-len(self.known) // MOST_COMPARED)
-        known, values = self.known[::step], self.values[::step]
+        known, values = self.known[::step], self.values[::step, 0]
         between = self._between(known, known)
         return max(SHAPES, key=lambda shape: _likelihood(shape, between, values))
 
@@ -133,7 +161,7 @@ def _factor(shape: Shape, between: tuple[Array, Array]) -> Array:
     return np.asarray(lower, dtype=np.float64)
 
 
-def _likelihood(shape: Shape, between: tuple[Array, Array], values: list[float]) -> float:
+def _likelihood(shape: Shape, between: tuple[Array, Array], values: Array) -> float:
     """The logarithm, up to a constant."""
     count = len(values)
     try:

@@ -1,5 +1,6 @@
 """The scheduler that trains the most promising trial of a search first: Tune's hooks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -9,6 +10,7 @@ from growsearch.searches.kinds import Queue
 from growsearch.searches.messages import trial_name
 from growsearch.stopping.cost import Metric
 from growsearch.stopping.judge import ParetoStopping
+from growsearch.trial.history import EpochRecord
 from growsearch.trial.status import Status
 from growsearch.tuning.pareto_over_ledger import ParetoOverLedger
 
@@ -24,10 +26,9 @@ class BranchesOverLedger(ParetoOverLedger):
         self._known: set[str] = set()
         self._join()
         histories = self.ledger.read_histories()
-        for name, epochs in self.ledger.results(
-            histories
-        ):  # in the order in which they were learnt
-            self.best.trained(name, epochs)
+        # in the order in which they were learnt
+        for name, epochs in self.ledger.results(histories):
+            self._note(name, histories[name][:epochs])
             if epochs == len(histories[name]):
                 self._learn(name)
         queue.order, queue.parts = self.order, best.parts
@@ -38,14 +39,19 @@ class BranchesOverLedger(ParetoOverLedger):
 
     def on_trial_result(self, controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         entry = self.ledger.trials[trial_name(trial.config)]
-        self.best.trained(entry.name, len(entry.history))
+        self._note(entry.name, entry.history)
         return super().on_trial_result(controller, trial, result)
 
     def on_trial_complete(self, controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         entry = self.ledger.trials[trial_name(trial.config)]
-        self.best.trained(entry.name, len(entry.history))
+        self._note(entry.name, entry.history)
         self._learn(entry.name)
         super().on_trial_complete(controller, trial, result)
+
+    def _note(self, name: str, history: Sequence[EpochRecord]) -> None:
+        known, compared = len(self.best.courses.get(name, ())), self.compared
+        new = [-compared.value(compared.of(record)) for record in history[known:]]
+        self.best.trained(name, new)
 
     def _learn(self, name: str) -> None:
         entry = self.ledger.trials[name]
