@@ -39,7 +39,7 @@ class Rings(Task):
     stacks = ("blocks",)
     residual = True
     proposals = {"policy": "fixed", "lr": 0.1, "initializer": "copy"}
-    width: int = option(32, "units of a hidden layer", least=1)
+    width: int = option(32, "units of a hidden layer", least=1, role="seed network")
 
     def build(self, architecture: Architecture) -> nn.Module:
         return MLP(architecture.blocks[0], self.width)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.kinds import FineTune, Grow
 from growsearch.trial.path import decide, next_phase
@@ -131,7 +132,9 @@ def test_caps_stop_a_sub_network_and_all_caps_end_growing():
 
 def test_growing_ends_with_the_epochs_that_fine_tuning_leaves():
     for policy in ("periodic", "convergent"):
-        history, decisions = grow(rising_until(1000), policy=policy, epochs=230)
+        history, decisions = grow(
+            rising_until(1000), policy=policy, epochs=230, finetune_epochs=200
+        )
         assert len(history) == 30
         assert "epochs=230" in decisions[30].reason
 
@@ -264,3 +267,14 @@ def test_p_autogrow_is_algorithm_1_over_any_curve(steps, interval, patience, net
     m = 3 if network == "basic3resnet" else 4
     found = simulated(curve, interval, patience, m)
     assert list(Architecture(history[-1].architecture).blocks) == found
+
+
+@pytest.mark.parametrize("policy", ["convergent", "periodic"])
+def test_by_default_a_trial_of_any_length_has_a_chance_to_grow(policy):
+    least = 3 if policy == "convergent" else 2  # it compares two intervals
+    for epochs in [*range(least, 30), 199, 200, 201, 202, 300, 399, 400, 401, 5000]:
+        config = TrialConfig(policy=policy, epochs=epochs)
+        assert config.policy.known_epochs(config) <= config.growing_epochs, epochs
+        assert config.notes == []
+    with pytest.raises(InputError, match=r"epochs=1 leaves .*; give 2 or more"):
+        TrialConfig(policy=policy, epochs=1)

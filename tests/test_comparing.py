@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import unescape
 from itertools import pairwise
 from statistics import fmean, stdev
@@ -10,12 +10,13 @@ from statistics import fmean, stdev
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import record, run
+from conftest import ROOT, record, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growsearch import InputError, compare_studies
+from growsearch import InputError, compare_studies, load_plugins, option, register
 from growsearch.comparing.attainment import attainment_difference
+from growsearch.comparing.entrants import differences, read_entrants
 from growsearch.comparing.picture import comparison_figure
 from growsearch.comparing.words import told
 from growsearch.stopping.hypervolume import REFERENCE, Bounds
@@ -295,6 +296,26 @@ def test_studies_of_other_data_or_metric_are_refused(two, tmp_path, capsys, chan
     assert reason in said and "--force" in said
     forced = compare_studies([two[0], other], force=True)
     assert any(reason in found for found in forced.differences)
+
+
+def test_every_option_of_a_users_task_counts_as_one_of_its_data_unless_it_has_a_role(
+    own_registry, tmp_path
+):
+    load_plugins([str(ROOT / "examples/mlp.py")])
+    rings = type(TrialConfig(task="rings", policy="none").task)
+    made = {
+        "noise": option(0.1, "of the data"), "hidden": option(1, "x", role="seed network"),
+        "__annotations__": {"noise": float, "hidden": int}, "__module__": __name__,
+    }  # fmt: skip
+    register("task", "noisy")(dataclass(frozen=True, kw_only=True)(type("Noisy", (rings,), made)))
+    changed = {"a": {}, "b": {"hidden": 2, "width": 8}, "c": {"noise": 0.2}}
+    for name, changes in changed.items():
+        create_study(tmp_path / name, command="search", searched=[], settings={})
+        config = TrialConfig(task="noisy", policy="none", architecture="2", epochs=1, **changes)
+        write_trial(tmp_path / name, "00000", config, [record(1, status="completed")])
+    assert differences(read_entrants([tmp_path / "a", tmp_path / "b"])) == []
+    told = ["noise is 0.1 in 'a' and 0.2 in 'c'"]
+    assert differences(read_entrants([tmp_path / "a", tmp_path / "c"])) == told
 
 
 def test_another_horizon_is_refused(two, tmp_path):

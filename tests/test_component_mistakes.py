@@ -14,10 +14,12 @@ from growsearch import (
     Architecture,
     Cost,
     DataSpec,
+    Fall,
     Grow,
     ImageFamily,
     Images,
     ImageSource,
+    Initializer,
     InputError,
     Optimizer,
     Policy,
@@ -32,6 +34,7 @@ from growsearch import (
 )
 from growsearch.checks.target import targets_in
 from growsearch.stopping.cost import cost_of, epoch_costs
+from growsearch.stopping.cost_bounds import CostBound, sizes_of
 from growsearch.trial.components import component, forgetting
 from growsearch.tuning.made_sampler import made_sampler
 from growsearch.tuning.shared_data import check_own_data, own_data
@@ -65,7 +68,10 @@ def nothing(*_: Any) -> Any:
 def test_a_stop_iteration_of_a_component_is_an_error_and_not_the_trials_end(base, method):
     usual = {"decide": lambda *_: None, "rate": lambda self, trial, history, lr: lr}
     attributes = {method: nothing} if base is Policy else {"rate": usual["rate"], method: nothing}
-    trainer = Trainer(rings(**{base.kind: own(base, **attributes)}))
+    options = {"policy": "none", "epochs": 2, base.kind: own(base, **attributes)}
+    # the examples' task does not say its steps, which a schedule that falls needs
+    config = TrialConfig(train_size=100, **options) if method == "fall" else rings(**options)
+    trainer = Trainer(config)
     with pytest.raises(RuntimeError, match="StopIteration"):
         list(trainer)
     assert not trainer.finished
@@ -332,6 +338,87 @@ def test_a_state_whose_plugin_is_not_loaded_says_how_to_load_it(tmp_path):
 
 
 EPOCH = record(epoch=1)
+
+
+@pytest.mark.parametrize("base", [Optimizer, ImageFamily, ImageSource])
+def test_a_method_in_place_of_proposals_is_one_line(base):
+    attributes = {"build": nothing, "read": nothing, "spec": SPEC, "block": nothing, "widths": (8,)}
+    name = own(base, proposals=lambda *_: {}, subnetworks=1, residual=False, **attributes)
+    with pytest.raises(InputError, match=r"'own' are .*; write a mapping of options"):
+        TrialConfig(**{base.kind: name})
+
+
+@pytest.mark.parametrize(
+    ("fall", "told"),
+    [
+        (Fall("lin", 0.0, 2.0, 0.0), "gave the shape 'lin'; choose from linear, cosine, 1-sqrt"),
+        (("linear", 0.0, 2.0, 0.0), r"returned \('linear', 0.0, 2.0, 0.0\); return None or Fall"),
+    ],
+)
+def test_a_fall_that_cannot_be_is_one_line(fall, told):
+    schedule = own(Schedule, rate=lambda self, trial, history, lr: lr, fall=lambda *_: fall)
+    with pytest.raises(InputError, match=told):
+        next(Trainer(TrialConfig(lr_schedule=schedule, train_size=100, epochs=2, policy="none")))
+
+
+def test_a_schedule_that_defines_a_fall_is_one_that_falls_within_epochs():
+    fall = Fall("linear", 0.0, 2.0, 0.0)
+    schedule = own(Schedule, rate=lambda self, trial, history, lr: lr, fall=lambda *_: fall)
+    options = {"train_size": 100, "batch_size": 50, "epochs": 2, "policy": "none", "lr": 0.1}
+    trainer = Trainer(TrialConfig(lr_schedule=schedule, **options))
+    assert trainer.steps == 2
+    assert [record.lr for record in trainer] == pytest.approx([0.075, 0.025])
+
+
+def test_an_initializer_that_trains_nothing_apart_is_one_line():
+    apart = {
+        "is_apart": lambda *_: True,
+        "sources": lambda self, old, new: {k: k for k in range(old)},
+    }
+    grows = {"policy": "fixed", "growth_epochs": (1,), "growth_architectures": ("3-2-2",)}
+    options = {"train_size": 100, "epochs": 2, "lr_schedule": "constant", **grows}
+    with pytest.raises(InputError, match="apart_parameters gives none of their parameters; return"):
+        list(Trainer(TrialConfig(initializer=own(Initializer, **apart), **options)))
+
+
+def test_an_architecture_of_other_stacks_is_told_in_a_sentence():
+    policy = own(Policy, decide=lambda *_: Grow(Architecture("4-4"), "it says so"))
+    told = (
+        "policy 'own' decided to grow, and architecture '4-4' has 2 sub-networks, but basic3resnet"
+    )
+    with pytest.raises(InputError, match=told):
+        list(Trainer(TrialConfig(policy=policy, train_size=100, epochs=2)))
+
+
+@pytest.mark.parametrize("given", [3, Policy], ids=repr)
+def test_what_is_no_component_cannot_be_registered(given):
+    with pytest.raises(InputError):
+        register("policy", "own")(given)
+
+
+@pytest.mark.parametrize("role", ["epochs", "", 3], ids=repr)
+def test_a_role_that_does_not_exist_is_told_at_registration(role):
+    """An option with it would be in no key, and share epochs of trials that differ in it."""
+    with pytest.raises(InputError, match="option 'pace' has the role"):
+        own(
+            Optimizer, build=nothing, pace=option(0.5, "x", role=role),
+            __annotations__={"pace": float},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [math.nan, -1.0, math.inf, None, "1"], ids=repr)
+def test_a_least_cost_that_cannot_be_is_one_line(value):
+    own(Cost, of_epoch=lambda *_: 1.0, least=lambda *_: value)
+    trainer = Trainer(rings(epochs=3))
+    with pytest.raises(InputError, match=r"least of cost 'own' returned .*; return a finite"):
+        CostBound(trainer.config, sizes_of(trainer.config)).extend(next(trainer))
+
+
+def test_a_least_cost_above_what_an_epoch_has_cost_is_one_line():
+    own(Cost, of_epoch=lambda *_: 1.0, least=lambda *_: 5.0)
+    trainer = Trainer(rings(epochs=3))
+    with pytest.raises(InputError, match=r"least of cost 'own' is 5 for epoch 1, which cost 1, "):
+        CostBound(trainer.config, sizes_of(trainer.config)).extend(next(trainer))
 
 
 @pytest.mark.parametrize("value", [torch.tensor(2.5), np.float32(2.5), 2.5], ids=repr)

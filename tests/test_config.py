@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from growsearch.training.optimizers.adamw import AdamW
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.trial_options import trial_options
 
 
 def test_the_defaults_are_lipgrows_for_cifar():
@@ -62,9 +64,9 @@ def test_defaults_of_k_and_j_fit_each_other():
 
 
 def test_a_network_that_never_has_the_chance_to_grow_is_told():
-    (note,) = TrialConfig(policy="convergent", epochs=250).notes
+    (note,) = TrialConfig(policy="convergent", epochs=250, finetune_epochs=200).notes
     assert "never grows" in note and "200 epochs" in note and "epochs=250 leaves 50" in note
-    (note,) = TrialConfig(policy="periodic", interval=60, epochs=250).notes
+    (note,) = TrialConfig(policy="periodic", interval=60, epochs=250, finetune_epochs=200).notes
     assert "after 60 epochs" in note
 
 
@@ -377,3 +379,21 @@ def test_a_component_object_is_the_same_trial_as_its_options():
     assert objects == names
     assert isinstance(objects.policy, LipGrow) and objects.policy.window == 3
     assert objects.policy.max_architecture == "8-8-8"
+
+
+@pytest.mark.parametrize("task", ["image-classification", "language", "vision-transformer"])
+@pytest.mark.parametrize("policy", ["lipschitz", "fixed"])
+def test_a_component_given_as_an_object_has_the_values_of_the_object(task, policy):
+    """Whatever the task proposes; all of a trial's components make the same trial."""
+    dataset = {"language": "text"}.get(task, "digits")
+    grows = {"growth_epochs": 3} if policy == "fixed" else {}
+    config = TrialConfig(task=task, dataset=dataset, policy=policy, epochs=20, **grows)
+    given = {chosen.kind: chosen for chosen in config.components()}
+    again = TrialConfig(**given, **{n: getattr(config, n) for n in trial_options()})
+    assert again == config
+    for beta2 in (0.99, 0.999):
+        by_name = TrialConfig(task=task, dataset=dataset, optimizer="adamw", beta2=beta2)
+        assert TrialConfig(task=task, dataset=dataset, optimizer=AdamW(beta2=beta2)) == by_name
+        assert by_name.optimizer.beta2 == beta2
+    alone = TrialConfig(task=task, dataset=dataset, optimizer=AdamW())
+    assert alone == TrialConfig(task=task, dataset=dataset, optimizer="adamw")

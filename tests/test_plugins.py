@@ -30,9 +30,7 @@ EXAMPLES = {
     ),
     "stripes.py": ("dataset", "stripes", {"epochs": 2, "policy": "none", "noise": 0.1}),
     "slim.py": ("network", "slim2resnet", {"epochs": 2, "policy": "none", "architecture": "1-2"}),
-    "linear_decay.py": (
-        "lr_schedule", "linear-decay", {"epochs": 3, "policy": "none", "warm_up": 1}
-    ),
+    "inverse_root.py": ("lr_schedule", "inverse-root", {"epochs": 3, "policy": "none", "flat": 1}),
     "rmsprop.py": ("optimizer", "rmsprop", {"epochs": 2, "policy": "none", "smoothing": 0.9}),
 }  # fmt: skip
 """Each example: the kind and name of its component, and options of a trial that uses it."""
@@ -308,6 +306,11 @@ class Importing(Base):
         (policy().replace('"policy"', '"optimizer"'), "registered as optimizer, but its base"),
         (policy(name="my policy"), "cannot be called 'my policy'; use letters"),
         (policy(option="reads = ('acuracy',)"), "reads 'acuracy'; did you mean 'accuracy'"),
+        (policy(option="reads = 'accuracy'"), "says reads = 'accuracy'; write ('accuracy',)"),
+        (
+            policy(option='spare: int = option(1, "x", role="epochs")'),
+            "option 'spare' has the role 'epochs'; did you mean 'epoch'",
+        ),
         ("import nothing_like_it", "in line 1: ModuleNotFoundError"),
         ("\nx = = 1", "in line 2: SyntaxError"),
         ("raise SystemExit(3)", "in line 1: SystemExit: 3"),
@@ -320,6 +323,18 @@ def test_a_plugin_that_cannot_be_used_is_one_line_and_registers_nothing(tmp_path
     assert named in str(caught.value) and "mine.py" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert components("policy") == before
+
+
+def test_a_plugin_that_was_edited_after_it_was_loaded_says_to_start_python_again(tmp_path):
+    file = written(tmp_path / "mine.py", policy())
+    load_plugins([file])
+    written(tmp_path / "mine.py", policy() + "# edited\n")
+    told = "mine.py was changed since its policy 'never' was loaded from it; start Python again"
+    with pytest.raises(InputError, match=told):
+        load_plugins([file])
+    other = written(tmp_path / "other.py", policy() + "# another\n")
+    with pytest.raises(InputError, match=r"is taken by .*mine\.py; register that of .*other\.py"):
+        load_plugins([other])
 
 
 def test_the_command_line_names_a_plugin_that_is_not_there(capsys):
@@ -344,6 +359,24 @@ def test_an_entry_point_that_fails_names_its_package(monkeypatch):
     )
     with pytest.raises(InputError, match=r"'no_package\.parts' offers growsearch components"):
         plugins.load_installed()
+
+
+def test_an_entry_point_that_fails_is_told_each_time(tmp_path):
+    about = tmp_path / "broken-1.0.dist-info"
+    about.mkdir()
+    written(about / "METADATA", "Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    written(about / "entry_points.txt", "[growsearch]\nparts = nowhere_at_all\n")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from growsearch import InputError, TrialConfig\n"
+        "for _ in range(2):\n"
+        "    try:\n        TrialConfig()\n"
+        "    except InputError as error:\n        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("package 'broken' offers growsearch components that cannot be") == 2
 
 
 INITIALIZER = """

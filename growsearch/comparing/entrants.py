@@ -13,13 +13,11 @@ import pyarrow as pa
 from growsearch.study.folder import read_info
 from growsearch.study.results import read_table
 from growsearch.study.summary import summarize
+from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import Role
 from growsearch.trial.trial_options import every_option
 
 CONFIG = "config/"
-MEASURED_BY = ("task", "tokens", "eval_windows", "steps_an_epoch")
-"""Options without the role "data" that change what validation measures, or how long an epoch is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +79,11 @@ def read_entrants(folders: Sequence[str | Path]) -> list[Entrant]:
 def differences(studies: Sequence[Entrant]) -> list[str]:
     """Why the studies must not be compared, a phrase a reason: other data, or another horizon."""
     found = list[str]()
-    options = [name for name, rule in every_option().items() if rule.role is Role.DATA]
-    for option in (*MEASURED_BY, *options):
+    rules = dict(every_option())
+    for task in {name for study in studies for name in study.values("task")}:
+        if task in (known := components("task")):  # its options may share names with others
+            rules |= known[task].options()
+    for option in [name for name, rule in rules.items() if rule.measures]:
         found += _differences(option, [(s.name, _shown(s.values(option))) for s in studies])
     return [
         *found,

@@ -71,7 +71,12 @@ class AutoGrow(Capped):
 
     def completed(self, trial: TrialConfig) -> Self:
         baseline = trial.task.baseline
-        fitting = baseline.epochs if trial.epochs > baseline.epochs else max(trial.epochs // 2, 1)
+        if trial.epochs == 1:
+            raise InputError(
+                f"epochs=1 leaves policy {self.name!r} no epoch to grow in beside one of "
+                "fine-tuning; give 2 or more"
+            )
+        fitting = min(baseline.epochs, trial.epochs // 2)
         filled = self.with_defaults(finetune_epochs=fitting)
         assert filled.finetune_epochs is not None
         filled = filled._timed(trial, max(int(filled.finetune_epochs * baseline.stairs[0]), 1))

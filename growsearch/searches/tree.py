@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from growsearch.searches.sharing import root_of
-from growsearch.stopping.cost import Cost, EpochWork
+from growsearch.stopping.cost import Cost, EpochWork, least_of_epoch
 from growsearch.stopping.cost_bounds import Size
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import INITIALIZING
@@ -28,7 +28,8 @@ class Way:
 
     def prices(self, cost: Cost, size: Size) -> list[float]:
         """The least cost of each epoch, for one image of one token: relative to other trials."""
-        return [cost.least(EpochWork(a, *size(a), 1.0, 1.0)) for a in self.architectures]
+        works = (EpochWork(a, *size(a), 1.0, 1.0) for a in self.architectures)
+        return [least_of_epoch(cost, work) for work in works]
 
     def final_cost(self, cost: Cost, size: Size) -> float:
         """The least cost of the trial, in the unit of `prices`; exact where all is known."""

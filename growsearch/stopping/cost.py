@@ -253,6 +253,32 @@ def cost_of_epoch(cost: Cost, work: EpochWork, record: EpochRecord) -> float:
     return amount
 
 
+def least_of_epoch(cost: Cost, work: EpochWork) -> float:
+    """What an epoch costs at least, before it is trained.
+
+    Raises InputError if a cost of the user's own gives no finite number of at least 0.
+    """
+    found = cost.least(work)
+    if cost.plugin is None:
+        return found
+    if (amount := as_amount(found)) is None:
+        raise InputError(
+            f"least of cost {cost.name!r} returned {shortened(found)} for an epoch of "
+            f"{work.architecture}; return a finite number of at least 0"
+        )
+    return amount
+
+
+def check_least(cost: Cost, work: EpochWork, spent: float, epoch: int) -> None:
+    """InputError if `least` of the user's own cost is above what the epoch has cost."""
+    least = least_of_epoch(cost, work) if cost.plugin is not None else 0.0
+    if least > spent * (1 + 1e-6):
+        raise InputError(
+            f"least of cost {cost.name!r} is {least:g} for epoch {epoch}, which cost {spent:g}, "
+            "and trials would be stopped wrongly; return a lower bound, or leave least out"
+        )
+
+
 def epoch_costs(cost: Cost, records: Iterable[EpochRecord]) -> list[float]:
     """What each of a trial's epochs costs."""
     spent, flops = [], 0.0

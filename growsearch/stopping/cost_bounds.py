@@ -13,7 +13,14 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import accumulate
 
-from growsearch.stopping.cost import EpochWork, cost_of_epoch, costs, work_of
+from growsearch.stopping.cost import (
+    EpochWork,
+    check_least,
+    cost_of_epoch,
+    costs,
+    least_of_epoch,
+    work_of,
+)
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, EpochRecord
@@ -47,7 +54,9 @@ class CostBound:
         work = work_of(record, self._flops)
         self._flops = record.train_flops
         for name, cost in self._costs.items():
-            self._spent[name] += cost_of_epoch(cost, work, record)
+            spent = cost_of_epoch(cost, work, record)
+            check_least(cost, work, spent, record.epoch)
+            self._spent[name] += spent
         goes_on = [] if self.path.ended else [self.path.architecture]
         open_ended = self.path.config.policy.finetune_epochs is not None
         if not expected or self._ahead[-1:] != goes_on or open_ended or self._apart:
@@ -55,7 +64,8 @@ class CostBound:
             works = [EpochWork(a, *self.size(a), work.images, work.tokens) for a in self._ahead]
             self._works = dict(zip(self._ahead, works, strict=True))
             for name, cost in self._costs.items():
-                self._least[name] = list(accumulate(map(cost.least, works), initial=0.0))
+                ahead = (least_of_epoch(cost, one) for one in works)
+                self._least[name] = list(accumulate(ahead, initial=0.0))
 
     def costs(self, names: Sequence[str]) -> tuple[float, ...]:
         """Lower bounds of the final costs of these names."""
@@ -75,7 +85,7 @@ class CostBound:
         cost, epochs = self._costs[name], len(self.path.history) + len(self._ahead)
         if not cost.mean:
             return total
-        more = (cost.least(self._works[architecture]) for architecture in self._apart)
+        more = (least_of_epoch(cost, self._works[a]) for a in self._apart)
         return min([total / epochs, *more])
 
     def _least_ahead(self) -> list[str]:

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from growsearch.growth.inherit import new_blocks
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.config import TrialConfig
+from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 
 
@@ -21,7 +22,13 @@ def apart_parameters(
     """
     assert config.initializer is not None
     blocks = _new_blocks(network, architecture, history, config)
-    return [p for block in blocks for p in config.initializer.apart_parameters(block)]
+    found = [p for block in blocks for p in config.initializer.apart_parameters(block)]
+    if not found:
+        raise InputError(
+            f"initializer {config.initializer.name!r} trains new blocks apart, and its "
+            "apart_parameters gives none of their parameters; return some, or leave is_apart out"
+        )
+    return found
 
 
 @contextmanager

@@ -17,6 +17,7 @@ asks here.
 import inspect
 import pkgutil
 import re
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar
 
 from growsearch.trial.errors import InputError
-from growsearch.trial.options import Option, Role, Value, rule_of, suggestion
+from growsearch.trial.options import Option, Role, Value, rule_of, shortened, suggestion
 from growsearch.trial.sources import source_of
 
 
@@ -45,6 +46,11 @@ class Component:
     """Where it is published: paper, section."""
     plugin: ClassVar[str | None] = None
     """A hash of the user's source that the component comes from; None for growsearch's own."""
+
+    def __new__(cls, *args: object, **given: object) -> Self:
+        made = super().__new__(cls)
+        vars(made)["_given"] = frozenset(given)  # the class may be frozen
+        return made
 
     def __post_init__(self) -> None:
         for name, rule in type(self).options().items():
@@ -73,9 +79,12 @@ class Component:
         return {name: getattr(self, name) for name in type(self).options()}
 
     def stated(self) -> dict[str, Value]:
-        """Its options that are not at their defaults, by name."""
-        rules = type(self).options()
-        return {name: v for name, v in self.values().items() if v != rules[name].default}
+        """Its options that it was made with, by name; those that are None are left to be made out.
+
+        They have their values also where a task or a data set proposes others.
+        """
+        given = vars(self)["_given"]
+        return {n: v for n, v in self.values().items() if n in given and v is not None}
 
     def with_defaults(self, **values: Value) -> Self:
         """With `values` for those options that are None."""
@@ -90,8 +99,10 @@ def _options(cls: Any) -> dict[str, Option]:
     for spec in fields(cls):
         if spec.init:
             rule = rule_of(spec.name, hints[spec.name], spec.default, spec.metadata)
-            role, plugin = rule.role or cls.role, cls.plugin is not None
-            rules[spec.name] = replace(rule, role=role, plugin=plugin)
+            role, plugin = Role(rule.role or cls.role), cls.plugin is not None
+            unsaid = rule.role is None and plugin and cls.kind == "task"
+            measures = rule.measures or role is Role.DATA or unsaid
+            rules[spec.name] = replace(rule, role=role, plugin=plugin, measures=measures)
     return rules
 
 
@@ -208,8 +219,9 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
             raise InputError(
                 f"a {kind} cannot be called {name!r}; use letters, digits, '-', '_' and '.'"
             )
-        where = f"{cls.__module__}.{cls.__qualname__}"
-        is_component = isinstance(cls, type) and issubclass(cls, Component) and is_dataclass(cls)
+        is_class = isinstance(cls, type)
+        where = f"{cls.__module__}.{cls.__qualname__}" if is_class else shortened(cls)
+        is_component = is_class and issubclass(cls, Component) and is_dataclass(cls)
         if not is_component or any(isinstance(value, Field) for value in vars(cls).values()):
             raise InputError(
                 f"{kind} {name!r} ({where}) is no component; derive it from growsearch's base "
@@ -222,10 +234,7 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
             )
         known = _REGISTRY.setdefault(kind, {})
         if name in known and not _is_same(known[name], cls):
-            other = f"{known[name].__module__}.{known[name].__qualname__}"
-            raise InputError(
-                f"{kind} {name!r} is taken by {other}; register {where} under another name"
-            )
+            raise InputError(_taken(kind, known[name], cls))
         cls.name, cls.source, cls.plugin = name, source, _SOURCE.get() or _own_source(cls)
         if cls.plugin is not None and _SOURCE.get() is None:
             _ITSELF.add(cls)
@@ -240,6 +249,24 @@ def register(kind: str, name: str, *, source: str = "") -> Callable[[C], C]:
         return cls
 
     return registered
+
+
+def _taken(kind: str, known: type[Component], cls: type[Component]) -> str:
+    mine, theirs = _place(cls), _place(known)
+    if mine == theirs and known.plugin:
+        return (
+            f"{mine} was changed since its {kind} {known.name!r} was loaded from it; start Python "
+            "again"
+        )
+    return f"{kind} {known.name!r} is taken by {theirs}; register that of {mine} under another name"
+
+
+def _place(cls: type[Component]) -> str:
+    """The file of a user's component, or the name of its class."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if file is None or cls.__module__.partition(".")[0] == "growsearch":
+        return f"{cls.__module__}.{cls.__qualname__}"
+    return re.sub(r"^<plugin (.*) \w+>$", r"\1", file)  # see Plugin.load
 
 
 def _own_source(cls: type[Component]) -> str | None:
@@ -339,8 +366,13 @@ def _load(kind: str) -> None:
     finally:
         _SOURCE.reset(token)
     if "installed" not in _LOADED:
-        _LOADED.add("installed")
-        import_module("growsearch.trial.plugins").load_installed()
+        _LOADED.add("installed")  # a plugin asks for components while it is loaded
+        try:
+            import_module("growsearch.trial.plugins").load_installed()
+        except InputError:
+            _LOADED.discard("installed")
+            _LOADED.discard(kind)
+            raise
 
 
 def components(kind: str) -> Mapping[str, type[Component]]:

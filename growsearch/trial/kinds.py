@@ -38,6 +38,8 @@ READABLE = {
 
 def reads_flaw(cls: Any) -> str | None:
     """Why a component's class cannot read what it says; see Component.flaw."""
+    if isinstance(cls.reads, str):
+        return f"says reads = {cls.reads!r}; write ({cls.reads!r},)"
     unknown = [number for number in cls.reads if number not in READABLE]
     return f"reads {unknown[0]!r}{suggestion(unknown[0], tuple(READABLE))}" if unknown else None
 
@@ -373,18 +375,23 @@ class Schedule(Component, ABC):
     def fall(self, trial: "TrialConfig", history: History, lr: float) -> Fall | None:
         """How the rate falls step by step within the epoch that follows `history`.
 
-        None: all steps have `rate`. Times count epochs of the trial. Say `falls` as well.
+        None: all steps have `rate`. Times count epochs of the trial.
         """
         return None
 
     @property
     def falls(self) -> bool:
-        """Whether `fall` may return one."""
-        return False
+        """Whether `fall` may return one; by default, whether the schedule defines it."""
+        return type(self).fall is not Schedule.fall
 
     def rates(self, trial: "TrialConfig", history: History, lr: float) -> float | Course:
         """`rate`, with warm-up and `fall`; a number if all steps of the epoch have one rate."""
         rate, fall = self.rate(trial, history, lr), self.fall(trial, history, lr)
+        if not isinstance(fall, Fall | None):
+            raise InputError(
+                f"fall of lr_schedule {self.name!r} returned {shortened(fall)}; return None or "
+                "Fall(shape, begin, end, last)"
+            )
         return course(len(history), rate, self.warmup, fall)
 
     def full_epochs(self, trial: "TrialConfig") -> float:

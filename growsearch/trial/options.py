@@ -62,6 +62,9 @@ class Option:
     """False for an option that is newer than stores that are still read: see epochs/keys.py."""
     plugin: bool = False
     """Whether it is an option of a component from a user's file."""
+    measures: bool = False
+    """Whether validation depends on it, or how long an epoch is: studies that differ in it are not
+    compared. Those of role "data" are such options, and of a user's task those without a role."""
 
     def check(self, value: Any) -> Value:
         """`value` in its canonical form: 2.0 epochs are 2, "60 110" are two epochs.
@@ -169,7 +172,7 @@ def option(
     help: str,
     /,
     *,
-    role: Role | None = None,
+    role: Role | str | None = None,
     choices: Sequence[str] | None = None,
     least: float | None = None,
     above: float | None = None,
@@ -179,6 +182,7 @@ def option(
     shares: bool = False,
     default_help: str | None = None,
     keyed_at_default: bool = True,
+    measures: bool = False,
 ) -> Any:
     """A dataclass field that is an option. Its annotation says what it holds: str, int or float, a
     tuple of one of them, and `| None` where the default is None.
@@ -187,13 +191,13 @@ def option(
     `least` and `most` are included, `above` and `below` are not. `parse` brings text to its
     canonical form and raises InputError for text that it does not take. With `shares`, numbers of
     epochs may be shares of all epochs too; the component makes them whole in `completed`.
-    `default_help` says in words what a default of None stands for.
+    `default_help` says in words what a default of None stands for. For `measures` see Option.
     """
     rule = {
         "help": help, "role": role, "choices": tuple(choices) if choices is not None else None,
         "least": least, "above": above, "most": most, "below": below, "parse": parse,
         "shares": shares,
-        "default_help": default_help, "keyed_at_default": keyed_at_default,
+        "default_help": default_help, "keyed_at_default": keyed_at_default, "measures": measures,
     }  # fmt: skip
     return field(default=default, metadata={"option": rule})
 
@@ -201,8 +205,8 @@ def option(
 def rule_of(name: str, annotation: Any, default: Any, metadata: Mapping[str, Any]) -> Option:
     """The rule of a dataclass field.
 
-    Raises InputError for a field that is not made by `option`, or whose annotation is no type of
-    an option.
+    Raises InputError for a field that is not made by `option`, whose annotation is no type of an
+    option, or whose role does not exist.
     """
     if "option" not in metadata:
         raise InputError(
@@ -220,7 +224,11 @@ def rule_of(name: str, annotation: Any, default: Any, metadata: Mapping[str, Any
             f"option {name!r} is annotated {annotation!r}; annotate it str, int or float, or a "
             "tuple of one of them"
         )
-    rule = Option(name=name, kind=kind, default=None, many=many, **metadata["option"])
+    given = metadata["option"]
+    if given["role"] not in (None, *Role):
+        known = suggestion(given["role"], [role.value for role in Role])
+        raise InputError(f"option {name!r} has the role {shortened(given['role'])}{known}")
+    rule = Option(name=name, kind=kind, default=None, many=many, **given)
     return rule if default is None else _with_default(rule, default)
 
 

@@ -158,7 +158,7 @@ def _check(decision: object, config: TrialConfig, present: str) -> None:
             f"policy {policy.name!r} decided to grow, but says grows = False; leave grows out"
         )
     grown, before = decision.architecture, Architecture(present)
-    config.task.checked(f"policy {policy.name!r} decided to grow to architecture", str(grown))
+    config.task.checked(f"policy {policy.name!r} decided to grow, and architecture", str(grown))
     if grown == before or not before.fits_in(grown):
         raise InputError(
             f"policy {policy.name!r} decided to grow from {before} to {grown}, not deeper: "

@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,15 @@ from growsearch.trial.components import KINDS, components, trial_components, use
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import DataSource, Family, Initializer, Optimizer, Policy, Schedule
 from growsearch.trial.optimizer_changes import parse_change
-from growsearch.trial.options import Option, Role, Value, option, rule_of, suggestion
+from growsearch.trial.options import (
+    Option,
+    Role,
+    Value,
+    option,
+    rule_of,
+    shortened,
+    suggestion,
+)
 
 if TYPE_CHECKING:
     from growsearch.tasks.task import Task
@@ -117,8 +125,9 @@ def trial_options() -> dict[str, Option]:
     for name, spec in vars(TrialOptions).items():
         if isinstance(spec, Field):
             default = None if spec.default is MISSING else spec.default
-            rules[name] = rule_of(name, hints[name], default, spec.metadata)
-            assert rules[name].role is not None, f"option {name!r} states no role"
+            rule = rule_of(name, hints[name], default, spec.metadata)
+            assert rule.role is not None, f"option {name!r} states no role"
+            rules[name] = replace(rule, measures=rule.role is Role.DATA)
     return rules
 
 
@@ -139,6 +148,7 @@ def _every_option(registered: object) -> dict[str, Option]:
         rules[kind] = Option(
             name=kind, kind=str, default=about.default, help=about.help, role=role,
             choices=tuple(known), keyed_at_default=kind not in _NEWER_KINDS,
+            measures=role is Role.DATA or kind == "task",
         )  # fmt: skip
     rules |= trial_options()
     for kind in KINDS:
@@ -167,7 +177,14 @@ def is_option(name: str) -> bool:
 
 
 def check_proposals(label: str, proposals: Mapping[str, Value]) -> None:
-    """InputError if the component `label` has a default for what is no option."""
+    """InputError if the component `label` has a default for what is no option, or has a method in
+    place of defaults.
+    """
+    if not isinstance(proposals, Mapping):
+        raise InputError(
+            f"proposals of {label} are {shortened(proposals)}; write a mapping of options, like "
+            "proposals = {'lr': 0.01}"
+        )
     for name in proposals:
         if not is_option(name):
             raise InputError(

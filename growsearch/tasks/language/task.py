@@ -61,12 +61,18 @@ class LanguageTask(TransformerStack):
         choices=("apart", "tied"), keyed_at_default=False,
     )  # fmt: skip
     tokens: str = option(
-        "bytes", "what a token is", choices=("bytes", "characters"), keyed_at_default=False
+        "bytes",
+        "what a token is",
+        choices=("bytes", "characters"),
+        keyed_at_default=False,
+        measures=True,
     )
-    steps_an_epoch: int = option(100, "training steps of an epoch", least=1, keyed_at_default=False)
+    steps_an_epoch: int = option(
+        100, "training steps of an epoch", least=1, keyed_at_default=False, measures=True
+    )
     eval_windows: int = option(
         128, "windows of `context` tokens that validate at most, and as many of test text",
-        least=1, role=Role.EPOCH, keyed_at_default=False,
+        least=1, role=Role.EPOCH, keyed_at_default=False, measures=True,
     )  # fmt: skip
 
     def completed(self, trial: "TrialConfig") -> Self:
