@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from growsearch import Architecture, Cost, register
 
 WATTS = ((6, 11.0), (12, 14.0), (24, 19.0))
-"""Up to so many blocks, and the power drawn."""
+"""The largest number of blocks, and the power drawn up to it."""
 
 
 @register("cost", "energy")

@@ -16,7 +16,7 @@ class Halved(FashionMNIST):
     """Fashion-MNIST with half the height and width: an epoch takes a quarter of the time."""
 
     test_per_class: int | None = option(
-        None, "keep so many test images of each class, the first", least=1, default_help="all"
+        None, "test images of each class that are kept, the first ones", least=1, default_help="all"
     )
 
     def read(self, data_dir):

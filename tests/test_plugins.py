@@ -302,6 +302,10 @@ class Importing(Base):
         (policy().replace("def decide", "def decides"), "'never' (growsearch_plugin_"),
         (policy().replace("Never(Policy)", "Never"), "is no component; derive it"),
         (policy().replace("@dataclass(frozen=True, kw_only=True)\n", ""), "decorate it with @data"),
+        (
+            policy().replace('@register("policy", "never")\n', ""),
+            "no component is registered; decorate Never with @register('policy', NAME)",
+        ),
         (policy().replace('"policy"', '"polcy"'), "unknown kind 'polcy'; did you mean 'policy'"),
         (policy().replace('"policy"', '"optimizer"'), "registered as optimizer, but its base"),
         (policy(name="my policy"), "cannot be called 'my policy'; use letters"),

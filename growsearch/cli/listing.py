@@ -1,6 +1,7 @@
 """What `growsearch list` shows: kinds, components, and one component with its options."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -62,6 +63,10 @@ def component_page(cls: type[Component]) -> RenderableType:
             shown = f"--{name.replace('_', '-')}"
             table.add_row(shown, str(rule.role), default, rule.help)
         parts += [table, Text()]
+    proposals = getattr(cls, "proposals", None)
+    if isinstance(proposals, Mapping) and proposals:  # a policy's depend on the trial
+        named = ", ".join(f"{name}={flat(value)}" for name, value in proposals.items())
+        parts.append(Text(f"proposes: {named}"))
     if cls.source:
         parts.append(Text(f"source: {cls.source}"))
     return Group(*parts)

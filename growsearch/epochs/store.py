@@ -226,7 +226,7 @@ class EpochStore:
             raise OSError(errno.EINVAL, "it is no file", path)
 
     def _too_large(self, kind: str, path: str, size: int) -> bool:
-        """Whether a file of so many bytes cannot be an entry: it has hardly a byte on disk, say."""
+        """Whether a file of this size cannot be an entry: it has hardly a byte on disk, say."""
         if kind != STATES:
             return size > _MOST_RECORD
         if not self.is_local:

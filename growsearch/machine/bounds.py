@@ -13,7 +13,7 @@ that is at most LITTLE bytes."""
 
 
 def most_of(size: int) -> int:
-    """The most bytes that a file may be read as which has so many on disk."""
+    """The most bytes that reading a file of `size` bytes on disk may give."""
     return max(MOST_TIMES * size, LITTLE)
 
 

@@ -51,7 +51,7 @@ class AutoGrow(Capped):
     )  # fmt: skip
     finetune_epochs: int | None = option(
         None, "N, epochs that the found network is fine-tuned for, among --epochs", least=1,
-        default_help="200; imagenet: 90; half of --epochs where they are fewer",
+        default_help="200, on imagenet 90; at most half of --epochs",
     )  # fmt: skip
 
     def proposals(self, trial: TrialConfig) -> Proposals:

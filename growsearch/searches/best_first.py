@@ -24,13 +24,13 @@ from growsearch.stopping.hypervolume import scaled_gains
 from growsearch.trial.config import TrialConfig
 
 FIRST = 4
-"""So many trials complete, cheapest first, before any is predicted."""
+"""Number of trials that complete, the cheapest first, before any is predicted."""
 OPTIMISM = 1.5
 """By how much the predictor's deviation is taken to be larger than it says."""
 MOMENTS = 32
 """Number of moments of a trial's course at which errors are compared."""
 COMPARED = 8
-"""So many trials complete before errors within courses tell anything."""
+"""Number of trials that complete before the errors of first epochs change a prediction."""
 LEVELS = OPTIMISM * ndtri((np.arange(9) + 0.5) / 9)
 """The deviations at which the expectation is taken, each as likely as the others."""
 

@@ -14,7 +14,7 @@ from growsearch.trial.errors import because, one_line
 from growsearch.trial.status import Status
 
 AT_ONCE = 100
-"""So many tables are read at a time: a thousand take 0.5 GB, however few rows they have."""
+"""Number of tables that are read at a time: a thousand take 0.5 GB, however few rows they have."""
 _LOG = logging.getLogger("growsearch")
 
 

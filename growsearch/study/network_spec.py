@@ -100,8 +100,8 @@ class NetworkSpec:
 _BUILDING = ("task", "dataset", "network")
 """Kinds of the components that build networks."""
 _FEW_BLOCKS, _LEAST_OF_BLOCK = 1000, 500
-"""A network may have so many blocks without weights. Of others each has so many bytes: to build it
-takes some 70 kB."""
+"""The most blocks that a network without weights may have, and the least bytes of weights that each
+block of another network has. Building a block takes some 70 kB."""
 
 
 def rebuilt(spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> "nn.Module":

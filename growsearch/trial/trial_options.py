@@ -48,12 +48,12 @@ class TrialOptions:
         role=Role.DECISION,
     )  # fmt: skip
     batch_size: int = option(
-        None, "examples a training step", least=2, default_help="128; imagenet: 256",
+        None, "examples a training step", least=2, default_help="128",
         role=Role.EPOCH,
     )  # fmt: skip
     lr: float = option(
         None, "the largest learning rate", above=0,
-        default_help="0.5; AutoGrow: 0.1; plain nets: 0.01; adamw, muon: 0.001",
+        default_help="0.5; AutoGrow: 0.1",
         role=Role.DECISION,
     )  # fmt: skip
     optimizer_changes: tuple[str, ...] | None = option(
@@ -63,7 +63,7 @@ class TrialOptions:
     weight_decay: float = option(
         None, "sgd: L2 penalty on all parameters; adamw, muon: what a step shrinks weights by, as "
         "a multiple of the learning rate", least=0,
-        default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4; adamw: 0.01; muon: 0.1",
+        default_help="2e-4; AutoGrow: 5e-4, on imagenet 1e-4",
         role=Role.EPOCH,
     )  # fmt: skip
     clip_norm: float | None = option(
@@ -159,13 +159,31 @@ def _every_option(registered: object) -> dict[str, Option]:
 
 
 def default_text(name: str, rule: Option) -> str | None:
-    """An option's default in words, for each component that has another one; None without."""
+    """An option's default in words, with those of components that have or propose another one.
+
+    None without. What policies propose depends on the trial: the rules' default_help says it.
+    """
     found: dict[str, list[str]] = {}
     for taker in users_of(name):
         found.setdefault(_in_words(taker.options()[name]) or "none", []).append(taker.name)
-    if len(found) < 2:
-        return _in_words(rule)
-    return "; ".join(f"{', '.join(takers)}: {text}" for text, takers in found.items())
+    usual = [text] if len(found) < 2 and (text := _in_words(rule)) else []
+    own = found if len(found) > 1 else {}
+    named = [
+        f"{', '.join(owners)}: {value}"
+        for value, owners in (*own.items(), *_proposed(name).items())
+    ]
+    return "; ".join([*usual, *named]) or None
+
+
+def _proposed(name: str) -> dict[str, list[str]]:
+    """The components that propose a default for the option, by what they propose."""
+    found: dict[str, list[str]] = {}
+    for kind in ("task", "dataset", "network", "optimizer"):
+        for cls in components(kind).values():
+            proposals = getattr(cls, "proposals", {})
+            if isinstance(proposals, Mapping) and proposals.get(name) is not None:
+                found.setdefault(str(flat(proposals[name])), []).append(cls.name)
+    return found
 
 
 def _in_words(rule: Option) -> str | None:

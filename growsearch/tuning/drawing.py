@@ -33,7 +33,7 @@ def drawn_trials(
 def new_trials(
     spaces: list[Space], extend: int, seed: int, options: SearchSettings, known: set[TrialConfig]
 ) -> list[TrialConfig]:
-    """So many trials that are not `known`; fewer if a number of draws finds no more.
+    """`extend` trials that are not `known`; fewer if a number of draws finds no more.
 
     Raises InputError if none is found.
     """

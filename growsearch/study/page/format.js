@@ -3,7 +3,7 @@
 
 const UNITS = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 
-/** A number with so many significant digits: 113200000000 becomes "113.2 G". */
+/** A number with `digits` significant digits: 113200000000 becomes "113.2 G". */
 function amount(x, digits = 4) {
   if (x === null || x === undefined) return "–";
   const size = Math.abs(x);

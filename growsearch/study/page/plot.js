@@ -4,7 +4,7 @@
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const REACH = 18;  // pixels from which a point is hit
 
-/** Round numbers from low to high, about so many. */
+/** Round numbers from low to high, roughly `about` of them. */
 function linearTicks(low, high, about) {
   const raw = (high - low) / Math.max(about, 1), power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].find(n => n * power >= raw * 0.999) * power;

@@ -56,7 +56,7 @@ class ImageDataTask(Task):
     image_size: int | None = option(
         None, "pad images with black to this height and width; folder: resize and crop them to "
         "it", least=1, role=Role.DATA,
-        default_help="the images' own; folder: 32; AutoGrow: 32 for mnist and fashion-mnist",
+        default_help="the images' own; AutoGrow: 32 for mnist and fashion-mnist",
     )  # fmt: skip
 
     # what the data set says

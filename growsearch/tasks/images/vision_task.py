@@ -39,7 +39,7 @@ class VisionTransformerTask(TransformerStack, ImageDataTask):
     heads: int = option(4, "attention heads", least=1, keyed_at_default=False)
     patch: int | None = option(
         None, "height and width of the patches that an image is cut into", least=1,
-        default_help=f"{PATCH}; tiny-imagenet: 8; imagenet: 16", keyed_at_default=False,
+        default_help=f"{PATCH}", keyed_at_default=False,
     )  # fmt: skip
     pooling: str = option(
         "mean", "what is classified: the mean of all patches' tokens, or one more token, which is "

@@ -124,7 +124,7 @@ def rotations(tokens: int, size: int) -> tuple[Tensor, Tensor]:
 def transformer_stack(
     depth: int, width: int, heads: int, *, causal: bool, mlp: str = "gelu", rotary: int = 0
 ) -> nn.ModuleList:
-    """So many TransformerBlocks, their last projections drawn from N(0, 0.02 / sqrt(2 * depth)).
+    """`depth` TransformerBlocks, their last projections drawn from N(0, 0.02 / sqrt(2 * depth)).
 
     So the sum of all residuals has the same deviation in networks of any depth (Radford et al.
     2019, section 2.3).

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @register("scheduler", "branches", source="gain: Emmerich et al. 2006, IEEE TEC 10(4)")
 @dataclass(frozen=True, kw_only=True)
 class Branches(SafeStoppingScheduler):
-    """Trains first what the front gains most from for what is still to be paid. Epochs that trials
-    share are paid once. It stops trials as pareto does, without racing.
+    """Trains the trial first that adds most to the front per cost. What a trial will come to is
+    predicted from its schedule and its first epochs. Epochs that trials share are paid once. It
+    stops trials as pareto does, without racing.
     """
 
     orders = True
