@@ -49,7 +49,7 @@ class Digits(Task):
 
     stacks = ("blocks",)
     proposals = {"policy": "fixed", "batch_size": 64, "lr": 0.05, "weight_decay": 0.0}
-    width: int = option(32, "units of a layer", least=1, role="seed network")
+    width: int = option(32, "units of a layer", least=1)
 
     def build(self, architecture):
         return Net(architecture.blocks[0], self.width)

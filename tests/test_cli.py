@@ -120,7 +120,7 @@ def test_train_has_an_option_for_each_field_of_a_trial(capsys):
     for name in every_option():
         assert f"--{name.replace('_', '-')} " in out
     assert "convergent|fixed|hand-tuned|lipschitz|lipschitz-subnetworks" in out
-    assert "(default: 164; AutoGrow: 5000)" in " ".join(out.split())
+    assert "(default: 164; AutoGrow: 5000; language: 20; " in " ".join(out.split())
     assert "(default: 1.4)" in out
 
 

@@ -53,7 +53,7 @@ def test_a_ratio_that_equals_rtol_does_not_grow_and_one_above_does():
         (Architecture("8-8-8"), 'decided Architecture\\("8-8-8"\\); return None, Grow'),
         (Grow("8-8-8", "text"), "decided Grow\\(.*; return None, Grow"),
         (True, "decided True; return None, Grow"),
-        (Grow(Architecture("8-8"), "few"), "grow to architecture '8-8' has 2 sub-networks"),
+        (Grow(Architecture("8-8"), "few"), "grow, and architecture '8-8' has 2 sub-networks"),
         (Grow(Architecture("4-4-4"), "same"), "grow from 4-4-4 to 4-4-4, not deeper"),
         (Grow(Architecture("8-8-2"), "less"), "grow from 4-4-4 to 8-8-2, not deeper"),
         (FineTune("found"), "decided to fine-tune, but has no finetune_epochs"),

@@ -302,10 +302,6 @@ class Importing(Base):
         (policy().replace("def decide", "def decides"), "'never' (growsearch_plugin_"),
         (policy().replace("Never(Policy)", "Never"), "is no component; derive it"),
         (policy().replace("@dataclass(frozen=True, kw_only=True)\n", ""), "decorate it with @data"),
-        (
-            policy().replace('@register("policy", "never")\n', ""),
-            "no component is registered; decorate Never with @register('policy', NAME)",
-        ),
         (policy().replace('"policy"', '"polcy"'), "unknown kind 'polcy'; did you mean 'policy'"),
         (policy().replace('"policy"', '"optimizer"'), "registered as optimizer, but its base"),
         (policy(name="my policy"), "cannot be called 'my policy'; use letters"),
@@ -339,6 +335,13 @@ def test_a_plugin_that_was_edited_after_it_was_loaded_says_to_start_python_again
     other = written(tmp_path / "other.py", policy() + "# another\n")
     with pytest.raises(InputError, match=r"is taken by .*mine\.py; register that of .*other\.py"):
         load_plugins([other])
+
+
+def test_a_plugin_that_registers_nothing_is_told_on_the_command_line(tmp_path, capsys):
+    file = written(tmp_path / "mine.py", policy().replace('@register("policy", "never")\n', ""))
+    assert main(["train", "--plugin", file, "--epochs", "1"]) == 2
+    told = "registers no component; decorate Never with @register('policy', NAME)"
+    assert told in capsys.readouterr().err
 
 
 def test_the_command_line_names_a_plugin_that_is_not_there(capsys):

@@ -26,7 +26,7 @@ from growsearch.cli import (
 )
 from growsearch.study.as_json import json_alone
 from growsearch.trial.errors import InputError
-from growsearch.trial.plugins import load_plugins
+from growsearch.trial.plugins import check_registers, load_plugins
 
 # --help must answer at once: nothing heavy is imported here.
 _LONGEST, _ENDING = 600, 300
@@ -95,6 +95,9 @@ def _main(arguments: list[str] | None) -> int:
         if given[:1] == ["check-task"]:
             for target in targets_in(given[1:]):
                 find_target(target)
+        else:
+            for plugin in plugins:
+                check_registers(plugin)
         parser = _parser()
     except InputError as error:
         print(f"growsearch: error: {_one_line(error)}", file=sys.stderr)

@@ -86,7 +86,6 @@ class Plugin:
         try:
             with registering(self.digest):
                 exec(compile(self.source, module.__file__, "exec"), module.__dict__)
-                self._check_registered(module)
         except (Exception, SystemExit) as error:  # the user's file may raise anything
             del sys.modules[module_name]
             if isinstance(error, InputError):
@@ -95,21 +94,6 @@ class Plugin:
                 f"plugin {self.name!r} does not run{_line_of(error, module.__file__)}: "
                 f"{type(error).__name__}: {one_line(error)}"
             ) from error
-
-    def _check_registered(self, module: ModuleType) -> None:
-        """InputError if the module has components of its own and has registered none."""
-        own = [
-            cls
-            for cls in vars(module).values()
-            if isinstance(cls, type) and issubclass(cls, Component)
-            and cls.__module__ == module.__name__
-        ]  # fmt: skip
-        if own and not any(cls.plugin == self.digest for cls in registered()):
-            kind = getattr(own[0], "kind", None)
-            raise InputError(
-                f"no component is registered; decorate {own[0].__name__} with "
-                f"@register({kind!r}, NAME)"
-            )
 
     def _package(self) -> str:
         """The package of a plugin that was given as a module, by which it imports relatively."""
@@ -189,6 +173,23 @@ def load_plugins(names: Iterable[str]) -> list[Plugin]:
     for plugin in plugins:
         plugin.load()
     return plugins
+
+
+def check_registers(plugin: Plugin) -> None:
+    """InputError if a loaded plugin has components of its own and has registered none."""
+    loaded = sys.modules.get(plugin.module_name)
+    own = [
+        cls
+        for cls in (vars(loaded).values() if loaded else ())
+        if isinstance(cls, type) and issubclass(cls, Component)
+        and cls.__module__ == plugin.module_name
+    ]  # fmt: skip
+    if own and not any(cls.plugin == plugin.digest for cls in registered()):
+        kind = getattr(own[0], "kind", None)
+        raise InputError(
+            f"plugin {plugin.name!r} registers no component; decorate {own[0].__name__} with "
+            f"@register({kind!r}, NAME)"
+        )
 
 
 def load_installed() -> None:
