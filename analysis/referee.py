@@ -3,7 +3,8 @@
     python analysis/referee.py [STUDY ...]
 
 STUDY is a search over search_spaces/gpt_referee.py or resnet_referee.py, of all seeds, or one of
-each. The recorded one of the GPT in analysis/studies is the default.
+each. By default it is the recorded one of the GPT in analysis/studies, with its further static
+networks.
 """
 
 import argparse
@@ -16,12 +17,13 @@ from growsearch.study.referee import FACTORS, schedules
 from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
 
-RECORDED = Path(__file__).parent / "studies/gpt_referee"
+STUDIES = Path(__file__).parent / "studies"
+RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("study", nargs="*", default=[RECORDED])
+    parser.add_argument("study", nargs="*", default=RECORDED)
     try:
         table = _schedules(parser.parse_args().study)
     except InputError as error:

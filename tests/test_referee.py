@@ -87,14 +87,28 @@ def test_a_schedule_is_compared_with_the_best_static_network_that_it_could_have_
     assert jump["at_steps"] == pytest.approx(1.9 - (4 - math.log(10)))
     # four blocks for 25 FLOPs train 6.25 epochs
     assert jump["at_flops"] == pytest.approx(1.9 - (4 - math.log(6.25)))
+    assert jump["at_whole"] == jump["at_steps"]
     trial(folder, 0.5, depth=2, epochs=10)  # 20 FLOPs: better, and cheaper than all three
     table = schedules(read_study(folder)).set_index("pattern")
     assert table["at_flops"].to_dict() == pytest.approx(
         {ONE_JUMP: 1.9 - 0.5, DOUBLINGS: 1.8 - 0.5, ONE_MORE: 1.7 - 0.5}
     )
+    # nothing static for 40 FLOPs is better than that of two blocks
+    assert table["at_whole"].to_dict() == pytest.approx(table["at_flops"].to_dict())
     # the records say that a FLOP takes two seconds
     assert table["at_seconds"].to_dict() == pytest.approx(table["at_flops"].to_dict())
     assert table["seconds"].to_dict() == pytest.approx(table["flops"].to_dict())
+
+
+def test_the_loss_of_any_static_network_is_interpolated_between_its_horizons(folder):
+    add_static(folder, seeds=(0,))
+    for epochs, loss in ((20, 0.9), (35, 0.6)):
+        trial(folder, loss, depth=1, epochs=epochs)
+    trial(folder, 1.9, growths=JUMP)  # 25 FLOPs, as one block for 25 epochs
+    (row,) = schedules(read_study(folder)).to_dict("records")
+    part = math.log(25 / 20) / math.log(35 / 20)
+    assert row["at_flops"] == pytest.approx(1.9 - (0.9 - 0.3 * part))
+    assert row["at_whole"] == pytest.approx(1.9 - 0.6)  # of all for at most 40 FLOPs
 
 
 def test_an_effect_is_the_difference_where_all_else_is_equal(folder):
@@ -158,12 +172,12 @@ def test_a_schedule_that_validation_chose_is_judged_by_the_test_data():
         for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    chosen, runs = best_of_others("at_steps", (0.0, 1.0), tested=True)(table)
+    chosen, runs = best_of_others("at_steps", (0.0, 1.0), data="test_")(table)
     assert (chosen.to_dict(), runs) == (pytest.approx({0: 0.1, 1: 1.1, 2: 2.1}), 6)
     chosen, _ = best_of_others("at_steps", (0.0, 1.0))(table)
     assert chosen.to_dict() == pytest.approx({0: -0.2, 1: -0.2, 2: -0.2})
     without = table.drop(columns="test_at_steps")
-    assert best_of_others("at_steps", (0.0, 1.0), tested=True)(without)[1] == 0
+    assert best_of_others("at_steps", (0.0, 1.0), data="test_")(without)[1] == 0
 
 
 def test_a_seed_without_a_test_loss_has_no_number():
@@ -177,7 +191,7 @@ def test_a_seed_without_a_test_loss_has_no_number():
         for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    judged_by_test = best_of_others("at_steps", (0.0, 1.0), tested=True)
+    judged_by_test = best_of_others("at_steps", (0.0, 1.0), data="test_")
     assert judged_by_test(table)[0].to_dict() == pytest.approx({0: 0.1, 1: 1.1})
     assert judged_by_test(table.assign(test_at_steps=math.nan))[1] == 0
 
@@ -189,7 +203,7 @@ def test_the_test_loss_stands_beside_that_of_static_networks(folder):
     study = read_study(folder)
     assert "test_at_flops" not in schedules(study)
     table = schedules(study.assign(**{"metric/test_loss": 2 * study["val_loss"]}))
-    for name in ("at_steps", "at_flops"):
+    for name in ("at_steps", "at_flops", "at_whole"):
         assert table[f"test_{name}"].iloc[0] == pytest.approx(2 * table[name].iloc[0])
 
 

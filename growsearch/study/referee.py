@@ -1,6 +1,5 @@
 """The growing schedules of a referee study beside its static networks."""
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -35,9 +34,12 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     - flops: the trial's training FLOPs as a share of the deepest one's over the whole horizon;
     - at_steps: val_loss minus that of the deepest one over the whole horizon;
     - at_flops: val_loss minus that of the best static network for at most as many FLOPs. Between
-      horizons of the deepest one its loss is interpolated over log FLOPs. NaN below all of them;
+      horizons of a network its loss is interpolated over log FLOPs. NaN below all of them;
+    - at_whole: val_loss minus that of the best static network for at most the FLOPs of the deepest
+      one over the whole horizon;
     - seconds, at_seconds: the same of training seconds, of the fastest epoch of each network;
-    - test_at_steps, test_at_flops: at_steps and at_flops of the test loss, if it is recorded.
+    - test_at_steps, test_at_steps_percent, test_at_flops, test_at_whole: the same of the test
+      loss, if it is recorded.
 
     Raises InputError if there are no such trials, or static ones are missing.
     """
@@ -83,20 +85,24 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "share": int(trial["growth_epochs"].split()[-1]) / trial["epochs"],
         "val_loss": trial["val_loss"],
         "flops": trial["train_flops"] / whole["train_flops"],
-        "at_steps": trial["val_loss"] - whole["val_loss"],
-        "at_steps_percent": 100 * (trial["val_loss"] / whole["val_loss"] - 1),
-        "at_flops": _at_cost(trial, static, "train_flops"),
         "seconds": trial["train_seconds"] / whole["train_seconds"],
-        "at_seconds": _at_cost(trial, static, "train_seconds"),
-    } | _tested(trial, whole, static)
+        "at_seconds": trial["val_loss"] - _at_cost(trial, static, "train_seconds", "val_loss"),
+    } | {
+        f"{data}{name}": number
+        for data, loss in (("", "val_loss"), ("test_", TEST))
+        if loss in static
+        for name, number in _compared(trial, whole, static, loss).items()
+    }  # fmt: skip
 
 
-def _tested(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[str, float]:
-    if TEST not in static:
-        return {}
+def _compared(
+    trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame, loss: str
+) -> dict[str, float]:
     return {
-        "test_at_steps": trial[TEST] - whole[TEST],
-        "test_at_flops": _at_cost(trial, static, "train_flops", TEST),
+        "at_steps": trial[loss] - whole[loss],
+        "at_steps_percent": 100 * (trial[loss] / whole[loss] - 1),
+        "at_flops": trial[loss] - _at_cost(trial, static, "train_flops", loss),
+        "at_whole": trial[loss] - _at_cost(whole, static, "train_flops", loss),
     }
 
 
@@ -112,11 +118,10 @@ def _pattern(depths: list[int]) -> str:
     return ONE_MORE
 
 
-def _at_cost(trial: "pd.Series", static: pd.DataFrame, cost: str, loss: str = "val_loss") -> float:
-    """The loss minus the least of a static network for at most as much of the cost."""
-    paid = trial[cost]
-    within = static[static[cost] <= 1.001 * paid][loss]
-    horizons = static[static["architecture"] == trial["architecture"]].sort_values(cost)
-    between = at_cost(paid, list(horizons[cost]), list(horizons[loss]))
-    affordable = np.fmin(within.min() if len(within) else math.nan, between)
-    return float(trial[loss] - affordable)
+def _at_cost(paid: "pd.Series", static: pd.DataFrame, cost: str, loss: str) -> float:
+    """The least loss of a static network for at most as much of the cost as `paid` has."""
+    least = static[static[cost] <= 1.001 * paid[cost]][loss].min()
+    for _, horizons in static.sort_values(cost).groupby("architecture"):
+        between = at_cost(paid[cost], list(horizons[cost]), list(horizons[loss]))
+        least = np.fmin(least, between)
+    return float(least)
