@@ -96,7 +96,9 @@ def test_time_is_that_of_the_workers(recorded):
 
 
 def decided_alike(recorded: Recording, text: str, workers: int) -> bool:
-    """Whether decisions stay what they were if all epochs that end later have other accuracies."""
+    """Whether decisions stay what they were if all epochs that end later have other losses and
+    accuracies.
+    """
     whole = contender(text).replay(recorded, workers=workers, seed=5)
     noise, alike = random.Random(1), True
     for k in (40, 60, 80):
@@ -105,7 +107,15 @@ def decided_alike(recorded: Recording, text: str, workers: int) -> bool:
             replace(
                 t,
                 history=History(
-                    r if r.key in known else replace(r, val_accuracy=noise.uniform(0, 100))
+                    r
+                    if r.key in known
+                    else replace(
+                        r,
+                        val_accuracy=noise.uniform(0, 100),
+                        val_loss=noise.uniform(0, 9),
+                        train_loss=noise.uniform(0, 9),
+                        lipschitz=noise.uniform(0, 9),
+                    )
                     for r in t.history
                 ),
             )
