@@ -45,6 +45,18 @@ def test_a_study_of_another_search_is_not_gone_on_with(tmp_path, space, changes,
         start_or_resume(space, folder, overrides={})
 
 
+def test_the_limit_of_a_study_holds_for_a_store_of_the_command_only_with_trust(
+    tmp_path, space, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # nothing was trusted before
+    info = {"command": "search", "overrides": {}, "trials": 2, "search_seed": 0, "plugins": []}
+    settings = {"metric": "val_accuracy", "state_megabytes": 0}
+    folder = create_study(tmp_path / "one", searched=["lr"], settings=settings, **info)
+    (folder / "space.py").write_text(SPACE)
+    with pytest.raises(InputError, match="delete states there beyond 0 MB"):
+        start_or_resume(space, folder, overrides={}, store=str(tmp_path / "mine"))
+
+
 def test_to_go_on_needs_a_folder(capsys, space):
     code, _, err = run(capsys, "search", space, "--resume")
     assert (code, err.count("\n")) == (2, 1)

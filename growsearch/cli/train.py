@@ -66,7 +66,7 @@ def begin(
         keep_plugins(folder, plugins)
         if every:
             (folder / STATES_FOLDER).mkdir()
-        remember(acts_of(folder, info, draws=False))
+        remember(acts_of(folder, info, options, draws=False))
         write_info(folder, info)
         return _train(trainer, folder, config.digest, options)
 
@@ -80,7 +80,7 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
     info = read_info(folder)
     options = info.get("options", {})
     check_links(folder)
-    check_trust(folder, acts_of(folder, info, draws=False), trust)
+    check_trust(folder, acts_of(folder, info, options, draws=False), trust)
     load_kept(folder, info)
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
     if not names or not (folder / STATE_FILE).exists():

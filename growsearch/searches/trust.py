@@ -37,25 +37,33 @@ class Act:
     """A hash of all that decides what it does."""
 
 
-def acts_of(folder: Path, info: Mapping[str, Any], draws: bool) -> list[Act]:
+def acts_of(
+    folder: Path, info: Mapping[str, Any], settings: Mapping[str, Any], draws: bool,
+    given: Mapping[str, Any] | None = None,
+) -> list[Act]:  # fmt: skip
     """What resuming the study in `folder` does; `draws` if it draws trials from its space.
 
-    Raises InputError for code that is missing or no file.
+    `settings` are the study's; those that the user has `given` hold instead. What the user has
+    decided in full is no act of the study. Raises InputError for code that is missing or no file.
     """
     codes = [(path, _code(plugin)) for path, plugin in find_kept(folder, info) if path is not None]
     if draws:
         codes.append((folder / SPACE_FILE, (read_code(folder / SPACE_FILE),)))
     acts = [Act(f"run {p.relative_to(folder)}", _digest("code", *code)) for p, code in codes]
-    options = {**info.get("options", {}), **info.get("settings", {})}
-    place, limit = options.get("store"), options.get("state_megabytes")
-    if place not in (None, "none") and not _is_inside(place, folder):
+    held = {**settings, **(given or {})}
+    theirs = [
+        n for n in DECIDED if n not in (given or {}) and settings.get(n) not in (None, "none")
+    ]
+    place, limit = _place(held.get("store")), held.get("state_megabytes")
+    decides = "store" in theirs or "state_megabytes" in theirs
+    if decides and place is not None and not _is_inside(place, folder):
         beyond = "" if limit is None else f", and delete states there beyond {limit} MB"
-        known_by = "" if limit is None else str(limit)
+        known_by = str(limit) if "state_megabytes" in theirs else ""
         text = f"keep epochs in the store {place}{beyond}"
-        acts.append(Act(text, _digest("store", str(place), known_by)))
-    copy = options.get("copy_to")
-    if copy not in (None, "none"):
-        acts.append(Act(f"copy the study to {copy}", _digest("copy", str(copy))))
+        acts.append(Act(text, _digest("store", place, known_by)))
+    copy = _place(held.get("copy_to"))
+    if "copy_to" in theirs and copy is not None:
+        acts.append(Act(f"copy the study to {copy}", _digest("copy", copy)))
     return acts
 
 
@@ -78,7 +86,8 @@ def check_trust(folder: Path, acts: list[Act], trust: Trust = False) -> None:
     if new and not (trust(f"{new}, from study {str(folder)!r}?") if callable(trust) else trust):
         raise InputError(
             f"resuming {str(folder)!r} would {new}, which this user's searches have not done on "
-            "this machine; look at that, and add --trust (in Python: trust=True) if you want it"
+            "this machine; look at that, and if you want it, add --trust to growsearch resume (in "
+            "Python: trust=True), or give search --resume these settings too"
         )
     remember(acts)
 
@@ -104,9 +113,16 @@ def _file() -> Path:
     return cache_folder() / "trusted"
 
 
-def _is_inside(place: object, folder: Path) -> bool:
-    text = str(place)
-    return not is_address(text) and Path(text).resolve().is_relative_to(folder.resolve())
+def _place(given: object) -> str | None:
+    """A store or copy as it is known by in each working folder; None for none."""
+    if given in (None, "none"):
+        return None
+    text = str(given)
+    return text if is_address(text) else str(Path(text).resolve())
+
+
+def _is_inside(place: str, folder: Path) -> bool:
+    return not is_address(place) and Path(place).is_relative_to(folder.resolve())
 
 
 def _digest(*parts: str) -> str:

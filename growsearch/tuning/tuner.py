@@ -15,7 +15,7 @@ from growsearch.searches.horizons import longer, own_rates
 from growsearch.searches.ledger import Ledger, only_writer, written
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
-from growsearch.searches.trust import DECIDED, SPACE_FILE, Trust, acts_of, check_trust, remember
+from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
 from growsearch.stopping.budget import parse_budget
 from growsearch.stopping.cost import own_numbers, search_metric
 from growsearch.study.copying import check_copy, check_new_copy, copied, copy_place
@@ -93,7 +93,7 @@ def run_search(
         searched.insert(0, "policy")
     searched += (name for name in options.scheduler.varies if name not in searched)
     text = find_space(space_file).read_text()
-    info = {
+    info: dict[str, Any] = {
         "command": "search",
         "space": text,
         "overrides": overrides or {},
@@ -109,7 +109,7 @@ def run_search(
     folder = make_folder(out).resolve()
     keep_plugins(folder, loaded)
     write_whole(folder / SPACE_FILE, text)
-    remember(acts_of(folder, info, draws=True))
+    remember(acts_of(folder, info, info["settings"], draws=True))
     with only_writer(folder), written(folder):
         ledger = Ledger(folder)
         ledger.add_all(drawn)
@@ -135,9 +135,7 @@ def resume_search(
     folder = Path(folder).resolve()
     check_links(folder, but=(STORE_FOLDER,))
     draws = extend is not None or {**info["settings"], **changes}.get("sampler") is not None
-    asked = {name: None for name in DECIDED if name in changes}
-    acts = acts_of(folder, {**info, "settings": {**info["settings"], **asked}}, draws)
-    check_trust(folder, acts, trust)
+    check_trust(folder, acts_of(folder, info, info["settings"], draws, changes), trust)
     plugins = pickled(load_kept(folder, info))
     options = SearchSettings.from_flat(changes, info["settings"])
     options = replace(options, copy_to=copy_place(options.copy_to))

@@ -27,6 +27,7 @@ from growsearch.study.saved_networks import saved_network
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin
+from growsearch.tuning.study import Study
 
 INFO = {
     "command": "search", "searched": ["lr"], "trials": 1, "search_seed": 0, "overrides": {},
@@ -326,17 +327,17 @@ def test_what_was_trusted_once_needs_no_word_and_the_same_code_changed_does(tmp_
         return len(asked) > 1
 
     with pytest.raises(InputError, match=r"run space\.py, which this user's searches have not"):
-        check_trust(folder, acts_of(folder, {}, draws=True), answer)
+        check_trust(folder, acts_of(folder, {}, {}, draws=True), answer)
     for _ in range(3):
-        check_trust(folder, acts_of(folder, {}, draws=True), answer)
+        check_trust(folder, acts_of(folder, {}, {}, draws=True), answer)
     assert len(asked) == 2
     assert "run space.py, as the study says" in caplog.text
-    check_trust(folder, acts_of(folder, {}, draws=False))
+    check_trust(folder, acts_of(folder, {}, {}, draws=False))
     (folder / "space.py").write_text("param_space = {'lr': 2}")
     with pytest.raises(InputError, match="--trust"):
-        check_trust(folder, acts_of(folder, {}, draws=True))
+        check_trust(folder, acts_of(folder, {}, {}, draws=True))
     (folder / "space.py").write_text(built_in_spaces()["lipgrow"].read_text())
-    check_trust(folder, acts_of(folder, {}, draws=True))
+    check_trust(folder, acts_of(folder, {}, {}, draws=True))
 
 
 def test_a_study_deletes_states_in_a_store_elsewhere_only_with_trust(folder, tmp_path, capsys):
@@ -349,8 +350,51 @@ def test_a_study_deletes_states_in_a_store_elsewhere_only_with_trust(folder, tmp
     )
     (folder / "study.json").unlink()
     own = {**settings, "store": str(folder / "epochs")}
-    assert acts_of(folder, {**INFO, "settings": own}, draws=False) == []
+    assert acts_of(folder, INFO, own, draws=False) == []
     assert len(list(theirs.entries("states"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("says", "given", "asked"),
+    [
+        ({}, {"store": "mine"}, None),
+        ({"state_megabytes": 0}, {"store": "mine"}, ", and delete states there beyond 0 MB"),
+        ({"state_megabytes": 0}, {"store": "mine", "state_megabytes": 5}, None),
+        ({"state_megabytes": 0}, {"store": "none"}, None),
+        ({"store": "mine"}, {}, ""),
+        ({"store": "mine"}, {"state_megabytes": 5}, ", and delete states there beyond 5 MB"),
+        ({"store": "mine", "state_megabytes": 0}, {"state_megabytes": None}, ""),
+        ({"store": "theirs", "state_megabytes": 0}, {"store": "none"}, None),
+    ],
+)
+def test_what_a_study_decides_of_a_store_is_asked_and_what_the_user_decides_is_not(
+    folder, tmp_path, monkeypatch, says, given, asked
+):
+    monkeypatch.chdir(tmp_path)
+    acts = [act.text for act in acts_of(folder, INFO, says, False, given)]
+    wanted = f"keep epochs in the store {tmp_path / 'mine'}{asked}"
+    assert acts == ([] if asked is None else [wanted])
+
+
+def test_the_limit_of_a_study_deletes_nothing_in_a_store_that_the_user_gives(folder, tmp_path):
+    theirs = states(tmp_path / "store")
+    (folder / "study.json").unlink()
+    write_info(folder, {**INFO, "settings": {**INFO["settings"], "state_megabytes": 0}})
+    with pytest.raises(InputError, match="delete states there beyond 0 MB"):
+        Study(folder).resume(store=theirs.place)
+    assert len(list(theirs.entries("states"))) == 3
+
+
+def test_settings_of_a_search_do_not_hide_what_the_options_of_a_trial_delete(
+    folder, tmp_path, capsys
+):
+    theirs = states(tmp_path / "store")
+    (folder / "study.json").unlink()
+    options = {"store": theirs.place, "state_megabytes": 0}
+    write_info(
+        folder, {**INFO, "command": "train", "options": options, "settings": {"store": None}}
+    )
+    assert "delete states there beyond 0 MB" in refused(capsys, "resume", folder)
 
 
 def test_a_study_is_copied_to_where_it_says_only_with_trust(folder, tmp_path, capsys):
@@ -359,5 +403,5 @@ def test_a_study_is_copied_to_where_it_says_only_with_trust(folder, tmp_path, ca
     write_info(folder, {**INFO, "settings": settings})
     assert f"would copy the study to {tmp_path / 'theirs'}" in refused(capsys, "resume", folder)
     assert not (tmp_path / "theirs").exists()
-    acts = acts_of(folder, {**INFO, "settings": settings | {"copy_to": None}}, draws=False)
+    acts = acts_of(folder, INFO, settings | {"copy_to": None}, draws=False)
     assert acts == []
