@@ -3,13 +3,15 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import record, run
+from conftest import ROOT, record, run
 from failing_server import Server, working_server
 from pyarrow import fs
 
@@ -224,6 +226,52 @@ def test_files_that_no_study_has_are_left_out_with_a_warning(study, place, tmp_p
     fetch_study(place, tmp_path / "back")
     assert "1 files of" in caplog.text and "'networks/-x'" in caplog.text
     assert contents(tmp_path / "back") == of_the_study(study)
+
+
+FETCHES = """
+import subprocess, sys
+from growsearch.study.copying import fetch_study
+
+place, folder = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+fetch_study(place, folder)
+subprocess.run(["cp", "-r", f"{folder}/.", f"{folder}.seen"], check=True)
+"""
+
+
+def test_a_study_is_fetched_into_a_mount_point(study, place, tmp_path):
+    if subprocess.run(["unshare", "-rm", "true"], check=False).returncode:
+        pytest.skip("this user may not mount anything")
+    StudyCopy(study, place).update()
+    (tmp_path / "disk").mkdir()
+    subprocess.run(
+        ["unshare", "-rm", sys.executable, "-c", FETCHES, place, tmp_path / "disk"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True,
+    )  # fmt: skip
+    assert contents(tmp_path / "disk.seen") == of_the_study(study)
+    assert not (tmp_path / "disk.unfinished").exists()
+
+
+@pytest.mark.parametrize("moved", [None, 0, 1, 3])
+def test_a_fetch_that_was_killed_is_gone_on_with(study, place, tmp_path, moved):
+    """It was killed while it copied files, or once some files were moved to their place."""
+    StudyCopy(study, place).update()
+    whole = fetch_study(place, tmp_path / "whole")
+    back = tmp_path / "back"
+    back.mkdir()
+    if moved is None:
+        shutil.copytree(whole / "trials", back / "fetching.unfinished/trials")
+    else:
+        left = shutil.copytree(whole, back / "fetched.unfinished")
+        for path in sorted(left.iterdir(), key=lambda path: path.name == "study.json")[:moved]:
+            path.rename(back / path.name)
+    if moved:
+        other = create_study(tmp_path / "other", command="search", searched=[])
+        StudyCopy(other, f"{place}2").update()
+        with pytest.raises(InputError, match="holds other files; nothing was changed"):
+            fetch_study(f"{place}2", back)
+    assert fetch_study(place, back) == back
+    assert contents(back) == of_the_study(study)
 
 
 def test_the_command_fetches_a_study_and_says_why_it_cannot(study, place, tmp_path, capsys):

@@ -33,7 +33,7 @@ from growsearch.machine.files import (
 )
 from growsearch.searches.messages import Report
 from growsearch.stopping.cost import cost_of_epoch, summed_costs, work_of
-from growsearch.study.folder import LOCK_FILE, LOG_FILE, trial_file
+from growsearch.study.folder import LOCK_FILE, LOG_FILE, empty, is_half_made, trial_file
 from growsearch.study.results import read_histories, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, because, one_line
@@ -407,3 +407,11 @@ def only_writer(folder: Path) -> Iterator[None]:
                 "or end it"
             ) from error
         yield
+
+
+def remove_half_made(folder: Path) -> None:
+    """Removes what a kill has left while it made the study in `folder`; the folder stays."""
+    if is_half_made(folder):
+        with only_writer(folder):
+            if is_half_made(folder):  # another process may have made it meanwhile
+                empty(folder)

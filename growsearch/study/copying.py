@@ -30,6 +30,7 @@ from growsearch.study.folder import (
     LOCK_FILE,
     LOG_FILE,
     NETWORKS_FOLDER,
+    PLUGINS_FOLDER,
     REPORT_FILES,
     STORE_FOLDER,
     STUDY_FILE,
@@ -40,7 +41,6 @@ from growsearch.study.folder import (
     read_info,
     study_id,
 )
-from growsearch.study.plugins import PLUGINS_FOLDER
 from growsearch.trial.errors import InputError, one_line
 
 _T = TypeVar("_T")
@@ -279,20 +279,28 @@ def fetch_study(place: str, folder: str | Path) -> Path:
 
     Raises InputError if there is no copy, or it cannot be read or written.
     """
-    check_vacant(folder, "give a new one")
-    if not has_study(place):
-        raise InputError(f"{place!r} has no copy of a study; give the place that --copy-to named")
-    folder = Path(folder).resolve()
-    unfinished = folder.with_name(folder.name + UNFINISHED)
+    given, folder = folder, Path(folder).resolve()
+    # within the folder, which cannot be replaced where a disk is mounted
+    half, whole = folder / f"fetching{UNFINISHED}", folder / f"fetched{UNFINISHED}"
+    left_out = []
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        (unfinished / TRIALS_FOLDER).mkdir(parents=True)
-        left_out = Mirror(unfinished, place_to_read(place, "copy")).bring(but=_LEFT_OUT)
-        _drop_unknown(unfinished)
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
+        if not (whole / STUDY_FILE).is_file() or study_id(whole) != _id_at(place):
+            if half.is_dir() and [*folder.iterdir()] == [half]:
+                shutil.rmtree(half)
+            check_vacant(given, "give a new one")
+            if not has_study(place):
+                raise InputError(
+                    f"{place!r} has no copy of a study; give the place that --copy-to named"
+                )
+            (half / TRIALS_FOLDER).mkdir(parents=True)
+            left_out = Mirror(half, place_to_read(place, "copy")).bring(but=_LEFT_OUT)
+            _drop_unknown(half)
+            half.rename(whole)
+        for path in sorted(whole.iterdir(), key=lambda path: path.name == STUDY_FILE):
+            path.rename(folder / path.name)  # last the file that makes the folder a study
+        whole.rmdir()
     except OSError as error:
+        shutil.rmtree(half, ignore_errors=True)
         raise InputError(
             f"the study at {place!r} cannot be copied to {str(folder)!r} "
             f"({one_line(error)[:300]}); remove the cause, and try again"

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from growsearch.machine.processor import processor
 from growsearch.trial.errors import InputError, because, one_line
 
 STUDY_FILE, TRIALS_FOLDER = "study.json", "trials"
+PLUGINS_FOLDER = "plugins"
 NETWORKS_FOLDER, STORE_FOLDER = "networks", "epochs"
 """The networks that trials keep; the epoch store of a search, if it has none elsewhere."""
 LOG_FILE = "search.jsonl"
@@ -37,8 +39,10 @@ _MORE_INFO: dict[str, tuple[type, ...]] = {
     "search_seed": (int,),
 }  # fmt: skip
 """What it may have too."""
-_FIRST = {TRIALS_FOLDER, "plugins", "space.py", LOG_FILE, LOCK_FILE}
+_FIRST = {TRIALS_FOLDER, PLUGINS_FOLDER, "space.py", LOG_FILE, LOCK_FILE}
 """What a study may have before it has its STUDY_FILE."""
+_KEPT = re.compile(r".+-[0-9a-f]{16}\.py", re.DOTALL)
+"""The names of the files in PLUGINS_FOLDER: see `Plugin.file_name`."""
 
 
 def create_study(folder: str | Path, **info: Any) -> Path:
@@ -110,12 +114,32 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
 
 
 def is_half_made(folder: Path) -> bool:
-    """Whether a process was killed between `make_folder` and `write_info`."""
-    trials = folder / TRIALS_FOLDER
+    """Whether a process was killed between `make_folder` and `write_info`.
+
+    Nothing is in such a folder but what growsearch has written there.
+    """
+    trials, plugins = folder / TRIALS_FOLDER, folder / PLUGINS_FOLDER
     if not trials.is_dir() or any(trials.iterdir()):
         return False
-    there = {path.name for path in folder.iterdir()} - {f"{STUDY_FILE}{UNFINISHED}"}
-    return {name.removesuffix(UNFINISHED) for name in there} <= _FIRST
+    there, kept = [*folder.iterdir()], [*plugins.iterdir()] if plugins.is_dir() else []
+    for path in (*there, *kept):
+        if path.is_symlink() or (path.is_dir() and path not in (trials, plugins)):
+            return False
+    names = {path.name for path in there} - {f"{STUDY_FILE}{UNFINISHED}"}
+    ours = {name.removesuffix(UNFINISHED) for name in names} <= _FIRST
+    return ours and all(_KEPT.fullmatch(path.name) for path in kept)
+
+
+def empty(folder: Path) -> None:
+    """Removes what is in `folder`, which stays: it may be a link, or where a disk is mounted.
+
+    A kill meanwhile leaves a folder that `is_half_made`, if it was.
+    """
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == TRIALS_FOLDER):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _half_made(folder: str | Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from growsearch.machine.files import check_file_name, read_text, write_whole
+from growsearch.study.folder import PLUGINS_FOLDER
 from growsearch.study.results import config_of
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError, because
@@ -13,7 +14,6 @@ from growsearch.trial.plugins import Plugin, find_plugin, session_plugins
 if TYPE_CHECKING:
     import pandas as pd
 
-PLUGINS_FOLDER = "plugins"
 _LISTED = ("name", "file", "sha256")
 
 

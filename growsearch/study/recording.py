@@ -6,8 +6,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from growsearch.machine.files import replacing, write_whole
-from growsearch.study.folder import STUDY_FILE, TRIALS_FOLDER, make_folder, read_info
-from growsearch.study.plugins import PLUGINS_FOLDER, copy_plugins
+from growsearch.study.folder import (
+    PLUGINS_FOLDER,
+    STUDY_FILE,
+    TRIALS_FOLDER,
+    make_folder,
+    read_info,
+)
+from growsearch.study.plugins import copy_plugins
 from growsearch.study.results import read_undamaged
 from growsearch.trial.errors import InputError
 

@@ -2,17 +2,17 @@
 
 import json
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from growsearch.epochs.store import EpochStore
-from growsearch.searches.ledger import only_writer
+from growsearch.searches.ledger import remove_half_made
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import DECIDED, SPACE_FILE
 from growsearch.study.copying import copy_place, fetch_study, has_study
-from growsearch.study.folder import STUDY_FILE, is_half_made, read_info
+from growsearch.study.folder import STUDY_FILE, empty, read_info
 from growsearch.study.plugins import check_listed
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
@@ -35,19 +35,17 @@ def start_or_resume(
     other plugins, or trials that were drawn otherwise.
     """
     folder = Path(out)
-    if is_half_made(folder):
-        with only_writer(folder):
-            shutil.rmtree(folder)
     copy = copy_place(settings.get("copy_to"))
     fetched = False
     if not (folder / STUDY_FILE).exists() and copy is not None and has_study(copy):
+        remove_half_made(folder)
         fetch_study(copy, folder)
         fetched = True
         _LOG.warning("study %s was not there; it goes on from its copy at %s", folder, copy)
     if not (folder / STUDY_FILE).exists():
         return run_search(
             space_file, out, overrides=overrides, trials=trials, search_seed=search_seed,
-            plugins=plugins, **settings,
+            plugins=plugins, anew=True, **settings,
         )  # fmt: skip
     info = read_info(folder)
     loaded = load_plugins(plugins)
@@ -55,7 +53,9 @@ def start_or_resume(
     loaded += space_plugins(space_file)
     others = _others(folder, info, space_file, loaded, overrides, trials, search_seed)
     if others and fetched:
-        shutil.rmtree(folder)
+        empty(folder)
+        with suppress(OSError):  # it may be a link, or where a disk is mounted
+            folder.rmdir()
         raise InputError(f"the copy {copy!r} has another {others}; choose a new --copy-to")
     if others:
         raise InputError(

@@ -12,7 +12,7 @@ from growsearch.epochs.store import EpochStore
 from growsearch.machine.compiling import check_compiler
 from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
-from growsearch.searches.ledger import Ledger, only_writer, written
+from growsearch.searches.ledger import Ledger, only_writer, remove_half_made, written
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
@@ -59,14 +59,16 @@ def run_search(
     trials: int | None = None,
     search_seed: int = 0,
     plugins: Sequence[str | Plugin] = (),
+    anew: bool = False,
     **settings: Any,
 ) -> SearchEnd:
     """Run the trials of a search-space file and write each epoch to the study `out`.
 
     `overrides` fixes fields whatever the file says. `trials` counts all trials, grid points
     included, and `search_seed` draws them. `plugins` are files or modules with components; the
-    search-space file may register some as well. `settings` are those of SearchSettings. Ctrl-C
-    ends the search with what it has; `resume_search` continues from there.
+    search-space file may register some as well. `anew` removes what a kill has left while it made
+    the study. `settings` are those of SearchSettings. Ctrl-C ends the search with what it has;
+    `resume_search` continues from there.
 
     Raises InputError before the first trial starts if anything in it cannot work.
     """
@@ -106,6 +108,8 @@ def run_search(
         "data": own_data(checked),
         "own_metrics": own_numbers(checked),
     }
+    if anew:
+        remove_half_made(Path(out))
     folder = make_folder(out).resolve()
     keep_plugins(folder, loaded)
     write_whole(folder / SPACE_FILE, text)
