@@ -373,7 +373,7 @@ def test_a_copy_of_another_search_is_not_gone_on_with(tmp_path, place, capsys):
     (tmp_path / "space.py").write_text("param_space = {'epochs': 2}")
     study = create_study(
         tmp_path / "study", command="search", searched=[], search_seed=1, overrides={}, trials=1,
-        settings={}, plugins=[],
+        settings={}, plugins=[], resources_per_trial={},
     )  # fmt: skip
     (study / "space.py").write_text("param_space = {'epochs': 2}")
     StudyCopy(study, place).update()

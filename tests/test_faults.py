@@ -1,8 +1,11 @@
 """What a kill, a full disk or damage leaves: a whole study, or one line that says what to do."""
 
+import itertools
 import json
 import shutil
 from argparse import Namespace
+from contextlib import suppress
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,8 @@ from conftest import RECORD, files_of_at_most, first_quick, record, run
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
 from growsearch.searches.messages import Report
+from growsearch.searches.resumed import read_search
+from growsearch.searches.settings import SearchSettings
 from growsearch.study.folder import add_searched, create_study, make_folder, read_info, write_info
 from growsearch.study.results import read_study, write_trial
 from growsearch.training.state import read_state
@@ -280,6 +285,10 @@ def test_a_table_of_no_trial_and_the_copy_of_one_are_named(folder, capsys):
         ({"trials": "many"}, "trials is 'many'"),
         ({"settings": {"scheduler": "later"}}, "unknown scheduler 'later'"),
         ({"resources_per_trial": {"cpu": 1}}, "lacks the number of cpu or gpu"),
+        ({"resources_per_trial": {"cpu": 10**400}}, "resources_per_trial is"),
+        ({"data": [5]}, "data lists '5'"),
+        ({"data": [{"key": []}]}, "data lists"),
+        ({"to_draw": "x"}, "to_draw is 'x'"),
     ],
 )
 def test_a_damaged_study_json_is_named(folder, capsys, text, what):
@@ -290,6 +299,55 @@ def test_a_damaged_study_json_is_named(folder, capsys, text, what):
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert what in err
+
+
+NEEDED = ["overrides", "resources_per_trial", "search_seed", "settings", "trials"]
+
+
+@pytest.mark.parametrize("more", [(), ("--extend", 4)])
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_study_json_that_lacks_what_resume_reads_is_named(folder, capsys, name, more):
+    path = folder / "study.json"
+    path.write_text(json.dumps({k: v for k, v in read_info(folder).items() if k != name}))
+    code, _, err = run(capsys, "resume", folder, *more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{str(path)!r} is damaged: it lacks {name}; restore it from a copy" in err
+
+
+def test_settings_of_other_types_are_named_and_a_report_needs_none_of_them(folder, capsys):
+    path, info = folder / "study.json", read_info(folder)
+    flat, refused = SearchSettings().to_flat(), {}
+    own = [field.name for field in fields(SearchSettings)]
+    for name, value in itertools.product(own, ["x", 5, [], {"a": 1}, None, 10**400, "\0"]):
+        path.write_text(json.dumps({**info, "settings": {**flat, name: value}}))
+        try:
+            settings = read_search(folder)["settings"]
+        except InputError as error:
+            refused[name, str(value)] = str(error)
+        else:
+            with suppress(InputError):
+                SearchSettings.from_flat({}, settings)
+    for (name, value), line in refused.items():
+        assert f"{str(path)!r} is damaged: its setting {name} is {value[:100]!r}; restore" in line
+    numbers = {"cpus_per_trial", "gpus_per_trial", "max_concurrent", "max_failures"}
+    for name in (*numbers, "state_megabytes", "epoch_timeout"):
+        assert {(name, "x"), (name, "[]"), (name, str(10**400))} <= refused.keys()
+        assert (name, "5") not in refused
+    path.write_text(json.dumps({**info, "settings": {**flat, "cpus_per_trial": "x"}}))
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{str(path)!r} is damaged: its setting cpus_per_trial is 'x'; restore" in err
+    assert run(capsys, "report", folder)[0] == 0
+
+
+def test_a_search_of_an_older_version_is_read(folder):
+    """It has no more settings than its version had, and no list of data, plugins or numbers."""
+    old = {"cpus_per_trial": 1, "gpus_per_trial": None, "max_concurrent": None, "metric": "ppe"}
+    info = read_info(folder) | {"settings": old}
+    for name in ("data", "plugins", "own_metrics", "command", "id"):
+        info.pop(name, None)
+    (folder / "study.json").write_text(json.dumps(info))
+    assert read_search(folder)["settings"] == old
 
 
 def test_a_report_leaves_out_options_and_columns_of_a_later_growsearch(folder, capsys):

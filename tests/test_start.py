@@ -21,6 +21,10 @@ param_space = {
     "policy": "none", "epochs": 2, "train_size": 100, "lr": tune.grid_search([0.1, 0.05]),
 }
 """
+INFO = {
+    "command": "search", "searched": ["lr"], "overrides": {}, "trials": 2, "search_seed": 0,
+    "plugins": [], "resources_per_trial": {"cpu": 1, "gpu": 0},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -40,8 +44,7 @@ def space(tmp_path):
     ],
 )
 def test_a_study_of_another_search_is_not_gone_on_with(tmp_path, space, changes, said):
-    info = {"overrides": {}, "trials": 2, "search_seed": 0, "plugins": [], "settings": {}}
-    folder = create_study(tmp_path / "one", searched=["lr"], **info)
+    folder = create_study(tmp_path / "one", **INFO, settings={})
     (folder / "space.py").write_text(SPACE)
     with pytest.raises(InputError, match=f"{said}; choose a new --out"):
         start_or_resume(space, folder, **{"overrides": {}, **changes})
@@ -54,9 +57,8 @@ def test_the_limit_of_a_study_holds_for_a_store_of_the_command_only_with_trust(
     tmp_path, space, monkeypatch
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # nothing was trusted before
-    info = {"command": "search", "overrides": {}, "trials": 2, "search_seed": 0, "plugins": []}
     settings = {"metric": "val_accuracy", "state_megabytes": 0}
-    folder = create_study(tmp_path / "one", searched=["lr"], settings=settings, **info)
+    folder = create_study(tmp_path / "one", **INFO, settings=settings)
     (folder / "space.py").write_text(SPACE)
     with pytest.raises(InputError, match="delete states there beyond 0 MB"):
         start_or_resume(space, folder, overrides={}, store=str(tmp_path / "mine"))

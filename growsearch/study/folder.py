@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
@@ -36,7 +36,7 @@ _INFO: dict[str, tuple[type, ...]] = {
 _MORE_INFO: dict[str, tuple[type, ...]] = {
     "settings": (dict,), "options": (dict,), "plugins": (list,), "overrides": (dict,),
     "own_metrics": (dict,), "resources_per_trial": (dict,), "data": (list,), "trials": (int,),
-    "search_seed": (int,),
+    "search_seed": (int,), "to_draw": (int,), "undrawn": (int,),
 }  # fmt: skip
 """What it may have too."""
 _FIRST = {TRIALS_FOLDER, PLUGINS_FOLDER, "space.py", LOG_FILE, LOCK_FILE}
@@ -182,24 +182,26 @@ def read_info(folder: str | Path) -> dict[str, Any]:
         said = one_line(error)[:200]
         raise InputError(f"{str(path)!r} is damaged ({said}); restore it from a copy") from error
     if not isinstance(info, dict):
-        raise InputError(f"{str(path)!r} is damaged: it is no dict; restore it from a copy")
-    missing = _INFO.keys() - set(info)
-    if missing:
-        lacking = ", ".join(sorted(missing))
-        raise InputError(f"{str(path)!r} is damaged: it lacks {lacking}; restore it from a copy")
+        raise damaged(path, "it is no dict")
+    check_has(path, info, _INFO)
     for name, kinds in (_INFO | _MORE_INFO).items():
         if name in info and not isinstance(info[name], kinds):
-            raise InputError(
-                f"{str(path)!r} is damaged: {name} is {str(info[name])[:100]!r}; restore it from "
-                "a copy"
-            )
+            raise damaged(path, f"{name} is {str(info[name])[:100]!r}")
     for name, value in info.get("settings", {}).items():
         if not _is_setting(name, value):
-            raise InputError(
-                f"{str(path)!r} is damaged: its setting {str(name)[:100]} is "
-                f"{str(value)[:100]!r}; restore it from a copy"
-            )
+            raise damaged(path, f"its setting {str(name)[:100]} is {str(value)[:100]!r}")
     return info
+
+
+def check_has(path: Path, info: Mapping[str, Any], names: Iterable[str]) -> None:
+    """InputError if the study.json at `path`, which holds `info`, lacks one of `names`."""
+    if missing := set(names) - info.keys():
+        raise damaged(path, f"it lacks {', '.join(sorted(missing))}")
+
+
+def damaged(path: Path, said: str) -> InputError:
+    """The error of a study.json, of which is `said` what is wrong in it."""
+    return InputError(f"{str(path)!r} is damaged: {said}; restore it from a copy")
 
 
 def _is_setting(name: str, value: object) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 from growsearch.epochs.store import EpochStore
 from growsearch.searches.ledger import remove_half_made
+from growsearch.searches.resumed import read_search
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import DECIDED, SPACE_FILE
 from growsearch.study.copying import copy_place, fetch_study, has_study
-from growsearch.study.folder import STUDY_FILE, empty, read_info
+from growsearch.study.folder import STUDY_FILE, empty
 from growsearch.study.plugins import check_listed
 from growsearch.trial.errors import InputError
 from growsearch.trial.plugins import Plugin, load_plugins
@@ -47,7 +48,7 @@ def start_or_resume(
             space_file, out, overrides=overrides, trials=trials, search_seed=search_seed,
             plugins=plugins, anew=True, **settings,
         )  # fmt: skip
-    info = read_info(folder)
+    info = read_search(folder)
     loaded = load_plugins(plugins)
     load_spaces(space_file, overrides)
     loaded += space_plugins(space_file)

@@ -13,6 +13,7 @@ from growsearch.machine.compiling import check_compiler
 from growsearch.machine.files import check_links, write_whole
 from growsearch.searches.horizons import longer, own_rates
 from growsearch.searches.ledger import Ledger, only_writer, remove_half_made, written
+from growsearch.searches.resumed import read_search
 from growsearch.searches.settings import SearchSettings
 from growsearch.searches.spaces import find_space
 from growsearch.searches.trust import SPACE_FILE, Trust, acts_of, check_trust, remember
@@ -28,7 +29,6 @@ from growsearch.study.folder import (
     change_info,
     check_folder,
     make_folder,
-    read_info,
     write_info,
 )
 from growsearch.study.plugins import describe, keep_plugins, load_kept
@@ -133,9 +133,7 @@ def resume_search(
     numbers of epochs; see horizons.longer. `changes` are settings that are new. `trust` allows what
     check_trust asks for. Raises InputError if there is no such search, or what it needs is gone.
     """
-    info = read_info(folder)
-    if "settings" not in info:
-        raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
+    info = read_search(folder)
     folder = Path(folder).resolve()
     check_links(folder, but=(STORE_FOLDER,))
     draws = extend is not None or {**info["settings"], **changes}.get("sampler") is not None

@@ -1,0 +1,50 @@
+"""What the study.json of a search must have, so that the search can go on."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
+
+from growsearch.searches.settings import SearchSettings
+from growsearch.study.folder import STUDY_FILE, check_has, damaged, read_info
+from growsearch.trial.errors import InputError
+
+_NEEDED = ("settings", "overrides", "trials", "search_seed", "resources_per_trial")
+"""What each search has written into its study.json, whatever version made it."""
+_TOO_LARGE = 2**63
+
+
+def read_search(folder: str | Path) -> dict[str, Any]:
+    """`read_info` of a search that can go on. InputError if it is none, or damaged."""
+    info, path = read_info(folder), Path(folder) / STUDY_FILE
+    if info.get("command") != "search" and "settings" not in info:
+        raise InputError(f"{str(folder)!r} is not a search that can go on; give its --out folder")
+    check_has(path, info, _NEEDED)
+    _check_settings(path, info["settings"])
+    resources = info["resources_per_trial"]
+    if not all(_fits(amount, float) for amount in resources.values()):
+        raise damaged(path, f"resources_per_trial is {str(resources)[:100]!r}")
+    for data in info.get("data", []):
+        if not (isinstance(data, dict) and data.keys() >= {"key", "digest"}):
+            raise damaged(path, f"data lists {str(data)[:100]!r}")
+    return info
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    for name, hint in get_type_hints(SearchSettings).items():
+        if name in settings and not _fits(settings[name], hint):
+            raise damaged(path, f"its setting {name} is {str(settings[name])[:100]!r}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a setting may have this value; components have rules of their own."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if not {int, float, bool, str} & set(kinds):
+        return True
+    if value is None:
+        return NoneType in kinds
+    if str in kinds:
+        return isinstance(value, str) and "\0" not in value
+    # nor NaN, nor an int that is too large for a float
+    return isinstance(value, int | float) and (value == math.inf or abs(value) < _TOO_LARGE)
