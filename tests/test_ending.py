@@ -318,8 +318,28 @@ def test_an_open_port_that_is_not_rays_is_one_line_within_seconds():
 @pytest.mark.slow
 def test_the_cluster_that_runs_is_found(ray, monkeypatch):
     """Also by a process that is not one of its own: ray.init has made a token for this user."""
-    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     check_cluster(ray.get_runtime_context().gcs_address)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_gets_no_token_is_refused_at_once_with_the_variable_that_gives_it(
+    ray, monkeypatch
+):
+    """ray.init gives none to an explicit address, though this user has one, and tries for long."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(InputError, match=r"token is missing.*; set RAY_AUTH_MODE=token"):
+        check_cluster(ray.get_runtime_context().gcs_address)
+
+
+@pytest.mark.slow
+def test_a_user_without_a_token_is_told_so(ray, monkeypatch, tmp_path):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=r"no authentication token was found.*RAY_AUTH_TOKEN"):
+        check_cluster(ray.get_runtime_context().gcs_address)
 
 
 @pytest.mark.slow

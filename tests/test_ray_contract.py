@@ -373,7 +373,10 @@ def test_a_cluster_can_be_asked_before_ray_connects_to_it():
     """By what `ray_private.ASK_CLUSTER` imports, in a process of its own."""
     imported = [line for line in ray_private.ASK_CLUSTER.splitlines() if "import" in line]
     assert any("ray" in line for line in imported)
-    exec("\n".join(line.strip() for line in imported), {})
+    there: dict = {}
+    exec("\n".join(line.strip() for line in imported), there)
+    called = re.findall(r"\btoken\.(\w+)", ray_private.ASK_CLUSTER)
+    assert called and all(hasattr(there["token"], name) for name in called)
 
 
 def test_ray_private_is_the_only_module_that_uses_what_ray_does_not_document():

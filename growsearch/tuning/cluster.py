@@ -110,6 +110,12 @@ def check_cluster(address: str) -> None:
         except (OSError, UnicodeError) as error:
             raise InputError(f"{given} does not answer ({one_line(error)}); {remedy}") from error
     if (said := _unreachable(address)) is not None:
+        if "AuthenticationError" in said:
+            said = said.partition(". ")[0]  # Ray's own remedies are long, and lack the mode
+            remedy = (
+                "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN if the cluster's token is not that in "
+                "~/.ray/auth_token"
+            )
         raise InputError(f"{given} is no cluster that can be used ({said}); {remedy}")
 
 

@@ -66,12 +66,17 @@ from ray._private.authentication import authentication_token_setup as token
 from ray._private.services import canonicalize_bootstrap_address
 from ray._raylet import GcsClient
 
-token.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+if sys.argv[1] == "auto":
+    token.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+token.ensure_token_if_auth_enabled(create_token_if_missing=False)
 address = canonicalize_bootstrap_address(sys.argv[1])
 signal.alarm(int(sys.argv[2]))
 GcsClient(address=address)
 """
-"""Ends with exit code 0 if a cluster is at its first argument, asked with this user's token."""
+"""Ends with exit code 0 if a cluster is at its first argument and lets this user in.
+
+As ray.init, it gives no token to an explicit address unless RAY_AUTH_MODE says so.
+"""
 
 
 @contextmanager
