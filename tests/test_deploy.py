@@ -132,6 +132,26 @@ def test_the_cluster_on_aws_is_what_ray_and_ec2_take_and_all_of_its_nodes_reach_
     assert parsed.store.startswith("s3://") and parsed.copy_to.startswith("s3://")
 
 
+def test_the_cluster_on_aws_has_a_worker_when_a_search_starts_and_asks_for_more():
+    """Nodes that are not up have no CPUs, and without trials that wait Ray starts none."""
+    cluster = yaml.safe_load((ROOT / "deploy/ray-up.yaml").read_text())
+    workers = cluster["available_node_types"]["worker"]
+    assert 1 <= workers["min_workers"] < workers["max_workers"] <= cluster["max_workers"]
+    (command,) = commands((ROOT / "deploy/ray-up.yaml").read_text())
+    parsed = _parser().parse_args(shlex.split(command)[1:])
+    cpus = 4  # of a c7i.xlarge
+    assert workers["node_config"]["InstanceType"] == "c7i.xlarge"
+    assert parsed.max_concurrent == workers["max_workers"] * cpus
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_a_job_has_all_workers_when_its_search_starts(path):
+    """KubeRay submits a job once all `replicas` are ready, unless Ray itself starts them."""
+    made = yaml.safe_load(path.read_text())["spec"]["rayClusterSpec"]
+    assert not made.get("enableInTreeAutoscaling")
+    assert all(group["replicas"] >= 1 for group in made["workerGroupSpecs"])
+
+
 def test_the_container_copies_files_that_there_are_and_all_that_the_wheel_is_built_from():
     lines = (ROOT / "deploy" / "Containerfile").read_text().splitlines()
     copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]

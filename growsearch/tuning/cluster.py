@@ -160,12 +160,13 @@ def reserve(
         if wanted > available:
             raise InputError(
                 f"{option}_per_trial={wanted:g} exceeds the {available:g} {kind}s that a node of "
-                f"the Ray cluster has at most; lower --{option}-per-trial"
+                f"the Ray cluster has at most; lower --{option}-per-trial, or start such a node "
+                "before the search"
             )
     if not any(_fit(node, {"cpu": cpus, "gpu": gpus}) for node in nodes):
         raise InputError(
             f"no node of the Ray cluster has cpus_per_trial={cpus} and gpus_per_trial={gpus:g} "
-            "together; lower --cpus-per-trial"
+            "together; lower --cpus-per-trial, or start such a node before the search"
         )
     return {"cpu": cpus, "gpu": gpus}
 
