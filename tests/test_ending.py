@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -58,6 +60,29 @@ try:
 except InputError as error:
     print(error)
 """
+LOSES = """
+import signal
+from dataclasses import dataclass
+
+from growsearch import Policy, register
+
+
+@register("policy", "never")
+@dataclass(frozen=True, kw_only=True)
+class Never(Policy):
+    '''Never grow.'''
+
+    def decide(self, trial, history):
+        return None
+
+
+class Lost:
+    def __del__(self):
+        signal.raise_signal(signal.SIGHUP)
+
+
+Lost()
+"""
 
 
 pytestmark = pytest.mark.usefixtures("own_handlers")
@@ -101,6 +126,50 @@ def test_a_library_that_handles_sigterm_does_not_replace_our_handler():
         with own_sigterm_kept():
             signal.signal(signal.SIGTERM, lambda *given: os._exit(1))
         assert signal.getsignal(signal.SIGTERM) is ours
+
+
+def test_sigterm_that_a_library_takes_for_a_wish_to_exit_is_our_own_ending():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), ended_by_signals() as ending, own_sigterm_kept():
+        sys.exit(signal.SIGTERM)  # what Ray's handler does
+    assert ending.exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(SystemExit), ended_by_signals() as ending, own_sigterm_kept():
+        sys.exit(1)
+    assert ending.number is None
+
+
+def command_line(pid) -> str:
+    with suppress(OSError):  # it just ended
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+@pytest.mark.slow
+def test_sigterm_while_ray_starts_ends_a_search_as_at_any_other_time(tmp_path):
+    """ray.init sets a handler of its own."""
+    (tmp_path / "space.py").write_text(SPACE)
+    command = ["search", tmp_path / "space.py", "--out", tmp_path / "one"]
+    process = driver(*command, stderr=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not any("gcs_server" in command_line(child) for child in children.read_text().split()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert said.decode().splitlines()[-1] == "growsearch search: interrupted by SIGTERM"
+    assert "Traceback" not in said.decode()
+
+
+def test_a_signal_whose_interrupt_python_loses_keeps_the_exit_code(tmp_path):
+    """As in a destructor, whose exceptions are only printed: the command then works."""
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(LOSES)
+    command = [sys.executable, "-m", "growsearch", "list", "policy", "--plugin", str(plugin)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 129
+    assert ended.stderr.splitlines()[-1] == "growsearch list: interrupted by SIGHUP"
 
 
 def test_what_does_not_end_after_a_signal_is_ended():

@@ -66,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     with ended_by_signals(within=_LAST_SECONDS) as ending:
         try:
             code = _main(arguments)
+            if ending.raised and code != INTERRUPTED:
+                raise KeyboardInterrupt  # the first one was lost
         except KeyboardInterrupt:
             given = (sys.argv[1:] if arguments is None else arguments)[:1]
             print(" ".join(["growsearch", *given]) + f": {ending.name}", file=sys.stderr)

@@ -18,6 +18,8 @@ class Ending:
     """Which signal has ended a block of `ended_by_signals`, if one has."""
 
     number: int | None = None
+    raised = False
+    """Whether KeyboardInterrupt was raised for it, which Python may lose, as in a destructor."""
 
     @property
     def exit_code(self) -> int:
@@ -70,9 +72,11 @@ def ended_by_signals(within: float | None = None) -> Iterator[Ending]:
                 os.dup2(nowhere, file)
             os.close(nowhere)
         interrupt = signal.getsignal(signal.SIGINT)
-        if not callable(interrupt):  # ignored, as in the background of a script
-            raise KeyboardInterrupt
-        interrupt(signal.SIGINT, frame)
+        if callable(interrupt) and interrupt is not signal.default_int_handler:
+            interrupt(signal.SIGINT, frame)
+            return
+        ending.raised = True  # also where Ctrl-C is ignored, as in the background of a script
+        raise KeyboardInterrupt
 
     before: dict[int, Any] = {n: signal.getsignal(n) for n in (*_CHANGED, *_ENDING)}
     for number in _ENDING:
@@ -102,14 +106,21 @@ def interrupts_kept() -> Iterator[None]:
 def own_sigterm_kept() -> Iterator[None]:
     """After the block SIGTERM's handler in Python is that from before it, if there was one.
 
-    Ray's own aborts the process.
+    Ray's own raises SystemExit while Ray starts, for which the handler from before is then called,
+    and aborts the process later.
     """
     before = signal.getsignal(signal.SIGTERM)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     try:
         yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM:
+            before(signal.SIGTERM, None)
+        raise
     finally:
-        if callable(before) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _restore(handlers: dict[int, Any]) -> None:
