@@ -1,5 +1,7 @@
 """What a user can get wrong in spaces and settings is one line, before anything starts."""
 
+import socket
+
 import pytest
 from conftest import run
 
@@ -114,14 +116,50 @@ def test_a_batch_of_more_images_than_there_are_trains_as_one_of_them_all():
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("place", ["s3:/x", "s3:x", "gs:/bucket/x"])
-def test_an_address_that_is_misspelt_is_no_folder(tmp_path, monkeypatch, place):
+@pytest.mark.parametrize(
+    ("place", "meant"),
+    [("s3:/x", "s3://x"), ("s3:x", "s3://x"), ("gs:/bucket/x", "gs://bucket/x")],
+)
+def test_an_address_that_is_misspelt_is_no_folder(tmp_path, monkeypatch, place, meant):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="neither a folder nor an address"):
+    with pytest.raises(InputError, match=f"neither a folder nor an address; .* like {meant},"):
         EpochStore(place)
     assert list(tmp_path.iterdir()) == []
     EpochStore("./s3:x")
     assert [path.name for path in tmp_path.iterdir()] == ["s3:x"]
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["train", "--dataset", "digits", "--out", "{long}"], "File name too long"),
+        (["search", "{here}/space.py", "--out", "{long}"], "File name too long"),
+        (["plan", "{long}"], "File name too long"),
+        (["store", "ls", "{long}"], "File name too long"),
+        (["train", "--dataset", "digits", "--store", "{here}/loop"], "Too many levels of"),
+    ],
+)
+def test_a_name_that_no_disk_takes_is_one_short_line(tmp_path, monkeypatch, capsys, command, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "space.py").write_text("param_space = {'lr': 0.1}")
+    given = [word.format(long="x" * 3000, here=tmp_path) for word in command]
+    code, _, err = run(capsys, *given)
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"error: a file cannot be read or written ({why}" in err
+    assert err.endswith("or give a place that is there and can be written\n")
+    assert len(err) < 800
+
+
+@pytest.mark.parametrize("verb", ["ls", "verify"])
+def test_a_store_that_does_not_answer_is_one_line(capsys, verb):
+    with socket.socket() as taken:  # it does not listen
+        taken.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{taken.getsockname()[1]}"
+        place = f"s3://bucket/x?endpoint_override={server}&scheme=http"
+        code, _, err = run(capsys, "store", verb, place)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"store {place!r} cannot be read" in err
 
 
 @pytest.mark.parametrize(

@@ -127,11 +127,11 @@ def _lost(command: str, error: Exception) -> int:
     lost = storage_error(error)
     if lost is None or not isinstance(error, OSError | RuntimeError):  # torch raises the latter
         raise error
-    print(
-        f"growsearch {command}: error: a file cannot be read or written ({of_disk(lost)}); make "
-        "room, or see whether it is there and can be written",
-        file=sys.stderr,
+    said = (
+        f"a file cannot be read or written ({of_disk(lost)}); make room, or give a place that is "
+        "there and can be written"
     )
+    print(f"growsearch {command}: error: {_short(said)}", file=sys.stderr)
     return 1
 
 

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from pyarrow import fs
 
-from growsearch.machine.file_systems import place_to_read, place_to_write
+from growsearch.machine.file_systems import place_to_read, place_to_write, usable
 from growsearch.machine.files import check_file_name, is_address, is_file_name, opened
 from growsearch.trial.errors import InputError, one_line
 
@@ -368,8 +368,9 @@ def reached(
 def existing(place: str, mends: bool = True) -> EpochStore:
     """The store at `place`. Raises InputError if there is none."""
     if is_address(place):
-        found = place_to_read(place, "store").get_file_info(RECORDS).type
-        is_store = found == fs.FileType.Directory
+        files = place_to_read(place, "store")
+        with usable(place, "store", "read"):
+            is_store = files.get_file_info(RECORDS).type == fs.FileType.Directory
     else:
         is_store = Path(place, RECORDS).is_dir()
     if not is_store:

@@ -44,7 +44,7 @@ def check_spelling(place: str, what: str) -> None:
     if _MISSPELT.match(place):
         raise InputError(
             f"{what} {place!r} is neither a folder nor an address; give one like "
-            f"{place.replace(':/', '://', 1)}, or ./{place} for a folder"
+            f"{re.sub(':/?', '://', place, count=1)}, or ./{place} for a folder"
         )
 
 
@@ -53,7 +53,7 @@ def place_to_write(place: str, what: str) -> fs.SubTreeFileSystem:
 
     Raises InputError, which says `what` it is, if it cannot be used.
     """
-    with _usable(place, what, "used"):
+    with usable(place, what, "used"):
         base, path = file_system(place)
         base.create_dir(path, recursive=True)
     return fs.SubTreeFileSystem(path, base)
@@ -64,13 +64,17 @@ def place_to_read(place: str, what: str) -> fs.SubTreeFileSystem:
 
     Raises InputError, which says `what` it is, if it cannot be read.
     """
-    with _usable(place, what, "read"):
+    with usable(place, what, "read"):
         base, path = file_system(place)
     return fs.SubTreeFileSystem(path, base)
 
 
 @contextmanager
-def _usable(place: str, what: str, done: str) -> Iterator[None]:
+def usable(place: str, what: str, done: str) -> Iterator[None]:
+    """Within the block, an error of storage or of the address is an InputError.
+
+    It says `what` the place is, and that it cannot be `done`, like "read".
+    """
     check_spelling(place, what)
     try:
         yield

@@ -132,6 +132,7 @@ def storage_error(error: BaseException | None) -> OSError | None:
 _OF_DISKS = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.ESTALE, errno.EACCES,
     errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV,
+    errno.ENAMETOOLONG, errno.ELOOP,
 }  # fmt: skip
 
 
