@@ -1,8 +1,9 @@
 """The task language: its text, its model, its growth from no block or one, and what it refuses."""
 
 import math
+import resource
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -405,6 +406,28 @@ def test_a_network_is_rebuilt_without_its_text(text):
     again = rebuilt(NetworkSpec.from_dict(spec.to_dict()), network.state_dict())
     tokens = next(iter(trainer.task.batches("val", 0, 0)))[0]
     assert torch.equal(again(tokens), network.eval()(tokens))
+
+
+def most_memory() -> int:
+    """The most bytes that this process has had."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def test_a_context_that_is_far_larger_than_the_weights_is_refused_before_it_takes_memory(text):
+    """Rotary positions have no weights, so nothing else in a file limits the context."""
+    from growsearch.study.network_spec import NetworkSpec, rebuilt
+
+    task = config(text, policy="none", architecture="1", positions="rotary").task
+    network = task.build(Architecture("1"))
+    spec = NetworkSpec.of(task.trial, "1", task.facts())
+    rebuilt(spec, network.state_dict())
+    before = most_memory()
+    size = task.width // task.heads  # a cosine and a sine of 4 bytes for each number of a head
+    for context, said in ((20_000_000, str(20_000_000 * size * 2 * 4)), (2**62, "")):
+        stranger = replace(spec, options={**spec.options, "context": context})
+        with pytest.raises(InputError, match=f"{said}.*export the network again"):
+            rebuilt(stranger, network.state_dict())
+    assert most_memory() < before + 2**27
 
 
 def test_a_trial_whose_text_has_changed_is_not_resumed(text, tmp_path):

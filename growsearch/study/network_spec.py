@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from growsearch.growth.step_sizes import StepSize
+from growsearch.machine.bounds import LITTLE
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
@@ -167,6 +168,8 @@ def _without_memory() -> Iterator[None]:
 def _check_size(task: "Task", spec: NetworkSpec, weights: Mapping[str, "Tensor"]) -> None:
     """InputError if the network would have more numbers than the file has, before it takes memory.
 
+    Buffers that are not among the weights, like those of rotary positions, may have as many bytes
+    as the weights, or LITTLE: a file that may be read can have holes, but is not longer than that.
     The code of a plugin may not run without memory, so of its networks only blocks are counted.
     """
     blocks = sum(Architecture(spec.architecture).blocks)
@@ -179,10 +182,18 @@ def _check_size(task: "Task", spec: NetworkSpec, weights: Mapping[str, "Tensor"]
     if any(part.plugin for part in task.trial.components() if part.kind in _BUILDING):
         return
     with _without_memory():
-        wanted = sum(tensor.numel() for tensor in _made(task, spec).state_dict().values())
+        network = _made(task, spec)
+    own = network.state_dict()
+    wanted = sum(tensor.numel() for tensor in own.values())
     there = sum(tensor.numel() for tensor in weights.values())
     if wanted > there:
         raise InputError(
             f"the weights are not those of a {task.label} {spec.architecture}: that has {wanted} "
             f"numbers, and the file {there}; export the network again"
+        )
+    beside = sum(buffer.nbytes for name, buffer in network.named_buffers() if name not in own)
+    if beside > max(size, LITTLE):
+        raise InputError(
+            f"a {task.label} {spec.architecture} of these options has buffers of {beside} bytes "
+            f"beside its weights, too many for {size} bytes of weights; export the network again"
         )

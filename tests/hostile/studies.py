@@ -32,6 +32,7 @@ from growsearch.epochs.store import RECORDS, STATES, entry_path
 from growsearch.study.model_file import METADATA
 from growsearch.study.plugins import describe
 from growsearch.study.sealed import seal
+from growsearch.tasks.language.model import GPT
 from growsearch.trial.plugins import Plugin
 
 TEBIBYTE = 2**40
@@ -554,6 +555,18 @@ def a_network_that_takes_huge_pictures(folder: Path, outside: Outside) -> None:
 @hostile("network", "numbers, and the file")
 def a_network_that_is_a_million_wide(folder: Path, outside: Outside) -> None:
     _exported(folder, options=_options(folder) | {"width": 1_000_000})
+
+
+@hostile("network", "buffers of")
+def a_network_of_a_huge_context(folder: Path, outside: Outside) -> None:
+    gpt = GPT(1, 32, 4, context=8, vocabulary=256, rotary=True)
+    about = {
+        "options": {"task": "language", "dataset": "text", "width": 32, "positions": "rotary",
+                    "context": 20_000_000},
+        "plugins": {}, "architecture": "1", "steps": [[1, 1]], "facts": {"characters": None},
+        "constants": {},
+    }  # fmt: skip
+    save_file(gpt.state_dict(), folder / "network.safetensors", {METADATA: json.dumps(about)})
 
 
 @hostile("network", "; ")
