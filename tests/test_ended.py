@@ -122,9 +122,22 @@ def elsewhere(content):
     return sink.getvalue().to_pybytes()
 
 
+def that_says(tables):
+    """Damage of what the table says it repeats."""
+
+    def damage(content):
+        table, sink = pq.read_table(pa.BufferReader(content)), pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata({"tables": tables}), sink)
+        return sink.getvalue().to_pybytes()
+
+    return damage
+
+
 @pytest.mark.parametrize(
-    "damage", [flipped, elsewhere, lambda content: content[:-9], lambda _: b"", lambda _: b"PAR1"]
-)
+    "damage",
+    [flipped, elsewhere, lambda content: content[:-9], lambda _: b"", lambda _: b"PAR1",
+     that_says("[" * 200_000), that_says('{"00000.parquet": [Infinity, 1]}')],
+)  # fmt: skip
 def test_a_damaged_one_is_named_and_the_tables_are_read(study, caplog, damage):
     before = read_table(study)
     gather_ended(study)

@@ -35,6 +35,7 @@ from growsearch.study.network_spec import NetworkSpec
 from growsearch.study.prediction import normalized, predict
 from growsearch.tasks.images.blocks import BasicBlock
 from growsearch.tasks.images.networks import build_network
+from growsearch.tasks.language.model import GPT
 from growsearch.training.state import read_state
 
 GROWS = {
@@ -202,6 +203,7 @@ def test_states_of_an_older_growsearch_load(study):
         ({"constants": {}}, "computes with"),
         ({"facts": {}}, "damaged metadata"),
         ({"steps": None}, "damaged metadata"),
+        ({"steps": [[10**400, 1]] * 3}, "damaged metadata .OverflowError"),
         ({"plugins": {"": None}}, "damaged metadata .ValueError: plugins has ''."),
         ({"plugins": {"task": "01"}, "options": {"task": []}}, "damaged metadata"),
         ({"plugins": {"network": "01"}, "options": {}}, "damaged metadata"),
@@ -213,6 +215,43 @@ def test_a_file_whose_metadata_do_not_fit_its_weights_is_refused(model, changes,
     with pytest.raises(InputError, match=message) as error:
         load_network(model)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_shape": [float("inf"), 8, 8]},
+        {"classes": float("inf")},
+        {"shorter": float("inf")},
+        {"mean": [10**400]},
+        {"mean": [0.1] * 5},
+        {"std": []},
+    ],
+)
+def test_facts_of_images_that_cannot_be_are_refused(model, changes):
+    about = json.loads(read_metadata(model))
+    about["facts"] |= changes
+    save_file(load_file(model), model, {METADATA: json.dumps(about)})
+    with pytest.raises(InputError, match=r"made of damaged metadata .*; export the network again"):
+        load_network(model)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"image_shape": [1, 8]}, "does not say what images"),
+        ({"image_shape": [1, 8, 8], "classes": 2, "mean": [0], "std": [1]}, "does not take the"),
+    ],
+)
+def test_facts_of_images_beside_a_network_for_text_are_refused(tmp_path, facts, message):
+    gpt = GPT(1, 32, 4, context=8, vocabulary=256)
+    options = {"task": "language", "dataset": "text", "width": 32, "context": 8}
+    spec = NetworkSpec(options=options, plugins={}, architecture="1", steps=((1.0, 1.0),),
+                       facts={"characters": None} | facts)  # fmt: skip
+    write_model(tmp_path / "text.safetensors", gpt, spec, {})
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=f"{message}.*; export the network again"):
+        predict(read_model(tmp_path / "text.safetensors"), [tmp_path / "a.png"])
 
 
 def test_a_network_of_a_family_that_computes_with_numbers_as_it_is_built_is_loaded(

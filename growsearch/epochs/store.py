@@ -380,7 +380,7 @@ def existing(place: str, mends: bool = True) -> EpochStore:
 
 def in_bytes(megabytes: float | None) -> int | None:
     """The limit for states in bytes; None for no limit. Raises InputError if it is not a size."""
-    if megabytes is not None and not 0 <= megabytes < math.inf:
+    if megabytes is not None and not 0 <= megabytes < 2**63:
         raise InputError(f"state_megabytes={megabytes} is not a size; give 0 or more")
     return None if megabytes is None else int(megabytes * 1e6)
 

@@ -134,8 +134,10 @@ class Ledger:
         """Takes note of a line of the log."""
         if "config" in line:
             name = check_file_name(line["trial"], "trial")
-            config = TrialConfig.from_flat(line["config"])
-            self.trials[name] = SearchTrial(name, config, given=line.get("given"))
+            config, given = TrialConfig.from_flat(line["config"]), line.get("given")
+            if not isinstance(given, dict | None):
+                raise TypeError("its given options are no dict")
+            self.trials[name] = SearchTrial(name, config, given=given)
         else:
             trial = self.trials[line["trial"]]
             trial.status = Status(line.get("status", Status.RUNNING))

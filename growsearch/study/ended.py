@@ -87,7 +87,9 @@ def _known(schema: pa.Schema) -> dict[str, Stamp]:
     try:
         there = json.loads((schema.metadata or {})[_STAMPS])
         return {str(name): (int(size), int(time)) for name, (size, time) in there.items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ValueError("it does not say which tables it repeats") from error
 
 

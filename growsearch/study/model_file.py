@@ -113,7 +113,9 @@ def read_model(path: str | Path) -> ModelFile:
     try:
         about = json.loads(text)
         spec, expected = NetworkSpec.from_dict(about), dict(about["constants"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise InputError(
             f"{str(path)!r} has damaged metadata ({type(error).__name__}: "
             f"{one_line(error)[:200]}); export the network again"

@@ -84,7 +84,10 @@ class NetworkSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, from JSON. Raises KeyError, TypeError, ValueError."""
+        """The inverse of `to_dict`, from JSON.
+
+        Raises KeyError, TypeError, ValueError, OverflowError.
+        """
         options, plugins = dict(values["options"]), dict(values["plugins"])
         for kind in plugins:
             if kind not in _BUILDING or not isinstance(options[kind], str):
@@ -136,7 +139,8 @@ def _made(task: "Task", spec: NetworkSpec) -> "nn.Module":
                 f"{task.label} cannot build a network without its data ({type(error).__name__}: "
                 f"{one_line(error)[:200]}); define facts() and rebuilt(architecture, facts, steps)"
             ) from error
-        if not isinstance(error, KeyError | TypeError | ValueError | RuntimeError):
+        damaged = (KeyError, TypeError, ValueError, OverflowError, RuntimeError)
+        if not isinstance(error, damaged):
             raise
         raise InputError(
             f"the network cannot be made of damaged metadata ({type(error).__name__}: "

@@ -10,7 +10,7 @@ from growsearch.study.model_file import ModelFile
 from growsearch.tasks.images.encoded import opened_picture, upright
 from growsearch.tasks.images.facts import ImageFacts
 from growsearch.tasks.images.streamed import centre, resized
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +68,13 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             f"the model is of task {model.spec.options['task']!r}, which has no images; use "
             "growsearch.load_network"
         )
-    means = ImageFacts.from_dict(model.spec.facts).mean
+    try:
+        means = ImageFacts.from_dict(model.spec.facts).mean
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"the model does not say what images its network takes ({type(error).__name__}: "
+            f"{one_line(error)[:200]}); export the network again"
+        ) from error
     if not all(0 <= mean <= 1 for mean in means):
         raise InputError(
             f"the network learned arrays with means {' '.join(f'{mean:.4g}' for mean in means)}, "
@@ -91,8 +97,14 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
                 unreadable.append(str(file))
         if not batch:
             continue
-        with torch.no_grad():
-            chances = model.network(torch.stack(list(batch.values()))).softmax(dim=1)
+        try:
+            with torch.no_grad():
+                chances = model.network(torch.stack(list(batch.values()))).softmax(dim=1)
+        except RuntimeError as error:
+            raise InputError(
+                f"the network does not take the images that the model says it takes "
+                f"({one_line(error)[:200]}); export the network again"
+            ) from error
         for file, chance in zip(batch, chances, strict=True):
             label = int(chance.argmax())
             name = names[label] if label < len(names) else str(label)

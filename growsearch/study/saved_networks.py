@@ -35,6 +35,8 @@ def saved_network(
     for contents in _candidates(folder, info, trial, epoch, key):
         if contents.get("architecture") == architecture and "network" in contents:
             facts = contents.get("facts")
+            if not isinstance(facts, dict | None):
+                continue
             return SavedNetwork(contents["network"], facts)
     return None
 

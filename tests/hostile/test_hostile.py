@@ -193,7 +193,13 @@ def test_who_reads_a_network_removes_nothing_from_the_store_that_a_study_names(
 def test_a_state_without_an_architecture_or_a_network_is_none_of_the_epoch(folder):
     store = EpochStore(str(folder / "epochs"))
     (folder / "epochs/records").mkdir(exist_ok=True)
-    for n, contents in enumerate([{"network": {}}, {"architecture": "2-2-2"}]):
+    for n, contents in enumerate(
+        [
+            {"network": {}},
+            {"architecture": "2-2-2"},
+            {"network": {}, "architecture": "2-2-2", "facts": [1]},
+        ]
+    ):
         store.keep(f"ba{n:030}", contents)
         assert saved_network(folder, {}, "00000", 1, f"ba{n:030}", "2-2-2") is None
 

@@ -40,13 +40,19 @@ class ImageFacts:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`, also where tuples have become lists."""
+        """The inverse of `to_dict`, also where tuples have become lists.
+
+        Raises KeyError, TypeError, ValueError, OverflowError.
+        """
         channels, height, width = values["image_shape"]
+        mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
+        if not len(mean) == len(std) == int(channels):
+            raise ValueError(f"{channels} channels have {len(mean)} means and {len(std)} std")
         return cls(
             image_shape=(int(channels), int(height), int(width)),
             classes=int(values["classes"]),
-            mean=tuple(map(float, values["mean"])),
-            std=tuple(map(float, values["std"])),
+            mean=mean,
+            std=std,
             class_names=tuple(names) if (names := values.get("class_names")) else None,
             shorter=int(side) if (side := values.get("shorter")) else None,
         )
