@@ -24,6 +24,7 @@ from growsearch.study.results import read_study, write_trial
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
+from growsearch.trial.status import Status
 
 
 def said(error) -> str:
@@ -158,6 +159,62 @@ def test_a_damaged_line_of_the_log_is_named(folder, capsys, line, what):
     assert f"line 4 of {str(log)!r} is damaged" in err
     assert what in err
     assert "restore the file from a copy" in err
+
+
+@pytest.mark.parametrize(
+    ("order", "named", "was"),
+    [([0, 1, 2, 3, 5, 6, 7, 8], 5, 6), ([0, 1, 2, 6, 4, 5, 3, 7, 8], 4, 7),
+     ([0, 1, 2, 3, 3, 4, 5, 6, 7, 8], 5, 4)],
+    ids=["gone", "moved", "twice"],
+)  # fmt: skip
+def test_a_whole_line_of_the_log_that_is_gone_or_moved_is_noticed(
+    folder, capsys, order, named, was
+):
+    """The order of results decides what schedulers do next, and the tables do not have it."""
+    log = folder / "search.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 10  # three that join, five results, two ends
+    log.write_bytes(b"".join(lines[n] for n in [*order, 9]))
+    code, _, err = run(capsys, "resume", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"line {named} of {str(log)!r} is damaged (it was line {was}, so others are gone" in err
+    with pytest.raises(InputError, match=f"line {named} of"):
+        list(Ledger(folder).results())
+
+
+def test_lines_have_their_numbers_though_a_signal_came_just_after_one_was_written(
+    folder, monkeypatch
+):
+    ledger = Ledger.read(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "_count_lines", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.leave("00002", Status.WAITING, "")
+    ledger.leave("00002", Status.WAITING, "")
+    log = (folder / "search.jsonl").read_text()
+    numbers = [json.loads(line)["n"] for line in log.splitlines()]
+    assert numbers == list(range(1, 13))
+
+
+def interrupted(*given):
+    raise KeyboardInterrupt
+
+
+def test_a_log_of_an_older_growsearch_without_numbers_is_read_and_goes_on_with_them(folder):
+    log = folder / "search.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    numbers = [line.pop("n") for line in lines]
+    results = list(Ledger(folder).results())
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ledger = Ledger.read(folder)
+    assert list(ledger.results()) == results
+    ledger.enter("00002", Report(record=record(2, status="completed", key="k2")))
+    ledger.add_all([TrialConfig(lr=0.4), TrialConfig(lr=0.5)])
+    ledger.add(TrialConfig(lr=0.6))
+    later = [json.loads(line) for line in log.read_text().splitlines()]
+    assert later[: len(lines)] == lines
+    assert [*numbers, *(line["n"] for line in later[len(lines) :])] == list(range(1, 16))
+    assert list(Ledger.read(folder).results()) == [*results, ("00002", 2)]
 
 
 def test_a_record_with_a_field_that_this_growsearch_does_not_know_is_named(folder, capsys):

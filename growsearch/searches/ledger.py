@@ -1,7 +1,7 @@
 """The ledger of a search: its trials, their epochs, and how they ended.
 
-    search.jsonl            a line for each event in its order: a trial joins, a result comes, a
-                            trial pauses or ends
+    search.jsonl            a line for each event in its order, with its number: a trial joins, a
+                            result comes, a trial pauses or ends
     trials/<name>.parquet   the records of a trial, except those of the last SECONDS_BEHIND: these
                             are in the lines of their results
 
@@ -43,6 +43,8 @@ from growsearch.trial.status import Status
 from growsearch.trial.trial_options import flat
 
 _BLOCK = 2**16
+_NUMBER = "n"
+"""Key of a line's number in the log, from 1. Lines of older versions have none."""
 DIED = "its process died"
 _OUTSIDE = re.compile(rf"{DIED}|store '|[\w.]*(TimeoutError|RayError)\b")
 """Reasons of failed trials that lie outside of them: a resumed search tries these again. So are the
@@ -86,6 +88,8 @@ class Ledger:
         """The number of epochs that this search trained, and the sum of each of their costs."""
         self._written: dict[str, float] = {}
         """When the table of each running trial was last written, or when the trial began."""
+        self._counted = 0, 0
+        """Bytes and lines of the log, as they were when this was set."""
 
     @classmethod
     def read(cls, folder: Path) -> "Ledger":
@@ -206,6 +210,9 @@ class Ledger:
                     raise self._damaged(number, error) from error
                 if not isinstance(line, dict) or not isinstance(line.get("trial"), str):
                     raise self._damaged(number, ValueError("it names no trial"))
+                if (own := line.get(_NUMBER, number)) != number:
+                    said = f"it was line {own!r:.20}, so others are gone or were added"
+                    raise self._damaged(number, ValueError(said))
                 if type(line.get("epochs", 0)) is not int:
                     raise self._damaged(number, ValueError("its epochs are no number"))
                 if not isinstance(line.get("records", []), list):
@@ -224,13 +231,15 @@ class Ledger:
 
     def add_all(self, configs: Iterable[TrialConfig]) -> None:
         """Adds trials to the search: after a kill, all of them or none are in the log."""
-        lines = [json.dumps(self._joined(config)[1]) + "\n" for config in configs]
+        joined = [self._joined(config)[1] for config in configs]
+        lines = [_text(line, number) for number, line in enumerate(joined, self._next_number())]
         with replacing(self.folder / LOG_FILE) as unfinished:
             shutil.copyfile(self.folder / LOG_FILE, unfinished)
             with unfinished.open("a") as file:
                 file.writelines(lines)
                 file.flush()
                 os.fsync(file.fileno())
+        self._count_lines(lines)
 
     def _joined(self, config: TrialConfig) -> tuple[SearchTrial, dict[str, Any]]:
         """The trial, which has joined, and its line of the log."""
@@ -334,11 +343,30 @@ class Ledger:
         )
         self._written[trial.name] = time.monotonic()
 
+    def _next_number(self) -> int:
+        """The number of the log's next line."""
+        size = (self.folder / LOG_FILE).stat().st_size
+        if size != self._counted[0]:  # or a signal has come between a write and its count
+            with opened(self.folder / LOG_FILE) as file:
+                self._counted = size, sum(1 for _ in file)
+        return self._counted[1] + 1
+
+    def _count_lines(self, added: list[str]) -> None:
+        size, number = self._counted
+        self._counted = size + sum(map(len, added)), number + len(added)
+
     def _log(self, **line: Any) -> None:
+        text = _text(line, self._next_number())
         # not made anew where someone has removed it: without its first lines it says nothing
         log = os.open(self.folder / LOG_FILE, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         with os.fdopen(log, "a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(text)
+        self._count_lines([text])
+
+
+def _text(line: Mapping[str, Any], number: int) -> str:
+    """The line as it is in the log, in ASCII."""
+    return json.dumps({**line, _NUMBER: number}) + "\n"
 
 
 def _drop_cut_line(log: Path) -> None:
