@@ -221,6 +221,7 @@ def test_a_file_whose_metadata_do_not_fit_its_weights_is_refused(model, changes,
     "changes",
     [
         {"image_shape": [float("inf"), 8, 8]},
+        {"image_shape": [1, 12_000, 12_000]},
         {"classes": float("inf")},
         {"shorter": float("inf")},
         {"mean": [10**400]},

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Self
 
+from growsearch.machine.bounds import LITTLE
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.source import ImageSource
 
@@ -48,8 +50,11 @@ class ImageFacts:
         mean, std = (tuple(map(float, values[name])) for name in ("mean", "std"))
         if not len(mean) == len(std) == int(channels):
             raise ValueError(f"{channels} channels have {len(mean)} means and {len(std)} std")
+        shape = (int(channels), int(height), int(width))
+        if 4 * prod(shape) > LITTLE:  # convolutions have no weights that say so
+            raise ValueError(f"an image of {shape[1]} x {shape[2]} pixels is too large")
         return cls(
-            image_shape=(int(channels), int(height), int(width)),
+            image_shape=shape,
             classes=int(values["classes"]),
             mean=mean,
             std=std,
