@@ -14,11 +14,12 @@ from conftest import record, run
 
 from growsearch import InputError, Study, TrialConfig
 from growsearch.cli.options import chosen_options
-from growsearch.cli.parser import _parser
+from growsearch.cli.parser import _parser, _plugin_names
 from growsearch.study.best import choose
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
-from growsearch.study.retraining import given_options, train_command
+from growsearch.study.retraining import OF_TRAIN, given_options, train_command
+from growsearch.trial.trial_options import every_option
 
 CONFIG = TrialConfig(policy="none", epochs=2, precision="float32", compile="off")
 
@@ -188,6 +189,43 @@ def test_the_command_makes_the_same_trial_by_the_fewest_options(config):
         fewer = {n: v for n, v in given.items() if n != name}
         with suppress(InputError):  # another option may need it
             assert TrialConfig(**fewer) != config
+
+
+STRANGE = [
+    {"data_dir": "--plugin=evil.py"},
+    {"data_dir": "--plugin"},
+    {"data_dir": "-h"},
+    {"growth_epochs": ("3", "--plugin=evil.py")},
+    {"plugin": "evil.py"},
+    {"plugin=evil.py": "x"},
+    {"out": "elsewhere", "store": "s3://evil", "json": 1},
+    {"": "--plugin=evil.py", "lr --plugin": "evil.py"},
+]
+
+
+@pytest.mark.parametrize("given", STRANGE, ids=str)
+@pytest.mark.parametrize("plugins", [(), ("own.py",)], ids=["alone", "with a plugin"])
+def test_no_name_or_value_of_a_table_is_another_option_of_the_command(given, plugins):
+    words = shlex.split(train_command({"epochs": 3, **given, "lr": -1e-05}, plugins))[1:]
+    assert _plugin_names(words) == list(plugins)
+    try:
+        parsed = vars(_parser().parse_args(words))
+    except SystemExit:  # several values, of which one is none of the option's
+        assert isinstance(given.get("growth_epochs"), tuple)
+        return
+    assert parsed["lr"] == -1e-05
+    assert parsed.get("data_dir") == given.get("data_dir")
+    assert parsed["out"] is None and "store" not in parsed and not parsed["json"]
+
+
+def test_several_numbers_of_which_some_are_negative_stay_apart(own_registry):
+    words = shlex.split(train_command({"offsets": ("-1", "2")}, ["own.py"]))
+    assert words[-3:] == ["--offsets", "-1", "2"]
+
+
+def test_the_options_of_train_that_are_no_trials_are_known():
+    (train,) = (a.choices["train"] for a in _parser()._actions if a.dest == "command")
+    assert {a.dest for a in train._actions} - set(every_option()) == OF_TRAIN
 
 
 def test_the_command_has_the_arithmetic_that_the_trial_had(tmp_path):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, first_quick, record
+from conftest import ROOT, first_quick, record, run
 
 from growsearch import InputError, Study, TrialConfig
 from growsearch.cli import main
@@ -342,6 +342,27 @@ def test_a_plugin_that_registers_nothing_is_told_on_the_command_line(tmp_path, c
     assert main(["train", "--plugin", file, "--epochs", "1"]) == 2
     told = "registers no component; decorate Never with @register('policy', NAME)"
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--data-dir", "--plugin={}", "--epochs", "1"],
+        ["train", "--epochs", "--plugin", "{}"],
+        ["best", "study", "--cost", "--plugin={}"],
+        ["best", "study", "--", "--plugin={}"],
+        ["report", "--plugin={}"],
+        ["store", "ls", "--plugin", "{}"],
+        ["--plugin", "{}", "train"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_option_of_the_command_loads_no_plugin(tmp_path, capsys, arguments):
+    ran = tmp_path / "ran"
+    file = written(tmp_path / "mine.py", f"open({str(ran)!r}, 'w')")
+    code, _, err = run(capsys, *(argument.format(file) for argument in arguments))
+    assert code == 2 and err
+    assert not ran.exists()
 
 
 def test_the_command_line_names_a_plugin_that_is_not_there(capsys):

@@ -249,6 +249,17 @@ def test_the_command_of_a_trial_makes_its_configuration(tmp_path):
     assert TrialConfig(**given) == config.replaced(precision="float32", compile="off")
 
 
+def test_a_stranger_s_log_puts_no_plugin_into_the_command_of_a_trial(tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    write_trial(folder, "one", TrialConfig(), [record(1, status="completed")])
+    given = {"lr": 0.1, "plugin": "evil.py", "data_dir": "--plugin=evil.py"}
+    (folder / "search.jsonl").write_text(json.dumps({"trial": "one", "given": given}) + "\n")
+    command = page_data(write_report(folder).page.read_text())["commands"]["one"]
+    parsed = vars(_parser().parse_args(shlex.split(command)[1:]))
+    assert "plugin" not in parsed
+    assert (parsed["lr"], parsed["data_dir"]) == (0.1, "--plugin=evil.py")
+
+
 def test_a_long_column_of_few_numbers_is_packed_and_others_are_not():
     column = [0.1, 0.2, None] * 500
     found = packed(column)

@@ -6,9 +6,12 @@ import shlex
 from decimal import Decimal
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import record, run
 
+from growsearch.cli.parser import _parser, _plugin_names
 from growsearch.stopping.hypervolume import Bounds, hypervolume
 from growsearch.study.folder import create_study
 from growsearch.study.report import write_report
@@ -183,6 +186,22 @@ def opened(browser, folder, trials) -> None:
         last = record(1, val_accuracy=accuracy, ppe=ppe, status="completed")
         write_trial(folder, f"{lr}-{seed}", TrialConfig(lr=lr, seed=seed), [last])
     browser.open(write_report(folder).page.as_uri())
+
+
+def test_a_trial_that_is_named_like_an_option_is_none_in_the_commands(browser, tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr"], settings={"costs": ["ppe"]})
+    last = record(1, val_accuracy=90.0, ppe=100.0, status="completed")
+    write_trial(folder, "named", TrialConfig(), [last])
+    table = pq.read_table(folder / "trials/named.parquet")
+    names = pa.array(["--plugin=evil.py"] * len(table))
+    pq.write_table(table.set_column(0, "trial_id", names), folder / "trials/named.parquet")
+    browser.open(write_report(folder).page.as_uri())
+    shown = browser.script(
+        "return [...document.querySelectorAll('#commands code')].map(c => c.innerText)"
+    )
+    (words,) = (shlex.split(c)[1:] for c in shown if c.startswith("growsearch export"))
+    assert _plugin_names(words) == []
+    assert _parser().parse_args(words).trial == "--plugin=evil.py"
 
 
 def test_the_dearer_of_equally_good_configurations_is_not_on_the_front(browser, tmp_path):

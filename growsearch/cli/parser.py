@@ -46,8 +46,7 @@ class _Parser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args, namespace)
         if not unknown:
             return parsed
-        (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
-        command = commands.choices[parsed.command]
+        command = _commands(self)[parsed.command]
         known = [o for action in command._actions for o in action.option_strings]
         near = difflib.get_close_matches(unknown[0].partition("=")[0], known, n=1, cutoff=0.7)
         meant = f"; did you mean {near[0]}?" if near else ""
@@ -55,6 +54,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {_short(message)} (see {self.prog} --help)\n")
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return dict(commands.choices)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -149,10 +153,25 @@ def _short(text: str) -> str:
 
 
 def _plugin_names(arguments: list[str]) -> list[str]:
+    """What --plugin names, for a command that has this option.
+
+    What another option of growsearch's own should have as its value is no such option; of a
+    plugin's options nothing is known yet.
+    """
+    if not any(argument.partition("=")[0] == "--plugin" for argument in arguments):
+        return []
+    command = _commands(_parser()).get(arguments[0])
+    options = [a for a in command._actions if a.option_strings] if command else []
+    if not any("--plugin" in action.option_strings for action in options):
+        return []
     before = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    before.add_argument("--plugin", action="append", default=[])
+    for action in options:
+        if action.nargs == 0:
+            before.add_argument(*action.option_strings, action="store_true")
+        else:
+            before.add_argument(*action.option_strings, nargs=action.nargs, action="append")
     try:
-        names: list[str] = before.parse_known_args(arguments)[0].plugin
+        names: list[str] = before.parse_known_args(arguments)[0].plugin or []
     except argparse.ArgumentError:  # the real parser says what is wrong
         return []
     return names

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from growsearch.trial.components import KINDS
@@ -10,6 +10,12 @@ from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Value
 from growsearch.trial.trial_options import every_option
+
+OF_TRAIN = frozenset(
+    ("help", "plugin", "json", "out", "save_every", "store", "keep_states", "state_megabytes")
+)
+"""The options of `growsearch train` that are none of a trial."""
+_NUMBER = re.compile(r"[-+.\deE]+")
 
 
 def given_options(config: TrialConfig) -> dict[str, Value]:
@@ -52,7 +58,7 @@ def recorded_options(row: Mapping[Any, Any]) -> dict[str, Value]:
 def _are_numbers(value: object) -> bool:
     """Whether text is numbers, as several values of a plugin's option are written."""
     parts = value.split() if isinstance(value, str) else []
-    return len(parts) > 1 and all(re.fullmatch(r"[-+.\deE]+", part) for part in parts)
+    return len(parts) > 1 and all(map(_NUMBER.fullmatch, parts))
 
 
 def arithmetic(row: Mapping[Any, Any]) -> dict[str, Value]:
@@ -67,15 +73,26 @@ def arithmetic(row: Mapping[Any, Any]) -> dict[str, Value]:
     return changes
 
 
-def train_command(given: Mapping[str, Value], plugins: Iterable[str] = ()) -> str:
+def train_command(given: Mapping[str, Value], plugins: Sequence[str] = ()) -> str:
     """`growsearch train` with the options `given`, for a shell.
 
-    `plugins` are the files that it loads.
+    `plugins` are the files that it loads. Without one, no trial has an option that is not known
+    here. Names and values may be a stranger's: none of them becomes another option.
     """
-    words = ["growsearch", "train"]
+    words, known = ["growsearch", "train"], every_option()
     for plugin in plugins:
-        words += ["--plugin", plugin]
+        words += _option("plugin", plugin)
     for name, value in given.items():
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        may_be = name in known or (plugins and name.isidentifier())
+        if may_be and name not in OF_TRAIN:
+            words += _option(name, *(value if isinstance(value, tuple) else (value,)))
     return shlex.join(words)
+
+
+def _option(name: str, *values: object) -> list[str]:
+    flag, texts = f"--{name.replace('_', '-')}", list(map(str, values))
+    dashed = [text for text in texts if text.startswith("-")]
+    if dashed and not (len(texts) > 1 and all(map(_NUMBER.fullmatch, dashed))):
+        # in one word it is no option of its own; several texts in one are refused, not obeyed
+        return [f"{flag}={' '.join(texts)}"]
+    return [flag, *texts]

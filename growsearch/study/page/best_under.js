@@ -80,16 +80,26 @@ function drawBest() {
 }
 
 function addCommands(t, limit, cost, metric) {
-  const folder = quoted(study.folder), name = quoted(t.trial_id);
   const again = study.commands[t.trial_id];
   if (again) addCommand("train it again", again);
-  addCommand("export it", `growsearch export ${folder} ${name} --out ${quoted(t.trial_id + ".safetensors")}`);
+  addCommand("export it", "growsearch export" +
+    given([study.folder, t.trial_id], {"--out": t.trial_id + ".safetensors"}));
   const own = metric.column === study.metric.column;
   if (cost.name && own && !state.status && !Object.keys(state.options).length) {
-    const asked = study.asked ? ` --metric ${quoted(study.asked)}` : "";
-    addCommand("ask again", `growsearch best ${folder} --cost ${quoted(cost.name)} ` +
-      `--max ${roundedUp(limit, bought.point.x)}${asked}`);
+    const asked = study.asked ? {"--metric": study.asked} : {};
+    const most = String(roundedUp(limit, bought.point.x));
+    addCommand("ask again",
+      "growsearch best" + given([study.folder], {"--cost": cost.name, "--max": most, ...asked}));
   }
+}
+
+/** The arguments of a command: none that begins with "-" is an option of its own. */
+function given(places, options) {
+  const isDashed = word => word.startsWith("-");
+  const words = places.map(quoted);
+  const named = Object.entries(options).map(
+    ([name, value]) => name + (isDashed(value) ? "=" : " ") + quoted(value));
+  return " " + (places.some(isDashed) ? [...named, "--", ...words] : [...words, ...named]).join(" ");
 }
 
 /** The limit with six digits, but never below what it buys. */
