@@ -20,6 +20,7 @@ from growsearch.searches.messages import Report
 from growsearch.searches.resumed import read_search
 from growsearch.searches.settings import SearchSettings
 from growsearch.study.folder import add_searched, create_study, make_folder, read_info, write_info
+from growsearch.study.gathering import gather_ended
 from growsearch.study.results import read_study, write_trial
 from growsearch.training.state import read_state
 from growsearch.trial.config import TrialConfig
@@ -325,6 +326,56 @@ def test_a_table_of_no_trial_and_the_copy_of_one_are_named(folder, capsys):
     code, _, err = run(capsys, "resume", folder)
     assert (code, err.count("\n")) == (2, 1)
     assert "00009.parquet' is of no trial in search.jsonl; remove it" in err
+
+
+@pytest.mark.parametrize("copied", ["00000.parquet", "00002.parquet"], ids=["ended", "running"])
+@pytest.mark.parametrize("name", ["00077.parquet", "!.parquet"], ids=["behind", "before"])
+@pytest.mark.parametrize("gathered", ["before it", "after it", None])
+def test_the_copy_of_a_table_is_not_counted(folder, caplog, capsys, copied, name, gathered):
+    write_trial(folder, "00002", TrialConfig(lr=0.3, epochs=2), [record(1, key="k")])
+    whole, copy = read_study(folder), folder / "trials" / name
+    if gathered == "before it":
+        gather_ended(folder)
+    shutil.copy(folder / "trials" / copied, copy)
+    if gathered == "after it":
+        gather_ended(folder)
+    assert read_study(folder).equals(whole)
+    (line,) = caplog.messages
+    assert f"{copy} is damaged and left out (its trial {copied[:5]!r} is also in another" in line
+    code, out, _ = run(capsys, "report", folder, "--json")
+    assert (code, json.loads(out)["epochs"]["nominal"]) == (0, len(whole))
+    gather_ended(folder)
+    assert read_study(folder).equals(whole)
+
+
+def test_trials_in_one_table_are_read_and_one_that_is_in_it_twice_is_not(folder, caplog):
+    whole, tables = read_study(folder), sorted((folder / "trials").iterdir())
+    several = pa.concat_tables(pq.read_table(table) for table in tables)
+    for table in tables:
+        table.unlink()
+    pq.write_table(several, folder / "trials" / "all.parquet")
+    assert read_study(folder).equals(whole)
+    shutil.copy(folder / "trials" / "all.parquet", folder / "trials" / "copy.parquet")
+    assert read_study(folder).equals(whole)
+    assert "copy.parquet is damaged and left out" in caplog.text
+    (folder / "trials" / "copy.parquet").unlink()
+    pq.write_table(pa.concat_tables([several, several]), folder / "trials" / "all.parquet")
+    with pytest.raises(InputError, match="epochs of its trial '00000' are not 1, 2, 3 and so on"):
+        read_study(folder)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "of"), [([1, 3], "00001"), ([2, 3], "00000"), ([1, 1], "00001"), ([0, 1], "00000")]
+)
+def test_a_table_that_lacks_an_epoch_or_has_one_twice_is_left_out(folder, caplog, epochs, of):
+    whole, path = read_study(folder), folder / "trials" / f"{of}.parquet"
+    table = pq.read_table(path)
+    numbers = pa.array(epochs, pa.int64())
+    place = table.schema.get_field_index("epoch")
+    table = table.set_column(place, table.schema.field("epoch"), numbers)
+    pq.write_table(table.replace_schema_metadata({}), path)
+    assert read_study(folder).equals(whole[whole["trial_id"] != of].reset_index(drop=True))
+    assert f"{path} is damaged and left out (the epochs of its trial {of!r} are" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -81,15 +81,18 @@ def warn_of(file: Path, error: Exception) -> None:
 
 
 def _ended(files: list[Path]) -> list[Path]:
-    """The files in which every trial has ended."""
+    """The files in which every trial has ended, and no trial is in another of them too."""
     columns = pa.schema([schema().field(name) for name in ("trial_id", "epoch", "status")])
     done = {status.value for status in Status if status.ended}
-    damaged, going = dict[Path, Exception](), set[str]()
+    damaged, going, places = dict[Path, Exception](), set[str](), dict[str, str]()
     for some in _in_turn(files):
         for table in read_each(some, columns, damaged, named=True):
             trials = table.sort_by(ORDER).group_by([TABLE, "trial_id"], use_threads=False)
             last = trials.aggregate([("status", "last")]).to_pylist()
             going |= {row[TABLE] for row in last if row["status_last"] not in done}
+            for row in last:
+                other = places.setdefault(row["trial_id"], row[TABLE])
+                going |= {other, row[TABLE]} if other != row[TABLE] else set()
     return [file for file in files if file.name not in going and file not in damaged]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from growsearch.machine.files import replacing
@@ -23,6 +24,7 @@ from growsearch.study.sealed import seal
 from growsearch.study.tables import (
     ORDER,
     aligned,
+    broken_trials,
     checked_rows,
     checked_table,
     chosen,
@@ -164,13 +166,17 @@ def read_undamaged(
     if ended:
         try:
             names = [name for name in wanted.names if name in ended.schema.names]
-            parts.append(aligned(checked_rows(ended.read(names)), wanted))
+            rows = aligned(checked_rows(ended.read(names)), wanted)
+            if broken := broken_trials(rows):
+                raise ValueError(f"it has epochs of trial {min(broken)!r:.50} twice, or not all")
+            parts.append(rows)
         except (pa.ArrowException, OSError, ValueError) as error:
             warn_of(ended.file, error)
             more, worse = schemas_of([file for file in files if file.name in ended.tables])
             found, damaged, ended = found | more, damaged | worse, None
     if found:
-        parts += read_each(list(found), wanted, damaged)
+        held = pc.unique(parts[0]["trial_id"]).to_pylist() if parts else ()
+        parts += read_each(list(found), wanted, damaged, held=held)
     reasons = {str(file): one_line(why)[:200] for file, why in damaged.items()}
     if not parts:
         raise InputError(

@@ -1,6 +1,6 @@
 """Tables of trials: read, and checked before they take memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,22 +65,71 @@ def aligned(table: pa.Table, columns: pa.Schema) -> pa.Table:
 
 
 def read_each(
-    files: list[Path], columns: pa.Schema, damaged: dict[Path, Exception], named: bool = False
-) -> list[pa.Table]:
+    files: list[Path], columns: pa.Schema, damaged: dict[Path, Exception], named: bool = False,
+    held: Collection[str] = (),
+) -> list[pa.Table]:  # fmt: skip
     """The rows of the files, if `named` with the column TABLE.
 
-    Those that turn out to be damaged are added to `damaged`.
+    Those that turn out to be damaged are added to `damaged`, as are those with a trial that is
+    `held` elsewhere.
     """
     try:
-        return [_read(files, columns, named)]
-    except (pa.ArrowException, OSError, ValueError):  # which one it is, each alone tells
-        parts = []
-        for file in files:
-            try:
-                parts.append(_read([file], columns, named))
-            except (pa.ArrowException, OSError, ValueError) as error:
-                damaged[file] = error
-        return parts
+        table = _read(files, columns, named)
+        if not broken_trials(table, held):
+            return [table]
+    except (pa.ArrowException, OSError, ValueError):
+        pass
+    parts = dict[Path, pa.Table]()  # which one it is, each alone tells
+    for file in files:
+        try:
+            parts[file] = _read([file], columns, named)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            damaged[file] = error
+    broken = _with_broken_trials(parts, held)
+    damaged |= broken
+    return [part for file, part in parts.items() if file not in broken]
+
+
+def broken_trials(table: pa.Table, held: Collection[str] = ()) -> set[str]:
+    """The trials whose epochs in the table are not 1, 2, 3 and so on, each once; those `held`."""
+    rows = table.select([name for name, _ in ORDER])
+    if not len(rows):
+        return set()
+    rows = rows if is_sorted(rows) else rows.sort_by(ORDER)
+    trials, epochs = rows["trial_id"], rows["epoch"]
+    same = pa.chunked_array([pa.array([False]), *pc.equal(trials[1:], trials[:-1]).chunks])
+    before = pa.chunked_array([pa.array([0], epochs.type), *epochs[:-1].chunks])
+    wrong = pc.not_equal(epochs, pc.add(pc.if_else(same, before, 0), 1))
+    broken = set(pc.unique(trials.filter(wrong)).to_pylist())
+    return broken | (set(held) & set(pc.unique(trials).to_pylist()) if held else set())
+
+
+def _with_broken_trials(
+    parts: Mapping[Path, pa.Table], held: Collection[str]
+) -> dict[Path, Exception]:
+    """What is wrong with the tables whose trials' epochs are not 1, 2, 3 and so on, each once.
+
+    Of several tables with all epochs of a trial, the one that is named after it is right.
+    """
+    if not parts:
+        return {}
+    order = [name for name, _ in ORDER]
+    broken = broken_trials(pa.concat_tables(part.select(order) for part in parts.values()), held)
+    trials = {
+        file: broken.intersection(pc.unique(part["trial_id"]).to_pylist())
+        for file, part in parts.items()
+    }
+    found, known = dict[Path, Exception](), set(held)
+    for file in sorted(parts, key=lambda file: trials[file] != {file.stem}):
+        if twice := trials[file] & known:
+            found[file] = ValueError(f"its trial {min(twice)!r:.50} is also in another table")
+        elif gaps := trials[file] & broken_trials(parts[file]):
+            found[file] = ValueError(
+                f"the epochs of its trial {min(gaps)!r:.50} are not 1, 2, 3 and so on"
+            )
+        else:
+            known |= trials[file]
+    return found
 
 
 def _read(files: list[Path], columns: pa.Schema, named: bool = False) -> pa.Table:
