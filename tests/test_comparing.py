@@ -1,5 +1,6 @@
 """Studies beside each other, against brute force over hand-made trials."""
 
+import io
 import json
 import math
 from dataclasses import dataclass, replace
@@ -407,6 +408,22 @@ def test_the_picture_names_its_axes_as_the_reports_do(two):
         axes = comparison_figure(replace(found, metric=metric)).axes[0]
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("training FLOPs", label)
     assert comparison_figure(found).axes[1].get_xlabel() == "paid parameter-epochs"
+
+
+@pytest.mark.parametrize("name", ["$x^$", r"metric/val_$\foo$"])
+def test_a_dollar_in_a_name_is_no_mathematics(two, name):
+    found = replace(compare_studies(two), cost=name, unit=name, metric=name)
+    comparison_figure(found).savefig(io.BytesIO(), format="svg")
+
+
+def test_what_cannot_be_drawn_leaves_the_page_and_the_tables(tmp_path, capsys, caplog):
+    trials = [("1-1-1", 0.1, 0, 2.0, 0), ("2-2-2", 0.1, 0, 1.7e308, 0)]
+    studies = [study(tmp_path / name, trials) for name in "ab"]
+    code, out, _ = run(capsys, "compare", *studies, "--out", tmp_path / "out")
+    assert code == 0
+    assert "the picture cannot be drawn (" in caplog.text
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".html", ".csv"}
+    assert "picture " not in out
 
 
 def test_comparing_by_another_metric_as_its_plugin_is_not_loaded_is_told(tmp_path, capsys, caplog):

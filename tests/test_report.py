@@ -5,7 +5,8 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
-from conftest import record
+from conftest import record, run
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from growsearch import Study
 from growsearch.cli.parser import _parser
@@ -247,6 +248,39 @@ def test_the_command_of_a_trial_makes_its_configuration(tmp_path):
     parsed = vars(_parser().parse_args(shlex.split(command)[1:]))
     given = {n: v for n, v in parsed.items() if n in config.to_flat()}
     assert TrialConfig(**given) == config.replaced(precision="float32", compile="off")
+
+
+@pytest.mark.parametrize("name", ["$x^$", r"$\foo$", "a$b$c_{", r"\$x^\$", "$5"])
+def test_a_dollar_in_a_name_is_drawn_as_it_is(tmp_path, name):
+    """As the same picture would be whose text is never taken for mathematics."""
+    folder = create_study(tmp_path / name, searched=["lr"])
+    write_trial(folder, "one", TrialConfig(), [record(1, status="completed", metrics={name: 1.0})])
+    assert write_report(folder).picture.read_bytes().startswith(b"\x89PNG")
+    trials = summarize(read_study(folder))
+    figure = front_figure(trials, accuracy=f"metric/{name}", title=name, minimized=True)
+    figures = [figure, front_figure(trials, accuracy=f"metric/{name}", minimized=True)]
+    figures[1].axes[0].set_title(name, loc="left", fontsize=11, parse_math=False)
+    figures[1].axes[0].set_ylabel(name.replace("_", " "), parse_math=False)
+    pixels = []
+    for drawn in figures:
+        canvas = FigureCanvasAgg(drawn)
+        canvas.draw()
+        pixels.append(canvas.buffer_rgba().tobytes())
+    assert pixels[0] == pixels[1]
+
+
+@pytest.mark.parametrize("fields", [{"ppe": 1.7e308}, {"val_accuracy": 1.7e308}], ids=str)
+def test_what_cannot_be_drawn_leaves_page_and_table(tmp_path, capsys, caplog, fields):
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    write_trial(folder, "one", TrialConfig(), [record(1, status="completed")])
+    assert write_report(folder).picture.is_file()
+    write_trial(folder, "two", TrialConfig(lr=0.2), [record(1, status="completed", **fields)])
+    code, out, _ = run(capsys, "report", folder, "--json")
+    assert (code, json.loads(out)["picture"]) == (0, None)
+    assert not (folder / "front.png").exists()  # the older one has other trials
+    assert "the picture cannot be drawn (ValueError: " in caplog.text
+    assert len(page_data((folder / "report.html").read_text())["groups"]) == 2
+    assert len(pd.read_csv(folder / "front.csv")) == len(json.loads(out)["front"])
 
 
 def test_a_stranger_s_log_puts_no_plugin_into_the_command_of_a_trial(tmp_path):

@@ -57,7 +57,8 @@ def compare(parsed: argparse.Namespace) -> int:
         _show(console, part)
     if written is not None:
         for label, path in (("page", written.page), ("picture", written.picture)):
-            console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)
+            if path is not None:
+                console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)
         for path in written.tables:
             console.print(f"{'table':<8} {path}", highlight=False, soft_wrap=True)
     return 0

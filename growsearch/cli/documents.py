@@ -36,8 +36,8 @@ class Reported:
     study: str
     page: str
     """The report."""
-    picture: str
-    """The front as PNG."""
+    picture: str | None
+    """The front as PNG; None if it cannot be drawn."""
     table: str
     """The front as CSV."""
     cost: str

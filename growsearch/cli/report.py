@@ -76,7 +76,8 @@ def write_report(study: str, metric: str | None = None) -> "WrittenReport":
 
 def report_document(study: str, made: "WrittenReport") -> Reported:
     return Reported(
-        study=str(study), page=str(made.page), picture=str(made.picture), table=str(made.table),
+        study=str(study), page=str(made.page),
+        picture=None if made.picture is None else str(made.picture), table=str(made.table),
         cost=made.cost.name, metric=made.metric.name, searched=made.searched,
         epochs=vars(made.epochs), front=plain(made.front),
         found=plain(made.found),
@@ -110,4 +111,5 @@ def show_report(made: "WrittenReport") -> None:
         )
     paths = {"report": made.page, "picture": made.picture, "table": made.table}
     for label, path in paths.items():
-        console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)
+        if path is not None:
+            console.print(f"{label:<8} {path}", highlight=False, soft_wrap=True)

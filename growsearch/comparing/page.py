@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from growsearch.comparing.found import Comparison
 from growsearch.comparing.picture import comparison_figure
 from growsearch.comparing.words import Told, joint_front, told
 from growsearch.machine.files import replacing, write_whole
+from growsearch.study.drawn import drawn
 from growsearch.trial.errors import InputError, because
 
 PAGE, PICTURE = "comparison.html", "comparison.svg"
@@ -33,7 +34,8 @@ class Written:
     """The files of a comparison."""
 
     page: Path
-    picture: Path
+    picture: Path | None
+    """None if it cannot be drawn."""
     tables: tuple[Path, ...]
 
 
@@ -54,12 +56,17 @@ def write_comparison(comparison: Comparison, out: str | Path) -> Written:
         out.mkdir(parents=True, exist_ok=True)
         picture = _svg(comparison)
         written = Written(
-            out / PAGE, out / PICTURE, tuple(out / f"{name}.csv" for name in comparison.tables())
+            out / PAGE,
+            out / PICTURE if picture else None,
+            tuple(out / f"{name}.csv" for name in comparison.tables()),
         )
         for path, table in zip(written.tables, comparison.tables().values(), strict=True):
             with replacing(path) as unfinished:
                 table.to_csv(unfinished, index=False)
-        write_whole(written.picture, picture)
+        if picture is None:
+            (out / PICTURE).unlink(missing_ok=True)  # an older one shows other trials
+        else:
+            write_whole(out / PICTURE, picture)
         write_whole(written.page, _page(comparison, picture))
     except OSError as error:
         raise InputError(
@@ -68,22 +75,23 @@ def write_comparison(comparison: Comparison, out: str | Path) -> Written:
     return written
 
 
-def _svg(comparison: Comparison) -> str:
-    text = StringIO()
-    comparison_figure(comparison).savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+def _svg(comparison: Comparison) -> str | None:
+    options: dict[str, Any] = {"format": "svg", "metadata": {"Date": None}}
+    picture = drawn(lambda: comparison_figure(comparison), **options)
+    return None if picture is None else picture.decode()
 
 
-def _page(comparison: Comparison, picture: str) -> str:
+def _page(comparison: Comparison, picture: str | None) -> str:
     names = ", ".join(study.study for study in comparison.studies)
-    drawing = re.sub(r"^.*?(?=<svg)", "", picture, flags=re.DOTALL)
+    drawing = re.sub(r"^.*?(?=<svg)", "", picture or "", flags=re.DOTALL)
     parts = [f"<h1>{escape(names)}</h1>"]
     said = (*comparison.differences, *comparison.notes)
     parts += [f'<p class="warning">{escape(text)}</p>' for text in said]
-    parts.append(
-        f'<div class="wide" role="img" aria-label="Fronts and progress of {escape(names)}">'
-        f"{drawing}</div>"
-    )
+    if drawing:
+        parts.append(
+            f'<div class="wide" role="img" aria-label="Fronts and progress of {escape(names)}">'
+            f"{drawing}</div>"
+        )
     parts += map(_section, [*told(comparison), joint_front(comparison)])
     body = "\n".join(parts)
     return (

@@ -9,6 +9,7 @@ from matplotlib.ticker import EngFormatter
 
 from growsearch.comparing.found import Comparison
 from growsearch.stopping.cost import costs, metrics
+from growsearch.study.drawn import without_math
 from growsearch.study.figures import POINT, label_of
 from growsearch.study.pareto import is_pareto_optimal
 
@@ -32,8 +33,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
         color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
         own = comparison.points[comparison.points["study"] == study.study]
         optimal = is_pareto_optimal(own, "cost", "metric", comparison.minimized)
-        label = study.study.replace("$", r"\$")  # not mathematics
-        _front(fronts, own, optimal, color, marker, label)
+        _front(fronts, own, optimal, color, marker, without_math(study.study))
         curve = [(0.0, 0.0), *comparison.progress[study.study]]
         _progress(progress, [*curve, (study.paid, curve[-1][1])], color)
     fronts.set_xlabel(_label(comparison.cost))
@@ -50,7 +50,7 @@ def _label(name: str) -> str:
     """What an axis calls the cost or metric of this name."""
     columns = {known: cost.result() for known, cost in costs().items()}
     columns |= {known: metric.column for known, metric in metrics().items()}
-    return label_of(columns.get(name, name))
+    return without_math(label_of(columns.get(name, name)))
 
 
 def _front(

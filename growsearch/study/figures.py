@@ -13,6 +13,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from matplotlib.transforms import BboxBase
 
 from growsearch.stopping.cost import costs, lower_is_better, metrics
+from growsearch.study.drawn import without_math
 from growsearch.study.pareto import is_pareto_optimal
 from growsearch.trial.history import OWN, in_words
 from growsearch.trial.status import Status
@@ -90,8 +91,8 @@ def front_figure(
     _scatter_uncompleted(
         axes, paused[trials["status"] == Status.PAUSED], label="paused", marker="s", color="#2563eb"
     )
-    axes.set_xlabel(label_of(cost))
-    axes.set_ylabel(label_of(accuracy))
+    axes.set_xlabel(without_math(label_of(cost)))
+    axes.set_ylabel(without_math(label_of(accuracy)))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     figure.legend(frameon=False, loc="outside lower center", ncols=4)
     _part(figure, labels)
@@ -173,7 +174,7 @@ def schedules_figure(table: pd.DataFrame, title: str = "") -> Figure:
         color = SCHEDULE_COLORS.get(schedule, OTHER_COLOR)
         for optimal, marker, size in ((False, "o", 40), (True, "*", 130)):
             part = table[(table["schedule"] == schedule) & (table["pareto_optimal"] == optimal)]
-            label = f"{schedule}{', Pareto-optimal' if optimal else ''}"
+            label = f"{without_math(schedule)}{', Pareto-optimal' if optimal else ''}"
             axes.scatter(
                 part["ppe"], part["best_val_accuracy"], s=size, marker=marker, color=color,
                 label=label if len(part) else None, **POINT,
@@ -231,7 +232,7 @@ def loss_surface_figure(surfaces: Mapping[str, pd.DataFrame]) -> Figure:
         _filled_contours(axes, table, levels, "viridis", "white", bar=axes is all_axes[-1])
         axes.plot(0, 0, "+", color="white", markersize=9)
         axes.set_aspect("equal")
-        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_title(without_math(title), loc="left", fontsize=11)
         axes.set_xlabel("first direction")
     all_axes[0].set_ylabel("second direction (1 is a filter's norm)")
     return figure
@@ -268,5 +269,5 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     axes.margins(0.12)
     axes.grid(color="#e2e8f0", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(without_math(title), loc="left", fontsize=11)
     return figure, axes

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from growsearch.study.drawn import without_math
+
 Curve = Sequence[tuple[float, float, float, float]]
 """Paid; the median hypervolume then, its lowest and its highest, all in percent."""
 
@@ -21,14 +23,16 @@ def replay_figure(curves: Mapping[str, Curve], unit: str, title: str = "") -> Fi
     for number, (name, curve) in enumerate(curves.items()):
         paid, median, lowest, highest = zip(*curve, strict=True)
         color, dashes = f"C{number % 10}", "-" if number < 10 else "--"
-        axes.plot(paid, median, label=name, linewidth=1.6, color=color, linestyle=dashes)
+        axes.plot(
+            paid, median, label=without_math(name), linewidth=1.6, color=color, linestyle=dashes
+        )
         if len(curves) <= FEW:
             axes.fill_between(paid, lowest, highest, color=color, alpha=0.1, linewidth=0)
-    axes.set_xlabel(f"paid {unit}, in % of all trials without sharing")
+    axes.set_xlabel(f"paid {without_math(unit)}, in % of all trials without sharing")
     axes.set_ylabel("hypervolume, in % of the whole front's")
     axes.set_xlim(0, 100)
     axes.set_ylim(50, 101)
     axes.grid(alpha=0.25)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(without_math(title), fontsize=10)
     figure.legend(frameon=False, loc="outside right upper", fontsize=8)
     return figure

@@ -12,6 +12,7 @@ from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, noted_metric, study_cost
 from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
+from growsearch.study.drawn import drawn
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
 from growsearch.study.folder import LOG_FILE, REPORT_FILES, is_empty, read_info
@@ -39,7 +40,8 @@ class WrittenReport:
     """The files of a report, and the tables that it shows."""
 
     page: Path
-    picture: Path
+    picture: Path | None
+    """None if it cannot be drawn."""
     table: Path
     front: pd.DataFrame
     found: pd.DataFrame
@@ -66,18 +68,24 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> WrittenR
     trials, metric, cost = subject.trials, subject.metric, subject.cost
     front = pareto_front(trials, cost.column, metric.column, metric.minimized)
     html, png, csv = (folder / name for name in REPORT_FILES)
+    picture = drawn(
+        lambda: front_figure(trials, cost.column, metric.column, subject.title, metric.minimized),
+        dpi=150, format="png",
+    )  # fmt: skip
     report = WrittenReport(
-        html, png, csv, front,
+        html, png if picture else None, csv, front,
         subject.found, count_epochs(subject.study), searched_options(subject.info, trials), metric,
         cost,
     )  # fmt: skip
-    figure = front_figure(trials, cost.column, metric.column, subject.title, metric.minimized)
     page = fill_page(subject.title, page_data(subject))
     try:
         with replacing(report.table) as unfinished:
             front.to_csv(unfinished, index=False)
-        with replacing(report.picture) as unfinished:
-            figure.savefig(unfinished, dpi=150, format="png")
+        if picture is None:
+            png.unlink(missing_ok=True)  # an older one shows other trials
+        else:
+            with replacing(png) as unfinished:
+                unfinished.write_bytes(picture)
         write_whole(report.page, page)
     except OSError as error:
         raise InputError(
