@@ -302,6 +302,45 @@ def test_a_damaged_table_is_named_and_the_rest_is_read(folder, caplog, capsys, d
     assert "restore it from a copy, or remove it: its trial then goes on" in err
 
 
+STRANGE_TYPES = {
+    "lists": pa.array([[1, 2]] * 2),
+    "structs": pa.array([{"a": 1}] * 2),
+    "maps": pa.array([[("a", 1)]] * 2, pa.map_(pa.string(), pa.int64())),
+    "half": pa.array([1.0, 2.0], pa.float16()),
+    "text": pa.array(["a", "b"]),
+    "dates": pa.array([0, 1], pa.date32()),
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [(c, k) for c in ("config/plugged", "slack") for k in ("lists", "structs", "maps", "half")]
+    + [("lr", "half"), ("val_loss", "lists")]
+    + [(c, k) for c in ("metric/val_x", "cost/mine", "bound/mine") for k in STRANGE_TYPES],
+)
+def test_a_column_of_a_type_that_no_version_writes_is_damage(folder, caplog, column, kind):
+    path = folder / "trials" / "00001.parquet"
+    table, values = pq.read_table(path), STRANGE_TYPES[kind]
+    if column in table.column_names:
+        table = table.drop_columns(column)
+    pq.write_table(table.append_column(column, values).replace_schema_metadata({}), path)
+    assert set(read_study(folder)["trial_id"]) == {"00000"}
+    assert f"{path} is damaged and left out (its column {column} has " in caplog.text
+
+
+def test_the_columns_of_plugins_are_texts_and_numbers(folder, caplog):
+    path = folder / "trials" / "00001.parquet"
+    table = pq.read_table(path)
+    for name, values in {
+        "config/few": ["a", "b"], "config/many": [1, 2], "metric/val_x": [1, 2],
+        "cost/mine": [1.0, 2.0], "bound/cost/mine": [0.5, None],
+    }.items():  # fmt: skip
+        table = table.append_column(name, pa.array(values))
+    pq.write_table(table, path)
+    assert set(read_study(folder)["trial_id"]) == {"00000", "00001"}
+    assert not caplog.messages
+
+
 def test_a_trial_whose_table_was_removed_goes_on_and_others_stay(folder):
     (folder / "trials" / "00001.parquet").unlink()
     known = Ledger.read(folder)

@@ -18,6 +18,7 @@ from growsearch.study.schema import UNITS, schema
 from growsearch.study.sealed import check_seal
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.errors import InputError
+from growsearch.trial.history import OWN
 from growsearch.trial.options import suggestion
 from growsearch.trial.status import Status
 
@@ -26,6 +27,8 @@ _LITTLE_PACKED = ("SNAPPY", "UNCOMPRESSED")
 ORDER = [("trial_id", "ascending"), ("epoch", "ascending")]
 NEEDED = ("trial_id", "epoch", "status")
 """Columns that the table of a trial has to have."""
+_NUMBERS = (OWN, "cost/", "bound/")
+"""What the names of columns begin with that hold numbers, also of plugins."""
 _FULL = (*NEEDED, "architecture", "parameters", "param_epochs", "ppe", "grew")
 """Columns that have had a value in each row since the first version."""
 
@@ -196,10 +199,8 @@ def checked_table(file: Path) -> pa.Schema:
     missing = set(NEEDED) - set(columns.names)
     if missing:
         raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-    for name in set(columns.names) & set(UNITS):
-        found, wanted = columns.field(name).type, UNITS[name][0]
-        if found != wanted and not (_is_number(found) and _is_number(wanted)):
-            raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    for column in columns:
+        _check_type(column)
     _check_owner(columns, file)
     rows, unpacked, values, texts = metadata.num_rows, 0, 0, dict[str, int]()
     nested = tuple(f"{field.name}." for field in columns if pa.types.is_nested(field.type))
@@ -226,6 +227,24 @@ def checked_table(file: Path) -> pa.Schema:
     if (held := _text_bytes(content, columns, texts, most)) > most:
         raise ValueError(f"its {rows} rows may hold {held} bytes of text")
     return columns
+
+
+def _check_type(column: pa.Field) -> None:
+    """ValueError for a type that no version writes, and with which nothing could be computed.
+
+    The options of plugins are not known here: theirs are texts and numbers.
+    """
+    name, found = column.name, column.type
+    known = name in UNITS
+    if pa.types.is_float16(found) or (pa.types.is_nested(found) and not known):
+        what = "parts" if pa.types.is_nested(found) else "16 bits"
+        raise ValueError(f"its column {name} has values of {what}, which growsearch does not write")
+    if known:
+        wanted = UNITS[name][0]
+        if found != wanted and not (_is_number(found) and _is_number(wanted)):
+            raise ValueError(f"its column {name} has type {found}, not {wanted}")
+    elif name.startswith(_NUMBERS) and not (_is_number(found) or pa.types.is_null(found)):
+        raise ValueError(f"its column {name} has type {found}, not a number")
 
 
 def _check_owner(columns: pa.Schema, file: Path) -> None:
