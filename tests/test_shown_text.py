@@ -4,10 +4,14 @@ import io
 import json
 import shutil
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import first_quick, record, run
 from rich.table import Table
 
+from growsearch.cli.search import _agreed
 from growsearch.study.console import PlainConsole, printable
 from growsearch.study.folder import create_study
 from growsearch.study.report import write_report
@@ -53,6 +57,52 @@ def study(tmp_path, name="study"):
     done = record(1, status="completed")
     write_trial(folder, "00000", TrialConfig(lr=0.1), [done])
     return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "{}"), ("record", "{}", "{}2"), ("fetch", "{}", "{}3"),
+        ("store", "ls", "{}4"), ("decode", "{}", "{}5"), ("doctor", "--out", "{}6"),
+        ("train", "--epochs", "{}"), ("train", "{}"), ("search", "{}.py", "--out", "{}7"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_command_sends_the_terminal_what_a_name_would_make_it_obey(
+    tmp_path, capsys, monkeypatch, arguments
+):
+    name = "q\x1b[31m"
+    shutil.move(study(tmp_path), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # no cluster is there
+    _, out, err = run(capsys, *(argument.format(name) for argument in arguments))
+    assert "\x1b" not in out + err
+    assert r"q\x1b[31m" in out + err
+
+
+def test_what_resume_asks_shows_names_as_they_are(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    assert _agreed("run q\x1b[31m?")
+    assert capsys.readouterr().err == "growsearch resume: run q\\x1b[31m? [y/N] "
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-1-1", "@SUM(1)", "\t=1"]
+
+
+def test_no_text_of_front_csv_is_computed_by_a_spreadsheet(tmp_path):
+    folder = create_study(tmp_path / "study", searched=["lr"])
+    for number, name in enumerate(FORMULAS):
+        last = record(1, ppe=float(number), val_accuracy=50.0 + number, status="completed")
+        write_trial(folder, str(number), TrialConfig(lr=0.1), [last])
+        table = pq.read_table(folder / "trials" / f"{number}.parquet")
+        table = table.set_column(0, table.schema.field("trial_id"), pa.array([name]))
+        pq.write_table(
+            table.append_column("=1+1", pa.array(["-5"])), folder / f"trials/{number}.parquet"
+        )
+    front = pd.read_csv(write_report(folder).table, dtype=str, keep_default_na=False)
+    assert front["trial_id"].tolist() == [f"'{name}" for name in FORMULAS]
+    assert front["'=1+1"].tolist() == ["-5"] * len(FORMULAS)
+    assert front["ppe"].tolist() == [f"{number}.0" for number in range(len(FORMULAS))]
 
 
 def test_a_report_prints_the_paths_of_a_folder_that_is_named_like_markup(tmp_path, capsys):

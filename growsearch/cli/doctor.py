@@ -55,6 +55,8 @@ def _show(row: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from growsearch.study.console import printable
+
     console = Console()
     if not console.is_terminal:
         console.width = 120
@@ -62,7 +64,7 @@ def _show(row: Any) -> None:
     table = Table.grid(padding=(0, 1))
     for width in (16, 7, None):
         table.add_column(width=width)
-    table.add_row(row.name, Text(str(row.status), style), Text(row.said))
+    table.add_row(row.name, Text(str(row.status), style), Text(printable(row.said)))
     if row.remedy:
-        table.add_row("", "", Text(f"To do: {row.remedy}", "bold"))
+        table.add_row("", "", Text(printable(f"To do: {row.remedy}"), "bold"))
     console.print(table)

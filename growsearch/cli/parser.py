@@ -53,7 +53,10 @@ class _Parser(argparse.ArgumentParser):
         return command.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {_short(message)} (see {self.prog} --help)\n")
+        from growsearch.study.console import printable
+
+        said = _short(printable(message))
+        self.exit(2, f"{self.prog}: error: {said} (see {self.prog} --help)\n")
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

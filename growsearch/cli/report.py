@@ -57,6 +57,7 @@ def report(parsed: argparse.Namespace) -> int:
 
 
 def record(parsed: argparse.Namespace) -> int:
+    from growsearch.study.console import printable
     from growsearch.study.recording import record_study
 
     file = record_study(parsed.study, parsed.out)
@@ -64,7 +65,7 @@ def record(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print_json(Recorded(study=parsed.study, out=parsed.out, file=str(file), bytes=size))
         return 0
-    print(f"recorded {parsed.study} in {parsed.out}, {size / 1e6:,.2f} MB")
+    print(printable(f"recorded {parsed.study} in {parsed.out}, {size / 1e6:,.2f} MB"))
     return 0
 
 

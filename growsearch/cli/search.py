@@ -167,17 +167,22 @@ def resume(parsed: argparse.Namespace) -> int:
 @contextmanager
 def _told_how_to_go_on(command: str, out: str | None) -> Iterator[None]:
     """A search ends by the first Ctrl-C, and returns; another one within that is said here."""
+    from growsearch.study.console import printable
+
     try:
         yield
     except KeyboardInterrupt:
         if out is not None and Path(out, STUDY_FILE).is_file():
-            print(f"growsearch {command}: go on with growsearch resume {out}", file=sys.stderr)
+            said = f"growsearch {command}: go on with growsearch resume {out}"
+            print(printable(said), file=sys.stderr)
         raise
 
 
 def _say_first(study: str) -> None:
     """Said at once: to import Ray and torch takes seconds."""
-    print(f"study    {study}: loading Ray and the data", flush=True)
+    from growsearch.study.console import printable
+
+    print(f"study    {printable(study)}: loading Ray and the data", flush=True)
 
 
 def _trust(parsed: argparse.Namespace) -> "Trust":
@@ -186,7 +191,9 @@ def _trust(parsed: argparse.Namespace) -> "Trust":
 
 
 def _agreed(question: str) -> bool:
-    print(f"growsearch resume: {question} [y/N] ", end="", file=sys.stderr, flush=True)
+    from growsearch.study.console import printable
+
+    print(f"growsearch resume: {printable(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -209,7 +216,7 @@ def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
     if end.unfinished:  # said first: what ends it may not wait for the report
         print(
             f"growsearch {command}: interrupted: {counted(end.unfinished, 'trial')} did not end; "
-            f"go on with growsearch resume {out}",
+            f"go on with growsearch resume {printable(out)}",
             file=sys.stderr,
         )
     if not Path(out, STUDY_FILE).is_file():
@@ -223,7 +230,8 @@ def _show_end(parsed: argparse.Namespace, out: str, end: "SearchEnd") -> int:
             made = write_report(out)
         except KeyboardInterrupt:
             print(
-                f"growsearch {command}: the report is not written; growsearch report {out} does it",
+                f"growsearch {command}: the report is not written; growsearch report "
+                f"{printable(out)} does it",
                 file=sys.stderr,
             )
             raise

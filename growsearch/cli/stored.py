@@ -48,18 +48,20 @@ def add_commands(commands: Any) -> None:
 
 
 def fetch(parsed: argparse.Namespace) -> int:
+    from growsearch.study.console import printable
     from growsearch.study.copying import fetch_study
 
     fetch_study(parsed.place, parsed.study)
     if parsed.json:
         print_json(Fetched(study=parsed.study, place=parsed.place))
     else:
-        print(f"study    {parsed.study}, from {parsed.place}")
+        print(printable(f"study    {parsed.study}, from {parsed.place}"))
     return 0
 
 
 def store(parsed: argparse.Namespace) -> int:
     from growsearch.epochs.store import RECORDS, STATES, collect, existing, in_bytes
+    from growsearch.study.console import printable
 
     remembered = existing(parsed.place)
     if parsed.action == "gc":
@@ -73,7 +75,7 @@ def store(parsed: argparse.Namespace) -> int:
         if left > most:
             print(
                 f"growsearch store: {left / 1e6:,.1f} MB of states stay, more than were asked for: "
-                f"they cannot be removed; see whether {parsed.place} can be written",
+                f"they cannot be removed; see whether {printable(parsed.place)} can be written",
                 file=sys.stderr,
             )
         return int(left > most)
@@ -100,6 +102,7 @@ def decode(parsed: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
+    from growsearch.study.console import printable
     from growsearch.tasks.images.decode import Decoding
 
     decoding, console = Decoding(parsed.data_dir, parsed.out), Console()
@@ -113,5 +116,5 @@ def decode(parsed: argparse.Namespace) -> int:
         print_json(Decoded(out=parsed.out, pictures=len(decoding), bytes=size))
         return 0
     print(f"decoded {counted(len(decoding), 'picture')}, {size / 1e6:,.1f} MB: train on them with")
-    print(f"growsearch train --dataset imagenet --data-dir {parsed.out}")
+    print(printable(f"growsearch train --dataset imagenet --data-dir {parsed.out}"))
     return 0

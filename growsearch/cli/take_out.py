@@ -79,7 +79,7 @@ def best(parsed: argparse.Namespace) -> int:
         max_cost=parsed.max, metric=parsed.metric,
     )  # fmt: skip
     if found.misses:
-        said = "; ".join(found.misses)
+        said = printable("; ".join(found.misses))
         print(
             f"growsearch best: nothing meets the constraints; the nearest: {said}", file=sys.stderr
         )
@@ -118,6 +118,7 @@ def _number(name: str, value: float, digits: int = 6) -> str:
 
 
 def export(parsed: argparse.Namespace) -> int:
+    from growsearch.study.console import printable
     from growsearch.study.study import StoredStudy
 
     path = StoredStudy(parsed.study).export(parsed.out, parsed.trial, parsed.epoch, parsed.format)
@@ -129,7 +130,7 @@ def export(parsed: argparse.Namespace) -> int:
             )
         )  # fmt: skip
         return 0
-    print(f"{path}  {path.stat().st_size / 1e6:,.2f} MB")
+    print(printable(f"{path}  {path.stat().st_size / 1e6:,.2f} MB"))
     return 0
 
 

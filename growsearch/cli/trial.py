@@ -96,7 +96,9 @@ def _ended(parsed: argparse.Namespace, out: str, reason: str | None) -> int:
 
         print_json(document(out, reason))
     if reason is not None:
-        print(f"growsearch {command}: failed: {reason}", file=sys.stderr)
+        from growsearch.study.console import printable
+
+        print(f"growsearch {command}: failed: {printable(reason)}", file=sys.stderr)
     return int(reason is not None)
 
 

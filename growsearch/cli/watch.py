@@ -11,6 +11,7 @@ def watch(parsed: argparse.Namespace) -> int:
         raise InputError(
             "--json prints one document, and --watch goes on until it is ended; leave one out"
         )
+    from growsearch.study.console import printable
     from growsearch.study.live import LiveStudy
     from growsearch.study.live_server import LiveServer
 
@@ -23,6 +24,6 @@ def watch(parsed: argparse.Namespace) -> int:
         server.server_close()
         raise
     with server.serving():
-        print(f"report of {parsed.study} at {server.url} until Ctrl-C", flush=True)
+        print(f"report of {printable(parsed.study)} at {server.url} until Ctrl-C", flush=True)
         study.follow()
     return 0

@@ -10,6 +10,7 @@ from growsearch.comparing.found import Comparison
 from growsearch.comparing.picture import comparison_figure
 from growsearch.comparing.words import Told, joint_front, told
 from growsearch.machine.files import replacing, write_whole
+from growsearch.study.csv_file import write_csv
 from growsearch.study.drawn import drawn
 from growsearch.trial.errors import InputError, because
 
@@ -62,7 +63,7 @@ def write_comparison(comparison: Comparison, out: str | Path) -> Written:
         )
         for path, table in zip(written.tables, comparison.tables().values(), strict=True):
             with replacing(path) as unfinished:
-                table.to_csv(unfinished, index=False)
+                write_csv(table, unfinished)
         if picture is None:
             (out / PICTURE).unlink(missing_ok=True)  # an older one shows other trials
         else:

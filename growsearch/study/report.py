@@ -12,6 +12,7 @@ from growsearch.stopping.cost import Metric
 from growsearch.study.best import StudyCost, noted_metric, study_cost
 from growsearch.study.budget_end import all_statuses, left_by_budget
 from growsearch.study.comparisons import found_networks, has_twins
+from growsearch.study.csv_file import write_csv
 from growsearch.study.drawn import drawn
 from growsearch.study.epoch_tree import EpochCounts, count_epochs
 from growsearch.study.figures import front_figure
@@ -80,7 +81,7 @@ def write_report(folder: str | Path, metric_name: str | None = None) -> WrittenR
     page = fill_page(subject.title, page_data(subject))
     try:
         with replacing(report.table) as unfinished:
-            front.to_csv(unfinished, index=False)
+            write_csv(front, unfinished)
         if picture is None:
             png.unlink(missing_ok=True)  # an older one shows other trials
         else:
