@@ -430,7 +430,7 @@ def test_a_table_that_lacks_an_epoch_or_has_one_twice_is_left_out(folder, caplog
         ({"versions": None}, "versions is"),
         ({"plugins": [7]}, "as a plugin"),
         ({"settings": {"speed": 9}}, "speed"),
-        ({"settings": {"state_megabytes": 10**400}}, "is not a size"),
+        ({"settings": {"state_megabytes": 10**400}}, "state_megabytes is"),
         ({"trials": "many"}, "trials is 'many'"),
         ({"settings": {"scheduler": "later"}}, "unknown scheduler 'later'"),
         ({"resources_per_trial": {"cpu": 1}}, "lacks the number of cpu or gpu"),
