@@ -18,7 +18,8 @@ from growsearch.cli import documents
 from growsearch.cli.parser import _parser
 from growsearch.trial.components import EVERY_KIND, Component, components
 from growsearch.trial.options import Option, Role
-from growsearch.trial.trial_options import default_text, trial_options
+from growsearch.trial.own_options import trial_options
+from growsearch.trial.trial_options import default_text
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from growsearch.training.optimizers.adamw import AdamW
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
-from growsearch.trial.trial_options import trial_options
+from growsearch.trial.own_options import trial_options
 
 
 def test_the_defaults_are_lipgrows_for_cifar():

@@ -19,7 +19,7 @@ from conftest import ROOT
 import growsearch
 from growsearch.trial.components import EVERY_KIND, registered
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.trial_options import trial_options
+from growsearch.trial.own_options import trial_options
 
 MADE = {"reference", "project"}  # generated, or another file
 PAGES = [

@@ -375,18 +375,20 @@ def test_the_command_line_names_a_plugin_that_is_not_there(capsys):
 def test_an_entry_point_that_fails_names_its_package(monkeypatch):
     from importlib.metadata import EntryPoint
 
-    from growsearch.trial import plugins
+    from growsearch.trial import installed
 
-    point = EntryPoint("x", "not_installed_anywhere", plugins.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    point = EntryPoint("x", "not_installed_anywhere", installed.GROUP)
+    monkeypatch.setattr(installed, "entry_points", lambda group: [point])
     with pytest.raises(InputError, match="'not_installed_anywhere' offers growsearch components"):
-        plugins.load_installed()
+        installed.load_installed(registering)
 
     monkeypatch.setattr(
-        plugins, "entry_points", lambda group: [EntryPoint("x", "no_package.parts", plugins.GROUP)]
+        installed,
+        "entry_points",
+        lambda group: [EntryPoint("x", "no_package.parts", installed.GROUP)],
     )
     with pytest.raises(InputError, match=r"'no_package\.parts' offers growsearch components"):
-        plugins.load_installed()
+        installed.load_installed(registering)
 
 
 def test_an_entry_point_that_fails_is_told_each_time(tmp_path):

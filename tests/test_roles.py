@@ -38,8 +38,9 @@ from growsearch.trial.history import INITIALIZING, EpochRecord, History
 from growsearch.trial.kinds import Initializer
 from growsearch.trial.optimizer_changes import parse_change
 from growsearch.trial.options import Option, Role, option
+from growsearch.trial.own_options import trial_options
 from growsearch.trial.rates import rates
-from growsearch.trial.trial_options import every_option, trial_options
+from growsearch.trial.trial_options import every_option
 
 ONE_OF_EACH = sorted({rule.role: name for name, rule in every_option().items()}.values())
 """An option of each role, which are tried in the slow lane."""

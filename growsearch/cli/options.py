@@ -9,7 +9,8 @@ from growsearch.epochs import KEPT
 from growsearch.trial.components import KINDS, components
 from growsearch.trial.errors import InputError
 from growsearch.trial.options import Option
-from growsearch.trial.trial_options import check_field, default_text, every_option, trial_options
+from growsearch.trial.own_options import trial_options
+from growsearch.trial.trial_options import check_field, default_text, every_option
 
 # --help must answer at once: nothing heavy is imported here.
 

@@ -28,7 +28,9 @@ from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar
 
 from growsearch.trial.errors import InputError
+from growsearch.trial.installed import load_installed
 from growsearch.trial.options import Option, Role, Value, rule_of, shortened, suggestion
+from growsearch.trial.own_options import trial_options
 from growsearch.trial.sources import source_of
 
 
@@ -293,8 +295,6 @@ def _unstated(cls: type[Component]) -> list[str]:
 
 
 def _check_options(cls: type[Component]) -> None:
-    # config.py imports this module; it is complete before any component is registered
-    trial_options = import_module("growsearch.trial.config").trial_options()
     own = cls.options()
     for name in own:
         if EVERY_KIND[cls.kind].by_name:
@@ -302,7 +302,7 @@ def _check_options(cls: type[Component]) -> None:
                 f"{cls.kind} {cls.name!r} has option {name!r}, but a {cls.kind} is chosen by its "
                 "name alone; make it a constant of the class"
             )
-        if name in trial_options and cls.kind in KINDS:
+        if name in trial_options() and cls.kind in KINDS:
             raise InputError(
                 f"option {name!r} of {cls.kind} {cls.name!r} is also one of every trial; rename it"
             )
@@ -368,7 +368,7 @@ def _load(kind: str) -> None:
     if "installed" not in _LOADED:
         _LOADED.add("installed")  # a plugin asks for components while it is loaded
         try:
-            import_module("growsearch.trial.plugins").load_installed()
+            load_installed(registering)
         except InputError:
             _LOADED.discard("installed")
             _LOADED.discard(kind)

@@ -12,6 +12,7 @@ from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import READABLE, DataSource, Initializer
 from growsearch.trial.optimizer_changes import check_changes
 from growsearch.trial.options import Option, Role, Value, as_text
+from growsearch.trial.own_options import trial_options
 from growsearch.trial.trial_options import (
     TrialOptions,
     check_field,
@@ -19,7 +20,6 @@ from growsearch.trial.trial_options import (
     every_option,
     flat,
     is_option,
-    trial_options,
 )
 
 if TYPE_CHECKING:

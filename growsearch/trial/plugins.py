@@ -11,8 +11,6 @@ import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,8 +32,6 @@ from growsearch.trial.sources import (
     source_of,
     values_digest,
 )
-
-GROUP = "growsearch"
 
 
 @dataclass(frozen=True)
@@ -190,37 +186,6 @@ def check_registers(plugin: Plugin) -> None:
             f"plugin {plugin.name!r} registers no component; decorate {own[0].__name__} with "
             f"@register({kind!r}, NAME)"
         )
-
-
-def load_installed() -> None:
-    """Load the components that installed packages register by their entry points.
-
-    Raises InputError, which names the package, for one that cannot be loaded.
-    """
-    for point in entry_points(group=GROUP):
-        try:
-            with registering(_package_digest(point.module)):
-                point.load()
-        except Exception as error:  # somebody's package may raise anything
-            package = point.dist.name if point.dist else point.value
-            raise InputError(
-                f"package {package!r} offers growsearch components that cannot be loaded "
-                f"({type(error).__name__}: {one_line(error)}); mend or uninstall it"
-            ) from error
-
-
-def _package_digest(module: str) -> str:
-    """A hash of the source of the package that `module` is in: of all its Python files."""
-    parts = module.split(".")
-    prefixes = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-    # a namespace package has no file, and is shared by packages of others
-    file = next(Path(s.origin) for p in prefixes if (s := find_spec(p)) and s.origin)
-    if file.name != "__init__.py":
-        return hashed(file.read_bytes())
-    sources = {str(f.relative_to(file.parent)): f.read_bytes() for f in file.parent.rglob("*.py")}
-    if len(sources) == 1:
-        return hashed(file.read_bytes())
-    return hashed(repr([(name, hashed(text)) for name, text in sorted(sources.items())]).encode())
 
 
 def _line_of(error: BaseException, file: str) -> str:
