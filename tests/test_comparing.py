@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from growsearch import InputError, compare_studies, load_plugins, option, register
 from growsearch.comparing.attainment import attainment_difference
 from growsearch.comparing.entrants import differences, read_entrants
+from growsearch.comparing.page import write_comparison
 from growsearch.comparing.picture import comparison_figure
 from growsearch.comparing.words import told
 from growsearch.stopping.hypervolume import REFERENCE, Bounds
@@ -414,6 +415,12 @@ def test_the_picture_names_its_axes_as_the_reports_do(two):
 def test_a_dollar_in_a_name_is_no_mathematics(two, name):
     found = replace(compare_studies(two), cost=name, unit=name, metric=name)
     comparison_figure(found).savefig(io.BytesIO(), format="svg")
+
+
+def test_no_name_of_a_study_is_computed_by_a_spreadsheet(two, tmp_path):
+    (tmp_path / "a").rename(tmp_path / "=1+1")
+    write_comparison(compare_studies([tmp_path / "=1+1", two[1]]), tmp_path / "out")
+    assert pd.read_csv(tmp_path / "out/studies.csv")["study"].tolist() == ["'=1+1", "b"]
 
 
 def test_what_cannot_be_drawn_leaves_the_page_and_the_tables(tmp_path, capsys, caplog):
