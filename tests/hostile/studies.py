@@ -38,6 +38,8 @@ from growsearch.trial.plugins import Plugin
 TEBIBYTE = 2**40
 ROWS = 20_000
 SCRIPT = "</script><script>alert(1)</script>\x1b]0;owned\x07"
+LISTS = "lipschitz_subnetworks"
+"""A column that growsearch writes itself."""
 
 
 @dataclass(frozen=True)
@@ -301,10 +303,17 @@ def a_text_of_which_the_footer_says_that_it_is_short(folder: Path, outside: Outs
 def a_list_of_which_the_footer_says_that_it_is_short(folder: Path, outside: Outside) -> None:
     table = _table(folder)
     long = pa.array([[1.0] * 4_000_000] + [[1.0]] * (len(table) - 1), pa.list_(pa.float64()))
-    path = folder / "study/trials/00002.parquet"
-    pq.write_table(table.append_column("own/list", long), path, compression="none",
+    path, place = folder / "study/trials/00002.parquet", table.column_names.index(LISTS)
+    pq.write_table(table.set_column(place, LISTS, long), path, compression="none",
                    store_schema=False)  # fmt: skip
-    _say_less(path, "own/list.list.element")
+    _say_less(path, f"{LISTS}.list.element")
+
+
+@hostile("study", "values of parts", "values of parts")
+def a_column_of_lists(folder: Path, outside: Outside) -> None:
+    table = _table(folder)
+    lists = pa.array([[1.0, 2.0]] * len(table), pa.list_(pa.float64()))
+    _write(folder, table.append_column("config/plugged", lists), "00002")
 
 
 @hostile("study", "two columns of one name", "two columns of one name")
