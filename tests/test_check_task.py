@@ -350,7 +350,7 @@ OURS = [
 
 
 @pytest.mark.parametrize("arguments", first_quick(OURS, 0, slow=1), ids=" ".join)
-def test_tasks_of_our_own_pass(capsys, monkeypatch, arguments):
+def test_tasks_of_our_own_pass(capsys, monkeypatch, own_registry, arguments):
     monkeypatch.chdir(ROOT)
     code, out, err = run(capsys, "check-task", *arguments)
     assert (code, err) == (0, "")
