@@ -173,6 +173,15 @@ def test_trials_that_join_later_are_ordered_as_if_they_had_been_there():
     assert late.order(left) == one.order(left)
 
 
+def dense_kernel(points, shape) -> np.ndarray:
+    """Matern's with smoothness 5/2 and a linear one, of all pairs of points."""
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    far = np.sqrt(5) * apart / np.median(apart[apart > 0]) / shape.scale
+    around = points - points.mean(axis=0)
+    linear = around @ around.T / (around**2).sum(axis=1).mean()
+    return (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
+
+
 def test_the_process_predicts_as_the_dense_formulas_say():
     """Rasmussen and Williams, equations 2.41 and 2.42 with a constant as the only basis."""
     draw = np.random.default_rng(0)
@@ -182,11 +191,7 @@ def test_the_process_predicts_as_the_dense_formulas_say():
         known.append(k)
         values.append(float(points[k] @ [1, 2, 3] + draw.normal() / 10))
         process.add(k, values[-1])
-    apart = np.linalg.norm(points[:, None] - points, axis=2)
-    far = np.sqrt(5) * apart / np.median(apart[apart > 0]) / process.shape.scale
-    around = points - points.mean(axis=0)
-    linear = around @ around.T / (around**2).sum(axis=1).mean()
-    kernel = (1 + far + far**2 / 3) * np.exp(-far) + process.shape.linear * linear
+    kernel = dense_kernel(points, process.shape)
     inverse = np.linalg.inv(kernel[:22, :22] + process.shape.noise * np.eye(22))
     mean = (inverse @ values).sum() / inverse.sum()
     left = np.array(values) - mean
@@ -212,13 +217,7 @@ def test_another_value_changes_the_prediction_as_the_joint_process_says():
     (mean,), (deviation,) = process.predict_given([n], 1, others[n:])
     (usual,), (wide,) = process.predict([n])
 
-    shape = process.shape
-    apart = np.linalg.norm(points[:, None] - points, axis=2)
-    far = np.sqrt(5) * apart / np.median(apart[apart > 0]) / shape.scale
-    around = points - points.mean(axis=0)
-    linear = around @ around.T / (around**2).sum(axis=1).mean()
-    kernel = (1 + far + far**2 / 3) * np.exp(-far) + shape.linear * linear
-    kernel += shape.noise * np.eye(n + 1)
+    kernel = dense_kernel(points, process.shape) + process.shape.noise * np.eye(n + 1)
     inverse = np.linalg.inv(kernel[:n, :n])
     known = np.column_stack([values, others])[:n]
     means = (inverse @ known).sum(axis=0) / inverse.sum()

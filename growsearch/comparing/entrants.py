@@ -15,6 +15,7 @@ from growsearch.study.results import read_table
 from growsearch.study.summary import summarize
 from growsearch.trial.components import components
 from growsearch.trial.errors import InputError
+from growsearch.trial.options import Role
 from growsearch.trial.trial_options import every_option
 
 CONFIG = "config/"
@@ -83,7 +84,8 @@ def differences(studies: Sequence[Entrant]) -> list[str]:
     for task in {name for study in studies for name in study.values("task")}:
         if task in (known := components("task")):  # its options may share names with others
             rules |= known[task].options()
-    for option in [name for name, rule in rules.items() if rule.measures]:
+    measuring = [n for n, rule in rules.items() if rule.measures or rule.role is Role.DATA]
+    for option in measuring:
         found += _differences(option, [(s.name, _shown(s.values(option))) for s in studies])
     return [
         *found,

@@ -243,14 +243,7 @@ def cost_of_epoch(cost: Cost, work: EpochWork, record: EpochRecord) -> float:
     Raises InputError if a cost of the user's own gives no finite number of at least 0.
     """
     found = cost.of_epoch(work, record)
-    if cost.plugin is None:
-        return found
-    if (amount := as_amount(found)) is None:
-        raise InputError(
-            f"of_epoch of cost {cost.name!r} returned {shortened(found)} in epoch {record.epoch}; "
-            "return a finite number of at least 0"
-        )
-    return amount
+    return _checked(cost, found, "of_epoch", f"in epoch {record.epoch}")
 
 
 def least_of_epoch(cost: Cost, work: EpochWork) -> float:
@@ -258,13 +251,16 @@ def least_of_epoch(cost: Cost, work: EpochWork) -> float:
 
     Raises InputError if a cost of the user's own gives no finite number of at least 0.
     """
-    found = cost.least(work)
+    return _checked(cost, cost.least(work), "least", f"for an epoch of {work.architecture}")
+
+
+def _checked(cost: Cost, found: float, method: str, where: str) -> float:
     if cost.plugin is None:
         return found
     if (amount := as_amount(found)) is None:
         raise InputError(
-            f"least of cost {cost.name!r} returned {shortened(found)} for an epoch of "
-            f"{work.architecture}; return a finite number of at least 0"
+            f"{method} of cost {cost.name!r} returned {shortened(found)} {where}; return a finite "
+            "number of at least 0"
         )
     return amount
 

@@ -103,7 +103,7 @@ def _options(cls: Any) -> dict[str, Option]:
             rule = rule_of(spec.name, hints[spec.name], spec.default, spec.metadata)
             role, plugin = Role(rule.role or cls.role), cls.plugin is not None
             unsaid = rule.role is None and plugin and cls.kind == "task"
-            measures = rule.measures or role is Role.DATA or unsaid
+            measures = rule.measures or unsaid
             rules[spec.name] = replace(rule, role=role, plugin=plugin, measures=measures)
     return rules
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from growsearch.trial.architecture import Architecture
 from growsearch.trial.components import Component
-from growsearch.trial.course import Course, Fall, course
+from growsearch.trial.course import SHAPES, Course, Fall, course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import History
 from growsearch.trial.options import Role, Value, option, shortened, suggestion
@@ -391,6 +391,11 @@ class Schedule(Component, ABC):
             raise InputError(
                 f"fall of lr_schedule {self.name!r} returned {shortened(fall)}; return None or "
                 "Fall(shape, begin, end, last)"
+            )
+        if fall is not None and fall.shape not in SHAPES:
+            raise InputError(
+                f"fall of lr_schedule {self.name!r} gave the shape {shortened(fall.shape)}"
+                f"{suggestion(fall.shape, tuple(SHAPES))}"
             )
         return course(len(history), rate, self.warmup, fall)
 

@@ -63,8 +63,8 @@ class Option:
     plugin: bool = False
     """Whether it is an option of a component from a user's file."""
     measures: bool = False
-    """Whether validation depends on it, or how long an epoch is: studies that differ in it are not
-    compared. Those of role "data" are such options, and of a user's task those without a role."""
+    """Whether validation depends on it, or how long an epoch is, though its role is not "data":
+    studies that differ in it are not compared. Of a user's task those without a role count so."""
 
     def check(self, value: Any) -> Value:
         """`value` in its canonical form: 2.0 epochs are 2, "60 110" are two epochs.

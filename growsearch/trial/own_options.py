@@ -1,7 +1,7 @@
 """The options of trials that belong to no component."""
 
 import typing
-from dataclasses import MISSING, Field, replace
+from dataclasses import MISSING, Field
 from functools import cache
 
 from growsearch.trial.architecture import Architecture
@@ -89,7 +89,6 @@ def trial_options() -> dict[str, Option]:
     for name, spec in vars(OwnOptions).items():
         if isinstance(spec, Field):
             default = None if spec.default is MISSING else spec.default
-            rule = rule_of(name, hints[name], default, spec.metadata)
-            assert rule.role is not None, f"option {name!r} states no role"
-            rules[name] = replace(rule, measures=rule.role is Role.DATA)
+            rules[name] = rule_of(name, hints[name], default, spec.metadata)
+            assert rules[name].role is not None, f"option {name!r} states no role"
     return rules

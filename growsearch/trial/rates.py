@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from growsearch.trial.amount import as_amount
 from growsearch.trial.config import TrialConfig
-from growsearch.trial.course import SHAPES, Course
+from growsearch.trial.course import Course
 from growsearch.trial.errors import InputError
 from growsearch.trial.history import FINE_TUNING, INITIALIZING, History
 from growsearch.trial.optimizer_changes import value_after
-from growsearch.trial.options import shortened, suggestion
+from growsearch.trial.options import shortened
 
 STAIRS = (Fraction(1, 2), Fraction(3, 4))
 """Parts of a staircase after which the learning rate falls (AutoGrow, section 3)."""
@@ -85,14 +85,7 @@ def _checked(found: float | Course, schedule: str) -> float | Course:
     """`found` with its rates as floats of Python: saved states hold no numbers of numpy."""
     if not isinstance(found, Course):
         return _rate(found, schedule)
-    fall = found.fall
-    if fall is not None:
-        if fall.shape not in SHAPES:
-            raise InputError(
-                f"fall of lr_schedule {schedule!r} gave the shape {shortened(fall.shape)}"
-                f"{suggestion(fall.shape, tuple(SHAPES))}"
-            )
-        fall = fall._replace(last=_rate(fall.last, schedule))
+    fall = found.fall and found.fall._replace(last=_rate(found.fall.last, schedule))
     return found._replace(rate=_rate(found.rate, schedule), fall=fall)
 
 

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 from growsearch.trial.components import KINDS, components, trial_components, users_of
 from growsearch.trial.errors import InputError
 from growsearch.trial.kinds import DataSource, Family, Initializer, Optimizer, Policy, Schedule
-from growsearch.trial.options import (
-    Option,
-    Role,
-    Value,
-    shortened,
-    suggestion,
-)
+from growsearch.trial.options import Option, Value, shortened, suggestion
 from growsearch.trial.own_options import OwnOptions, trial_options
 
 if TYPE_CHECKING:
@@ -61,7 +55,7 @@ def _every_option(registered: object) -> dict[str, Option]:
         rules[kind] = Option(
             name=kind, kind=str, default=about.default, help=about.help, role=role,
             choices=tuple(known), keyed_at_default=kind not in _NEWER_KINDS,
-            measures=role is Role.DATA or kind == "task",
+            measures=kind == "task",
         )  # fmt: skip
     rules |= trial_options()
     for kind in KINDS:
