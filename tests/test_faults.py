@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import RECORD, files_of_at_most, first_quick, record, run
 
+from growsearch.cli.train import begin
 from growsearch.machine.files import replacing
 from growsearch.searches.ledger import Ledger, written
 from growsearch.searches.messages import Report
@@ -487,6 +488,23 @@ def test_settings_of_other_types_are_named_and_a_report_needs_none_of_them(folde
     assert (code, err.count("\n")) == (2, 1)
     assert f"{str(path)!r} is damaged: its setting cpus_per_trial is 'x'; restore" in err
     assert run(capsys, "report", folder)[0] == 0
+
+
+def test_options_of_other_types_in_the_study_of_one_trial_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begin(TrialConfig(epochs=1, train_size=100), "one", {})
+    path, wrong = tmp_path / "one" / "study.json", ["x", 5, 0.5, [], {"a": 1}, None, True, "\0"]
+    info, right = read_info("one"), {
+        "store": ["x"], "keep_states": ["x"], "state_megabytes": [5, 0.5], "save_every": [5],
+    }  # fmt: skip
+    for name, value in itertools.product([*right, "other"], [*wrong, 10**400]):
+        path.write_text(json.dumps({**info, "options": {name: value}}))
+        if value in right.get(name, []) and not isinstance(value, bool):
+            continue
+        code, _, err = run(capsys, "resume", "one", "--trust")
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"study.json' is damaged: its option {name} is {str(value)[:100]!r}; restore" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one"]
 
 
 def test_a_search_of_an_older_version_is_read(folder):

@@ -34,6 +34,7 @@ from growsearch.study.model_file import METADATA, ModelFile, read_model, write_m
 from growsearch.study.network_spec import NetworkSpec
 from growsearch.study.prediction import normalized, predict
 from growsearch.tasks.images.blocks import BasicBlock
+from growsearch.tasks.images.facts import ImageFacts
 from growsearch.tasks.images.networks import build_network
 from growsearch.tasks.language.model import GPT
 from growsearch.training.state import read_state
@@ -451,6 +452,26 @@ def test_pictures_of_a_folder_are_prepared_as_in_training(tmp_path):
     given = torch.stack([normalized(model, file) for file in files])
     for image in trained:
         assert any(torch.allclose(image, other, atol=1e-5) for other in given)
+
+
+def test_large_images_pass_the_network_a_few_at_a_time(tmp_path):
+    """256 MiB of float32 are sixteen images of 2,048 x 2,048."""
+    facts = ImageFacts(
+        image_shape=(1, 2048, 2048), classes=2, mean=(0.5,), std=(1.0,), shorter=None
+    ).to_dict()
+    config, sizes = TrialConfig(policy="none", epochs=1), []
+
+    class Mean(torch.nn.Module):
+        def forward(self, images):
+            sizes.append(len(images))
+            return torch.stack([images.mean((1, 2, 3)), torch.zeros(len(images))], dim=1)
+
+    model = ModelFile(Mean(), NetworkSpec.of(config, (2, 2, 2), facts), {})
+    files = [tmp_path / f"{n:02}.png" for n in range(18)]
+    for n, file in enumerate(files):
+        Image.new("L", (2048, 2048), 15 * n).save(file)
+    assert [found.label for found in predict(model, files)] == [1] * 9 + [0] * 9
+    assert sizes == [16, 2]
 
 
 def test_a_network_of_arrays_on_another_scale_refuses_image_files(tmp_path):

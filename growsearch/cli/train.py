@@ -1,6 +1,6 @@
 """One trial on this machine, shown and written to a study while it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from growsearch.cli.documents import Trained
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
+from growsearch.searches.resumed import fits
 from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
 from growsearch.study.console import PlainConsole
@@ -16,8 +17,10 @@ from growsearch.study.folder import (
     NETWORKS_FOLDER,
     STATE_FILE,
     STATES_FOLDER,
+    STUDY_FILE,
     TRIALS_FOLDER,
     check_folder,
+    damaged,
     make_folder,
     read_info,
     write_info,
@@ -35,6 +38,8 @@ from growsearch.trial.status import Status
 
 INTERRUPTED = "interrupted"
 """In a document of --json, the status of a trial that a signal ended before its end."""
+_OPTIONS = {"store": str, "keep_states": str, "state_megabytes": float, "save_every": int}
+"""What a study of one trial remembers besides its configuration."""
 
 
 def begin(
@@ -47,9 +52,7 @@ def begin(
     InputError for what cannot be, before there is a study.
     """
     check_folder(out)
-    every = options.get("save_every")
-    if every is not None and every < 1:
-        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
+    every = _every(options)
     with joined() as processes:
         stored = _stored(options)
         config.task.check()
@@ -79,6 +82,8 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
     folder = Path(folder)
     info = read_info(folder)
     options = info.get("options", {})
+    _check_types(folder / STUDY_FILE, options)
+    _every(options)
     check_links(folder)
     check_trust(folder, acts_of(folder, info, options, draws=False), trust)
     load_kept(folder, info)
@@ -129,6 +134,20 @@ def _check_same(folder: Path, state: History, table: History) -> None:
         )
 
 
+def _check_types(path: Path, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name not in _OPTIONS or not fits(value, _OPTIONS[name]):
+            raise damaged(path, f"its option {str(name)[:100]} is {str(value)[:100]!r}")
+
+
+def _every(options: Mapping[str, Any]) -> int | None:
+    """After how many epochs a state is kept for good; None if none is."""
+    every: int | None = options.get("save_every")
+    if every is not None and every < 1:
+        raise InputError(f"save_every={every} is no number of epochs; give 1 or more")
+    return every
+
+
 def _stored(options: dict[str, Any]) -> dict[str, Any]:
     """The trainer's options that say where epochs are remembered."""
     if options.get("store", "none") == "none":
@@ -151,7 +170,7 @@ def _follow(trainer: Trainer, processes: Ranks) -> str | None:
 
 
 def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -> str | None:
-    every, console = options.get("save_every"), PlainConsole()
+    every, console = _every(options), PlainConsole()
     trainer.keep_networks(folder / NETWORKS_FOLDER / name)
     show_notes(console, trainer.config.notes)
     try:

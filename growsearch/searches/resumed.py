@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from growsearch.searches.settings import SearchSettings
@@ -23,7 +23,7 @@ def read_search(folder: str | Path) -> dict[str, Any]:
     check_has(path, info, _NEEDED)
     _check_settings(path, info["settings"])
     resources = info["resources_per_trial"]
-    if not all(_fits(amount, float) for amount in resources.values()):
+    if not all(fits(amount, float) for amount in resources.values()):
         raise damaged(path, f"resources_per_trial is {str(resources)[:100]!r}")
     for data in info.get("data", []):
         if not (isinstance(data, dict) and data.keys() >= {"key", "digest"}):
@@ -33,18 +33,20 @@ def read_search(folder: str | Path) -> dict[str, Any]:
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     for name, hint in get_type_hints(SearchSettings).items():
-        if name in settings and not _fits(settings[name], hint):
+        if name in settings and not fits(settings[name], hint):
             raise damaged(path, f"its setting {name} is {str(settings[name])[:100]!r}")
 
 
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a setting may have this value; components have rules of their own."""
+def fits(value: object, hint: Any) -> bool:
+    """Whether a setting with the type `hint` may have this value; components have other rules."""
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if not {int, float, bool, str} & set(kinds):
         return True
-    if value is None:
-        return NoneType in kinds
-    if str in kinds:
-        return isinstance(value, str) and "\0" not in value
+    if value is None or isinstance(value, bool):
+        return type(value) in kinds
+    if isinstance(value, str):
+        return str in kinds and "\0" not in value
+    if float not in kinds and not (int in kinds and isinstance(value, int)):
+        return False
     # nor NaN, nor an int that is too large for a float
     return isinstance(value, int | float) and (value == math.inf or abs(value) < _TOO_LARGE)

@@ -1,5 +1,6 @@
 """The classes of image files, by an exported network."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,10 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             "network again"
         )
     found, unreadable = [], []
-    for start in range(0, len(files), _BATCH):
+    count = _at_once(model)
+    for start in range(0, len(files), count):
         batch = {}
-        for file in files[start : start + _BATCH]:
+        for file in files[start : start + count]:
             try:
                 batch[file] = normalized(model, file)
             except unusable:
@@ -115,6 +117,12 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             f"{', '.join(unreadable)}; remove or replace them"
         )
     return found
+
+
+def _at_once(model: ModelFile) -> int:
+    """How many images one step takes: fewer where they are large, as a stranger's may be."""
+    size = 4 * math.prod(ImageFacts.from_dict(model.spec.facts).image_shape)
+    return min(_BATCH, max(1, LITTLE // size))
 
 
 def normalized(model: ModelFile, file: Path) -> "Tensor":
