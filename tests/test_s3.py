@@ -140,6 +140,28 @@ def test_a_server_that_does_not_answer_holds_a_trial_for_seconds_and_then_not_at
     assert store.record(first.key) is not None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["ls", "verify", "gc --state-megabytes 0"])
+def test_a_server_that_stops_answering_while_a_store_is_listed_is_one_line(
+    server, capsys, monkeypatch, command
+):
+    EpochStore("s3://epochs/five").remember("abc", {"epoch": 1})
+    folder = EpochStore._folder
+
+    def stops(store, kind, prefix):
+        if prefix == 7:
+            server.send_signal(signal.SIGSTOP)
+        return folder(store, kind, prefix)
+
+    monkeypatch.setattr(EpochStore, "_folder", stops)
+    try:
+        code, _, err = run(capsys, "store", *command.split(), "s3://epochs/five")
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "store 's3://epochs/five' cannot be read (" in err
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("ray")
 def test_a_search_takes_from_the_server_what_another_has_trained(server, tmp_path, capsys):

@@ -3,12 +3,15 @@
 import argparse
 import sys
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.documents import Collected, Decoded, Fetched, Stored
 from growsearch.cli.options import add_json_option
 from growsearch.study.as_json import print_json
 from growsearch.trial.errors import counted
+
+if TYPE_CHECKING:
+    from growsearch.epochs.store import EpochStore
 
 # --help must answer at once: nothing heavy is imported here.
 
@@ -60,35 +63,25 @@ def fetch(parsed: argparse.Namespace) -> int:
 
 
 def store(parsed: argparse.Namespace) -> int:
-    from growsearch.epochs.store import RECORDS, STATES, collect, existing, in_bytes
-    from growsearch.study.console import printable
+    from growsearch.epochs.store import RECORDS, STATES, existing
+    from growsearch.machine.file_systems import usable
 
     remembered = existing(parsed.place)
     if parsed.action == "gc":
-        most = in_bytes(parsed.state_megabytes) or 0
-        dropped, size = collect(remembered, most)
-        left = sum(entry.size for entry in remembered.entries(STATES))
-        if parsed.json:
-            print_json(Collected(place=parsed.place, removed=dropped, bytes=size, left=left))
-        else:
-            print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
-        if left > most:
-            print(
-                f"growsearch store: {left / 1e6:,.1f} MB of states stay, more than were asked for: "
-                f"they cannot be removed; see whether {printable(parsed.place)} can be written",
-                file=sys.stderr,
-            )
-        return int(left > most)
-    damaged, found = [], {}
+        return _collect(parsed, remembered)
+    damaged: list[str] = []
+    found = {}
     for kind in (RECORDS, STATES):
         count = size = 0
-        for entry in remembered.entries(kind):
-            count, size = count + 1, size + entry.size
+        with usable(parsed.place, "store", "read"):
+            for entry in remembered.entries(kind):
+                count, size = count + 1, size + entry.size
         found[kind] = {"count": count, "bytes": size}
         if not parsed.json:
             print(f"{kind:<8} {count:>9,}  {size / 1e6:>11,.1f} MB", flush=True)
         if parsed.action == "verify":
-            damaged += remembered.damaged(kind)
+            with usable(parsed.place, "store", "read"):
+                damaged += remembered.damaged(kind)
     if parsed.json:
         read = damaged if parsed.action == "verify" else None
         print_json(Stored(place=parsed.place, **found, damaged=read))
@@ -96,6 +89,28 @@ def store(parsed: argparse.Namespace) -> int:
     for path in damaged:
         print(f"damaged  {path}")
     return 1 if damaged else 0
+
+
+def _collect(parsed: argparse.Namespace, remembered: "EpochStore") -> int:
+    from growsearch.epochs.store import STATES, collect, in_bytes
+    from growsearch.machine.file_systems import usable
+    from growsearch.study.console import printable
+
+    most = in_bytes(parsed.state_megabytes) or 0
+    with usable(parsed.place, "store", "read"):
+        dropped, size = collect(remembered, most)
+        left = sum(entry.size for entry in remembered.entries(STATES))
+    if parsed.json:
+        print_json(Collected(place=parsed.place, removed=dropped, bytes=size, left=left))
+    else:
+        print(f"removed {counted(dropped, 'state')}, {size / 1e6:,.1f} MB")
+    if left > most:
+        print(
+            f"growsearch store: {left / 1e6:,.1f} MB of states stay, more than were asked for: "
+            f"they cannot be removed; see whether {printable(parsed.place)} can be written",
+            file=sys.stderr,
+        )
+    return int(left > most)
 
 
 def decode(parsed: argparse.Namespace) -> int:
