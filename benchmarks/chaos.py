@@ -44,6 +44,12 @@ param_space = {
 }
 """
 OPTIONS = ("--resume", "--max-concurrent", "2", "--max-failures", "99")
+SCHEDULERS = tuple(
+    ("--scheduler", *words) for words in (
+        ("none",), ("pareto", "--alpha", "0.001"), ("branches", "--alpha", "0.001"),
+    )
+)  # fmt: skip
+"""Of searches in turn. With this alpha they judge trials and stop none, so that all rows stay."""
 WORKERS, LONGEST, AWAY, A_SEARCH, LEAST = 2, 600.0, 0.3, 8, 8
 """Trials at a time; seconds that a run may take; seconds without storage; faults of a search;
 faults that must be done within --seconds."""
@@ -86,6 +92,8 @@ class Search:
             folder.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "chaos", str(self.root)]
         self.mounted = subprocess.run(mount, stderr=subprocess.DEVNULL).returncode == 0
+        numbers = [fault.number for fault in faults]
+        self.options = [*OPTIONS, *SCHEDULERS[min(numbers, default=0) % len(SCHEDULERS)]]
         (self.base / "space.py").write_text(SPACE)
         (self.plan / "root").write_text(str(self.root))
         (self.plan / "faults").write_text("".join(f"{seed} {f.number}\n" for f in self.faults))
@@ -104,7 +112,7 @@ class Search:
         environment["RAY_worker_niceness"] = "0"  # Ray's own 15 starves on a busy machine
         command = [sys.executable, "-m", "growsearch", "search", str(self.base / "space.py")]
         command += ["--plugin", str(HERE / "chaos_task.py"), "--out", str(out)]
-        command += ["--store", str(self.store), *OPTIONS]
+        command += ["--store", str(self.store), *self.options]
         if out == self.study:
             command += ["--copy-to", str(self.copy)]
         with (plan / "said").open("w") as said:

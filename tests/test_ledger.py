@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from conftest import record
+from ray import tune
 
 from growsearch.searches import ledger as ledgers
 from growsearch.searches.ledger import Ledger
@@ -14,6 +15,8 @@ from growsearch.study.folder import create_study, trial_file
 from growsearch.trial.components import components
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.status import Status
+from growsearch.tuning.trainable import AssignedTrial
+from growsearch.tuning.trial_queue import TrialQueue
 
 
 def test_a_trial_out_of_memory_has_failed_for_good_and_the_log_says_why(tmp_path):
@@ -106,6 +109,35 @@ def test_a_search_goes_on_with_each_scheduler_though_a_table_was_removed(
         chosen.tune_scheduler(queue, metric, judge)
         for epoch in (1, 2):
             ledger.enter(names[0], Report(record=record(epoch, key=f"{names[0]} {epoch}")))
+
+
+@pytest.mark.parametrize("options", [
+    *({"scheduler": name} for name in sorted(components("scheduler"))),
+    {"scheduler": "pareto", "racing": 2.0},
+], ids=str)  # fmt: skip
+def test_each_scheduler_of_a_search_that_was_cut_is_pickled_as_tune_does_when_it_goes_on(
+    tmp_path, options
+):
+    create_study(tmp_path / "study", command="search")
+    ledger = Ledger(tmp_path / "study")
+    completed, cut, paused = (ledger.add(TrialConfig(seed=n, epochs=4)).name for n in range(3))
+    for name, epochs in ((completed, 4), (cut, 2), (paused, 1)):
+        ledger.start(name)
+        for epoch in range(1, epochs + 1):
+            status = "completed" if epoch == 4 else "running"
+            ledger.enter(name, Report(record=record(epoch, status=status, key=f"{name} {epoch}")))
+    ledger.leave(paused, Status.PAUSED, "others are better")
+    ledger = Ledger.read(tmp_path / "study")
+    chosen = SearchSettings.from_flat(options).scheduler
+    metric = metric_of("val_accuracy")
+    judge = chosen.judge(["ppe"], metric, seed=0)
+    queue = TrialQueue(ledger, resume=chosen.resume(judge))
+    made = chosen.tune_scheduler(queue, metric, judge)
+    tune.Tuner(
+        AssignedTrial, tune_config=tune.TuneConfig(scheduler=made, search_alg=queue),
+        run_config=tune.RunConfig(storage_path=str(tmp_path)),
+    )  # fmt: skip
+    assert list(tmp_path.glob("*/tuner.pkl"))
 
 
 def test_a_trial_that_pauses_and_has_lost_its_table_waits(tmp_path):

@@ -202,11 +202,19 @@ def grid(tmp_path):
 
 @pytest.mark.long  # the chaos suite's faults in the slow lane kill a driver too
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("at", [(12,), (4, 18)], ids=str)
-def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(tmp_path, grid, at):
-    """It is killed early or late; no row is written twice, no trial lost, no epoch retrained."""
+@pytest.mark.parametrize(
+    ("at", "scheduler"),
+    [((12,), []), ((4, 18), ["--scheduler", "pareto", "--racing", "3", "--alpha", "0.001"]),
+     ((12,), ["--scheduler", "branches", "--alpha", "0.001"])],
+    ids=["once", "twice, racing", "once, branches"],
+)  # fmt: skip
+def test_a_search_whose_driver_was_killed_is_resumed_as_if_it_had_not_been(
+    tmp_path, grid, at, scheduler
+):
+    """It is killed early or late; no row is written twice, no trial lost, no epoch retrained. With
+    so small an alpha the safe layer follows trials and stops none."""
     out = tmp_path / "study"
-    command = ["search", grid, "--from-scratch", "--out", out]
+    command = ["search", grid, "--from-scratch", *scheduler, "--out", out]
     for epochs in at:
         with driver(*command) as killed:
             until_remembered(out / "epochs", epochs, killed)

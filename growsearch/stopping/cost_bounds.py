@@ -10,7 +10,6 @@ network lower the mean of all.
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import accumulate
 
 from growsearch.stopping.cost import (
@@ -109,10 +108,17 @@ class CostBound:
 
 def sizes_of(config: TrialConfig) -> Size:
     """The sizes of the networks that the trial may have."""
-    task = config.task
+    return _Sizes(config)
 
-    @cache
-    def size(architecture: str) -> tuple[int, int]:
-        return task.size(Architecture(architecture))
 
-    return size
+class _Sizes:
+    """A Size that is pickled: Tune writes schedulers to a file when a search starts."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        self._config = config
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, architecture: str) -> tuple[int, int]:
+        if architecture not in self._known:
+            self._known[architecture] = self._config.task.size(Architecture(architecture))
+        return self._known[architecture]
