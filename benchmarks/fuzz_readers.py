@@ -6,6 +6,7 @@ import itertools
 import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from honest import KEY
 
 from growsearch import TrialConfig
 from growsearch.epochs.store import RECORDS, STATES, EpochStore, entry_path
-from growsearch.machine.saved import TAIL
+from growsearch.machine.pickled import TAIL
 from growsearch.searches.ledger import Ledger
 from growsearch.study.model_file import METADATA, read_model
 from growsearch.study.page import fill_page
@@ -117,6 +118,23 @@ def _pickle(archive: zipfile.ZipFile) -> str:
     return next(name for name in archive.namelist() if name.endswith("data.pkl"))
 
 
+def _values_of(content: bytes) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    return str(json.loads(content[8 : 8 + length])["__metadata__"]["values"]).encode()
+
+
+def _with_values(data: bytes, content: bytes) -> bytes:
+    """The saved state with other values, and their checksum."""
+    length = int.from_bytes(content[:8], "little")
+    header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
+    del header["__metadata__"]
+    values, table = data.decode(errors="replace"), json.dumps(header, separators=(",", ":"))
+    checksum = zlib.crc32((table + values).encode() + tensors)
+    header["__metadata__"] = {"values": values, "crc32": str(checksum)}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + tensors
+
+
 def _metadata_of(content: bytes) -> bytes:
     length = int.from_bytes(content[:8], "little")
     return str(json.loads(content[8 : 8 + length])["__metadata__"][METADATA]).encode()
@@ -155,8 +173,15 @@ READERS = {
     "rows": Reader(STUDY, _tables, _of_rows, _rows_of, "lines", slow=True),
     "study": Reader("study/study.json", _report, json="text"),
     "log": Reader("study/search.jsonl", _log, json="lines"),
-    "state": Reader("state.pt", lambda f: read_state(f / "state.pt"), _with_pickle, _pickle_of),
-    "state-file": Reader("state.pt", lambda f: read_state(f / "state.pt")),
+    "state": Reader(
+        "state.safetensors", lambda f: read_state(f / "state.safetensors"),
+        _with_values, _values_of, "text",
+    ),
+    "state-file": Reader("state.safetensors", lambda f: read_state(f / "state.safetensors")),
+    "old-state": Reader(
+        "state.pt", lambda f: read_state(f / "state.pt"), _with_pickle, _pickle_of
+    ),
+    "old-state-file": Reader("state.pt", lambda f: read_state(f / "state.pt")),
     "record": Reader(
         STORE, lambda f: EpochStore(str(f / "store")).record(KEY), _hashed, _unhashed, "text"
     ),

@@ -119,7 +119,7 @@ def growth(bench: Bench) -> None:
 def _grows(bench: Bench, what: str, config: TrialConfig, dataset: Dataset) -> None:
     trainer = Trainer(config, dataset=dataset)
     with tempfile.TemporaryDirectory() as folder:
-        path, records, states = Path(folder, "state.pt"), list[EpochRecord](), {}
+        path, records, states = Path(folder, "state.safetensors"), list[EpochRecord](), {}
         for record in trainer:
             records.append(record)
             if record.epoch in bench.small((1, 2), (2,)):

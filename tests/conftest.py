@@ -187,8 +187,8 @@ def check_resumed_and_stored(trial: TrialConfig, folder: Path) -> None:
         first = Trainer(trial)
         for _ in range(stop):
             next(first)
-        first.save(folder / "state.pt")
-        second = Trainer.load(folder / "state.pt")
+        first.save(folder / "state.safetensors")
+        second = Trainer.load(folder / "state.safetensors")
         list(second)
         assert second.history == alone.history
         assert same(second, alone)

@@ -177,7 +177,7 @@ def test_arrays_in_python_and_in_a_file_train_the_same_epochs(tmp_path):
 def test_a_trial_on_arrays_is_resumed_with_the_same_arrays_alone(tmp_path):
     dataset, config = Dataset.from_arrays(COLOUR, Y, augmentation="crop"), TrialConfig(**TINY)
     alone = list(Trainer(config, dataset=dataset))
-    trainer, path = Trainer(config, dataset=dataset), tmp_path / "state.pt"
+    trainer, path = Trainer(config, dataset=dataset), tmp_path / "state.safetensors"
     next(trainer)
     trainer.save(path)
     again = Dataset.from_arrays(COLOUR, Y, augmentation="crop")

@@ -40,7 +40,7 @@ def test_train_tells_when_autogrow_grows_and_when_it_fine_tunes(capsys, tmp_path
     assert "completed after 5 epochs (2 fine-tuning)" in out
     assert "1-1-1 → 2-1-1 → 2-2-1 (growths after epochs: 1, 2)" in out
     states = sorted(path.name for path in (tmp_path / "one/states").iterdir())
-    assert states == ["00002.pt", "00004.pt", "00005.pt"]
+    assert states == ["00002.safetensors", "00004.safetensors", "00005.safetensors"]
 
 
 def test_a_plain_network_is_told_what_its_initializer_means(capsys, tmp_path):
@@ -87,7 +87,7 @@ def test_what_train_leaves_goes_on_in_python(capsys, tmp_path):
     from growsearch import Trainer
 
     run(capsys, "train", *QUICK, "--out", tmp_path / "one")
-    trainer = Trainer.load(tmp_path / "one" / "state.pt")
+    trainer = Trainer.load(tmp_path / "one" / "state.safetensors")
     assert trainer.finished
     assert str(trainer.state.architecture) == "4-4-4"
     assert [r.val_loss for r in trainer.history] == read_study(tmp_path / "one")[
@@ -205,7 +205,7 @@ def test_a_trial_that_was_interrupted_goes_on_in_its_folder(capsys, tmp_path, mo
     one, undisturbed = (read_study(f"../{name}")[RECORD] for name in ("one", "undisturbed"))
     pd.testing.assert_frame_equal(one, undisturbed, check_exact=True)
     kept = sorted(path.name for path in (tmp_path / "one/states").iterdir())
-    assert kept == ["00002.pt", "00004.pt"]
+    assert kept == ["00002.safetensors", "00004.safetensors"]
     assert (tmp_path / "epochs").exists() == store
     assert not list((tmp_path / "elsewhere").iterdir())
     code, out, _ = run(capsys, "resume", "../one")
@@ -217,7 +217,7 @@ def test_what_cannot_go_on_is_said(capsys, tmp_path):
     code, _, err = run(capsys, "resume", tmp_path / "one", "--extend", 3)
     assert (code, err.count("\n")) == (2, 1)
     assert "extend=3 is of a search, and" in err
-    (tmp_path / "one" / "state.pt").unlink()
+    (tmp_path / "one" / "state.safetensors").unlink()
     code, _, err = run(capsys, "resume", tmp_path / "one")
     assert (code, err.count("\n")) == (2, 1)
     assert "has no epoch yet to go on from" in err
@@ -262,7 +262,7 @@ def test_an_interrupted_trial_keeps_its_epochs_and_goes_on_as_if_it_had_not_been
     assert read_study(tmp_path / "one")["epoch"].tolist() == [1, 2]
     assert read_info(tmp_path / "one")["command"] == "train"
     monkeypatch.undo()
-    trainer = Trainer.load(tmp_path / "one" / "state.pt")
+    trainer = Trainer.load(tmp_path / "one" / "state.safetensors")
     assert list(trainer) == list(Trainer(trainer.config))[2:]
 
 
@@ -277,6 +277,6 @@ def test_a_trainer_that_was_interrupted_in_an_epoch_does_not_save_half_trained_w
     monkeypatch.setattr(training, "evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         next(trainer)
-    for do in (lambda: trainer.save(tmp_path / "state.pt"), lambda: next(trainer)):
+    for do in (lambda: trainer.save(tmp_path / "state.safetensors"), lambda: next(trainer)):
         with pytest.raises(InputError, match=r"epoch 2 was interrupted.*Trainer\.load"):
             do()

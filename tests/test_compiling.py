@@ -23,9 +23,9 @@ def test_a_compiled_trial_trains_the_same_epochs_but_for_rounding(config, tmp_pa
     store = EpochStore(str(tmp_path / "epochs"))
     trainer = Trainer(config, store=store)
     first, second = next(trainer), next(trainer)
-    trainer.save(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
     third = next(trainer)
-    assert list(Trainer.load(tmp_path / "state.pt")) == [third]
+    assert list(Trainer.load(tmp_path / "state.safetensors")) == [third]
     plain = list(Trainer(TrialConfig.from_flat(config.to_flat() | {"compile": "off"}), store=store))
     assert not any(record.reused for record in plain)
     assert second.architecture == "1-1-2"

@@ -91,8 +91,8 @@ def test_any_number_is_a_learning_rate_and_a_trial_with_it_resumes(rate, tmp_pat
     config = rings(lr_schedule=own(Schedule, rate=lambda *_: rate))
     first = Trainer(config)
     next(first)
-    first.save(tmp_path / "state.pt")
-    second = Trainer.load(tmp_path / "state.pt")
+    first.save(tmp_path / "state.safetensors")
+    second = Trainer.load(tmp_path / "state.safetensors")
     assert list(second) == list(first)
     assert second.history == first.history
     assert first.history[-1].lr == float(rate)
@@ -124,8 +124,8 @@ def test_an_optimizer_of_ones_own_resumes_with_state_of_any_shape(tmp_path):
     name = own(Optimizer, build=lambda self, parameters, lr, decay: Rowwise(parameters, lr))
     first = Trainer(rings(optimizer=name))
     next(first)
-    first.save(tmp_path / "state.pt")
-    second = Trainer.load(tmp_path / "state.pt")
+    first.save(tmp_path / "state.safetensors")
+    second = Trainer.load(tmp_path / "state.safetensors")
     assert list(second) == list(first)
 
 
@@ -152,12 +152,12 @@ def test_where_torch_may_take_the_steps_state_of_another_shape_is_refused(of, tm
     next(trainer)
     kept = trainer.state.optimizer.state
     parameter = next(p for p in kept if p.dim() == 2)
-    trainer.save(tmp_path / "state.pt")
-    Trainer.load(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    Trainer.load(tmp_path / "state.safetensors")
     kept[parameter]["exp_avg"] = kept[parameter]["exp_avg"][:1]
-    trainer.save(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
     with pytest.raises(InputError, match="exp_avg of shape"):
-        Trainer.load(tmp_path / "state.pt")
+        Trainer.load(tmp_path / "state.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -218,12 +218,12 @@ def test_a_trial_on_a_plugins_images_is_not_resumed_once_they_have_changed(tmp_p
     config = on_images(name)
     trainer, known = Trainer(config), own_data([config])
     next(trainer)
-    trainer.save(tmp_path / "state.pt")
-    Trainer.load(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    Trainer.load(tmp_path / "state.safetensors")
     check_own_data(known, [config])
     seed = 1
     with pytest.raises(InputError, match="have changed since the trial began"):
-        Trainer.load(tmp_path / "state.pt")
+        Trainer.load(tmp_path / "state.safetensors")
     with pytest.raises(InputError, match="have changed since the search began"):
         check_own_data(known, [on_images(name)])
 
@@ -332,9 +332,9 @@ def test_a_state_whose_plugin_is_not_loaded_says_how_to_load_it(tmp_path):
     with forgetting():
         register("task", "squares")(type("Squares", (type(rings().task),), {}))
         trainer = Trainer(TrialConfig(task="squares", policy="none", epochs=2))
-        trainer.save(tmp_path / "state.pt")
+        trainer.save(tmp_path / "state.safetensors")
     with pytest.raises(InputError, match=r"unknown task 'squares'.*growsearch.load_plugins"):
-        Trainer.load(tmp_path / "state.pt")
+        Trainer.load(tmp_path / "state.safetensors")
 
 
 EPOCH = record(epoch=1)

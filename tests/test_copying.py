@@ -57,7 +57,7 @@ def study(tmp_path):
     ledger.enter(name, Report(record=record(1)))
     ledger.close()
     for place, text in {
-        "space.py": "param_space = {}", f"networks/{name}/abc.pt": "weights",
+        "space.py": "param_space = {}", f"networks/{name}/abc.safetensors": "weights",
         "plugins/own.py": "pass", "search.lock": "", "tune/state.json": "{}",
         "epochs/records/ab/abc": "record", "ended.parquet": "cache", ".hidden": "", "a (1).txt": "",
         "trials/00001.parquet.unfinished": "half",
@@ -104,8 +104,8 @@ def test_a_copy_has_each_file_of_the_study_but_store_caches_and_state_of_tune(st
 def test_a_copy_follows_what_changes_and_the_networks_that_trials_drop(study, place):
     copy = StudyCopy(study, place)
     copy.update()
-    (study / "networks/00000/abc.pt").unlink()
-    (study / "networks/00000/abd.pt").write_text("other weights")
+    (study / "networks/00000/abc.safetensors").unlink()
+    (study / "networks/00000/abd.safetensors").write_text("other weights")
     with (study / "search.jsonl").open("a") as log:
         log.write("{}\n")
     before = Path(place, "space.py").stat().st_mtime_ns
@@ -165,7 +165,7 @@ def test_a_copy_becomes_a_study_when_the_results_are_there_and_networks_come_las
     (study / "report.html").write_text("a page")
     monkeypatch.setattr(Mirror, "write", lambda self, name, changed: written.append(name))
     StudyCopy(study, place).update()
-    last = ["search.jsonl", "study.json", "networks/00000/abc.pt", "report.html"]
+    last = ["search.jsonl", "study.json", "networks/00000/abc.safetensors", "report.html"]
     assert written[-4:] == last
     assert set(written) == set(of_the_study(study))
 
@@ -175,15 +175,16 @@ def test_a_study_that_is_deleted_while_it_runs_stays_in_its_copy(study, place):
     copy = StudyCopy(study, place)
     copy.update()
     before = copy_of(place)
-    (study / "networks/00000/abd.pt").write_text("other weights")
-    for path in ("networks/00000/abc.pt", "networks/00000/abd.pt", "study.json", "search.jsonl"):
+    (study / "networks/00000/abd.safetensors").write_text("other weights")
+    networks = ("networks/00000/abc.safetensors", "networks/00000/abd.safetensors")
+    for path in (*networks, "study.json", "search.jsonl"):
         (study / path).unlink()
         copy.update()
     shutil.rmtree(study)
     for _ in range(3):
         copy.update()
     copy.finish()
-    assert copy_of(place) == before | {"networks/00000/abd.pt": b"other weights"}
+    assert copy_of(place) == before | {"networks/00000/abd.safetensors": b"other weights"}
     assert not study.exists()
 
 
@@ -502,11 +503,11 @@ def test_networks_from_a_node_that_does_not_see_the_study_come_to_it_at_the_end(
         kept = KeptNetworks(folder, {}, None, Mirror(folder, away, "networks/00001"))
         if node == "node":
             kept.trained(history, torch.nn.Linear(1, 1))
-        assert set(contents(folder)) == {"1.pt"}
+        assert set(contents(folder)) == {"1.safetensors"}
     history = history.plus(record(2, key="2", val_accuracy=60.0))
     kept.trained(history, torch.nn.Linear(1, 1))
     copy.finish()
-    expected = {"2.pt": (folder / "2.pt").read_bytes()}
+    expected = {"2.safetensors": (folder / "2.safetensors").read_bytes()}
     assert contents(tmp_path / "copy/networks/00001") == expected
     assert contents(study / "networks/00001") == expected
 
@@ -538,4 +539,4 @@ def test_a_copy_whose_server_is_away_when_a_trial_starts_is_a_warning(
     kept = KeptNetworks(folder, {}, None, Mirror(folder, server, "networks/00000"))
     kept.trained(History().plus(record(1, key="1")), torch.nn.Linear(1, 1))
     assert caplog.text.count("a network cannot be kept in") == 1
-    assert set(contents(folder)) == {"1.pt"}
+    assert set(contents(folder)) == {"1.safetensors"}

@@ -600,7 +600,7 @@ def test_train_on_a_full_disk_ends_in_one_line_and_goes_on_where_there_is_room(c
     assert "error: a file cannot be read or written (File too large" in err
     assert not list(tmp_path.rglob("*.unfinished"))
     assert len(read_study(out)) == 2  # the second epoch grows; its state was not written
-    assert read_state(out / "state.pt")[1][-1].epoch == 1
+    assert read_state(out / "state.safetensors")[1][-1].epoch == 1
     assert run(capsys, "resume", out)[0] == 0
     assert run(capsys, "train", *options, "--out", undisturbed)[0] == 0
     rows, others = (read_study(folder)[RECORD] for folder in (out, undisturbed))

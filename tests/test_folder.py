@@ -14,6 +14,7 @@ from PIL import Image
 
 from growsearch import InputError, Trainer, TrialConfig
 from growsearch.machine.cache import cache_folder
+from growsearch.machine.saved import load_tensors
 from growsearch.study.results import read_study
 from growsearch.tasks.images import class_folders, loading
 from growsearch.tasks.images.encoded import upright
@@ -220,11 +221,11 @@ def test_a_trial_is_resumed_bit_for_bit_unless_a_picture_has_changed(tmp_path, c
     assert set(read_study(out)["config/dataset"]) == {"folder"}
     trainer = Trainer(config_of(folder))
     next(trainer)
-    trainer.save(out / "state.pt")
-    data = torch.load(out / "state.pt", weights_only=True)["data"]
+    trainer.save(out / "state.safetensors")
+    data = load_tensors(out / "state.safetensors")["data"]
     assert data["class_names"] == ["ant", "bee"] and data["pixel_max"] == 255
     assert tuple(data["mean"]) == trainer.task.dataset.spec.mean
-    assert list(Trainer.load(out / "state.pt")) == alone[1:]
+    assert list(Trainer.load(out / "state.safetensors")) == alone[1:]
     repaint(folder)
     code, _, errors = run(capsys, "resume", out)
     assert code == 2 and errors.count("\n") == 1

@@ -427,8 +427,8 @@ def test_a_trial_that_is_resumed_after_each_epoch_has_the_same_records(tmp_path)
     trainer = Trainer(TrialConfig(**GROWING))
     for _ in records:
         next(trainer)
-        trainer.save(tmp_path / "state.pt")
-        trainer = Trainer.load(tmp_path / "state.pt")
+        trainer.save(tmp_path / "state.safetensors")
+        trainer = Trainer.load(tmp_path / "state.safetensors")
     assert_same(trainer.history, records)
     vectors = trainer.state.lipschitz_vectors
     for name, vector in straight.state.lipschitz_vectors.items():

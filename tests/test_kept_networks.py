@@ -21,7 +21,7 @@ SHORT = {
 
 
 def files(folder) -> set[str]:
-    return {path.stem for path in Path(folder).glob("*.pt")}
+    return {path.stem for path in Path(folder).glob("*.safetensors")}
 
 
 def is_found(trainer, networks, epoch) -> bool:
@@ -110,7 +110,7 @@ def test_a_trial_that_was_killed_has_the_networks_of_an_undisturbed_one(tmp_path
     killed.keep_networks(tmp_path / "networks" / "a")
     for _ in range(2):
         next(killed)
-    unfinished = tmp_path / "networks/a" / f"{killed.history[-1].key}.pt.unfinished"
+    unfinished = tmp_path / "networks/a" / f"{killed.history[-1].key}.safetensors.unfinished"
     unfinished.touch()  # as if it was killed while it wrote
     again = trained(tmp_path, "a", store, growth_epochs=(2,), epochs=4)
     undisturbed = trained(tmp_path / "other", "a", None, growth_epochs=(2,), epochs=4)
@@ -123,7 +123,7 @@ def test_a_trial_that_was_killed_has_the_networks_of_an_undisturbed_one(tmp_path
 def test_a_trial_whose_other_epochs_were_shared_leaves_no_unfinished_file(tmp_path):
     store = EpochStore(str(tmp_path / "store"))
     whole = trained(tmp_path / "other", "a", store, policy="none", epochs=3)
-    unfinished = tmp_path / "networks/b" / f"{whole.history[0].key}.pt.unfinished"
+    unfinished = tmp_path / "networks/b" / f"{whole.history[0].key}.safetensors.unfinished"
     unfinished.parent.mkdir(parents=True)
     unfinished.touch()  # b was killed while it wrote
     again = trained(tmp_path, "b", store, policy="none", epochs=3)

@@ -10,6 +10,7 @@ from conftest import first_quick
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.study import landscape
 from growsearch.study.figures import loss_surface_figure, trajectory_figure
 from growsearch.study.landscape import Plane, loss_surface, trajectory
@@ -28,7 +29,7 @@ def train(config: TrialConfig, folder: Path) -> Path:
     (folder / "states").mkdir()
     trainer = Trainer(config)
     for record in trainer:
-        trainer.save(folder / "states" / f"{record.epoch:05d}.pt")
+        trainer.save(folder / "states" / f"{record.epoch:05d}.safetensors")
     return folder
 
 
@@ -141,7 +142,7 @@ def test_a_row_is_a_state_as_it_was_saved(folder, path):
 def test_a_growth_between_two_saved_states_is_marked_at_the_later_one(folder, tmp_path):
     copied(folder, tmp_path / "some")
     for epoch in (1, 2, 4, 6, 7):
-        (tmp_path / "some" / "states" / f"{epoch:05d}.pt").unlink()
+        (tmp_path / "some" / "states" / f"{epoch:05d}.safetensors").unlink()
     table = trajectory(tmp_path / "some").table
     assert table["epoch"].tolist() == [3, 5, 8]
     assert table["grew"].tolist() == [True, True, False]
@@ -178,11 +179,11 @@ def test_the_whole_network_moves_back_to_a_state_on_its_plane(folder, path):
 
 def test_running_statistics_are_not_read(folder, tmp_path):
     state = states(copied(folder, tmp_path / "other"))[-1]
-    saved = torch.load(state, weights_only=True)
+    saved = load_tensors(state)
     for name, tensor in saved["network"].items():
         if "running" in name:
             tensor.fill_(1e3)
-    torch.save(saved, state)
+    save_tensors(saved, state)
     assert loss_surface(tmp_path / "other", 3).equals(loss_surface(folder, 3))
 
 
@@ -257,11 +258,11 @@ def test_what_cannot_be_drawn_is_an_error_with_the_remedy(folder, tmp_path, path
 
 def test_a_diverged_trial_is_an_error(folder, tmp_path):
     state = states(copied(folder, tmp_path / "diverged"))[-1]
-    saved = torch.load(state, weights_only=True)
+    saved = load_tensors(state)
     saved["network"]["classifier.bias"][0] = float("nan")
-    torch.save(saved, state)
+    save_tensors(saved, state)
     for look in (trajectory, loss_surface):
-        with pytest.raises(InputError, match=r"the trial of .*00008\.pt' diverged"):
+        with pytest.raises(InputError, match=r"the trial of .*00008\.safetensors' diverged"):
             look(tmp_path / "diverged")
 
 

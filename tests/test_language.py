@@ -435,10 +435,10 @@ def test_a_trial_whose_text_has_changed_is_not_resumed(text, tmp_path):
     shutil.copy(text, mine)
     trainer = Trainer(config(str(mine)))
     next(trainer)
-    trainer.save(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
     mine.write_text(mine.read_text(encoding="utf-8").replace("Netz", "Nest"), encoding="utf-8")
     with pytest.raises(InputError, match="have changed since the trial began"):
-        Trainer.load(tmp_path / "state.pt")
+        Trainer.load(tmp_path / "state.safetensors")
 
 
 def test_keys_of_image_trials_have_no_options_of_language():

@@ -335,8 +335,8 @@ def test_a_trial_resumes_within_a_warm_up_and_a_decay_to_the_same_bits(tmp_path)
         trainer = Trainer(config)
         for _ in range(stop):
             next(trainer)
-        trainer.save(tmp_path / "state.pt")
-        resumed = Trainer.load(tmp_path / "state.pt")
+        trainer.save(tmp_path / "state.safetensors")
+        resumed = Trainer.load(tmp_path / "state.safetensors")
         assert [*resumed.history, *resumed] == straight
 
 

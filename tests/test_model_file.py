@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import io
 import json
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from growsearch import (
 )
 from growsearch.cli.train import begin
 from growsearch.epochs.kept_networks import kept_weights
-from growsearch.epochs.store import EpochStore
+from growsearch.epochs.store import STATES, EpochStore
 from growsearch.study.model_file import METADATA, ModelFile, read_model, write_model
 from growsearch.study.network_spec import NetworkSpec
 from growsearch.study.prediction import normalized, predict
@@ -176,7 +177,7 @@ def test_weights_do_not_load_into_a_network_with_other_step_sizes(study, model):
     """The shapes match: the network would have the accuracy of guessing."""
     trial = study.trials.iloc[0]
     kept = kept_weights(study.folder / "networks", trial["key"])["network"]
-    _, _, state = read_state(study.folder / "state.pt")
+    _, _, state = read_state(study.folder / "state.safetensors")
     for weights in (kept, state["network"], load_file(model), study.network().state_dict()):
         with pytest.raises(RuntimeError, match="step sizes"):
             network_without_step_sizes().load_state_dict(weights)
@@ -523,10 +524,12 @@ def test_nothing_that_is_read_runs_code(study, tmp_path, caplog):
         with pytest.raises(InputError, match="is not a saved state"):
             read_state(file)
     (tmp_path / "networks" / "one").mkdir(parents=True)
-    torch.save(contents, tmp_path / "networks" / "one" / "key.pt")
+    torch.save(contents, tmp_path / "networks" / "one" / "key.safetensors")
     assert kept_weights(tmp_path / "networks", "key") is None
     store = EpochStore(str(tmp_path / "store"))
-    store.keep("key", contents)
+    with io.BytesIO() as buffer:
+        torch.save(contents, buffer)
+        store._write(STATES, "key", buffer.getvalue())
     assert store.state("key") is None
     assert "states/ke/key in store" in caplog.text and "is no such entry" in caplog.text
     assert not ran.exists()

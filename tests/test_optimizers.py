@@ -285,8 +285,8 @@ def test_straight_through_is_save_load_and_go_on_and_stored_epochs_are_the_same(
         trainer = Trainer(config)
         for _ in range(stop):
             next(trainer)
-        trainer.save(tmp_path / "state.pt")
-        resumed = Trainer.load(tmp_path / "state.pt")
+        trainer.save(tmp_path / "state.safetensors")
+        resumed = Trainer.load(tmp_path / "state.safetensors")
         assert list(resumed) == records[stop:]
         assert same(resumed.state.network, straight.state.network)
     store = EpochStore(str(tmp_path / "epochs"))
@@ -329,9 +329,9 @@ def test_epochs_that_train_new_blocks_alone_clip_for_the_trials_optimizer_only(
     )  # fmt: skip
     trainer = Trainer(config)
     assert next(trainer).grew
-    trainer.save(tmp_path / "state.pt")
-    plain = after_another_epoch(config, tmp_path / "state.pt")
-    clipped = after_another_epoch(replace(config, clip_norm=1e-4), tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    plain = after_another_epoch(config, tmp_path / "state.safetensors")
+    clipped = after_another_epoch(replace(config, clip_norm=1e-4), tmp_path / "state.safetensors")
     assert same(plain, clipped) != clips
 
 

@@ -101,8 +101,8 @@ def test_numbers_of_tensors_may_be_changed_in_new_and_in_old_blocks(registered, 
     )  # fmt: skip
     trainer = Trainer(config)
     next(trainer)
-    trainer.save(tmp_path / "state.pt")
-    resumed = Trainer.load(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    resumed = Trainer.load(tmp_path / "state.safetensors")
     list(resumed)
     assert [(r.key, r.train_loss, r.val_loss) for r in resumed.history] == whole
 

@@ -29,8 +29,8 @@ def test_a_bfloat16_trial_again_is_the_same_to_the_last_bit(in_bfloat16, tmp_pat
     config, records = in_bfloat16
     trainer = Trainer(config)
     assert [next(trainer), next(trainer)] == records[:2]
-    trainer.save(tmp_path / "state.pt")
-    assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
+    trainer.save(tmp_path / "state.safetensors")
+    assert list(Trainer.load(tmp_path / "state.safetensors")) == records[2:]
 
 
 def test_precision_is_recorded_and_part_of_the_key(in_bfloat16, tmp_path):
@@ -91,10 +91,10 @@ def test_a_trial_says_what_auto_came_to_and_goes_on_with_it(tmp_path, monkeypatc
     trainer = Trainer(config)
     next(trainer)
     assert (config.precision, trainer.config.precision) == ("auto", "float32")
-    trainer.save(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
     monkeypatch.setenv(VARIABLE, "bfloat16")
     assert Trainer(config).config.precision == "bfloat16"
-    assert list(Trainer.load(tmp_path / "state.pt")) == records[1:]
+    assert list(Trainer.load(tmp_path / "state.safetensors")) == records[1:]
 
 
 def test_auto_is_measured_once_for_a_machine(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Trials in two processes, which torchrun starts as a user would."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -150,10 +151,12 @@ def test_they_go_on_where_they_were(ended, tmp_path):
     (records, _), _ = ended
     out = tmp_path / "run"
     assert train("--out", out, "--save-every", 2).returncode == 0
-    (out / "states/00002.pt").rename(out / "state.pt")
+    (out / "states/00002.safetensors").rename(out / "state.safetensors")
     done = torchrun("-m", "growsearch", "resume", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[2].split()[:2] == ["3", "4-4-4"]
+    shown = re.findall(r"^ *(\d+) +(\d-\d-\d) ", done.stdout, re.M)
+    assert shown[0] == ("3", "4-4-4")
+    assert [int(epoch) for epoch, _ in shown] == list(range(3, len(records) + 1))
     study = read_study(out)
     assert list(study["val_loss"]) == [record["val_loss"] for record in records]
     assert list(study["lipschitz"]) == [record["lipschitz"] for record in records]

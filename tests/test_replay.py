@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import record, run
 
+from growsearch.cli.replay import USUAL
 from growsearch.searches.recorded import RecordedTrial, Recording
 from growsearch.stopping.cost import OwnNumber, metric_of
 from growsearch.study.folder import create_study
@@ -343,7 +344,7 @@ def test_the_command_compares_schedulers_on_a_study_and_refuses_one_that_was_cut
     assert code == 0, errors
     found = json.loads(printed)
     assert found["trials"] == 3
-    assert len(found["schedulers"]) == 24
+    assert [one["scheduler"] for one in found["schedulers"]] == [*USUAL, *USUAL]
     none = found["schedulers"][0]
     # three trials of four epochs share one and then two of them: 9 distinct epochs of 12
     assert none["paid"]["median"] == pytest.approx(found["distinct_percent"])

@@ -119,7 +119,7 @@ def test_the_names_of_trials_and_epochs_are_checked(one):
 def test_weights_that_are_gone_are_said_with_the_command_that_makes_them(capsys, one, tmp_path):
     shutil.copytree(one, tmp_path / "one")
     shutil.rmtree(tmp_path / "one/networks")
-    (tmp_path / "one/state.pt").unlink()
+    (tmp_path / "one/state.safetensors").unlink()
     code, out, err = run(capsys, "export", tmp_path / "one", "--out", tmp_path / "m.safetensors")
     assert (code, out, err.count("\n")) == (2, "", 1)
     command = err[err.index("growsearch train") :].strip().replace("NEW", str(tmp_path / "again"))
@@ -146,7 +146,7 @@ def test_a_state_from_just_after_a_growth_is_not_the_epochs_network(tmp_path):
     trainer = Trainer(TrialConfig(**SMALL))
     next(trainer), next(trainer)
     write_trial(folder, "a", trainer.config, trainer.history)
-    trainer.save(folder / "state.pt")
+    trainer.save(folder / "state.safetensors")
     with pytest.raises(InputError, match="after epoch 2 are not in"):
         Study(folder).network("a")
 

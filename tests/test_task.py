@@ -637,8 +637,8 @@ def test_straight_through_is_save_load_and_go_on(config, tmp_path):
         trainer = Trainer(trial(**config))
         for _ in range(stop):
             next(trainer)
-        trainer.save(tmp_path / "state.pt")
-        resumed = Trainer.load(tmp_path / "state.pt")
+        trainer.save(tmp_path / "state.safetensors")
+        resumed = Trainer.load(tmp_path / "state.safetensors")
         assert list(resumed) == records[stop:]
         assert same(resumed.state.network.state_dict(), straight.state.network.state_dict())
 
@@ -1035,8 +1035,8 @@ def test_a_constant_that_build_draws_is_the_same_after_a_growth_and_a_resume(tmp
     trainer = Trainer(config)
     for epoch in range(1, 5):
         next(trainer)
-        trainer.save(tmp_path / "state.pt")
-        rest = [record.val_loss for record in Trainer.load(tmp_path / "state.pt")]
+        trainer.save(tmp_path / "state.safetensors")
+        rest = [record.val_loss for record in Trainer.load(tmp_path / "state.safetensors")]
         assert rest == straight[epoch:], epoch
 
 
@@ -1078,8 +1078,8 @@ def test_what_a_task_has_frozen_stays_frozen_when_new_blocks_have_been_trained_a
     while len(trainer.history) < 2 or trainer.history[-1].phase == "initializing":
         next(trainer)
     assert "initializing" in {record.phase for record in trainer.history}
-    trainer.save(tmp_path / "state.pt")
-    resumed = list(Trainer.load(tmp_path / "state.pt"))
+    trainer.save(tmp_path / "state.safetensors")
+    resumed = list(Trainer.load(tmp_path / "state.safetensors"))
     rest = list(trainer)
     assert [r.val_loss for r in resumed] == [r.val_loss for r in rest]
     assert torch.equal(trainer.state.network.last.weight, first)

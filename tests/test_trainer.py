@@ -10,6 +10,7 @@ import torch
 from conftest import WAYS_TO_GROW, first_quick
 
 from growsearch.epochs.store import EpochStore, collect
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.schedules.cosine import adaptive_cosine
 from growsearch.trainer import Trainer
 from growsearch.training.state import read_state
@@ -95,12 +96,12 @@ def test_saved_loaded_and_gone_on_equals_straight_through(undisturbed, tmp_path,
     trainer = Trainer(config)
     for _ in range(stop_after):
         next(trainer)
-    trainer.save(tmp_path / "state.pt")
-    restored = Trainer.load(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    restored = Trainer.load(tmp_path / "state.safetensors")
     assert restored.config == replace(config, precision="float32", compile="off")
     assert list(restored.history) == records[:stop_after]
     assert list(restored) == records[stop_after:]
-    assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
+    assert list(Trainer.load(tmp_path / "state.safetensors")) == records[stop_after:]
 
 
 @pytest.mark.long
@@ -114,21 +115,21 @@ def test_on_another_number_of_threads_a_trial_says_that_its_epochs_are_others(tm
     assert list(Trainer(config, store=store)) == records
     trainer = Trainer(config)
     assert [next(trainer), next(trainer)] == records[:2]
-    trainer.save(tmp_path / "here.pt")
+    trainer.save(tmp_path / "here.safetensors")
     torch.set_num_threads(2)
     try:
-        moved = Trainer.load(tmp_path / "here.pt")
-        moved.save(tmp_path / "there.pt")
+        moved = Trainer.load(tmp_path / "here.safetensors")
+        moved.save(tmp_path / "there.safetensors")
         assert not caplog.text
         others = list(moved)
         assert "from epoch 3 on, sums may round differently than before: " in caplog.text
         assert caplog.text.count("round differently") == 1
-        config, history, contents = read_state(tmp_path / "there.pt")
+        config, history, contents = read_state(tmp_path / "there.safetensors")
         again = Trainer(config, saved=(history, contents), store=store)
         assert next(again) == others[0]
-        again.save(tmp_path / "there.pt")
+        again.save(tmp_path / "there.safetensors")
         caplog.clear()
-        assert list(Trainer.load(tmp_path / "there.pt")) == others[1:]
+        assert list(Trainer.load(tmp_path / "there.safetensors")) == others[1:]
         assert not caplog.text
     finally:
         torch.set_num_threads(1)
@@ -142,8 +143,8 @@ def test_a_changed_weight_decay_is_that_of_a_trial_that_goes_on_with_the_other(t
     changed = list(Trainer(replace(config, optimizer_changes="2:weight_decay=0.05")))
     trainer = Trainer(config)
     plain = [next(trainer), next(trainer)]
-    trainer.save(tmp_path / "state.pt")
-    config, history, contents = read_state(tmp_path / "state.pt")
+    trainer.save(tmp_path / "state.safetensors")
+    config, history, contents = read_state(tmp_path / "state.safetensors")
     other = list(Trainer(replace(config, weight_decay=0.05), saved=(history, contents)))
     assert changed[:2] == plain
     without = [[replace(record, key="") for record in records] for records in (changed, other)]
@@ -162,8 +163,8 @@ def test_in_the_middle_of_a_lipschitz_window_too(tmp_path):
     trainer = Trainer(config)
     for _ in range(2):
         next(trainer)
-    trainer.save(tmp_path / "state.pt")
-    assert list(Trainer.load(tmp_path / "state.pt")) == records[2:]
+    trainer.save(tmp_path / "state.safetensors")
+    assert list(Trainer.load(tmp_path / "state.safetensors")) == records[2:]
 
 
 @pytest.mark.parametrize("fields", first_quick(WAYS_TO_GROW, 0, slow=1), ids=str)
@@ -175,8 +176,8 @@ def test_every_way_to_grow_goes_on_as_if_it_had_not_stopped(tmp_path, fields):
     trainer = Trainer(config)
     for stop_after in range(1, len(records)):
         assert next(trainer) == records[stop_after - 1]
-        trainer.save(tmp_path / "state.pt")
-        assert list(Trainer.load(tmp_path / "state.pt")) == records[stop_after:]
+        trainer.save(tmp_path / "state.safetensors")
+        assert list(Trainer.load(tmp_path / "state.safetensors")) == records[stop_after:]
 
 
 @pytest.mark.slow
@@ -301,8 +302,8 @@ def test_a_last_batch_of_one_image_is_an_error_before_training():
 
 
 def test_what_is_no_saved_state_is_one_line(tmp_path):
-    (tmp_path / "other.pt").write_text("nothing")
-    for name in ("other.pt", "missing.pt"):
+    (tmp_path / "other.safetensors").write_text("nothing")
+    for name in ("other.safetensors", "missing.safetensors"):
         with pytest.raises(InputError, match=f"{name}' is not a saved state") as caught:
             Trainer.load(tmp_path / name)
         assert "\n" not in str(caught.value)
@@ -349,12 +350,12 @@ def test_wall_times_are_of_the_parts(undisturbed):
 def test_a_state_of_another_network_does_not_load(undisturbed, tmp_path):
     config, _ = undisturbed
     trainer = Trainer(config)
-    trainer.save(tmp_path / "state.pt")
-    contents = torch.load(tmp_path / "state.pt", weights_only=True)
+    trainer.save(tmp_path / "state.safetensors")
+    contents = load_tensors(tmp_path / "state.safetensors")
     del contents["network"]["classifier.bias"]
-    torch.save(contents, tmp_path / "state.pt")
+    save_tensors(contents, tmp_path / "state.safetensors")
     with pytest.raises(InputError, match=r"classifier\.bias"):
-        Trainer.load(tmp_path / "state.pt")
+        Trainer.load(tmp_path / "state.safetensors")
 
 
 @pytest.mark.slow
@@ -445,7 +446,7 @@ trainer.save(sys.argv[2])
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_a_growth_beyond_memory_ends_as_failed_with_the_last_epoch_safe(tmp_path):
     """2,000 blocks need 600 MB; the process may use 256 MB."""
-    store, saved = str(tmp_path / "epochs"), str(tmp_path / "state.pt")
+    store, saved = str(tmp_path / "epochs"), str(tmp_path / "state.safetensors")
     command = [sys.executable, "-c", GROWS_TOO_FAR, store, saved]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == [
@@ -482,12 +483,12 @@ print(list(trainer), trainer.history[-1].status, trainer.finished, trainer.reaso
 @pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory as Linux does")
 def test_so_does_one_whose_first_epoch_is_beyond_memory(tmp_path):
     """The gradients of 300 blocks need 89 MB; the process may use 64 MB."""
-    command = [sys.executable, "-c", TRAINS_TOO_MUCH, str(tmp_path / "state.pt")]
+    command = [sys.executable, "-c", TRAINS_TOO_MUCH, str(tmp_path / "state.safetensors")]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == [
         "running", "[] failed True out of memory at growth to 2-2-300"
     ]  # fmt: skip
-    saved = Trainer.load(tmp_path / "state.pt")
+    saved = Trainer.load(tmp_path / "state.safetensors")
     assert (saved.history[-1].grew, saved.finished) == (True, False)
     assert str(saved.state.architecture) == "2-2-300"
 

@@ -307,7 +307,7 @@ def test_a_loss_surface_has_the_loss_of_the_trained_network_in_its_middle(capsys
 
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     assert run(capsys, "train", *options, "--save-every", 4, "--out", tmp_path / "run")[0] == 0
-    trainer = Trainer.load(next((tmp_path / "run" / "states").glob("*4.pt")))
+    trainer = Trainer.load(next((tmp_path / "run" / "states").glob("*4.safetensors")))
     dataset = trainer.task.dataset
     (batch,) = dataset.evaluation_batches(dataset.train, 60)
     with torch.no_grad():

@@ -40,7 +40,7 @@ def without_times(values: dict[str, Any]) -> dict[str, Any]:
 
 def saved_state(path: Path) -> Tree:
     """What a trainer's `save` wrote: the configuration, an entry for each epoch, and the rest."""
-    contents = torch.load(path, map_location="cpu", weights_only=True)
+    contents = _saved(path.read_bytes())
     epochs = contents.pop("history")
     config = contents.pop("config")
     return {
@@ -57,10 +57,21 @@ def store_contents(place: Path) -> Tree:
         for path in sorted((place / "records").glob("*/*"))
     }
     states = {
-        path.name: plain(torch.load(io.BytesIO(_content(path)), weights_only=True))
-        for path in sorted((place / "states").glob("*/*"))
+        path.name: plain(_saved(_content(path))) for path in sorted((place / "states").glob("*/*"))
     }
     return {"records": records, "states": states}
+
+
+def _saved(content: bytes) -> dict[str, Any]:
+    """What a file holds, which is of torch.save where the revision knows nothing else."""
+    if content.startswith(b"PK"):
+        loaded: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location="cpu", weights_only=True
+        )
+        return loaded
+    from growsearch.machine.saved import load_tensors
+
+    return load_tensors(content)
 
 
 def _content(path: Path) -> bytes:

@@ -102,9 +102,11 @@ def _step(step: Spec, out: str, store: Path, before: list[Tree]) -> Tree:
     if code == 2:
         return REFUSED
     if "rewind" in step:
-        shutil.copy(f"{out}/states/{step['rewind']:05d}.pt", f"{out}/state.pt")
+        (state,) = Path(out, "states").glob(f"{step['rewind']:05d}.*")
+        shutil.copy(state, Path(out, "state").with_suffix(state.suffix))
         code = _command(["resume", out])
-    return saved_state(Path(out, "state.pt")) | {"exit": code}
+    (state,) = Path(out).glob("state.*")  # its suffix depends on the revision
+    return saved_state(state) | {"exit": code}
 
 
 def _options(config: dict[str, Any]) -> list[str]:

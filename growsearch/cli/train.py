@@ -9,6 +9,7 @@ from growsearch.cli.documents import Trained
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
+from growsearch.machine.saved import OLD_SUFFIX, SUFFIX, found
 from growsearch.searches.resumed import fits
 from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
@@ -88,11 +89,12 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
     check_trust(folder, acts_of(folder, info, options, draws=False), trust)
     load_kept(folder, info)
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
-    if not names or not (folder / STATE_FILE).exists():
+    state = found(folder / STATE_FILE)
+    if not names or not state.exists():
         raise InputError(f"{str(folder)!r} has no epoch yet to go on from; start the trial again")
     with joined() as processes:
-        config, history, contents = read_state(folder / STATE_FILE)
-        _check_same(folder, history, read_histories(folder)[names[0]])
+        config, history, contents = read_state(state)
+        _check_same(state, history, read_histories(folder)[names[0]])
         trainer = Trainer(config, saved=(history, contents), **_stored(options))
         if not processes.first:
             return _follow(trainer, processes)
@@ -124,14 +126,12 @@ def interrupted_document(folder: str | Path, ours: bool) -> Trained:
     return found if Status(found.status).ended else replace(found, status=INTERRUPTED)
 
 
-def _check_same(folder: Path, state: History, table: History) -> None:
+def _check_same(state: Path, saved: History, table: History) -> None:
     """InputError if the saved state is not of the trial in the table, which may be ahead of it."""
-    keys = [record.key for record in state]
+    keys = [record.key for record in saved]
     if not keys or keys != [record.key for record in table][: len(keys)]:
         said = "is of no epoch" if not keys else "has other epochs than its table"
-        raise InputError(
-            f"{str(folder / STATE_FILE)!r} {said}; restore it from a copy, or start the trial again"
-        )
+        raise InputError(f"{str(state)!r} {said}; restore it from a copy, or start the trial again")
 
 
 def _check_types(path: Path, options: Mapping[str, Any]) -> None:
@@ -179,8 +179,9 @@ def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -
                 write_trial(folder, name, trainer.config, trainer.history)
                 if not trainer.recalled or trainer.finished:
                     trainer.save(folder / STATE_FILE)
+                    (folder / STATE_FILE).with_suffix(OLD_SUFFIX).unlink(missing_ok=True)
                 if every and (record.epoch % every == 0 or trainer.finished):
-                    trainer.save(folder / STATES_FOLDER / f"{record.epoch:05d}.pt")
+                    trainer.save(folder / STATES_FOLDER / f"{record.epoch:05d}{SUFFIX}")
                 display.show(record, trainer.decision)
     finally:
         if trainer.history:

@@ -1,6 +1,6 @@
 """The networks of a trial that stay beside its results: those of its best and of its last epoch.
 
-    networks/<trial>/<key>.pt    weights after the epoch of that key, as torch.save writes them
+    networks/<trial>/<key>.safetensors    weights after the epoch of that key
 
 They are there whether or not the trial has an epoch store, and whatever the store drops.
 """
@@ -16,11 +16,12 @@ from torch import nn
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.files import check_file_name, replacing
 from growsearch.machine.mirror import Mirror
-from growsearch.machine.saved import load_tensors, save_tensors
-from growsearch.trial.errors import one_line
+from growsearch.machine.saved import OLD_SUFFIX, SUFFIX, found, load_tensors, save_tensors
+from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
 
 _LOG = logging.getLogger("growsearch")
+_SUFFIXES = (SUFFIX, OLD_SUFFIX)
 
 
 class KeptNetworks:
@@ -76,8 +77,8 @@ class KeptNetworks:
                 self._missing.add(key)
             else:
                 self._write(key, architecture, weights)
-        wanted = {f"{history[i].key}.pt" for i in _wanted(history)}
-        for path in self.folder.glob("*.pt*"):
+        wanted = {self._path(history[i].key).name for i in _wanted(history)}
+        for path in (path for suffix in _SUFFIXES for path in self.folder.glob(f"*{suffix}*")):
             if path.name not in wanted:
                 with suppress(OSError):  # on a read-only disk it stays
                     path.unlink()
@@ -85,15 +86,14 @@ class KeptNetworks:
 
     def _follow(self) -> None:
         if (mirror := self.mirror) is not None:
-            names = sorted(path.name for path in self.folder.glob("*.pt"))
+            names = sorted(p.name for s in _SUFFIXES for p in self.folder.glob(f"*{s}"))
             self._kept(lambda: mirror.update(names))
             self._kept(lambda: mirror.remove(mirror.copied - set(names)))
 
     def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.pt"
+        return found(self.folder / f"{key}{SUFFIX}")
 
     def _write(self, key: str, architecture: str, weights: dict[str, Any]) -> None:
-        path = self._path(key)
         contents = {
             "architecture": architecture,
             "network": weights,
@@ -102,7 +102,7 @@ class KeptNetworks:
 
         def write() -> None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as unfinished:
+            with replacing(self.folder / f"{key}{SUFFIX}") as unfinished:
                 save_tensors(contents, unfinished)
 
         self._kept(write)
@@ -111,7 +111,7 @@ class KeptNetworks:
         """Calls `write`. If it fails, a warning says so once."""
         try:
             write()
-        except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
+        except (OSError, InputError) as error:
             if not self._warned:
                 _LOG.warning("a network cannot be kept in %s (%s)", self.folder, one_line(error))
             self._warned = True
@@ -126,14 +126,15 @@ def kept_weights(networks: Path, key: str, trial: str = "*") -> dict[str, Any] |
     check_file_name(key, "key")
     if trial != "*":
         check_file_name(trial, "trial")
-    for path in sorted(networks.glob(f"{trial}/{key}.pt")):
+    paths = (path for suffix in _SUFFIXES for path in networks.glob(f"{trial}/{key}{suffix}"))
+    for path in sorted(paths):
         if networks.is_symlink() or path.parent.is_symlink():
             _LOG.warning("%s is a link, or in one, which is not followed", path.parent)
             continue
         try:
             contents = load_tensors(path)
             return {name: contents[name] for name in ("architecture", "network", "facts")}
-        except Exception as error:  # torch raises many types
+        except Exception as error:  # of many types
             _LOG.warning("%s cannot be read (%s)", path, one_line(error)[:200])
     return None
 

@@ -1,7 +1,7 @@
 """The epoch store: records and training states by key, on any filesystem that pyarrow supports.
 
     records/<kk>/<key>   the results of an epoch or a growth: JSON
-    states/<kk>/<key>    the training state after an epoch, as torch.save writes it
+    states/<kk>/<key>    the training state after an epoch: see machine/saved.py
 
 <kk> are the key's first two digits. A file's first line has the SHA-256 hash of the rest. Files are
 written under another name and then moved, so that a reader never sees an incomplete file. They are
@@ -153,7 +153,7 @@ class EpochStore:
 
         try:
             return load_tensors(content)
-        except Exception as error:  # torch raises many types
+        except Exception as error:  # of many types
             self.refuse(STATES, key, error)
             return None
 
@@ -170,10 +170,14 @@ class EpochStore:
 
     def keep(self, key: str, contents: dict[str, Any]) -> bool:
         """Writes the state after the epoch of `key`; returns whether the store has it now."""
-        import torch
+        from growsearch.machine.saved import save_tensors
 
         buffer = io.BytesIO()
-        torch.save(contents, buffer)
+        try:
+            save_tensors(contents, buffer)
+        except InputError as error:
+            _LOG.warning("store %s cannot keep a state (%s)", self.place, error)
+            return False
         self._unchecked_bytes += buffer.tell()
         return self._write(STATES, key, buffer.getvalue())
 

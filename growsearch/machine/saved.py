@@ -1,110 +1,131 @@
-"""Files of torch.save: tensors and plain values. They are read without code, within their size."""
+"""Files of tensors and plain values: safetensors, whose metadata has the values as JSON.
+
+    8 bytes     the length of the header, little-endian
+    header      JSON: of each tensor its dtype, shape and place; and "__metadata__"
+    the rest    the bytes of the tensors
+
+(https://github.com/huggingface/safetensors#format.) Any reader of safetensors finds the tensors,
+by names like "network/fc.weight". The metadata has the values (see tree.py), and a checksum of the
+file. The package safetensors is not used, because the local trainer needs torch, numpy, pyarrow and
+rich alone. What older versions wrote is read by pickled.py.
+"""
 
 import io
-import pickletools
-import re
-import struct
-import zipfile
+import json
+import math
+import zlib
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import torch
+from torch import Tensor
 
+from growsearch.machine import pickled
 from growsearch.machine.bounds import most_of
 from growsearch.machine.files import opened
+from growsearch.machine.tree import PLAIN, Packed, Unpacked
+
+SUFFIX, OLD_SUFFIX = ".safetensors", ".pt"
+_METADATA, _VALUES, _CHECKSUM = "__metadata__", "values", "crc32"
+_LONGEST_HEADER = 100_000_000
+"""Of any reader of safetensors."""
+_MOST_ELEMENTS = 2**48
+_CODES = dict(
+    zip(PLAIN, ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"), strict=True)
+)
+_DTYPES = {code: dtype for dtype, code in _CODES.items()}
 
 
 def save_tensors(contents: dict[str, Any], file: BinaryIO | Path) -> None:
-    """As torch.save, but Ctrl-C stays Ctrl-C: in a write, torch makes a RuntimeError of it."""
+    """Writes `contents`; see Packed for what they may be, and for the error that it raises."""
+    packed = Packed(contents)
+    # large elements first, so that each tensor lies at a multiple of the size of its elements
+    tensors = sorted(packed.tensors.items(), key=lambda item: -item[1].element_size())
+    header, end = {}, 0
+    for name, tensor in tensors:
+        start, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _CODES[tensor.dtype], "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }  # fmt: skip
+    values = _dumped(packed.values)
+    checksum = zlib.crc32((_dumped(header) + values).encode())
+    for _, tensor in tensors:
+        checksum = zlib.crc32(_bytes_of(tensor), checksum)
+    text = _dumped({_METADATA: {_VALUES: values, _CHECKSUM: str(checksum)}} | header).encode()
+    text += b" " * (-len(text) % 8)
+    stream = file.open("wb") if isinstance(file, Path) else file
     try:
-        torch.save(contents, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise
+        stream.write(len(text).to_bytes(8, "little"))
+        stream.write(text)
+        for _, tensor in tensors:
+            stream.write(_bytes_of(tensor))
+    finally:
+        if isinstance(file, Path):
+            stream.close()
 
 
 def load_tensors(file: Path | bytes) -> dict[str, Any]:
     """The dict of a file, or of its content, on the CPU.
 
-    Raises an error of any type for something else: a link, a pipe, another object than a dict, or
-    an archive whose content may be far larger than the file: one that is compressed, that torch may
-    read otherwise than it is checked here, or that calls anything but what makes a tensor. The
-    checksums of a file's parts are compared, which torch does not; who has the content has compared
-    its hash.
+    Raises an error of any type for something else: a link, a pipe, another object than a dict, or a
+    file whose parts or checksum are not what it says; before it takes far more memory than the file
+    has.
     """
     with io.BytesIO(file) if isinstance(file, bytes) else opened(file) as stream:
-        size = stream.seek(0, io.SEEK_END)
-        with zipfile.ZipFile(stream) as archive:
-            parts = archive.infolist()
-            if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-                raise ValueError("it is compressed, which torch.save never does")
-            if sum(part.file_size for part in parts) > size:
-                raise ValueError("it says that it holds more than it does")
-            _check_end(stream, size)
-            if isinstance(file, Path) and (part := archive.testzip()) is not None:
-                raise ValueError(f"the checksum of {part} is wrong")
-            pickles = [archive.read(part) for part in parts if part.filename.endswith(".pkl")]
-        for pickled in pickles:
-            _check_calls(pickled)
+        size = stream.seek(0, io.SEEK_END) - 8
         stream.seek(0)
-        contents = torch.load(stream, map_location="cpu", weights_only=True)
+        start = stream.read(8)
+        if start.startswith(b"PK"):
+            return pickled.load_tensors(file)
+        length = int.from_bytes(start, "little")
+        if size < 0 or length > min(size, _LONGEST_HEADER):
+            raise ValueError("it is no file of safetensors")
+        header = json.loads(stream.read(length))
+        metadata = header.pop(_METADATA)
+        values, tensors = metadata[_VALUES], {}
+        checksum = zlib.crc32((_dumped(header) + values).encode())
+        for name, about in _in_order(header, size - length):
+            tensor = torch.empty(about["shape"], dtype=_DTYPES[about["dtype"]])
+            content = _bytes_of(tensor)
+            content[:] = stream.read(len(content))
+            checksum = zlib.crc32(content, checksum)
+            tensors[name] = tensor
+    if metadata[_CHECKSUM] != str(checksum):
+        raise ValueError("its checksum is wrong")
+    contents = Unpacked(json.loads(values), tensors, most_of(size)).contents
     if not isinstance(contents, dict):
         raise TypeError(f"it holds no dict but {type(contents).__name__}")
-    _check_repeats(contents, sum(map(len, pickles)), most_of(size))
     return contents
 
 
-def _check_repeats(contents: dict[str, Any], pickled: int, most: int) -> None:
-    """ValueError if what takes a few bytes in a file is there again and again in its contents.
-
-    Each value took at least one of the `pickled` bytes. Texts may be repeated, and tensors may
-    repeat a number, up to `most` bytes in all.
-    """
-    left: list[Any] = [contents]
-    values = taken = 0
-    while left:
-        value = left.pop()
-        values += 1
-        if isinstance(value, dict):
-            left += (*value.keys(), *value.values())
-        elif isinstance(value, list | tuple | set):
-            left += value
-        elif isinstance(value, torch.Tensor):
-            taken += value.numel() * value.element_size()
-        elif isinstance(value, str | bytes):
-            taken += len(value)
-        if values + len(left) > pickled or taken > most:
-            raise ValueError("it holds far more than its file has")
+def found(path: Path) -> Path:
+    """`path`, which has SUFFIX, or what an older version wrote in its place, if that is there."""
+    old = path.with_suffix(OLD_SUFFIX)
+    return old if old.exists() and not path.exists() else path
 
 
-TAIL = struct.Struct("<4sQHHIIQQQQ 4sIQI 4sHHHHIIH")
-"""The end of a zip archive as torch.save writes it: the zip64 record, its locator, the old end."""
+def _in_order(header: dict[str, Any], size: int) -> list[tuple[str, dict[str, Any]]]:
+    """The tensors by place. ValueError unless they fill the `size` bytes, one after the other."""
+    tensors = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+    places = [about["data_offsets"] for _, about in tensors]
+    if any(end != start for (_, end), (start, _) in pairwise([(0, 0), *places, (size, size)])):
+        raise ValueError("its tensors do not lie one after the other")
+    for name, about in tensors:
+        (start, end), shape = about["data_offsets"], about["shape"]
+        whole = all(isinstance(n, int) and n >= 0 for n in shape)
+        if not whole or math.prod(n or 1 for n in shape) > _MOST_ELEMENTS:
+            raise ValueError(f"tensor {name[:100]!r} has no shape that can be")
+        if math.prod(shape) * _DTYPES[about["dtype"]].itemsize != end - start:
+            raise ValueError(f"tensor {name[:100]!r} has another size than its shape")
+    return tensors
 
 
-def _check_end(stream: IO[bytes], size: int) -> None:
-    """ValueError unless there is one place where the archive's directory can be looked for."""
-    stream.seek(max(size - TAIL.size, 0))
-    tail = stream.read(TAIL.size)
-    if len(tail) == TAIL.size:
-        record, *_, length, start, locator, _, where, _, end = TAIL.unpack(tail)[:15]
-        signs = (record, locator, end) == (b"PK\6\6", b"PK\6\7", b"PK\5\6")
-        if signs and start + length == where == size - TAIL.size:
-            return
-    raise ValueError("it does not end as torch.save ends a file")
+def _bytes_of(tensor: Tensor) -> memoryview:
+    """The memory of a contiguous tensor."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
-_CALLED = {
-    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
-}  # fmt: skip
-_STORAGE = re.compile(r"torch \w+Storage", re.ASCII)
-
-
-def _check_calls(pickled: bytes) -> None:
-    """ValueError if reading calls anything but what makes a tensor, like bytearray(10**12)."""
-    for opcode, argument, _ in pickletools.genops(pickled):
-        if opcode.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):
-            raise ValueError(f"it has {opcode.name}, which torch.save never writes")
-        named = opcode.name == "GLOBAL"
-        if named and argument not in _CALLED and not _STORAGE.fullmatch(str(argument)):
-            raise ValueError(f"it calls {str(argument)[:100]!r}")
+def _dumped(values: Any) -> str:
+    return json.dumps(values, separators=(",", ":"))

@@ -27,7 +27,7 @@ LOG_FILE = "search.jsonl"
 REPORT_FILES = ("report.html", "front.png", "front.csv")
 LOCK_FILE, SAMPLER_FILE, TUNE_FOLDER = "search.lock", "optuna.db", "tune"
 """What a running search has: the lock of its log, the sampler's database, and Tune's state."""
-STATE_FILE, STATES_FOLDER = "state.pt", "states"
+STATE_FILE, STATES_FOLDER = "state.safetensors", "states"
 """The training state of `growsearch train`, and those that --save-every keeps."""
 _INFO: dict[str, tuple[type, ...]] = {
     "searched": (list, bool), "created": (str,), "versions": (dict,), "hardware": (dict,)

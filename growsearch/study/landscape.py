@@ -18,6 +18,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from growsearch.machine.randomness import generator
+from growsearch.machine.saved import OLD_SUFFIX, SUFFIX
+from growsearch.study.folder import STATES_FOLDER
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.image_data import ImageDataTask
 from growsearch.tasks.images.images import Images
@@ -190,7 +192,8 @@ def _batches(dataset: Dataset, images: int, batch_size: int, seed: int) -> list[
 
 
 def _states(folder: str | Path, least: int = 1) -> list[Path]:
-    paths = sorted(Path(folder, "states").glob("*.pt"))
+    states = Path(folder, STATES_FOLDER)
+    paths = sorted(path for suffix in (SUFFIX, OLD_SUFFIX) for path in states.glob(f"*{suffix}"))
     if len(paths) < least:
         raise InputError(
             f"{str(folder)!r} has {len(paths)} saved states but needs at least {least}; run "

@@ -69,8 +69,8 @@ class TrainState:
             "config": task.trial.to_flat(),
             "history": [record.to_dict() for record in self.history],
         }
-        with replacing(path) as unfinished, unfinished.open("wb") as file:
-            save_tensors(contents, file)  # by name, torch raises RuntimeError for a full disk
+        with replacing(path) as unfinished:
+            save_tensors(contents, unfinished)
 
     def contents(self) -> dict[str, Any]:
         """The state without its history, as tensors, numbers and strings."""
@@ -160,10 +160,10 @@ def read_state(path: Path) -> tuple[TrialConfig, History, dict[str, Any]]:
     """
     try:
         contents = load_tensors(path)
-    except Exception as error:  # torch raises many types
+    except Exception as error:  # of many types
         raise InputError(
-            f"{str(path)!r} is not a saved state ({one_line(error)[:200]}); give the state.pt that "
-            "train wrote"
+            f"{str(path)!r} is not a saved state ({one_line(error)[:200]}); give the "
+            "state.safetensors that train wrote"
         ) from error
     try:
         history = History(EpochRecord(**record) for record in contents.pop("history"))

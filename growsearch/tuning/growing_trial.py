@@ -18,7 +18,7 @@ from growsearch.trial.plugins import Plugin, load_plugins
 
 SHARE = 0.9
 """The share of a GPU's memory that trials divide; CUDA itself needs some for each process."""
-STATE = "state.pt"
+STATE = "state.safetensors"
 """In a checkpoint: what Trainer.save writes."""
 
 

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from growsearch import Trainer, TrialConfig
 from growsearch.epochs.kept_networks import KeptNetworks
 from growsearch.epochs.store import RECORDS, STATES, EpochStore, entry_path
+from growsearch.machine.saved import load_tensors
 from growsearch.searches.ledger import Ledger
 from growsearch.searches.messages import Report
 from growsearch.study.folder import NETWORKS_FOLDER, create_study
@@ -25,8 +27,8 @@ KEY = "ab" + "0" * 30
 def made(folder: Path) -> None:
     """A small search with a network, a saved state, an exported network, a store, and images.
 
-    In `folder` they are called study, state.pt, network.safetensors, store, images, images.npz and
-    picture.png.
+    In `folder` they are called study, state.safetensors, state.pt (the same, as older versions
+    wrote it), network.safetensors, store, images, images.npz and picture.png.
     """
     static = TrialConfig(
         task="vision-transformer", width=4, heads=1, train_size=40, epochs=2, precision="float32",
@@ -49,7 +51,8 @@ def made(folder: Path) -> None:
         write_trial(study, name, trial, history)
         kept = KeptNetworks(study / NETWORKS_FOLDER / name, trainer.task.facts())
         kept.trained(history, trainer.state.network)
-    trainer.save(folder / "state.pt")
+    trainer.save(folder / "state.safetensors")
+    torch.save(load_tensors(folder / "state.safetensors"), folder / "state.pt")
     spec = NetworkSpec.of(config, str(trainer.state.architecture), trainer.task.facts())
     write_model(folder / "network.safetensors", trainer.state.network, spec, {})
     for kind in (RECORDS, STATES):

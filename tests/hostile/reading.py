@@ -53,7 +53,7 @@ def commands(reads: str, folder: Path) -> dict[str, Callable[[], object]]:
             "state": lambda: EpochStore(str(folder / "store")).state(honest.KEY),
             "gc": lambda: _run("store", "gc", folder / "store", "--state-megabytes", "1"),
         },
-        "state": {"read_state": lambda: read_state(folder / "state.pt")},
+        "state": {"read_state": lambda: read_state(folder / "state.safetensors")},
         "network": {
             "load_network": lambda: growsearch.load_network(model),
             "predict": lambda: _run("predict", model, folder / "no.png"),

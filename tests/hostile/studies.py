@@ -29,6 +29,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from growsearch.epochs.store import RECORDS, STATES, entry_path
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.study.model_file import METADATA
 from growsearch.study.plugins import describe
 from growsearch.study.sealed import seal
@@ -224,7 +225,7 @@ def tables_and_networks_that_are_links(folder: Path, outside: Outside) -> None:
     (folder / "study/trials/00002.parquet").symlink_to(outside.precious)
     (folder / "study/search.jsonl").unlink()
     (folder / "study/search.jsonl").symlink_to(outside.precious)
-    for network in (folder / "study/networks").glob("*/*.pt"):
+    for network in (folder / "study/networks").glob("*/*.safetensors"):
         network.unlink()
         network.symlink_to(outside.precious)
 
@@ -436,28 +437,29 @@ def _pickled(outside: Outside) -> bytes:
 
 @hostile("study", "cannot be read")
 def a_network_that_is_unpickled(folder: Path, outside: Outside) -> None:
-    for network in (folder / "study/networks").glob("*/*.pt"):
+    for network in (folder / "study/networks").glob("*/*.safetensors"):
         network.write_bytes(_pickled(outside))
 
 
 @hostile("state", "is not a saved state")
 def a_state_that_is_unpickled(folder: Path, outside: Outside) -> None:
-    (folder / "state.pt").write_bytes(_pickled(outside))
+    (folder / "state.safetensors").write_bytes(_pickled(outside))
 
 
 @hostile("state", "compressed")
 def a_state_that_is_inflated(folder: Path, outside: Outside) -> None:
-    with zipfile.ZipFile(folder / "state.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(folder / "state.safetensors", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data/0", bytes(2**28))
 
 
 @hostile("state", "on disk")
 def a_state_of_a_tebibyte(folder: Path, outside: Outside) -> None:
-    os.truncate(folder / "state.pt", TEBIBYTE)
+    os.truncate(folder / "state.safetensors", TEBIBYTE)
 
 
 def _change(path: Path, **changes: Any) -> None:
-    torch.save(torch.load(path, weights_only=True) | changes, path)
+    """As older versions wrote it, where a few bytes may stand for many."""
+    torch.save(load_tensors(path) | changes, path)
 
 
 def _laughs() -> list[Any]:
@@ -470,24 +472,43 @@ def _laughs() -> list[Any]:
 
 @hostile("study", "far more than its file")
 def networks_with_lists_of_lists(folder: Path, outside: Outside) -> None:
-    for network in (folder / "study/networks").glob("*/*.pt"):
+    for network in (folder / "study/networks").glob("*/*.safetensors"):
         _change(network, facts={"laughs": _laughs()})
 
 
 @hostile("study", "far more than its file")
 def networks_of_one_number_again_and_again(folder: Path, outside: Outside) -> None:
-    for network in (folder / "study/networks").glob("*/*.pt"):
+    for network in (folder / "study/networks").glob("*/*.safetensors"):
         _change(network, network={"weight": torch.zeros(1).expand(30_000, 30_000)})
 
 
 @hostile("state", "far more than its file")
 def a_state_with_lists_of_lists(folder: Path, outside: Outside) -> None:
-    _change(folder / "state.pt", phase=_laughs())
+    _change(folder / "state.safetensors", phase=_laughs())
 
 
 @hostile("state", "far more than its file")
 def a_state_of_one_number_again_and_again(folder: Path, outside: Outside) -> None:
-    _change(folder / "state.pt", network={"weight": torch.zeros(1).expand(30_000, 30_000)})
+    _change(folder / "state.safetensors", network={"weight": torch.zeros(1).expand(30_000, 30_000)})
+
+
+@hostile("state", "is not a saved state")
+def a_state_with_a_tensor_of_a_tebibyte(folder: Path, outside: Outside) -> None:
+    path = folder / "state.safetensors"
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    name = max(header.keys() - {"__metadata__"}, key=lambda name: header[name]["data_offsets"])
+    header[name] = {"dtype": "U8", "shape": [TEBIBYTE], "data_offsets": [0, TEBIBYTE]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+
+@hostile("state", "far more than its file")
+def a_state_of_one_tensor_again_and_again(folder: Path, outside: Outside) -> None:
+    path, weights = folder / "state.safetensors", torch.zeros(2**18)
+    network = {str(n): weights for n in range(1000)}
+    save_tensors(load_tensors(path) | {"network": network}, path)
 
 
 @hostile("store")

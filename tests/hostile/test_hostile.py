@@ -267,7 +267,8 @@ def test_a_record_that_is_no_dict_is_made_again(tmp_path, content):
 def test_gc_says_what_it_could_not_remove(capsys):
     """Without rights to write: as the user nobody, if the tests run as root."""
     code = (
-        "import os, sys; from growsearch.cli import main; main(['store', 'ls', sys.argv[-1]]); "
+        "import os, sys, growsearch.study.console; from growsearch.cli import main; "
+        "main(['store', 'ls', sys.argv[-1]]); "
         "os.getuid() or os.setuid(65534); "
         "sys.exit(main(['store', 'gc', '--state-megabytes', '0', sys.argv[-1]]))"
     )

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import run
 
-from growsearch.machine.saved import load_tensors
+from growsearch.machine.saved import load_tensors, save_tensors
 from growsearch.study.folder import create_study
 from growsearch.study.results import write_trial
 from growsearch.trainer import Trainer
@@ -47,7 +47,7 @@ def saved(tmp_path_factory):
     trainer = Trainer(TrialConfig(policy="none", train_size=100, epochs=2))
     next(trainer)
     write_trial(folder, "one", trainer.config, trainer.history)
-    trainer.save(folder / "state.pt")
+    trainer.save(folder / "state.safetensors")
     return folder
 
 
@@ -62,6 +62,7 @@ def without(name):
     return lambda c: {n: v for n, v in c.items() if n != name}
 
 
+@pytest.mark.parametrize("save", [save_tensors, torch.save])
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -87,11 +88,11 @@ def without(name):
     ],
 )  # fmt: skip
 def test_a_state_that_is_none_of_the_trial_is_named_with_the_remedy(
-    saved, tmp_path, capsys, change, what
+    saved, tmp_path, capsys, change, what, save
 ):
     folder = shutil.copytree(saved, tmp_path / "copy")
-    path = folder / "state.pt"
-    torch.save(change(torch.load(path, weights_only=True)), path)
+    path = folder / "state.safetensors"
+    save(change(load_tensors(path)), path)
     err = refused(capsys, "resume", folder)
     assert what in err
     assert "; restore" in err or "; give" in err
@@ -100,7 +101,7 @@ def test_a_state_that_is_none_of_the_trial_is_named_with_the_remedy(
 def test_a_state_is_not_unpickled_and_not_inflated(saved, tmp_path, capsys):
     """An archive of 16 MiB of zeros takes 16 kB; a pickle would run code."""
     folder = shutil.copytree(saved, tmp_path / "copy")
-    path, proof = folder / "state.pt", tmp_path / "proof"
+    path, proof = folder / "state.safetensors", tmp_path / "proof"
     torch.save({"network": Runs(proof)}, path)
     assert "is not a saved state" in refused(capsys, "resume", folder)
     path.write_bytes(pickle.dumps(Runs(proof)))
@@ -123,7 +124,7 @@ class Allocates:
 
 def test_a_state_that_would_take_more_memory_than_its_file_is_refused(tmp_path):
     """torch's own reading without code allows the call, and finds the directory elsewhere."""
-    path = tmp_path / "state.pt"
+    path = tmp_path / "state.safetensors"
     torch.save({"network": Allocates()}, path)
     tracemalloc.start()
     with pytest.raises(ValueError, match=r"it calls '(__builtin__|builtins) bytearray'"):
@@ -145,9 +146,10 @@ def test_a_state_that_would_take_more_memory_than_its_file_is_refused(tmp_path):
     tracemalloc.stop()
 
 
-def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path):
-    path, weights = tmp_path / "state.pt", torch.linspace(0, 1, 3000)
-    torch.save({"network": {"weight": weights}, "phase": "training"}, path)
+@pytest.mark.parametrize("save", [save_tensors, torch.save])
+def test_a_bit_that_changes_in_a_saved_state_is_noticed(tmp_path, save):
+    path, weights = tmp_path / "state.safetensors", torch.linspace(0, 1, 3000)
+    save({"network": {"weight": weights}, "phase": "training"}, path)
     content, noticed = path.read_bytes(), 0
     for bit in torch.randint(len(content) * 8, (200,), generator=torch.manual_seed(0)).tolist():
         changed = bytearray(content)
