@@ -1,6 +1,6 @@
 """Baselines of replay at the settings that are best on another recorded study.
 
-    python benchmarks/baselines.py ONE OTHER [--seeds 30] [--workers 1]
+    python benchmarks/baselines.py ONE OTHER [--metric val_loss] [--seeds 30] [--workers 1]
 
 Each baseline's settings are searched over a small grid on one study, and the best are replayed on
 the other, in other orders; then the other way round. Best is what pays least, in the median, to
@@ -12,6 +12,7 @@ import math
 from itertools import product
 from pathlib import Path
 
+from growsearch import load_plugins
 from growsearch.searches.recorded import Recording, read_recording
 from growsearch.stopping.hypervolume import SHARES
 from growsearch.tuning.replays import ContenderResult, compare
@@ -35,11 +36,15 @@ CHOOSING = range(1000, 1010)
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("studies", nargs=2, type=Path)
+    parser.add_argument("--cost", help="of the front (default: each study's first)")
+    parser.add_argument("--metric", help="of the front (default: each study's)")
     parser.add_argument("--paid", default="flops")
+    parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--workers", type=int, default=1)
     parsed = parser.parse_args()
-    read = [read_recording(study, unit=parsed.paid) for study in parsed.studies]
+    load_plugins(parsed.plugin)
+    read = [read_recording(s, parsed.cost, parsed.metric, parsed.paid) for s in parsed.studies]
     names = [study.name for study in parsed.studies]
     pairs = list(zip(names, read, strict=True))
     for (chosen_on, chooses), (name, recording) in (pairs, pairs[::-1]):
