@@ -1,6 +1,5 @@
 """What a signal does to a command, and what an address of no cluster does."""
 
-import io
 import json
 import os
 import signal
@@ -14,11 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import torch
 from conftest import RECORD, driver, run, until_remembered
 
 from growsearch.machine.ending import ended_by_signals, interrupts_kept, own_sigterm_kept
-from growsearch.machine.saved import save_tensors
 from growsearch.study.folder import create_study
 from growsearch.study.results import read_study
 from growsearch.trial.errors import InputError
@@ -226,17 +223,6 @@ def interrupted(folder, epochs, *arguments) -> tuple[int, dict, str]:
     out, err = process.communicate(timeout=60)
     assert out, (process.returncode, err)
     return process.returncode, json.loads(out), err
-
-
-def test_ctrl_c_while_a_state_is_written_stays_ctrl_c():
-    class Interrupted(io.BytesIO):
-        def write(self, part):
-            if self.tell() > 1000:
-                raise KeyboardInterrupt
-            return super().write(part)
-
-    with pytest.raises(KeyboardInterrupt):
-        save_tensors({"weights": torch.zeros(10_000)}, Interrupted())
 
 
 def test_a_signal_within_text_that_is_executed_keeps_the_exit_code(tmp_path):
