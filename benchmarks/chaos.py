@@ -44,11 +44,7 @@ param_space = {
 }
 """
 OPTIONS = ("--resume", "--max-concurrent", "2", "--max-failures", "99")
-SCHEDULERS = tuple(
-    ("--scheduler", *words) for words in (
-        ("none",), ("pareto", "--alpha", "0.001"), ("branches", "--alpha", "0.001"),
-    )
-)  # fmt: skip
+SCHEDULERS = ("none", "pareto --alpha 0.001", "branches --alpha 0.001")
 """Of searches in turn. With this alpha they judge trials and stop none, so that all rows stay."""
 WORKERS, LONGEST, AWAY, A_SEARCH, LEAST = 2, 600.0, 0.3, 8, 8
 """Trials at a time; seconds that a run may take; seconds without storage; faults of a search;
@@ -93,7 +89,8 @@ class Search:
         mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "chaos", str(self.root)]
         self.mounted = subprocess.run(mount, stderr=subprocess.DEVNULL).returncode == 0
         numbers = [fault.number for fault in faults]
-        self.options = [*OPTIONS, *SCHEDULERS[min(numbers, default=0) % len(SCHEDULERS)]]
+        scheduler = SCHEDULERS[min(numbers, default=0) % len(SCHEDULERS)]
+        self.options = [*OPTIONS, "--scheduler", *scheduler.split()]
         (self.base / "space.py").write_text(SPACE)
         (self.plan / "root").write_text(str(self.root))
         (self.plan / "faults").write_text("".join(f"{seed} {f.number}\n" for f in self.faults))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -118,34 +119,37 @@ def _pickle(archive: zipfile.ZipFile) -> str:
     return next(name for name in archive.namelist() if name.endswith("data.pkl"))
 
 
-def _values_of(content: bytes) -> bytes:
+def _parts(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a file of safetensors, and the bytes of its tensors."""
     length = int.from_bytes(content[:8], "little")
-    return str(json.loads(content[8 : 8 + length])["__metadata__"]["values"]).encode()
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
 
 
-def _with_values(data: bytes, content: bytes) -> bytes:
-    """The saved state with other values, and their checksum."""
-    length = int.from_bytes(content[:8], "little")
-    header, tensors = json.loads(content[8 : 8 + length]), content[8 + length :]
-    del header["__metadata__"]
-    values, table = data.decode(errors="replace"), json.dumps(header, separators=(",", ":"))
-    checksum = zlib.crc32((table + values).encode() + tensors)
-    header["__metadata__"] = {"values": values, "crc32": str(checksum)}
+def _joined(header: dict[str, Any], tensors: bytes) -> bytes:
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + tensors
 
 
+def _values_of(content: bytes) -> bytes:
+    return str(_parts(content)[0]["__metadata__"]["values"]).encode()
+
+
+def _with_values(data: bytes, content: bytes) -> bytes:
+    """The saved state with other values, and their checksum."""
+    header, tensors = _parts(content)
+    del header["__metadata__"]
+    values, table = data.decode(errors="replace"), json.dumps(header, separators=(",", ":"))
+    checksum = zlib.crc32((table + values).encode() + tensors)
+    return _joined(header | {"__metadata__": {"values": values, "crc32": str(checksum)}}, tensors)
+
+
 def _metadata_of(content: bytes) -> bytes:
-    length = int.from_bytes(content[:8], "little")
-    return str(json.loads(content[8 : 8 + length])["__metadata__"][METADATA]).encode()
+    return str(_parts(content)[0]["__metadata__"][METADATA]).encode()
 
 
 def _with_metadata(data: bytes, content: bytes) -> bytes:
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    header["__metadata__"] = {METADATA: data.decode(errors="replace")}
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + content[8 + length :]
+    header, tensors = _parts(content)
+    return _joined(header | {"__metadata__": {METADATA: data.decode(errors="replace")}}, tensors)
 
 
 def _report(folder: Path) -> None:

@@ -392,6 +392,7 @@ def pictures(study, folder: Path) -> tuple[list[Path], list[int]]:
 def test_predict_gives_the_networks_classes_and_probabilities(capsys, study, model, tmp_path):
     (tmp_path / "images").mkdir()
     files, images = pictures(study, tmp_path / "images")
+    capsys.readouterr()  # what the training of the study has printed
     code, out, _ = run(capsys, "predict", model, tmp_path / "images", "--json")
     assert code == 0
     found = json.loads(out)

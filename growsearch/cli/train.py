@@ -9,7 +9,7 @@ from growsearch.cli.documents import Trained
 from growsearch.epochs.store import EpochStore, in_bytes
 from growsearch.machine.files import check_links
 from growsearch.machine.processes import Ranks, joined
-from growsearch.machine.saved import OLD_SUFFIX, SUFFIX, found
+from growsearch.machine.saved import OLD_SUFFIX, SUFFIX, saved_file
 from growsearch.searches.resumed import fits
 from growsearch.searches.trust import Trust, acts_of, check_trust, remember
 from growsearch.stopping.cost import own_numbers
@@ -72,7 +72,7 @@ def begin(
             (folder / STATES_FOLDER).mkdir()
         remember(acts_of(folder, info, options, draws=False))
         write_info(folder, info)
-        return _train(trainer, folder, config.digest, options)
+        return _train(trainer, folder, config.digest, every)
 
 
 def resume(folder: str | Path, trust: Trust = False) -> str | None:
@@ -84,12 +84,12 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
     info = read_info(folder)
     options = info.get("options", {})
     _check_types(folder / STUDY_FILE, options)
-    _every(options)
+    every = _every(options)
     check_links(folder)
     check_trust(folder, acts_of(folder, info, options, draws=False), trust)
     load_kept(folder, info)
     names = [path.stem for path in (folder / TRIALS_FOLDER).glob("*.parquet")]
-    state = found(folder / STATE_FILE)
+    state = saved_file(folder / STATE_FILE)
     if not names or not state.exists():
         raise InputError(f"{str(folder)!r} has no epoch yet to go on from; start the trial again")
     with joined() as processes:
@@ -98,7 +98,7 @@ def resume(folder: str | Path, trust: Trust = False) -> str | None:
         trainer = Trainer(config, saved=(history, contents), **_stored(options))
         if not processes.first:
             return _follow(trainer, processes)
-        return _train(trainer, folder, names[0], options)
+        return _train(trainer, folder, names[0], every)
 
 
 def document(folder: str | Path, reason: str | None) -> Trained:
@@ -169,8 +169,8 @@ def _follow(trainer: Trainer, processes: Ranks) -> str | None:
     return trainer.reason and f"{trainer.reason} (process {processes.rank})"
 
 
-def _train(trainer: Trainer, folder: Path, name: str, options: dict[str, Any]) -> str | None:
-    every, console = _every(options), PlainConsole()
+def _train(trainer: Trainer, folder: Path, name: str, every: int | None) -> str | None:
+    console = PlainConsole()
     trainer.keep_networks(folder / NETWORKS_FOLDER / name)
     show_notes(console, trainer.config.notes)
     try:

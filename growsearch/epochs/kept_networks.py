@@ -16,12 +16,11 @@ from torch import nn
 from growsearch.epochs.store import EpochStore
 from growsearch.machine.files import check_file_name, replacing
 from growsearch.machine.mirror import Mirror
-from growsearch.machine.saved import OLD_SUFFIX, SUFFIX, found, load_tensors, save_tensors
+from growsearch.machine.saved import SUFFIX, load_tensors, save_tensors, saved_file, saved_files
 from growsearch.trial.errors import InputError, one_line
 from growsearch.trial.history import History
 
 _LOG = logging.getLogger("growsearch")
-_SUFFIXES = (SUFFIX, OLD_SUFFIX)
 
 
 class KeptNetworks:
@@ -78,7 +77,7 @@ class KeptNetworks:
             else:
                 self._write(key, architecture, weights)
         wanted = {self._path(history[i].key).name for i in _wanted(history)}
-        for path in (path for suffix in _SUFFIXES for path in self.folder.glob(f"*{suffix}*")):
+        for path in saved_files(self.folder, after="*"):
             if path.name not in wanted:
                 with suppress(OSError):  # on a read-only disk it stays
                     path.unlink()
@@ -86,12 +85,12 @@ class KeptNetworks:
 
     def _follow(self) -> None:
         if (mirror := self.mirror) is not None:
-            names = sorted(p.name for s in _SUFFIXES for p in self.folder.glob(f"*{s}"))
+            names = [path.name for path in saved_files(self.folder)]
             self._kept(lambda: mirror.update(names))
             self._kept(lambda: mirror.remove(mirror.copied - set(names)))
 
     def _path(self, key: str) -> Path:
-        return found(self.folder / f"{key}{SUFFIX}")
+        return saved_file(self.folder / f"{key}{SUFFIX}")
 
     def _write(self, key: str, architecture: str, weights: dict[str, Any]) -> None:
         contents = {
@@ -126,8 +125,7 @@ def kept_weights(networks: Path, key: str, trial: str = "*") -> dict[str, Any] |
     check_file_name(key, "key")
     if trial != "*":
         check_file_name(trial, "trial")
-    paths = (path for suffix in _SUFFIXES for path in networks.glob(f"{trial}/{key}{suffix}"))
-    for path in sorted(paths):
+    for path in saved_files(networks, f"{trial}/{key}"):
         if networks.is_symlink() or path.parent.is_symlink():
             _LOG.warning("%s is a link, or in one, which is not followed", path.parent)
             continue

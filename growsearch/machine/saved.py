@@ -14,6 +14,7 @@ import io
 import json
 import math
 import zlib
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -55,15 +56,11 @@ def save_tensors(contents: dict[str, Any], file: BinaryIO | Path) -> None:
         checksum = zlib.crc32(_bytes_of(tensor), checksum)
     text = _dumped({_METADATA: {_VALUES: values, _CHECKSUM: str(checksum)}} | header).encode()
     text += b" " * (-len(text) % 8)
-    stream = file.open("wb") if isinstance(file, Path) else file
-    try:
+    with file.open("wb") if isinstance(file, Path) else nullcontext(file) as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text)
         for _, tensor in tensors:
             stream.write(_bytes_of(tensor))
-    finally:
-        if isinstance(file, Path):
-            stream.close()
 
 
 def load_tensors(file: Path | bytes) -> dict[str, Any]:
@@ -100,10 +97,17 @@ def load_tensors(file: Path | bytes) -> dict[str, Any]:
     return contents
 
 
-def found(path: Path) -> Path:
+def saved_file(path: Path) -> Path:
     """`path`, which has SUFFIX, or what an older version wrote in its place, if that is there."""
     old = path.with_suffix(OLD_SUFFIX)
     return old if old.exists() and not path.exists() else path
+
+
+def saved_files(folder: Path, name: str = "*", after: str = "") -> list[Path]:
+    """The files of this version and of older ones in `folder`, sorted: `name` is a pattern without
+    the suffix, and `after` one of what follows it.
+    """
+    return sorted(p for suffix in (SUFFIX, OLD_SUFFIX) for p in folder.glob(name + suffix + after))
 
 
 def _in_order(header: dict[str, Any], size: int) -> list[tuple[str, dict[str, Any]]]:

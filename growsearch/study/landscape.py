@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from growsearch.machine.randomness import generator
-from growsearch.machine.saved import OLD_SUFFIX, SUFFIX
+from growsearch.machine.saved import saved_files
 from growsearch.study.folder import STATES_FOLDER
 from growsearch.tasks.images.dataset import Dataset
 from growsearch.tasks.images.image_data import ImageDataTask
@@ -192,8 +192,7 @@ def _batches(dataset: Dataset, images: int, batch_size: int, seed: int) -> list[
 
 
 def _states(folder: str | Path, least: int = 1) -> list[Path]:
-    states = Path(folder, STATES_FOLDER)
-    paths = sorted(path for suffix in (SUFFIX, OLD_SUFFIX) for path in states.glob(f"*{suffix}"))
+    paths = saved_files(Path(folder, STATES_FOLDER))
     if len(paths) < least:
         raise InputError(
             f"{str(folder)!r} has {len(paths)} saved states but needs at least {least}; run "

@@ -70,17 +70,17 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             "growsearch.load_network"
         )
     try:
-        means = ImageFacts.from_dict(model.spec.facts).mean
+        facts = ImageFacts.from_dict(model.spec.facts)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"the model does not say what images its network takes ({type(error).__name__}: "
             f"{one_line(error)[:200]}); export the network again"
         ) from error
-    if not all(0 <= mean <= 1 for mean in means):
+    if not all(0 <= mean <= 1 for mean in facts.mean):
         raise InputError(
-            f"the network learned arrays with means {' '.join(f'{mean:.4g}' for mean in means)}, "
-            "and pixels of image files are scaled to 0 to 1; load it with growsearch.load_network "
-            "and give it arrays"
+            "the network learned arrays with means "
+            f"{' '.join(f'{mean:.4g}' for mean in facts.mean)}, and pixels of image files are "
+            "scaled to 0 to 1; load it with growsearch.load_network and give it arrays"
         )
     files, names = list(files), model.about.get("class_names") or []
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
@@ -89,7 +89,8 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             "network again"
         )
     found, unreadable = [], []
-    count = _at_once(model)
+    # fewer at once where they are large, as a stranger's may be
+    count = min(_BATCH, max(1, LITTLE // (4 * math.prod(facts.image_shape))))
     for start in range(0, len(files), count):
         batch = {}
         for file in files[start : start + count]:
@@ -117,12 +118,6 @@ def predict(model: ModelFile, files: Iterable[Path]) -> list[Prediction]:
             f"{', '.join(unreadable)}; remove or replace them"
         )
     return found
-
-
-def _at_once(model: ModelFile) -> int:
-    """How many images one step takes: fewer where they are large, as a stranger's may be."""
-    size = 4 * math.prod(ImageFacts.from_dict(model.spec.facts).image_shape)
-    return min(_BATCH, max(1, LITTLE // size))
 
 
 def normalized(model: ModelFile, file: Path) -> "Tensor":

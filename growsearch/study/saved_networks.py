@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from growsearch.epochs.kept_networks import kept_weights
 from growsearch.epochs.store import EpochStore, existing
 from growsearch.machine.files import is_address
-from growsearch.machine.saved import SUFFIX, found
+from growsearch.machine.saved import SUFFIX, saved_file
 from growsearch.study.folder import NETWORKS_FOLDER, STATE_FILE, STATES_FOLDER, STORE_FOLDER
 from growsearch.training.state import read_state
 from growsearch.trial.errors import InputError
@@ -51,7 +51,7 @@ def _candidates(
         if kept := kept_weights(folder / NETWORKS_FOLDER, key, whose):
             yield kept
     for path in (folder / STATES_FOLDER / f"{epoch:05d}{SUFFIX}", folder / STATE_FILE):
-        path = found(path)
+        path = saved_file(path)
         if path.is_file() and not path.parent.is_symlink():
             _, history, contents = read_state(path)
             if history and history[-1].key == key:
