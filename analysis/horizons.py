@@ -1,8 +1,10 @@
 """Prints, as Markdown, what trunks of several horizons save, and what a longer horizon buys.
 
-    python analysis/horizons.py [STUDY]
+    python analysis/horizons.py [STUDY ...]
 
-STUDY is a search over search_spaces/gpt_horizons.py, or the recorded one in analysis/studies.
+STUDY is a search over search_spaces/gpt_horizons.py, with or without one over
+search_spaces/gpt_horizons_static.py, which has shallow networks. By default it is the recorded ones
+in analysis/studies.
 """
 
 import argparse
@@ -13,53 +15,71 @@ from statistics import fmean
 import pandas as pd
 
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.equal_cost import at_cost
-from growsearch.study.results import read_study
+from growsearch.study.equal_cost import at_cost, best_at_cost
+from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
+from growsearch.trial.status import Status
 
-RECORDED = Path(__file__).parent / "studies/gpt_horizons"
-KINDS = ("never grows", "grows after epoch 10", "grows after 0.8 of the horizon")
+STUDIES = Path(__file__).parent / "studies"
+RECORDED = [STUDIES / "gpt_horizons", STUDIES / "gpt_horizons_static"]
+DEEP = "4"
+STATIC = "never grows"
+KINDS = (STATIC, "grows after epoch 10", "grows after 0.8 of the horizon")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("study", nargs="?", default=RECORDED)
-    study = read_study(parser.parse_args().study)
-    kinds = study["trial_id"].map(summarize(study).set_index("trial_id").apply(_kind, axis=1))
+    parser.add_argument("study", nargs="*", default=RECORDED)
+    study = read_studies(parser.parse_args().study)
+    trials = summarize(study)
+    trials = trials[trials["status"] == Status.COMPLETED]
+    trials["kind"] = trials.apply(_kind, axis=1)
+    kinds = study["trial_id"].map(trials.set_index("trial_id")["kind"])
     print("| trials | epochs of all | distinct | share |\n|---|---|---|---|")
-    for kind in (*KINDS, "all"):
-        count = count_epochs(study if kind == "all" else study[kinds == kind])
+    for kind in (*sorted(set(kinds) & set(KINDS), key=KINDS.index), "all"):
+        own = study[kinds.isin(KINDS) if kind == "all" else kinds == kind]
+        count = count_epochs(own)
         print(f"| {kind} | {count.nominal} | {count.distinct} "
               f"| {count.distinct / count.nominal:.0%} |")  # fmt: skip
-    trials = summarize(study)
-    trials = trials[trials["status"] == "completed"]
-    trials["kind"] = trials.apply(_kind, axis=1)
-    static = trials[trials["kind"] == KINDS[0]].sort_values("epochs").groupby("config/seed")
+    by_seed = dict(iter(trials[trials["config/policy"] == "none"].groupby("config/seed")))
     print("\n| horizon | network | seeds | validation loss | FLOPs | over the static one "
-          "| at equal FLOPs |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|")
-    for (epochs, kind), group in trials.groupby(["epochs", "kind"]):
+          "| at equal FLOPs | at equal FLOPs, any depth |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|")
+    for (kind, epochs), group in trials.groupby(["kind", "epochs"]):
         loss = group["val_loss"]
         row = f"| {epochs} | {kind} | {len(group)} | {loss.mean():.4f} ± {loss.std():.4f} "
         row += f"| {group['train_flops'].mean() / 1e9:.0f} G "
-        for cost in ("epochs", "train_flops"):
-            over = [_over(trial, static.get_group(trial["config/seed"]), cost)
-                    for _, trial in group.iterrows()]  # fmt: skip
-            known = kind != KINDS[0] and math.isfinite(fmean(over))
+        pairs = [(trial, by_seed[trial["config/seed"]]) for _, trial in group.iterrows()]
+        for loss_of_static in (_at_equal_epochs, _at_equal_flops, _of_any_depth):
+            over = [trial["val_loss"] - loss_of_static(trial, static) for trial, static in pairs]
+            known = kind in KINDS[1:] and math.isfinite(fmean(over))
             row += f"| {fmean(over):+.4f} ± {half_width(over):.4f} " if known else "| - "
         print(row + "|")
 
 
-def _over(trial: "pd.Series", static: pd.DataFrame, cost: str) -> float:
-    """The loss minus that of the static networks for as much, between two of their horizons."""
-    there = at_cost(trial[cost], list(static[cost]), list(static["val_loss"]), slack=1e-6)
-    return float(trial["val_loss"] - there)
+def _at_equal_epochs(trial: "pd.Series", static: pd.DataFrame) -> float:
+    return _of_deep(trial, static, "epochs")
+
+
+def _at_equal_flops(trial: "pd.Series", static: pd.DataFrame) -> float:
+    return _of_deep(trial, static, "train_flops")
+
+
+def _of_any_depth(trial: "pd.Series", static: pd.DataFrame) -> float:
+    return best_at_cost(trial, static, "train_flops", "val_loss")
+
+
+def _of_deep(trial: "pd.Series", static: pd.DataFrame, cost: str) -> float:
+    """The loss of the deep static network for as much, between two of its horizons."""
+    deep = static[static["architecture"] == DEEP].sort_values(cost)
+    return at_cost(trial[cost], list(deep[cost]), list(deep["val_loss"]), slack=1e-6)
 
 
 def _kind(trial: "pd.Series") -> str:
     if trial["config/policy"] == "none":
-        return KINDS[0]
+        depth = trial["architecture"]
+        return STATIC if depth == DEEP else f"never grows, depth {depth}"
     grew = int(trial["growth_epochs"].split()[0])
     return KINDS[2] if grew == round(0.8 * trial["epochs"]) else KINDS[1]
 

@@ -10,11 +10,9 @@ networks.
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from growsearch.study.claims import verdicts
 from growsearch.study.referee import FACTORS, schedules
-from growsearch.study.results import read_study
+from growsearch.study.results import read_studies
 from growsearch.trial.errors import InputError
 
 STUDIES = Path(__file__).parent / "studies"
@@ -25,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=RECORDED)
     try:
-        table = _schedules(parser.parse_args().study)
+        table = schedules(read_studies(parser.parse_args().study))
     except InputError as error:
         parser.exit(2, f"{parser.prog}: error: {error}\n")
     print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
@@ -56,13 +54,6 @@ def main() -> None:
                 f"| {row['val_loss']:.4f} ± {row['std']:.4f} | {row['at_steps']:+.4f} "
                 f"| {row['at_flops']:+.4f} | {row['at_seconds']:+.4f} |"
             )
-
-
-def _schedules(folders: list[str | Path]) -> pd.DataFrame:
-    studies = {Path(folder).name: read_study(folder) for folder in folders}
-    for name, study in studies.items():
-        study["trial_id"] = f"{name}/" + study["trial_id"]
-    return schedules(pd.concat(studies.values(), ignore_index=True))
 
 
 if __name__ == "__main__":

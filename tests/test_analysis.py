@@ -37,7 +37,8 @@ def trial(folder, name, loss, status="completed", grows=False, **options):
 
 
 def printed(script, folder, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", [script, str(folder)])
+    folders = folder if isinstance(folder, tuple) else (folder,)
+    monkeypatch.setattr("sys.argv", [script, *map(str, folders)])
     runpy.run_path(str(ROOT / "analysis" / script), run_name="__main__")
     return capsys.readouterr().out.splitlines()
 
@@ -64,3 +65,23 @@ def test_static_losses_are_those_of_completed_trials(folder, capsys, monkeypatch
     trial(folder, "g0", 2.1, grows=True, seed=0)
     lines = printed("late_growth.py", folder, capsys, monkeypatch)
     assert "| cosine | 4 | 2 | 2 | 2.1000 ± 0.1414 |" in lines
+
+
+def test_horizons_compares_with_static_networks_of_the_same_and_of_any_depth(
+    tmp_path, capsys, monkeypatch
+):
+    """By hand: all cost the same FLOPs, so the differences are those of the losses; t = 12.706."""
+    folder, shallow = (
+        create_study(tmp_path / name, command="search", searched=[]) for name in ("deep", "shallow")
+    )
+    for seed, loss in ((0, 2.0), (1, 2.2)):
+        trial(folder, f"s{seed}", loss, seed=seed)
+        trial(folder, f"g{seed}", loss - 0.1 * (1 + seed), grows=True, seed=seed)
+        trial(shallow, f"o{seed}", loss - 0.3, architecture="1", seed=seed)
+        trial(shallow, f"t{seed}", loss - 0.2, architecture="2", seed=seed, status="stopped")
+    lines = printed("horizons.py", (folder, shallow), capsys, monkeypatch)
+    assert "| all | 8 | 8 | 100% |" in lines  # the shallow ones are not of the trunk
+    (grown,) = [line for line in lines if "| 2 | grows" in line]
+    assert grown.endswith("| -0.1500 ± 0.6353 | -0.1500 ± 0.6353 | +0.1500 ± 0.6353 |")
+    (static,) = [line for line in lines if "never grows, depth" in line]
+    assert static.startswith("| 2 | never grows, depth 1 | 2 | 1.8000 ± 0.1414 ")

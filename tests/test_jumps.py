@@ -7,7 +7,7 @@ from conftest import record
 
 from growsearch.study.folder import create_study
 from growsearch.study.jumps import late_growth
-from growsearch.study.results import read_study, write_trial
+from growsearch.study.results import read_studies, read_study, write_trial
 from growsearch.trial.config import TrialConfig
 from growsearch.trial.errors import InputError
 
@@ -76,6 +76,34 @@ def test_a_growing_trial_is_compared_with_the_static_one_at_equal_steps_flops_an
     assert row["at_seconds"] == pytest.approx(0.3 + math.log(7 / 10))
     # differences 0.2, 0.3, 0.4: deviation 0.1, and t = 4.303 for two degrees of freedom
     assert row["at_steps_error"] == pytest.approx(4.303 * 0.1 / math.sqrt(3), rel=1e-3)
+
+
+def test_a_growing_trial_is_also_compared_with_shallow_static_ones_for_as_many_flops(
+    study, tmp_path
+):
+    """By hand: 25 FLOPs of a growing trial; one block over 20 epochs costs 20 of them."""
+    shallow = create_study(tmp_path / "shallow", command="search", searched=[])
+    for seed in (0, 1, 2):
+        trial(shallow, f"one{seed}", seed, architecture="1-1-1", epochs=20, loss=0.5)
+    (alone,) = late_growth(read_study(study)).to_dict("records")
+    assert alone["at_flops_of_any"] == pytest.approx(alone["at_flops"])
+    (row,) = late_growth(read_studies([study, shallow])).to_dict("records")
+    # the growing trials end at 3 - log 10 + 0.2, + 0.4 and + 0.6
+    assert row["at_flops_of_any"] == pytest.approx(3 - math.log(10) + 0.4 - 0.5)
+    assert row["at_flops_of_any_error"] == pytest.approx(4.303 * 0.2 / math.sqrt(3), rel=1e-3)
+    assert {name: row[name] for name in alone if "any" not in name} == pytest.approx(
+        {name: alone[name] for name in alone if "any" not in name}
+    )
+
+
+def test_seconds_of_a_second_study_which_ran_elsewhere_are_not_mixed_with_the_first(
+    study, tmp_path, monkeypatch
+):
+    elsewhere = create_study(tmp_path / "elsewhere", command="search", searched=[])
+    monkeypatch.setitem(SECONDS, "1-1-1", 0.01)
+    trial(elsewhere, "one", 0, architecture="1-1-1", epochs=20, loss=0.5)
+    (row,) = late_growth(read_studies([study, elsewhere])).to_dict("records")
+    assert row["seconds"] == pytest.approx((5 * 2 + 5 * 5) / 50)
 
 
 def test_beyond_the_static_horizons_nothing_is_made_up(study):

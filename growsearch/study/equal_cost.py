@@ -21,6 +21,18 @@ def at_cost(
     return float(np.interp(np.log(cost), np.log(np.asarray(costs, dtype=float)), losses))
 
 
+def best_at_cost(paid: "pd.Series", static: pd.DataFrame, cost: str, loss: str) -> float:
+    """The least `loss` of a static trial for at most as much of the column `cost` as `paid` has.
+
+    Between horizons of an architecture its loss is interpolated over log cost. NaN below all.
+    """
+    least = static[static[cost] <= 1.001 * paid[cost]][loss].min()
+    for _, horizons in static.sort_values(cost).groupby("architecture"):
+        between = at_cost(paid[cost], list(horizons[cost]), list(horizons[loss]))
+        least = np.fmin(least, between)
+    return float(least)
+
+
 def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.Series":
     """The static trial among `beside` that has the trial's last architecture and its epochs.
 

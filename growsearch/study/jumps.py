@@ -2,7 +2,12 @@
 
 import pandas as pd
 
-from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, trial_seconds
+from growsearch.study.equal_cost import (
+    at_cost,
+    best_at_cost,
+    static_over_whole_horizon,
+    trial_seconds,
+)
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
 from growsearch.trial.errors import InputError
@@ -23,7 +28,9 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     - at_steps, at_flops, at_seconds: the loss minus that of the static network at equal steps, at
       equal FLOPs and at equal seconds; `..._error` is half the width of the 95 % interval over the
       seeds (Student's t). Between horizons the static loss is interpolated over log FLOPs or
-      seconds; NaN outside of them.
+      seconds; NaN outside of them;
+    - at_flops_of_any: the loss minus the least one of a static network of any depth for at most
+      as many FLOPs, and `..._error`.
 
     Raises InputError if there are no such trials.
     """
@@ -46,15 +53,16 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
         row = dict(zip(by, key, strict=True)) | {"seeds": len(group)}
         row |= {"val_loss": group["val_loss"].mean(), "val_loss_std": group["val_loss"].std()}
         row |= {name: group[name].mean() for name in ("jump", "flops", "seconds")}
-        for name in ("at_steps", "at_flops", "at_seconds"):
+        for name in ("at_steps", "at_flops", "at_seconds", "at_flops_of_any"):
             row |= {name: group[name].mean(), f"{name}_error": half_width(group[name])}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
-    same = ["config/lr_schedule", "config/seed", "architecture"]
-    paired = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
+    same = ["config/lr_schedule", "config/seed"]
+    beside = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
+    paired = beside[beside["architecture"] == trial["architecture"]]
     whole = static_over_whole_horizon(trial, paired)
     at_equal = {
         # the horizons of late_growth.py are rounded to epochs, and so a little below or above
@@ -73,4 +81,6 @@ def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_flops": trial["val_loss"] - at_equal["train_flops"],
         "at_seconds": trial["val_loss"] - at_equal["train_seconds"],
+        "at_flops_of_any": trial["val_loss"]
+        - best_at_cost(trial, beside, "train_flops", "val_loss"),
     }

@@ -3,10 +3,9 @@
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from growsearch.study.equal_cost import at_cost, static_over_whole_horizon, trial_seconds
+from growsearch.study.equal_cost import best_at_cost, static_over_whole_horizon, trial_seconds
 from growsearch.study.summary import summarize
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
@@ -86,7 +85,7 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "val_loss": trial["val_loss"],
         "flops": trial["train_flops"] / whole["train_flops"],
         "seconds": trial["train_seconds"] / whole["train_seconds"],
-        "at_seconds": trial["val_loss"] - _at_cost(trial, static, "train_seconds", "val_loss"),
+        "at_seconds": trial["val_loss"] - best_at_cost(trial, static, "train_seconds", "val_loss"),
     } | {
         f"{data}{name}": number
         for data, loss in (("", "val_loss"), ("test_", TEST))
@@ -101,8 +100,8 @@ def _compared(
     return {
         "at_steps": trial[loss] - whole[loss],
         "at_steps_percent": 100 * (trial[loss] / whole[loss] - 1),
-        "at_flops": trial[loss] - _at_cost(trial, static, "train_flops", loss),
-        "at_whole": trial[loss] - _at_cost(whole, static, "train_flops", loss),
+        "at_flops": trial[loss] - best_at_cost(trial, static, "train_flops", loss),
+        "at_whole": trial[loss] - best_at_cost(whole, static, "train_flops", loss),
     }
 
 
@@ -116,12 +115,3 @@ def _pattern(depths: list[int]) -> str:
     if all(after == 2 * before for before, after in pairwise(depths)):
         return DOUBLINGS
     return ONE_MORE
-
-
-def _at_cost(paid: "pd.Series", static: pd.DataFrame, cost: str, loss: str) -> float:
-    """The least loss of a static network for at most as much of the cost as `paid` has."""
-    least = static[static[cost] <= 1.001 * paid[cost]][loss].min()
-    for _, horizons in static.sort_values(cost).groupby("architecture"):
-        between = at_cost(paid[cost], list(horizons[cost]), list(horizons[loss]))
-        least = np.fmin(least, between)
-    return float(least)

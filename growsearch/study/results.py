@@ -6,6 +6,7 @@ Units are in the schema's metadata.
 """
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,21 @@ def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.
     read, or no such column.
     """
     return to_frame(read_table(folder, columns))
+
+
+def read_studies(folders: Iterable[str | Path]) -> "pd.DataFrame":
+    """`read_study` of several studies in one table; the folder's name leads each trial_id.
+
+    Of the studies after the first, train_seconds are NaN: they may have run on another machine.
+    """
+    import pandas as pd
+
+    studies = {Path(folder).name: read_study(folder) for folder in folders}
+    for number, (name, study) in enumerate(studies.items()):
+        study["trial_id"] = f"{name}/" + study["trial_id"]
+        if number:
+            study["train_seconds"] = math.nan
+    return pd.concat(studies.values(), ignore_index=True)
 
 
 def read_table(folder: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
