@@ -436,8 +436,8 @@ def test_a_table_that_lacks_an_epoch_or_has_one_twice_is_left_out(folder, caplog
         ({"settings": {"scheduler": "later"}}, "unknown scheduler 'later'"),
         ({"resources_per_trial": {"cpu": 1}}, "lacks the number of cpu or gpu"),
         ({"resources_per_trial": {"cpu": 10**400}}, "resources_per_trial is"),
-        ({"data": [5]}, "data lists '5'"),
-        ({"data": [{"key": []}]}, "data lists"),
+        ({"data": [5]}, "an entry of data is '5'"),
+        ({"data": [{"key": []}]}, "an entry of data is"),
         ({"to_draw": "x"}, "to_draw is 'x'"),
     ],
 )

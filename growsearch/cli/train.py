@@ -137,7 +137,7 @@ def _check_same(state: Path, saved: History, table: History) -> None:
 def _check_types(path: Path, options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name not in _OPTIONS or not fits(value, _OPTIONS[name]):
-            raise damaged(path, f"its option {str(name)[:100]} is {str(value)[:100]!r}")
+            raise damaged(path, f"its option {name:.100}", value)
 
 
 def _every(options: Mapping[str, Any]) -> int | None:

@@ -24,17 +24,17 @@ def read_search(folder: str | Path) -> dict[str, Any]:
     _check_settings(path, info["settings"])
     resources = info["resources_per_trial"]
     if not all(fits(amount, float) for amount in resources.values()):
-        raise damaged(path, f"resources_per_trial is {str(resources)[:100]!r}")
+        raise damaged(path, "resources_per_trial", resources)
     for data in info.get("data", []):
         if not (isinstance(data, dict) and data.keys() >= {"key", "digest"}):
-            raise damaged(path, f"data lists {str(data)[:100]!r}")
+            raise damaged(path, "an entry of data", data)
     return info
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     for name, hint in get_type_hints(SearchSettings).items():
         if name in settings and not fits(settings[name], hint):
-            raise damaged(path, f"its setting {name} is {str(settings[name])[:100]!r}")
+            raise damaged(path, f"its setting {name}", settings[name])
 
 
 def fits(value: object, hint: Any) -> bool:

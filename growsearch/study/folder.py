@@ -182,25 +182,29 @@ def read_info(folder: str | Path) -> dict[str, Any]:
         said = one_line(error)[:200]
         raise InputError(f"{str(path)!r} is damaged ({said}); restore it from a copy") from error
     if not isinstance(info, dict):
-        raise damaged(path, "it is no dict")
+        raise _damaged(path, "it is no dict")
     check_has(path, info, _INFO)
     for name, kinds in (_INFO | _MORE_INFO).items():
         if name in info and not isinstance(info[name], kinds):
-            raise damaged(path, f"{name} is {str(info[name])[:100]!r}")
+            raise damaged(path, name, info[name])
     for name, value in info.get("settings", {}).items():
         if not _is_setting(name, value):
-            raise damaged(path, f"its setting {str(name)[:100]} is {str(value)[:100]!r}")
+            raise damaged(path, f"its setting {name:.100}", value)
     return info
 
 
 def check_has(path: Path, info: Mapping[str, Any], names: Iterable[str]) -> None:
     """InputError if the study.json at `path`, which holds `info`, lacks one of `names`."""
     if missing := set(names) - info.keys():
-        raise damaged(path, f"it lacks {', '.join(sorted(missing))}")
+        raise _damaged(path, f"it lacks {', '.join(sorted(missing))}")
 
 
-def damaged(path: Path, said: str) -> InputError:
-    """The error of a study.json, of which is `said` what is wrong in it."""
+def damaged(path: Path, what: str, value: object) -> InputError:
+    """The error of a study.json in which `what` has a `value` that it cannot have."""
+    return _damaged(path, f"{what} is {str(value)[:100]!r}")
+
+
+def _damaged(path: Path, said: str) -> InputError:
     return InputError(f"{str(path)!r} is damaged: {said}; restore it from a copy")
 
 
