@@ -15,7 +15,7 @@ from statistics import fmean
 import pandas as pd
 
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.equal_cost import at_cost, best_at_cost
+from growsearch.study.equal_cost import StaticNetworks, at_cost
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
@@ -42,7 +42,9 @@ def main() -> None:
         count = count_epochs(own)
         print(f"| {kind} | {count.nominal} | {count.distinct} "
               f"| {count.distinct / count.nominal:.0%} |")  # fmt: skip
-    by_seed = dict(iter(trials[trials["config/policy"] == "none"].groupby("config/seed")))
+    static = trials[trials["config/policy"] == "none"]
+    deep = dict(iter(static[static["architecture"] == DEEP].groupby("config/seed")))
+    any_depth = StaticNetworks(static)
     print("\n| horizon | network | seeds | validation loss | FLOPs | over the static one "
           "| at equal FLOPs | at equal FLOPs, any depth |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
@@ -50,29 +52,20 @@ def main() -> None:
         loss = group["val_loss"]
         row = f"| {epochs} | {kind} | {len(group)} | {loss.mean():.4f} ± {loss.std():.4f} "
         row += f"| {group['train_flops'].mean() / 1e9:.0f} G "
-        pairs = [(trial, by_seed[trial["config/seed"]]) for _, trial in group.iterrows()]
-        for loss_of_static in (_at_equal_epochs, _at_equal_flops, _of_any_depth):
-            over = [trial["val_loss"] - loss_of_static(trial, static) for trial, static in pairs]
+        for loss_of_static in (
+            lambda trial: _of_deep(trial, deep[trial["config/seed"]], "epochs"),
+            lambda trial: _of_deep(trial, deep[trial["config/seed"]], "train_flops"),
+            lambda trial: any_depth.best_at(trial, "train_flops", "val_loss"),
+        ):
+            over = [trial["val_loss"] - loss_of_static(trial) for _, trial in group.iterrows()]
             known = kind in KINDS[1:] and math.isfinite(fmean(over))
             row += f"| {fmean(over):+.4f} ± {half_width(over):.4f} " if known else "| - "
         print(row + "|")
 
 
-def _at_equal_epochs(trial: "pd.Series", static: pd.DataFrame) -> float:
-    return _of_deep(trial, static, "epochs")
-
-
-def _at_equal_flops(trial: "pd.Series", static: pd.DataFrame) -> float:
-    return _of_deep(trial, static, "train_flops")
-
-
-def _of_any_depth(trial: "pd.Series", static: pd.DataFrame) -> float:
-    return best_at_cost(trial, static, "train_flops", "val_loss")
-
-
-def _of_deep(trial: "pd.Series", static: pd.DataFrame, cost: str) -> float:
+def _of_deep(trial: "pd.Series", deep: pd.DataFrame, cost: str) -> float:
     """The loss of the deep static network for as much, between two of its horizons."""
-    deep = static[static["architecture"] == DEEP].sort_values(cost)
+    deep = deep.sort_values(cost)
     return at_cost(trial[cost], list(deep[cost]), list(deep["val_loss"]), slack=1e-6)
 
 

@@ -106,6 +106,21 @@ def test_seconds_of_a_second_study_which_ran_elsewhere_are_not_mixed_with_the_fi
     assert row["seconds"] == pytest.approx((5 * 2 + 5 * 5) / 50)
 
 
+def test_the_best_depth_is_chosen_by_the_mean_of_all_seeds(study, tmp_path):
+    """Seed 2's own shallow network is the best of all there, by luck: it is not chosen."""
+    shallow = create_study(tmp_path / "shallow", command="search", searched=[])
+    for seed, loss in ((0, 90.0), (1, 90.0), (2, -50.0)):
+        trial(shallow, f"one{seed}", seed, architecture="1-1-1", epochs=20, loss=loss)
+    growing = read_studies([study, shallow])
+    trial(study, "alone", seed=2, growth=6, loss=1.0)
+    growing = growing[growing["config/seed"] == 2]
+    (alone,) = late_growth(growing).to_dict("records")  # one seed alone: its own is
+    assert alone["at_flops_of_any"] == pytest.approx(alone["val_loss"] + 50.0)
+    table = late_growth(read_studies([study, shallow])).set_index("share")
+    (of_seed_2,) = table.loc[[0.6]].to_dict("records")
+    assert of_seed_2["at_flops_of_any"] == pytest.approx(of_seed_2["at_flops"])
+
+
 def test_beyond_the_static_horizons_nothing_is_made_up(study):
     trial(study, "early", 0, growth=1, loss=2.0)  # 37 of 40 FLOPs: within
     trial(study, "late", 0, growth=9, loss=2.0)  # 13 of 40: the shortest static one has 16

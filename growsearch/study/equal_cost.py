@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,16 +23,49 @@ def at_cost(
     return float(np.interp(np.log(cost), np.log(np.asarray(costs, dtype=float)), losses))
 
 
-def best_at_cost(paid: "pd.Series", static: pd.DataFrame, cost: str, loss: str) -> float:
-    """The least `loss` of a static trial for at most as much of the column `cost` as `paid` has.
+class StaticNetworks:
+    """Static trials of equal learning-rate schedule: several depths, horizons and seeds.
 
-    Between horizons of an architecture its loss is interpolated over log cost. NaN below all.
+    `trials` has the columns architecture, config/seed, val_loss, and those of costs and losses that
+    `best_at` is asked for.
     """
-    least = static[static[cost] <= 1.001 * paid[cost]][loss].min()
-    for _, horizons in static.sort_values(cost).groupby("architecture"):
-        between = at_cost(paid[cost], list(horizons[cost]), list(horizons[loss]))
-        least = np.fmin(least, between)
-    return float(least)
+
+    def __init__(self, trials: pd.DataFrame) -> None:
+        by: dict[Any, pd.DataFrame] = dict(iter(trials.groupby(["architecture", "config/seed"])))
+        self._trials = by
+        self._curves: dict[tuple[str, int, str, str], tuple[list[float], list[float]]] = {}
+
+    def best_at(self, paid: "pd.Series", cost: str, loss: str) -> float:
+        """The `loss` of the best depth for at most as much of `cost` as the trial `paid` has.
+
+        It is a loss of the trial's seed. The depth is the one with the least mean val_loss of all
+        seeds: the best one of each seed would be chosen with hindsight. Between horizons a loss is
+        interpolated over log cost. NaN below all of them.
+        """
+        seed, most = paid["config/seed"], paid[cost]
+        seeds = {known for _, known in self._trials}
+        best, least = math.nan, math.inf
+        for depth in dict.fromkeys(depth for depth, _ in self._trials):
+            own = self._at(depth, seed, most, cost, loss)
+            mean = fmean(self._at(depth, other, most, cost, "val_loss") for other in seeds)
+            if not math.isnan(own) and mean < least:  # no NaN is below
+                best, least = own, mean
+        return best
+
+    def _at(self, depth: str, seed: int, most: float, cost: str, loss: str) -> float:
+        costs, losses = self._curve(depth, seed, cost, loss)
+        return at_cost(min(most, costs[-1]), costs, losses, slack=0.001) if costs else math.nan
+
+    def _curve(
+        self, depth: str, seed: int, cost: str, loss: str
+    ) -> tuple[list[float], list[float]]:
+        key = (depth, seed, cost, loss)
+        if (depth, seed) not in self._trials:
+            return [], []
+        if key not in self._curves:
+            rising = self._trials[depth, seed].dropna(subset=[cost]).sort_values(cost)
+            self._curves[key] = list(rising[cost]), list(rising[loss])
+        return self._curves[key]
 
 
 def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.Series":

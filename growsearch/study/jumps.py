@@ -1,10 +1,13 @@
 """One late growth compared with static networks at equal steps, FLOPs and seconds (Bu 2025)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from growsearch.study.equal_cost import (
+    StaticNetworks,
     at_cost,
-    best_at_cost,
     static_over_whole_horizon,
     trial_seconds,
 )
@@ -29,8 +32,8 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
       equal FLOPs and at equal seconds; `..._error` is half the width of the 95 % interval over the
       seeds (Student's t). Between horizons the static loss is interpolated over log FLOPs or
       seconds; NaN outside of them;
-    - at_flops_of_any: the loss minus the least one of a static network of any depth for at most
-      as many FLOPs, and `..._error`.
+    - at_flops_of_any: the loss minus that of the best static network of any depth for at most as
+      many FLOPs, as StaticNetworks chooses it, and `..._error`.
 
     Raises InputError if there are no such trials.
     """
@@ -44,7 +47,10 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
             f"the study has {len(grown)} completed trials that grew once and {len(static)} static "
             "ones; it needs both, like those of search_spaces/late_growth.py"
         )
-    compared = pd.DataFrame([_compared(trial, static) for _, trial in grown.iterrows()])
+    any_depth = {
+        schedule: StaticNetworks(own) for schedule, own in static.groupby("config/lr_schedule")
+    }
+    compared = pd.DataFrame([_compared(trial, static, any_depth) for _, trial in grown.iterrows()])
     by = ["lr_schedule", "initializer", "share"]
     # trials of one seed that differ in what is no column here are not independent
     compared = compared.groupby([*by, "seed"], as_index=False).mean()
@@ -59,11 +65,13 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
-    same = ["config/lr_schedule", "config/seed"]
-    beside = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
-    paired = beside[beside["architecture"] == trial["architecture"]]
+def _compared(
+    trial: "pd.Series", static: pd.DataFrame, any_depth: Mapping[Any, StaticNetworks]
+) -> dict[str, object]:
+    same = ["config/lr_schedule", "config/seed", "architecture"]
+    paired = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
     whole = static_over_whole_horizon(trial, paired)
+    best = any_depth[trial["config/lr_schedule"]].best_at(trial, "train_flops", "val_loss")
     at_equal = {
         # the horizons of late_growth.py are rounded to epochs, and so a little below or above
         cost: at_cost(trial[cost], list(paired[cost]), list(paired["val_loss"]), slack=0.03)
@@ -81,6 +89,5 @@ def _compared(trial: "pd.Series", static: pd.DataFrame) -> dict[str, object]:
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_flops": trial["val_loss"] - at_equal["train_flops"],
         "at_seconds": trial["val_loss"] - at_equal["train_seconds"],
-        "at_flops_of_any": trial["val_loss"]
-        - best_at_cost(trial, beside, "train_flops", "val_loss"),
+        "at_flops_of_any": trial["val_loss"] - best,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from growsearch.study.equal_cost import best_at_cost, static_over_whole_horizon, trial_seconds
+from growsearch.study.equal_cost import StaticNetworks, static_over_whole_horizon, trial_seconds
 from growsearch.study.summary import summarize
 from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
@@ -32,8 +32,8 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
 
     - flops: the trial's training FLOPs as a share of the deepest one's over the whole horizon;
     - at_steps: val_loss minus that of the deepest one over the whole horizon;
-    - at_flops: val_loss minus that of the best static network for at most as many FLOPs. Between
-      horizons of a network its loss is interpolated over log FLOPs. NaN below all of them;
+    - at_flops: val_loss minus that of the best static network for at most as many FLOPs, as
+      StaticNetworks chooses it;
     - at_whole: val_loss minus that of the best static network for at most the FLOPs of the deepest
       one over the whole horizon;
     - seconds, at_seconds: the same of training seconds, of the fastest epoch of each network;
@@ -61,15 +61,20 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     losses = [name for name in ("val_loss", TEST) if name in trials]
     compared = ["architecture", "epochs", "train_flops", "train_seconds", *losses, *same]
     by_pair = dict(iter(static[compared].groupby(same)))
+    of_any_depth = {
+        schedule: StaticNetworks(trials)
+        for schedule, trials in static[compared].groupby("config/lr_schedule")
+    }
     rows = []
     for _, trial in grown.iterrows():
-        beside = by_pair.get(tuple(trial[same]), static[:0])
-        whole = static_over_whole_horizon(trial, beside)
-        rows.append(_row(trial, whole, beside))
+        whole = static_over_whole_horizon(trial, by_pair.get(tuple(trial[same]), static[:0]))
+        rows.append(_row(trial, whole, of_any_depth[trial["config/lr_schedule"]], losses))
     return pd.DataFrame(rows)
 
 
-def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[str, Any]:
+def _row(
+    trial: "pd.Series", whole: "pd.Series", static: StaticNetworks, losses: list[str]
+) -> dict[str, Any]:
     path = [str(trial["config/architecture"]), *str(trial[TARGETS]).split()]
     return {
         "trial_id": trial["trial_id"],
@@ -85,23 +90,23 @@ def _row(trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame) -> dict[s
         "val_loss": trial["val_loss"],
         "flops": trial["train_flops"] / whole["train_flops"],
         "seconds": trial["train_seconds"] / whole["train_seconds"],
-        "at_seconds": trial["val_loss"] - best_at_cost(trial, static, "train_seconds", "val_loss"),
+        "at_seconds": trial["val_loss"] - static.best_at(trial, "train_seconds", "val_loss"),
     } | {
         f"{data}{name}": number
         for data, loss in (("", "val_loss"), ("test_", TEST))
-        if loss in static
+        if loss in losses
         for name, number in _compared(trial, whole, static, loss).items()
     }  # fmt: skip
 
 
 def _compared(
-    trial: "pd.Series", whole: "pd.Series", static: pd.DataFrame, loss: str
+    trial: "pd.Series", whole: "pd.Series", static: StaticNetworks, loss: str
 ) -> dict[str, float]:
     return {
         "at_steps": trial[loss] - whole[loss],
         "at_steps_percent": 100 * (trial[loss] / whole[loss] - 1),
-        "at_flops": trial[loss] - best_at_cost(trial, static, "train_flops", loss),
-        "at_whole": trial[loss] - best_at_cost(whole, static, "train_flops", loss),
+        "at_flops": trial[loss] - static.best_at(trial, "train_flops", loss),
+        "at_whole": trial[loss] - static.best_at(whole, "train_flops", loss),
     }
 
 
