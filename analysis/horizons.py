@@ -9,6 +9,7 @@ in analysis/studies.
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from statistics import fmean
 
@@ -19,6 +20,7 @@ from growsearch.study.equal_cost import StaticNetworks, at_cost
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
+from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
 STUDIES = Path(__file__).parent / "studies"
@@ -78,4 +80,7 @@ def _kind(trial: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -9,6 +9,7 @@ default it is the recorded ones in analysis/studies.
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pandas as pd
 from growsearch.study.jumps import late_growth
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
+from growsearch.trial.errors import InputError
 from growsearch.trial.status import Status
 
 STUDIES = Path(__file__).parent / "studies"
@@ -59,4 +61,7 @@ def _difference(row: dict, name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

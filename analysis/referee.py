@@ -8,6 +8,7 @@ networks.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from growsearch.study.claims import verdicts
@@ -22,10 +23,7 @@ RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=RECORDED)
-    try:
-        table = schedules(read_studies(parser.parse_args().study))
-    except InputError as error:
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    table = schedules(read_studies(parser.parse_args().study))
     print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
     print("|---|---|---|---|---|---|---|")
     for found in verdicts(table):
@@ -57,4 +55,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

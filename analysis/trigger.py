@@ -8,10 +8,12 @@ analysis/studies.
 
 import argparse
 import math
+import sys
 from pathlib import Path
 
 from growsearch.study.results import read_study
 from growsearch.study.triggers import triggers
+from growsearch.trial.errors import InputError
 
 RECORDED = Path(__file__).parent / "studies/gpt_trigger"
 
@@ -35,4 +37,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -85,3 +85,15 @@ def test_horizons_compares_with_static_networks_of_the_same_and_of_any_depth(
     assert grown.endswith("| -0.1500 ± 0.6353 | -0.1500 ± 0.6353 | +0.1500 ± 0.6353 |")
     (static,) = [line for line in lines if "never grows, depth" in line]
     assert static.startswith("| 2 | never grows, depth 1 | 2 | 1.8000 ± 0.1414 ")
+
+
+@pytest.mark.parametrize("script", ["depth", "horizons", "late_growth", "referee", "trigger"])
+def test_a_folder_that_is_no_study_is_one_line(script, tmp_path, capsys, monkeypatch):
+    with pytest.raises(SystemExit, match=r"error: .*'missing'.* is not a study"):
+        printed(f"{script}.py", "missing", capsys, monkeypatch)
+
+
+def test_a_study_that_is_given_twice_is_refused(folder, capsys, monkeypatch):
+    trial(folder, "s0", 2.0)
+    with pytest.raises(SystemExit, match=r"error: study .* is given twice; give each study once"):
+        printed("horizons.py", (folder, folder), capsys, monkeypatch)

@@ -140,17 +140,22 @@ def read_study(folder: str | Path, columns: Sequence[str] | None = None) -> "pd.
 
 
 def read_studies(folders: Iterable[str | Path]) -> "pd.DataFrame":
-    """`read_study` of several studies in one table; the folder's name leads each trial_id.
+    """`read_study` of several studies in one table; the folder leads each trial_id.
 
     Of the studies after the first, train_seconds are NaN: they may have run on another machine.
+    Raises InputError as `read_study` does, or if a folder is given twice.
     """
     import pandas as pd
 
-    studies = {Path(folder).name: read_study(folder) for folder in folders}
-    for number, (name, study) in enumerate(studies.items()):
-        study["trial_id"] = f"{name}/" + study["trial_id"]
-        if number:
+    studies: dict[Path, pd.DataFrame] = {}
+    for folder in map(Path, folders):
+        if folder.resolve() in studies:
+            raise InputError(f"study {str(folder)!r} is given twice; give each study once")
+        study = read_study(folder)
+        study["trial_id"] = f"{folder}/" + study["trial_id"]
+        if studies:
             study["train_seconds"] = math.nan
+        studies[folder.resolve()] = study
     return pd.concat(studies.values(), ignore_index=True)
 
 
