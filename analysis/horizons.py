@@ -17,6 +17,7 @@ import pandas as pd
 
 from growsearch.study.epoch_tree import count_epochs
 from growsearch.study.equal_cost import StaticNetworks, at_cost
+from growsearch.study.referee import TEST
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
@@ -48,18 +49,19 @@ def main() -> None:
     deep = dict(iter(static[static["architecture"] == DEEP].groupby("config/seed")))
     any_depth = StaticNetworks(static)
     print("\n| horizon | network | seeds | validation loss | FLOPs | over the static one "
-          "| at equal FLOPs | at equal FLOPs, any depth |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|")
+          "| at equal FLOPs | at equal FLOPs, any depth | the same, test |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|---|")
     for (kind, epochs), group in trials.groupby(["kind", "epochs"]):
         loss = group["val_loss"]
         row = f"| {epochs} | {kind} | {len(group)} | {loss.mean():.4f} ± {loss.std():.4f} "
         row += f"| {group['train_flops'].mean() / 1e9:.0f} G "
-        for loss_of_static in (
-            lambda trial: _of_deep(trial, deep[trial["config/seed"]], "epochs"),
-            lambda trial: _of_deep(trial, deep[trial["config/seed"]], "train_flops"),
-            lambda trial: any_depth.best_at(trial, "train_flops", "val_loss"),
+        for of, of_static in (
+            ("val_loss", lambda trial: _of_deep(trial, deep[trial["config/seed"]], "epochs")),
+            ("val_loss", lambda trial: _of_deep(trial, deep[trial["config/seed"]], "train_flops")),
+            ("val_loss", lambda trial: any_depth.best_at(trial, "train_flops", "val_loss")),
+            (TEST, lambda trial: any_depth.best_at(trial, "train_flops", TEST)),
         ):
-            over = [trial["val_loss"] - loss_of_static(trial) for _, trial in group.iterrows()]
+            over = [trial[of] - of_static(trial) for _, trial in group.iterrows()]
             known = kind in KINDS[1:] and math.isfinite(fmean(over))
             row += f"| {fmean(over):+.4f} ± {half_width(over):.4f} " if known else "| - "
         print(row + "|")
