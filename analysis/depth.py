@@ -9,12 +9,11 @@ trials count, and only seeds that have both.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from growsearch import Study
 from growsearch.study.verdicts import half_width
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import run_script
 from growsearch.trial.status import Status
 
 RECORDED = Path(__file__).parent / "studies/gpt_depth"
@@ -49,7 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

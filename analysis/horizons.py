@@ -9,19 +9,18 @@ in analysis/studies.
 
 import argparse
 import math
-import sys
 from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
 
 from growsearch.study.epoch_tree import count_epochs
-from growsearch.study.equal_cost import StaticNetworks, at_cost
+from growsearch.study.equal_cost import StaticNetworks
 from growsearch.study.referee import TEST
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
 from growsearch.study.verdicts import half_width
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import run_script
 from growsearch.trial.status import Status
 
 STUDIES = Path(__file__).parent / "studies"
@@ -40,14 +39,15 @@ def main() -> None:
     trials["kind"] = trials.apply(_kind, axis=1)
     kinds = study["trial_id"].map(trials.set_index("trial_id")["kind"])
     print("| trials | epochs of all | distinct | share |\n|---|---|---|---|")
-    for kind in (*sorted(set(kinds) & set(KINDS), key=KINDS.index), "all"):
-        own = study[kinds.isin(KINDS) if kind == "all" else kinds == kind]
+    rows = {kind: study[kinds == kind] for kind in KINDS} | {"all": study[kinds.isin(KINDS)]}
+    for kind, own in rows.items():
+        if own.empty:
+            continue
         count = count_epochs(own)
         print(f"| {kind} | {count.nominal} | {count.distinct} "
               f"| {count.distinct / count.nominal:.0%} |")  # fmt: skip
     static = trials[trials["config/policy"] == "none"]
-    deep = dict(iter(static[static["architecture"] == DEEP].groupby("config/seed")))
-    any_depth = StaticNetworks(static)
+    deep, any_depth = StaticNetworks(static[static["architecture"] == DEEP]), StaticNetworks(static)
     print("\n| horizon | network | seeds | validation loss | FLOPs | over the static one "
           "| at equal FLOPs | at equal FLOPs, any depth | the same, test |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|")
@@ -55,22 +55,16 @@ def main() -> None:
         loss = group["val_loss"]
         row = f"| {epochs} | {kind} | {len(group)} | {loss.mean():.4f} ± {loss.std():.4f} "
         row += f"| {group['train_flops'].mean() / 1e9:.0f} G "
-        for of, of_static in (
-            ("val_loss", lambda trial: _of_deep(trial, deep[trial["config/seed"]], "epochs")),
-            ("val_loss", lambda trial: _of_deep(trial, deep[trial["config/seed"]], "train_flops")),
-            ("val_loss", lambda trial: any_depth.best_at(trial, "train_flops", "val_loss")),
-            (TEST, lambda trial: any_depth.best_at(trial, "train_flops", TEST)),
+        for beside, cost, of in (
+            (deep, "epochs", "val_loss"),
+            (deep, "train_flops", "val_loss"),
+            (any_depth, "train_flops", "val_loss"),
+            (any_depth, "train_flops", TEST),
         ):
-            over = [trial[of] - of_static(trial) for _, trial in group.iterrows()]
+            over = [trial[of] - beside.best_at(trial, cost, of) for _, trial in group.iterrows()]
             known = kind in KINDS[1:] and math.isfinite(fmean(over))
             row += f"| {fmean(over):+.4f} ± {half_width(over):.4f} " if known else "| - "
         print(row + "|")
-
-
-def _of_deep(trial: "pd.Series", deep: pd.DataFrame, cost: str) -> float:
-    """The loss of the deep static network for as much, between two of its horizons."""
-    deep = deep.sort_values(cost)
-    return at_cost(trial[cost], list(deep[cost]), list(deep["val_loss"]), slack=1e-6)
 
 
 def _kind(trial: "pd.Series") -> str:
@@ -82,7 +76,4 @@ def _kind(trial: "pd.Series") -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

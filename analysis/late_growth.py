@@ -9,7 +9,6 @@ default it is the recorded ones in analysis/studies.
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +16,7 @@ import pandas as pd
 from growsearch.study.jumps import late_growth
 from growsearch.study.results import read_studies
 from growsearch.study.summary import summarize
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import run_script
 from growsearch.trial.status import Status
 
 STUDIES = Path(__file__).parent / "studies"
@@ -61,7 +60,4 @@ def _difference(row: dict, name: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

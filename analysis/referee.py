@@ -8,13 +8,12 @@ networks.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from growsearch.study.claims import verdicts
 from growsearch.study.referee import FACTORS, schedules
 from growsearch.study.results import read_studies
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import run_script
 
 STUDIES = Path(__file__).parent / "studies"
 RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
@@ -55,7 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

@@ -8,12 +8,11 @@ analysis/studies.
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
 from growsearch.study.results import read_study
 from growsearch.study.triggers import triggers
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import run_script
 
 RECORDED = Path(__file__).parent / "studies/gpt_trigger"
 
@@ -37,7 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    run_script(main)

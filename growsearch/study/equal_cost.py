@@ -24,48 +24,43 @@ def at_cost(
 
 
 class StaticNetworks:
-    """Static trials of equal learning-rate schedule: several depths, horizons and seeds.
+    """Static trials of several learning-rate schedules, depths, horizons and seeds.
 
-    `trials` has the columns architecture, config/seed, val_loss, and those of costs and losses that
-    `best_at` is asked for.
+    `trials` has the columns config/lr_schedule, config/seed, architecture, val_loss, and those of
+    costs and losses that `best_at` is asked for.
     """
 
     def __init__(self, trials: pd.DataFrame) -> None:
-        by: dict[Any, pd.DataFrame] = dict(iter(trials.groupby(["architecture", "config/seed"])))
-        self._trials = by
-        self._curves: dict[tuple[str, int, str, str], tuple[list[float], list[float]]] = {}
+        by = ["config/lr_schedule", "architecture", "config/seed"]
+        self._trials: dict[Any, pd.DataFrame] = dict(iter(trials.groupby(by)))
+        self._curves: dict[tuple[Any, ...], tuple[list[float], list[float]]] = {}
 
     def best_at(self, paid: "pd.Series", cost: str, loss: str) -> float:
         """The `loss` of the best depth for at most as much of `cost` as the trial `paid` has.
 
-        It is a loss of the trial's seed. The depth is the one with the least mean val_loss of all
-        seeds: the best one of each seed would be chosen with hindsight. Between horizons a loss is
-        interpolated over log cost. NaN below all of them.
+        It is a loss of the trial's schedule and seed. The depth is the one with the least mean
+        val_loss of all seeds: the best one of each seed would be chosen with hindsight. Between
+        horizons a loss is interpolated over log cost. NaN below all of them.
         """
-        seed, most = paid["config/seed"], paid[cost]
-        seeds = {known for _, known in self._trials}
+        schedule, seed, most = paid["config/lr_schedule"], paid["config/seed"], paid[cost]
+        there = [(depth, known) for own, depth, known in self._trials if own == schedule]
+        seeds = {known for _, known in there}
         best, least = math.nan, math.inf
-        for depth in dict.fromkeys(depth for depth, _ in self._trials):
-            own = self._at(depth, seed, most, cost, loss)
-            mean = fmean(self._at(depth, other, most, cost, "val_loss") for other in seeds)
+        for depth in dict.fromkeys(depth for depth, _ in there):
+            own = self._at((schedule, depth, seed), most, cost, loss)
+            mean = fmean(self._at((schedule, depth, n), most, cost, "val_loss") for n in seeds)
             if not math.isnan(own) and mean < least:  # no NaN is below
                 best, least = own, mean
         return best
 
-    def _at(self, depth: str, seed: int, most: float, cost: str, loss: str) -> float:
-        costs, losses = self._curve(depth, seed, cost, loss)
+    def _at(self, of: tuple[str, str, int], most: float, cost: str, loss: str) -> float:
+        if of not in self._trials:
+            return math.nan
+        if (*of, cost, loss) not in self._curves:
+            rising = self._trials[of].dropna(subset=[cost]).sort_values(cost)
+            self._curves[*of, cost, loss] = list(rising[cost]), list(rising[loss])
+        costs, losses = self._curves[*of, cost, loss]
         return at_cost(min(most, costs[-1]), costs, losses, slack=0.001) if costs else math.nan
-
-    def _curve(
-        self, depth: str, seed: int, cost: str, loss: str
-    ) -> tuple[list[float], list[float]]:
-        key = (depth, seed, cost, loss)
-        if (depth, seed) not in self._trials:
-            return [], []
-        if key not in self._curves:
-            rising = self._trials[depth, seed].dropna(subset=[cost]).sort_values(cost)
-            self._curves[key] = list(rising[cost]), list(rising[loss])
-        return self._curves[key]
 
 
 def static_over_whole_horizon(trial: "pd.Series", beside: pd.DataFrame) -> "pd.Series":

@@ -1,8 +1,5 @@
 """One late growth compared with static networks at equal steps, FLOPs and seconds (Bu 2025)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 
 from growsearch.study.equal_cost import (
@@ -47,9 +44,7 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
             f"the study has {len(grown)} completed trials that grew once and {len(static)} static "
             "ones; it needs both, like those of search_spaces/late_growth.py"
         )
-    any_depth = {
-        schedule: StaticNetworks(own) for schedule, own in static.groupby("config/lr_schedule")
-    }
+    any_depth = StaticNetworks(static)
     compared = pd.DataFrame([_compared(trial, static, any_depth) for _, trial in grown.iterrows()])
     by = ["lr_schedule", "initializer", "share"]
     # trials of one seed that differ in what is no column here are not independent
@@ -66,12 +61,11 @@ def late_growth(study: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(
-    trial: "pd.Series", static: pd.DataFrame, any_depth: Mapping[Any, StaticNetworks]
+    trial: "pd.Series", static: pd.DataFrame, any_depth: StaticNetworks
 ) -> dict[str, object]:
     same = ["config/lr_schedule", "config/seed", "architecture"]
     paired = static[(static[same] == trial[same]).all(axis=1)].sort_values("epochs")
     whole = static_over_whole_horizon(trial, paired)
-    best = any_depth[trial["config/lr_schedule"]].best_at(trial, "train_flops", "val_loss")
     at_equal = {
         # the horizons of late_growth.py are rounded to epochs, and so a little below or above
         cost: at_cost(trial[cost], list(paired[cost]), list(paired["val_loss"]), slack=0.03)
@@ -89,5 +83,5 @@ def _compared(
         "at_steps": trial["val_loss"] - whole["val_loss"],
         "at_flops": trial["val_loss"] - at_equal["train_flops"],
         "at_seconds": trial["val_loss"] - at_equal["train_seconds"],
-        "at_flops_of_any": trial["val_loss"] - best,
+        "at_flops_of_any": trial["val_loss"] - any_depth.best_at(trial, "train_flops", "val_loss"),
     }

@@ -61,14 +61,11 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     losses = [name for name in ("val_loss", TEST) if name in trials]
     compared = ["architecture", "epochs", "train_flops", "train_seconds", *losses, *same]
     by_pair = dict(iter(static[compared].groupby(same)))
-    of_any_depth = {
-        schedule: StaticNetworks(trials)
-        for schedule, trials in static[compared].groupby("config/lr_schedule")
-    }
+    of_any_depth = StaticNetworks(static[compared])
     rows = []
     for _, trial in grown.iterrows():
         whole = static_over_whole_horizon(trial, by_pair.get(tuple(trial[same]), static[:0]))
-        rows.append(_row(trial, whole, of_any_depth[trial["config/lr_schedule"]], losses))
+        rows.append(_row(trial, whole, of_any_depth, losses))
     return pd.DataFrame(rows)
 
 

@@ -1,6 +1,9 @@
 """The one error that is the user's to mend."""
 
 import errno
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -8,6 +11,15 @@ class InputError(ValueError):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run `main` of a script; an InputError ends it as it ends a command."""
+    try:
+        main()
+    except InputError as error:
+        print(f"{Path(sys.argv[0]).name}: error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
 
 
 def one_line(error: BaseException) -> str:
