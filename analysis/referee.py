@@ -10,28 +10,40 @@ networks.
 import argparse
 from pathlib import Path
 
-from growsearch.study.claims import verdicts
+from growsearch.study.claims import JUDGED_BY, verdicts
 from growsearch.study.referee import FACTORS, schedules
 from growsearch.study.results import read_studies
+from growsearch.study.verdicts import Judged, Verdict
 from growsearch.trial.errors import run_script
 
 STUDIES = Path(__file__).parent / "studies"
 RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
 
 
+def _number(judged: Judged | None, unit: str) -> str:
+    if judged is None:
+        return "- | -"
+    digits = 2 if unit == "%" else 4
+    mean, low, high = (f"{-x:+.{digits}f}" for x in (judged.mean, judged.high, judged.low))
+    decided = judged.verdict is not Verdict.CANNOT_TELL
+    verdict = f"**{judged.verdict}**" if decided else "cannot tell"
+    return f"{mean} {unit} ({low} to {high}) | {verdict}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=RECORDED)
     table = schedules(read_studies(parser.parse_args().study))
-    print("| claim | source | number | 95 % interval | seeds | runs | verdict |")
-    print("|---|---|---|---|---|---|---|")
+    data = [f"{name} loss | verdict" for name in JUDGED_BY]
+    print(f"| claim | source | {' | '.join(data)} | seeds | runs |")
+    print("|---|---|---|---|---|---|---|---|")
     for found in verdicts(table):
         claim, judged = found.claim, found.judged
-        bound = f" (claimed: below {claim.below:g})" if claim.below else ""
+        columns = [_number(judged.get(name), claim.unit) for name in JUDGED_BY]
+        seeds = "/".join(dict.fromkeys(str(one.seeds) for one in judged.values()))
         print(
-            f"| {claim.says} | {claim.source or '-'} | {-judged.mean:+.4f} {claim.unit}{bound} "
-            f"| {-judged.high:+.4f} to {-judged.low:+.4f} | {judged.seeds} | {found.runs} "
-            f"| {judged.verdict} |"
+            f"| {claim.says} | {claim.source or '-'} | {' | '.join(columns)} | {seeds} "
+            f"| {found.runs} |"
         )
     by_schedule = table.groupby(list(FACTORS))
     means = by_schedule[

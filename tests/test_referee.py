@@ -172,12 +172,12 @@ def test_a_schedule_that_validation_chose_is_judged_by_the_test_data():
         for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    chosen, runs = best_of_others("at_steps", (0.0, 1.0), data="test_")(table)
+    chosen, runs = best_of_others("at_steps", (0.0, 1.0))(table, "test_")
     assert (chosen.to_dict(), runs) == (pytest.approx({0: 0.1, 1: 1.1, 2: 2.1}), 6)
     chosen, _ = best_of_others("at_steps", (0.0, 1.0))(table)
     assert chosen.to_dict() == pytest.approx({0: -0.2, 1: -0.2, 2: -0.2})
     without = table.drop(columns="test_at_steps")
-    assert best_of_others("at_steps", (0.0, 1.0), data="test_")(without)[1] == 0
+    assert best_of_others("at_steps", (0.0, 1.0))(without, "test_")[1] == 0
 
 
 def test_a_seed_without_a_test_loss_has_no_number():
@@ -191,9 +191,9 @@ def test_a_seed_without_a_test_loss_has_no_number():
         for name, validation, test in (("4", -0.2, 0.1), ("6", -0.1, -0.3))
     ]  # fmt: skip
     table = pd.DataFrame(rows)
-    judged_by_test = best_of_others("at_steps", (0.0, 1.0), data="test_")
-    assert judged_by_test(table)[0].to_dict() == pytest.approx({0: 0.1, 1: 1.1})
-    assert judged_by_test(table.assign(test_at_steps=math.nan))[1] == 0
+    best = best_of_others("at_steps", (0.0, 1.0))
+    assert best(table, "test_")[0].to_dict() == pytest.approx({0: 0.1, 1: 1.1})
+    assert best(table.assign(test_at_steps=math.nan), "test_")[1] == 0
 
 
 def test_the_test_loss_stands_beside_that_of_static_networks(folder):
@@ -228,8 +228,30 @@ def test_a_claim_agrees_if_its_whole_interval_is_on_its_side(folder):
     found = {v.claim.says: v for v in verdicts(schedules(read_study(folder)))}
     assert set(found) < {claim.says for claim in CLAIMS}
     carried = next(v for says, v in found.items() if "carried" in says)
-    assert (carried.judged.verdict, carried.runs) == (Verdict.AGREES, 6)
-    assert carried.judged.mean == pytest.approx(0.11)
+    (judged,) = carried.judged.values()  # no test loss is recorded
+    assert (judged.verdict, carried.runs) == (Verdict.AGREES, 6)
+    assert judged.mean == pytest.approx(0.11)
+
+
+def test_each_claim_is_judged_by_both_losses(folder):
+    """The test loss is twice the validation loss, so differences are, and percentages are not."""
+    add_static(folder)
+    for seed, (initializer, loss) in product((0, 1, 2), (("zero", 1.8), ("default", 2.0))):
+        for epoch in (3, 5, 7, 8):
+            trial(folder, loss - 0.01 * seed * epoch, seed, {epoch: 4}, initializer=initializer)
+        trial(folder, loss - 0.1, seed, DOUBLED, initializer=initializer)
+        trial(folder, loss - 0.2, seed, {3: 2, 7: 4}, initializer=initializer)
+    study = read_study(folder)
+    judged = verdicts(schedules(study.assign(**{"metric/test_loss": 2 * study["val_loss"]})))
+    alone = {v.claim.says: v for v in verdicts(schedules(study))}
+    assert {says.split()[0] for says in alone} == {"One", "Doublings", "zero", "The"}
+    for found in judged:
+        test, validation = found.judged["test"], found.judged["validation"]
+        factor = 1 if found.claim.unit == "%" else 2
+        assert test.mean == pytest.approx(factor * validation.mean)
+        assert test.low == pytest.approx(factor * validation.low)
+        assert {"validation": validation} == alone.pop(found.claim.says).judged
+    assert not alone
 
 
 def test_a_study_without_static_networks_is_said_in_one_line(folder):

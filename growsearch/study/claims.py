@@ -1,9 +1,9 @@
 """Contested claims about growing, each as a number over paired seeds with a verdict."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -13,6 +13,18 @@ from growsearch.study.verdicts import Judged, judge
 
 _BUDGETS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9))
 
+JUDGED_BY = {"test": "test_", "validation": ""}
+"""The data whose loss judges a claim, and how its columns of `schedules`' table begin."""
+
+
+class Numbers(Protocol):
+    """From `schedules`' table a number for each seed, and how many runs it is of.
+
+    `data` is a value of JUDGED_BY. There are none if the table has no such loss.
+    """
+
+    def __call__(self, table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]: ...
+
 
 @dataclass(frozen=True)
 class Contested:
@@ -21,8 +33,7 @@ class Contested:
     says: str
     source: str
     unit: str
-    numbers: Callable[[pd.DataFrame], tuple[pd.Series, int]]
-    """From `schedules`' table the number of each seed, and how many runs it is of."""
+    numbers: Numbers
     below: float = 0.0
     """The claim is that the number is less than this."""
 
@@ -30,8 +41,9 @@ class Contested:
 @dataclass(frozen=True)
 class JudgedClaim:
     claim: Contested
-    judged: Judged
-    """The claim about the negated number: that it is more than -below."""
+    judged: Mapping[str, Judged]
+    """By the data of JUDGED_BY of which there is a loss, the claim about the negated number: that
+    it is more than -below."""
     runs: int
 
 
@@ -42,61 +54,68 @@ def verdicts(table: pd.DataFrame) -> list[JudgedClaim]:
     """
     found = []
     for claim in CLAIMS:
-        numbers, runs = claim.numbers(table)
-        if runs:
-            found.append(JudgedClaim(claim, judge(-numbers, above=-claim.below), runs))
+        of = {data: claim.numbers(table, begins) for data, begins in JUDGED_BY.items()}
+        judged = {
+            data: judge(-numbers, above=-claim.below)
+            for data, (numbers, runs) in of.items()
+            if runs
+        }
+        if judged:
+            found.append(JudgedClaim(claim, judged, max(runs for _, runs in of.values())))
     return found
 
 
 def difference(
     factor: str, one: str, other: str, column: str = "at_steps",
     equal: Sequence[str] = FACTORS, **where: object,
-) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:  # fmt: skip
+) -> Numbers:  # fmt: skip
     """The column with `one` value of a factor minus that with the `other`, all else being equal.
 
     That is the seed, and the columns `equal`.
     """
 
-    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
-        chosen = _where(table, where)
-        if column not in table:
-            return pd.Series(dtype=float), 0
+    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
+        judged = f"{data}{column}"
+        if judged not in table:
+            return _NOTHING
         rest = ["seed", *(name for name in equal if name != factor)]
-        wide = chosen.pivot_table(column, rest, factor)
+        wide = _where(table, where).pivot_table(judged, rest, factor)
         if not {one, other} <= set(wide):
-            return pd.Series(dtype=float), 0
+            return _NOTHING
         pairs = (wide[one] - wide[other]).dropna()
         return pairs.groupby("seed").mean(), 2 * len(pairs)
 
     return numbers
 
 
-def mean(column: str, **where: object) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+def mean(column: str, **where: object) -> Numbers:
     """The mean of the column over the schedules that are as `where` says."""
 
-    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
-        chosen = _where(table, where)
-        if column not in table:
-            return pd.Series(dtype=float), 0
-        return chosen.groupby("seed")[column].mean(), len(chosen)
+    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
+        judged = f"{data}{column}"
+        if judged not in table:
+            return _NOTHING
+        chosen = _where(table, where).dropna(subset=judged)
+        return chosen.groupby("seed")[judged].mean(), len(chosen)
 
     return numbers
 
 
-def beside_one_jump(
-    pattern: str, other: str = ONE_JUMP
-) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+def beside_one_jump(pattern: str, other: str = ONE_JUMP) -> Numbers:
     """The loss in percent of schedules of a pattern, minus that of others at equal FLOPs.
 
     Schedules of the other pattern with equal schedule, initializer and state of the optimizer are
     interpolated over log FLOPs.
     """
 
-    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
-        table = table[table["start"] == "1"]
+    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
+        loss = f"{data or 'val_'}loss"
+        if loss not in table:
+            return _NOTHING
+        table = table[table["start"] == "1"].dropna(subset=loss)
         same = ["seed", "lr_schedule", "initializer", "state"]
         curves = {
-            key: group.groupby("flops")["val_loss"].mean()
+            key: group.groupby("flops")[loss].mean()
             for key, group in table[table["pattern"] == other].groupby(same)
         }
         rows = []
@@ -106,32 +125,29 @@ def beside_one_jump(
                 continue
             there = at_cost(trial["flops"], list(curve.index), list(curve))
             if not math.isnan(there):
-                rows.append((trial["seed"], 100 * (trial["val_loss"] / there - 1)))
+                rows.append((trial["seed"], 100 * (trial[loss] / there - 1)))
         found = pd.DataFrame(rows, columns=["seed", "percent"])
         return found.groupby("seed")["percent"].mean(), len(found)
 
     return numbers
 
 
-def best_of_others(
-    column: str, flops: tuple[float, float], data: str = "", **where: object
-) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+def best_of_others(column: str, flops: tuple[float, float], **where: object) -> Numbers:
     """The column of the schedule that is best by the mean of the other seeds, for each seed.
 
-    So the choice does not see the number that it is judged by. With "test_" as `data` that number
-    is of the test data, and the choice of validation data. Schedules cost between these shares of
-    the static network's FLOPs.
+    So the choice does not see the number that it is judged by. It sees validation losses, whatever
+    it is judged by. Schedules cost between these shares of the static network's FLOPs.
     """
 
-    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
+    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
         judged = f"{data}{column}"
         if judged not in table:
-            return pd.Series(dtype=float), 0
+            return _NOTHING
         chosen = _where(table, where)
         chosen = chosen[(chosen["flops"] > flops[0]) & (chosen["flops"] <= flops[1])]
         wide = chosen.pivot_table(column, list(FACTORS), "seed").dropna()
         if wide.shape[1] < 2 or wide.empty:
-            return pd.Series(dtype=float), 0
+            return _NOTHING
         numbers_of = chosen.pivot_table(judged, list(FACTORS), "seed")
         numbers_of = numbers_of.reindex(index=wide.index, columns=wide.columns)
         found = {}
@@ -144,16 +160,17 @@ def best_of_others(
     return numbers
 
 
-def spread(
-    factor: str, one: str, other: str, column: str, **where: object
-) -> Callable[[pd.DataFrame], tuple[pd.Series, int]]:
+def spread(factor: str, one: str, other: str, column: str, **where: object) -> Numbers:
     """The column's standard deviation over schedules of `one`, minus that over the `other`'s."""
 
-    def numbers(table: pd.DataFrame) -> tuple[pd.Series, int]:
-        chosen = _where(table, {**where, factor: (one, other)})
-        wide = chosen.groupby(["seed", factor])[column].std().unstack(factor)
+    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
+        judged = f"{data}{column}"
+        if judged not in table:
+            return _NOTHING
+        chosen = _where(table, {**where, factor: (one, other)}).dropna(subset=judged)
+        wide = chosen.groupby(["seed", factor])[judged].std().unstack(factor)
         if not {one, other} <= set(wide):
-            return pd.Series(dtype=float), 0
+            return _NOTHING
         return (wide[one] - wide[other]).dropna(), len(chosen)
 
     return numbers
@@ -169,8 +186,7 @@ def _where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 BU, MALLIK = "Bu, arXiv 2511.04981", "Mallik et al., arXiv 2605.13405"
 MIDAS, STACK = "MIDAS and LIDAS, arXiv 2512.08819", "G_stack, arXiv 2405.15319"
 LATE: dict[str, Any] = {"pattern": ONE_JUMP, "start": "1", "state": "carry"}
-_JUDGED_BY = (("test", "test_"), ("validation", ""))
-"""What losses are of, and how their columns begin."""
+_NOTHING: tuple[pd.Series, int] = (pd.Series(dtype=float), 0)
 _PLACED = tuple(factor for factor in FACTORS if factor != "placement")
 
 
@@ -178,38 +194,35 @@ CLAIMS = (
     *(
         Contested(
             f"One jump from {blocks} at 0.8 of the horizon costs less than 0.5 % of the loss under "
-            f"{name} ({data})",
+            f"{name}",
             BU, "%",
-            mean(f"{column}at_steps_percent", lr_schedule=schedule, start=start, pattern=ONE_JUMP,
+            mean("at_steps_percent", lr_schedule=schedule, start=start, pattern=ONE_JUMP,
                  state="carry", share=0.8),
             below=0.5,
         )
         for start, blocks in (("1", "one block"), ("0", "no block"))
         for schedule, name in (("wsd", "WSD"), ("cosine", "a cosine, where Bu says that it fails"))
-        for data, column in _JUDGED_BY
     ),
     *(
         Contested(
             "One jump from one block at 0.5 of the horizon costs less than 0.5 % of the loss under "
-            f"a cosine, where Bu says that it fails ({blocks}, {data})",
+            f"a cosine, where Bu says that it fails ({blocks})",
             BU, "%",
-            mean(f"{column}at_steps_percent", **LATE, lr_schedule="cosine", share=0.5, **chosen),
+            mean("at_steps_percent", **LATE, lr_schedule="cosine", share=0.5, **chosen),
             below=0.5,
         )
         for blocks, chosen in (
             ("all initializers", {}), ("copy", {"initializer": "copy"}),
             ("clone", {"initializer": "clone"}),
         )
-        for data, column in _JUDGED_BY
     ),
     *(
         Contested(
-            f"At {share} of the horizon, a jump costs less under WSD than under a cosine ({data})",
+            f"At {share} of the horizon, a jump costs less under WSD than under a cosine",
             BU, "nats",
-            difference("lr_schedule", "wsd", "cosine", f"{column}at_steps", **LATE, share=share),
+            difference("lr_schedule", "wsd", "cosine", **LATE, share=share),
         )
         for share in (0.5, 0.65, 0.8)
-        for data, column in _JUDGED_BY
     ),
     Contested(
         "Doublings gain on one jump at equal FLOPs (Bu says that stages gain nothing)",
@@ -259,20 +272,17 @@ CLAIMS = (
     *(
         Contested(
             f"The best growing schedule for {low:.0%} to {high:.0%} of the FLOPs is better than "
-            f"what static networks reach for as many ({schedule}, {data})",
-            MALLIK, "nats",
-            best_of_others("at_flops", (low, high), column, lr_schedule=schedule),
+            f"what static networks reach for as many ({schedule})",
+            MALLIK, "nats", best_of_others("at_flops", (low, high), lr_schedule=schedule),
         )
         for schedule in ("cosine", "wsd")
         for low, high in _BUDGETS
-        for data, column in _JUDGED_BY
     ),
     *(
         Contested(
             f"The best growing schedule for at most {high:.0%} of the FLOPs is as good as "
-            f"{other} ({schedule}, {data})",
-            STACK, "nats",
-            best_of_others(judged, (0.0, high), column, lr_schedule=schedule),
+            f"{other} ({schedule})",
+            STACK, "nats", best_of_others(judged, (0.0, high), lr_schedule=schedule),
         )
         for judged, other in (
             ("at_steps", "the static network over the whole horizon"),
@@ -280,6 +290,5 @@ CLAIMS = (
         )
         for schedule in ("cosine", "wsd")
         for _, high in _BUDGETS
-        for data, column in _JUDGED_BY
     ),
 )  # fmt: skip

@@ -37,8 +37,8 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     - at_whole: val_loss minus that of the best static network for at most the FLOPs of the deepest
       one over the whole horizon;
     - seconds, at_seconds: the same of training seconds, of the fastest epoch of each network;
-    - test_at_steps, test_at_steps_percent, test_at_flops, test_at_whole: the same of the test
-      loss, if it is recorded.
+    - test_loss, test_at_steps, test_at_steps_percent, test_at_flops, test_at_whole: the same of the
+      test loss, if it is recorded.
 
     Raises InputError if there are no such trials, or static ones are missing.
     """
@@ -73,7 +73,7 @@ def _row(
     trial: "pd.Series", whole: "pd.Series", static: StaticNetworks, losses: list[str]
 ) -> dict[str, Any]:
     path = [str(trial["config/architecture"]), *str(trial[TARGETS]).split()]
-    return {
+    row = {
         "trial_id": trial["trial_id"],
         "seed": trial["config/seed"],
         "lr_schedule": trial["config/lr_schedule"],
@@ -84,16 +84,16 @@ def _row(
         "state": trial["config/momentum_on_growth"],
         "growth_epochs": trial["growth_epochs"],
         "share": int(trial["growth_epochs"].split()[-1]) / trial["epochs"],
-        "val_loss": trial["val_loss"],
         "flops": trial["train_flops"] / whole["train_flops"],
         "seconds": trial["train_seconds"] / whole["train_seconds"],
         "at_seconds": trial["val_loss"] - static.best_at(trial, "train_seconds", "val_loss"),
-    } | {
-        f"{data}{name}": number
-        for data, loss in (("", "val_loss"), ("test_", TEST))
-        if loss in losses
-        for name, number in _compared(trial, whole, static, loss).items()
-    }  # fmt: skip
+    }
+    for loss in losses:
+        begins = "test_" if loss == TEST else ""
+        compared = _compared(trial, whole, static, loss)
+        row[loss.removeprefix("metric/")] = trial[loss]
+        row |= {f"{begins}{name}": number for name, number in compared.items()}
+    return row
 
 
 def _compared(
