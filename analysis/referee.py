@@ -1,17 +1,18 @@
 """Prints, as Markdown, what a referee study says of each contested claim about growing.
 
-    python analysis/referee.py [STUDY ...]
+    python analysis/referee.py [STUDY ...] [--figure FILE]
 
 STUDY is a search over search_spaces/gpt_referee.py or resnet_referee.py, of all seeds, or one of
 each. By default it is the recorded one of the GPT in analysis/studies, with its further static
-networks.
+networks. The figure has the test loss of all of them against FLOPs.
 """
 
 import argparse
 from pathlib import Path
 
 from growsearch.study.claims import JUDGED_BY, verdicts
-from growsearch.study.referee import FACTORS, schedules
+from growsearch.study.referee import FACTORS, schedules, static_networks
+from growsearch.study.referee_figure import referee_figure
 from growsearch.study.results import read_studies
 from growsearch.study.verdicts import Judged, Verdict
 from growsearch.trial.errors import run_script
@@ -33,7 +34,12 @@ def _number(judged: Judged | None, unit: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=RECORDED)
-    table = schedules(read_studies(parser.parse_args().study))
+    parser.add_argument("--figure", metavar="FILE", help="a picture, like referee.png")
+    parsed = parser.parse_args()
+    study = read_studies(parsed.study)
+    table = schedules(study)
+    if parsed.figure:
+        referee_figure(table, static_networks(study, table)).savefig(parsed.figure, dpi=130)
     data = [f"{name} loss | verdict" for name in JUDGED_BY]
     print(f"| claim | source | {' | '.join(data)} | seeds | runs |")
     print("|---|---|---|---|---|---|---|---|")

@@ -18,7 +18,15 @@ from growsearch.study.claims import (
     verdicts,
 )
 from growsearch.study.folder import create_study
-from growsearch.study.referee import DOUBLINGS, FACTORS, ONE_JUMP, ONE_MORE, schedules
+from growsearch.study.referee import (
+    DOUBLINGS,
+    FACTORS,
+    ONE_JUMP,
+    ONE_MORE,
+    schedules,
+    static_networks,
+)
+from growsearch.study.referee_figure import referee_figure
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.verdicts import Verdict
 from growsearch.trial.config import TrialConfig
@@ -307,3 +315,31 @@ def test_clones_which_have_no_place_are_schedules_like_others(folder):
     assert (numbers.to_dict(), runs) == (pytest.approx({0: -0.1, 1: -0.1, 2: -0.1}), 6)
     numbers, runs = difference("lr_schedule", "wsd", "cosine")(table)
     assert runs == 0
+
+
+def test_the_figure_has_a_line_for_each_static_depth_and_a_point_for_each_schedule(folder):
+    """Means over seeds; what is far above the static networks is counted, and not drawn."""
+    add_static(folder)
+    for seed in (0, 1, 2):
+        trial(folder, 2.0, seed, depth=2, schedule="wsd")
+        trial(folder, 1.5 + 0.3 * seed, seed, JUMP, initializer="zero")
+        trial(folder, 1.7, seed, JUMP, start=2, initializer="clone")
+        trial(folder, 9.0, seed, {9: 4}, initializer="default")
+    study = read_study(folder)
+    table = schedules(study)
+    static = static_networks(study, table)
+    assert sorted(static["flops"].unique()) == [0.5, 1.0]
+    (axes,) = referee_figure(table, static, "val_loss").axes
+    lines = {line.get_label(): line.get_xydata().ravel().tolist() for line in axes.lines}
+    assert lines == {
+        f"static, {architecture(2)}": pytest.approx([50, 2.0]),
+        f"static, {architecture(4)}": pytest.approx([50, 4 - math.log(5), 100, 4 - math.log(10)]),
+    }
+    points = {p.get_label(): p.get_offsets().ravel().tolist() for p in axes.collections}
+    assert points == {
+        "grows, zero": pytest.approx([62.5, 1.8]),  # 5 + 5 * 4 of 40 FLOPs
+        "grows, clone": pytest.approx([75, 1.7]),  # 5 * 2 + 5 * 4
+        "grows, default": pytest.approx([32.5, 9.0]),
+    }
+    assert axes.get_title(loc="left") == "wsd (1 more above)"
+    assert axes.get_ylim()[1] < 3

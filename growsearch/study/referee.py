@@ -69,6 +69,24 @@ def schedules(study: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def static_networks(study: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The completed static trials beside `schedules`' table of the same study.
+
+    Columns: lr_schedule, seed, architecture, epochs, flops (a share, as in `table`), val_loss and,
+    if it is recorded, test_loss.
+    """
+    trials = summarize(study)
+    flops = trials.set_index("trial_id")["train_flops"]
+    # of one network and horizon, so for all trials the same
+    whole = flops[table["trial_id"].iloc[0]] / table["flops"].iloc[0]
+    static = trials[
+        (trials["status"] == Status.COMPLETED) & (trials["config/policy"] == "none")
+    ].assign(flops=trials["train_flops"] / whole)
+    named = {"config/lr_schedule": "lr_schedule", "config/seed": "seed", TEST: "test_loss"}
+    shown = [*named.values(), "architecture", "epochs", "flops", "val_loss"]
+    return static.rename(columns=named).reindex(columns=shown).dropna(axis=1, how="all")
+
+
 def _row(
     trial: "pd.Series", whole: "pd.Series", static: StaticNetworks, losses: list[str]
 ) -> dict[str, Any]:
