@@ -10,15 +10,21 @@ networks. The figure has the test loss of all of them against FLOPs.
 import argparse
 from pathlib import Path
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from growsearch.study.claims import JUDGED_BY, verdicts
+from growsearch.study.equal_cost_figure import equal_cost_figure
 from growsearch.study.referee import FACTORS, schedules, static_networks
-from growsearch.study.referee_figure import referee_figure
 from growsearch.study.results import read_studies
 from growsearch.study.verdicts import Judged, Verdict
 from growsearch.trial.errors import run_script
 
 STUDIES = Path(__file__).parent / "studies"
 RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
+FLOPS = "training FLOPs, in % of the deepest static network's"
+ORDER = {"default": 0, "zero": 1, "copy": 2, "clone": 3}
+"""Of initializers; the later ones are drawn above the others."""
 
 
 def _number(judged: Judged | None, unit: str) -> str:
@@ -31,6 +37,22 @@ def _number(judged: Judged | None, unit: str) -> str:
     return f"{mean} {unit} ({low} to {high}) | {verdict}"
 
 
+def draw(table: pd.DataFrame, static: pd.DataFrame) -> Figure:
+    """A panel for each learning-rate schedule; points and lines are means over seeds."""
+    loss = "test_loss" if "test_loss" in table else "val_loss"
+    growing = table.groupby(list(FACTORS))[["flops", loss]].mean().reset_index()
+    growing = growing.sort_values("initializer", key=lambda names: names.map(ORDER), kind="stable")
+    growing["name"] = "grows, " + growing["initializer"]
+    horizons = ["lr_schedule", "architecture", "epochs"]
+    static = static.groupby(horizons)[["flops", loss]].mean().reset_index()
+    static["name"] = "static, " + static["architecture"]
+    label = f"{loss.replace('_', ' ')}, mean over seeds"
+    shown = {"lr_schedule": "panel", "flops": FLOPS, loss: label}
+    static, growing = (one.rename(columns=shown) for one in (static, growing))
+    static[FLOPS], growing[FLOPS] = 100 * static[FLOPS], 100 * growing[FLOPS]
+    return equal_cost_figure(static, growing, FLOPS, label)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("study", nargs="*", default=RECORDED)
@@ -39,7 +61,7 @@ def main() -> None:
     study = read_studies(parsed.study)
     table = schedules(study)
     if parsed.figure:
-        referee_figure(table, static_networks(study, table)).savefig(parsed.figure, dpi=130)
+        draw(table, static_networks(study, table)).savefig(parsed.figure, dpi=130)
     data = [f"{name} loss | verdict" for name in JUDGED_BY]
     print(f"| claim | source | {' | '.join(data)} | seeds | runs |")
     print("|---|---|---|---|---|---|---|---|")

@@ -26,7 +26,6 @@ from growsearch.study.referee import (
     schedules,
     static_networks,
 )
-from growsearch.study.referee_figure import referee_figure
 from growsearch.study.results import read_study, write_trial
 from growsearch.study.verdicts import Verdict
 from growsearch.trial.config import TrialConfig
@@ -329,7 +328,8 @@ def test_the_figure_has_a_line_for_each_static_depth_and_a_point_for_each_schedu
     table = schedules(study)
     static = static_networks(study, table)
     assert sorted(static["flops"].unique()) == [0.5, 1.0]
-    (axes,) = referee_figure(table, static, "val_loss").axes
+    draw = runpy.run_path(str(ROOT / "analysis/referee.py"))["draw"]
+    (axes,) = draw(table, static).axes
     lines = {line.get_label(): line.get_xydata().ravel().tolist() for line in axes.lines}
     assert lines == {
         f"static, {architecture(2)}": pytest.approx([50, 2.0]),

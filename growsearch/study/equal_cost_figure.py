@@ -1,0 +1,62 @@
+"""The figure of growing networks beside static ones: their loss against what training cost."""
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from growsearch.study.drawn import without_math
+from growsearch.study.figures import ACCENT, MUTED, OTHER_COLOR
+
+COLORS = (MUTED, "#b45309", ACCENT, OTHER_COLOR)
+STATIC = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
+"""Lines and markers."""
+
+
+def equal_cost_figure(static: pd.DataFrame, growing: pd.DataFrame, cost: str, loss: str) -> Figure:
+    """A line for each `name` of `static`, and points of a colour for each of `growing`.
+
+    Both tables have the columns panel, name, cost and loss, and those two columns' names are the
+    labels of the axes. There is a panel for each of `growing`, in its order. The axis of losses has
+    room for all static networks. What is above them is left out, and the title says how many points
+    that are.
+    """
+    titles = [str(title) for title in growing["panel"].unique()]
+    colors = dict(zip(growing["name"].unique(), COLORS * len(growing), strict=False))
+    lines = dict(zip(sorted(static["name"].unique()), STATIC * len(static), strict=False))
+    figure = Figure(figsize=(max(4.8 * len(titles), 7.0), 4.6), layout="constrained")
+    panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
+    least, most = min(growing[loss].min(), static[loss].min()), static[loss].max()
+    margin = 0.05 * (most - least)
+    panels[0].set_ylim(least - margin, most + margin)
+    handles: dict[str, Artist] = {}
+    for axes, title in zip(panels, titles, strict=True):
+        for name, own in static[static["panel"] == title].groupby("name"):
+            _draw_line(axes, own.sort_values(cost), cost, loss, lines[name])
+        mine = growing[growing["panel"] == title]
+        for number, (name, color) in enumerate(colors.items()):
+            own = mine[mine["name"] == name]
+            axes.scatter(own[cost], own[loss], s=22, color=color, edgecolors="white",
+                         linewidths=0.4, zorder=3 + number, label=name)  # fmt: skip
+        above = int((mine[loss] > most + margin).sum())
+        note = f" ({above} more above)" if above else ""
+        axes.set_title(without_math(f"{title}{note}"), loc="left", fontsize=11)
+        axes.set_xlabel(cost)
+        axes.grid(color="#e2e8f0", linewidth=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+        handles |= {str(artist.get_label()): artist for artist in [*axes.lines, *axes.collections]}
+    panels[0].set_ylabel(loss)
+    figure.legend(
+        handles=list(handles.values()), frameon=False, loc="outside lower center", ncols=4
+    )
+    return figure
+
+
+def _draw_line(
+    axes: Axes, line: pd.DataFrame, cost: str, loss: str, style: tuple[str, str]
+) -> None:
+    dashes, marker = style
+    axes.plot(
+        line[cost], line[loss], dashes, color="#475569", linewidth=1.2, marker=marker, zorder=10,
+        markersize=4.5, markerfacecolor="white", label=line["name"].iloc[0],
+    )  # fmt: skip
