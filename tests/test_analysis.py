@@ -6,7 +6,8 @@ import pytest
 from conftest import ROOT, record
 
 from growsearch.study.folder import create_study
-from growsearch.study.results import write_trial
+from growsearch.study.results import read_study, write_trial
+from growsearch.study.summary import summarize
 from growsearch.trial.config import TrialConfig
 
 
@@ -85,6 +86,31 @@ def test_horizons_compares_with_static_networks_of_the_same_and_of_any_depth(
     assert grown.endswith(f"{'| -0.1500 ± 0.6353 ' * 2}{'| +0.1500 ± 0.6353 ' * 2}|")
     (static,) = [line for line in lines if "never grows, depth" in line]
     assert static.startswith("| 2 | never grows, depth 1 | 2 | 1.8000 ± 0.1414 ")
+
+
+def test_learning_rates_stand_apart_in_the_table_and_in_the_figure(folder, capsys, monkeypatch):
+    for rate, loss in ((0.1, 2.0), (0.2, 1.5)):
+        for seed in (0, 1):
+            trial(folder, f"s{rate}{seed}", loss + 0.2 * seed, seed=seed, lr=rate)
+            trial(folder, f"g{rate}{seed}", loss - 0.1, seed=seed, lr=rate, grows=True)
+    lines = printed("horizons.py", folder, capsys, monkeypatch)
+    assert [line for line in lines if line.startswith("At")] == [
+        "At a learning rate of 0.2:", "At a learning rate of 0.1:",
+    ]  # fmt: skip
+    grown = [line.split(" | ")[5] for line in lines if "| 2 | grows" in line]
+    assert grown == ["-0.2000 ± 1.2706"] * 2  # of each rate alone
+    drawn = runpy.run_path(str(ROOT / "analysis/horizons.py"))["draw"]
+    trials = summarize(read_study(folder)).assign(
+        kind=lambda t: (
+            t["config/policy"].map({"none": "never grows"}).fillna("grows after epoch 10")
+        )
+    )
+    panels = drawn(trials).axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["lr 0.2", "lr 0.1"]
+    for axes, loss in zip(panels, (1.5, 2.0), strict=True):  # the test loss is a tenth above
+        (line,), (points,) = axes.lines, axes.collections
+        assert line.get_ydata() == pytest.approx([loss + 0.2])
+        assert points.get_offsets()[:, 1].tolist() == pytest.approx([loss])
 
 
 def refused(script, folder, capsys, monkeypatch):

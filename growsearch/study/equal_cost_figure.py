@@ -1,5 +1,7 @@
 """The figure of growing networks beside static ones: their loss against what training cost."""
 
+from itertools import cycle
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from growsearch.study.drawn import without_math
 from growsearch.study.figures import ACCENT, MUTED, OTHER_COLOR
 
 COLORS = (MUTED, "#b45309", ACCENT, OTHER_COLOR)
+"""Of growing networks; few have the last ones."""
 STATIC = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
 """Lines and markers."""
 
@@ -22,8 +25,10 @@ def equal_cost_figure(static: pd.DataFrame, growing: pd.DataFrame, cost: str, lo
     that are.
     """
     titles = [str(title) for title in growing["panel"].unique()]
-    colors = dict(zip(growing["name"].unique(), COLORS * len(growing), strict=False))
-    lines = dict(zip(sorted(static["name"].unique()), STATIC * len(static), strict=False))
+    names = growing["name"].unique()
+    shades = COLORS[max(len(COLORS) - len(names), 0) :]
+    colors = dict(zip(names, cycle(shades), strict=False))
+    lines = dict(zip(sorted(static["name"].unique()), cycle(STATIC), strict=False))
     figure = Figure(figsize=(max(4.8 * len(titles), 7.0), 4.6), layout="constrained")
     panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
     least, most = min(growing[loss].min(), static[loss].min()), static[loss].max()
