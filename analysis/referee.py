@@ -17,7 +17,7 @@ from growsearch.study.claims import JUDGED_BY, verdicts
 from growsearch.study.equal_cost_figure import equal_cost_figure
 from growsearch.study.referee import FACTORS, schedules, static_networks
 from growsearch.study.results import read_studies
-from growsearch.study.verdicts import Judged, Verdict
+from growsearch.study.verdicts import in_markdown
 from growsearch.trial.errors import run_script
 
 STUDIES = Path(__file__).parent / "studies"
@@ -25,16 +25,6 @@ RECORDED = [STUDIES / "gpt_referee", STUDIES / "gpt_referee_static"]
 FLOPS = "training FLOPs, in % of the deepest static network's"
 ORDER = {"default": 0, "zero": 1, "copy": 2, "clone": 3}
 """Of initializers; the later ones are drawn above the others."""
-
-
-def _number(judged: Judged | None, unit: str) -> str:
-    if judged is None:
-        return "- | -"
-    digits = 2 if unit == "%" else 4
-    mean, low, high = (f"{-x:+.{digits}f}" for x in (judged.mean, judged.high, judged.low))
-    decided = judged.verdict is not Verdict.CANNOT_TELL
-    verdict = f"**{judged.verdict}**" if decided else "cannot tell"
-    return f"{mean} {unit} ({low} to {high}) | {verdict}"
 
 
 def draw(table: pd.DataFrame, static: pd.DataFrame) -> Figure:
@@ -62,12 +52,16 @@ def main() -> None:
     table = schedules(study)
     if parsed.figure:
         draw(table, static_networks(study, table)).savefig(parsed.figure, dpi=130)
-    data = [f"{name} loss | verdict" for name in JUDGED_BY]
+    data = [f"by the {name} loss" for name in JUDGED_BY]
     print(f"| claim | source | {' | '.join(data)} | seeds | runs |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|")
     for found in verdicts(table):
         claim, judged = found.claim, found.judged
-        columns = [_number(judged.get(name), claim.unit) for name in JUDGED_BY]
+        digits = 2 if claim.unit == "%" else 4
+        columns = [
+            in_markdown(judged[name], claim.unit, digits) if name in judged else "-"
+            for name in JUDGED_BY
+        ]
         seeds = "/".join(dict.fromkeys(str(one.seeds) for one in judged.values()))
         print(
             f"| {claim.says} | {claim.source or '-'} | {' | '.join(columns)} | {seeds} "

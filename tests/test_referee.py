@@ -237,7 +237,7 @@ def test_a_claim_agrees_if_its_whole_interval_is_on_its_side(folder):
     carried = next(v for says, v in found.items() if "carried" in says)
     (judged,) = carried.judged.values()  # no test loss is recorded
     assert (judged.verdict, carried.runs) == (Verdict.AGREES, 6)
-    assert judged.mean == pytest.approx(0.11)
+    assert judged.mean == pytest.approx(-0.11)
 
 
 def test_each_claim_is_judged_by_both_losses(folder):

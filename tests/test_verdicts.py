@@ -18,7 +18,7 @@ from growsearch.reproductions.statistics import (
     UnderBest,
     WorstToBest,
 )
-from growsearch.study.verdicts import Verdict, judge, overall
+from growsearch.study.verdicts import Verdict, in_markdown, judge, judge_below, overall
 
 AGREES, DISAGREES, CANNOT_TELL = Verdict
 QUANTILES = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 10: 2.262, 30: 2.045}
@@ -41,6 +41,18 @@ class Table:
     def mean(self, row: str, quantity: str, without: int) -> float:
         values = self.quantities[quantity][row]
         return fmean(v for seed, v in enumerate(values) if seed != without)
+
+
+def test_a_claim_that_a_number_is_below_a_bound_keeps_the_numbers_sign():
+    """By hand: the deviation is 0.1, and t = 4.303 for three seeds."""
+    values, half = [0.2, 0.3, 0.4], 4.303 * 0.1 / math.sqrt(3)
+    for below, verdict in ((0.6, AGREES), (0.3, CANNOT_TELL), (0.0, DISAGREES)):
+        judged = judge_below(values, below)
+        assert (judged.verdict, judged.seeds) == (verdict, 3)
+        assert judged.mean == pytest.approx(0.3)
+        assert (judged.low, judged.high) == pytest.approx((0.3 - half, 0.3 + half), abs=1e-4)
+    assert in_markdown(judged, "%", 2) == "**disagrees**: +0.30 % (+0.05 to +0.55)"
+    assert in_markdown(judge_below(values, 0.3), "nats").startswith("cannot tell: +0.3000 nats (")
 
 
 @pytest.mark.parametrize("seeds", QUANTILES)

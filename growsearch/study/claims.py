@@ -9,7 +9,7 @@ import pandas as pd
 
 from growsearch.study.equal_cost import at_cost
 from growsearch.study.referee import DOUBLINGS, FACTORS, NONE, ONE_JUMP, ONE_MORE
-from growsearch.study.verdicts import Judged, judge
+from growsearch.study.verdicts import Judged, judge_below
 
 _BUDGETS = ((0.0, 0.5), (0.5, 0.7), (0.7, 0.9))
 
@@ -42,8 +42,7 @@ class Contested:
 class JudgedClaim:
     claim: Contested
     judged: Mapping[str, Judged]
-    """By the data of JUDGED_BY of which there is a loss, the claim about the negated number: that
-    it is more than -below."""
+    """By the data of JUDGED_BY, as far as their loss is recorded."""
     runs: int
 
 
@@ -56,9 +55,7 @@ def verdicts(table: pd.DataFrame) -> list[JudgedClaim]:
     for claim in CLAIMS:
         of = {data: claim.numbers(table, begins) for data, begins in JUDGED_BY.items()}
         judged = {
-            data: judge(-numbers, above=-claim.below)
-            for data, (numbers, runs) in of.items()
-            if runs
+            data: judge_below(numbers, claim.below) for data, (numbers, runs) in of.items() if runs
         }
         if judged:
             found.append(JudgedClaim(claim, judged, max(runs for _, runs in of.values())))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import fmean, stdev
 
@@ -70,6 +70,20 @@ def judge(values: Iterable[float], above: float, *, exact: bool = False) -> Judg
     elif high < above:
         verdict = Verdict.DISAGREES
     return Judged(mean, low, high, len(known), verdict)
+
+
+def judge_below(values: Iterable[float], below: float = 0.0) -> Judged:
+    """As `judge`, on the claim that the mean of a number is less than `below`."""
+    judged = judge((-value for value in values), above=-below)
+    return replace(judged, mean=-judged.mean, low=-judged.high, high=-judged.low)
+
+
+def in_markdown(judged: Judged, unit: str, digits: int = 4) -> str:
+    """What a table says: the verdict, and the number with its interval."""
+    decided = judged.verdict is not Verdict.CANNOT_TELL
+    verdict = f"**{judged.verdict}**" if decided else "cannot tell"
+    mean, low, high = (f"{x:+.{digits}f}" for x in (judged.mean, judged.low, judged.high))
+    return f"{verdict}: {mean} {unit} ({low} to {high})"
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
