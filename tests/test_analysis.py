@@ -88,6 +88,18 @@ def test_horizons_compares_with_static_networks_of_the_same_and_of_any_depth(
     assert static.startswith("| 2 | never grows, depth 1 | 2 | 1.8000 ± 0.1414 ")
 
 
+def test_fresh_seeds_compares_seeds_that_have_both_networks(folder, capsys, monkeypatch):
+    """By hand: differences -0.2 and -0.1, and t = 12.706; the other rate costs as many FLOPs."""
+    for seed, grown, static in ((3, 1.8, 2.0), (4, 2.1, 2.2), (5, 9.0, None)):
+        trial(folder, f"g{seed}", grown, grows=True, seed=seed, lr=0.1)
+        if static is not None:
+            trial(folder, f"s{seed}", static, seed=seed, lr=0.1)
+            trial(folder, f"o{seed}", 0.1, seed=seed, lr=0.2)
+    *_, row = printed("fresh_seeds.py", folder, capsys, monkeypatch)
+    number = "cannot tell: -0.1500 nats (-0.7853 to +0.4853)"
+    assert row == f"| cosine 0.1, after 1 of 2 | 4 for 2 | 100.0% | {number} | {number} | 2 |"
+
+
 def test_learning_rates_stand_apart_in_the_table_and_in_the_figure(folder, capsys, monkeypatch):
     for rate, loss in ((0.1, 2.0), (0.2, 1.5)):
         for seed in (0, 1):
@@ -122,7 +134,9 @@ def refused(script, folder, capsys, monkeypatch):
     return said
 
 
-@pytest.mark.parametrize("script", ["depth", "horizons", "late_growth", "referee", "trigger"])
+@pytest.mark.parametrize(
+    "script", ["depth", "fresh_seeds", "horizons", "late_growth", "referee", "trigger"]
+)
 def test_a_folder_that_is_no_study_is_one_line(script, capsys, monkeypatch):
     said = refused(f"{script}.py", "missing", capsys, monkeypatch)
     assert said.startswith(f"{script}.py: error: ")
