@@ -29,7 +29,8 @@ def equal_cost_figure(static: pd.DataFrame, growing: pd.DataFrame, cost: str, lo
     shades = COLORS[max(len(COLORS) - len(names), 0) :]
     colors = dict(zip(names, cycle(shades), strict=False))
     lines = dict(zip(sorted(static["name"].unique()), cycle(STATIC), strict=False))
-    figure = Figure(figsize=(max(4.8 * len(titles), 7.0), 4.6), layout="constrained")
+    width = 7.0 if len(titles) == 1 else max(9.6, 3.8 * len(titles))
+    figure = Figure(figsize=(width, 4.6), layout="constrained")
     panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
     least, most = min(growing[loss].min(), static[loss].min()), static[loss].max()
     margin = 0.05 * (most - least)
