@@ -1,6 +1,8 @@
 """What the scripts in analysis/ print, for hand-made trials whose losses are known."""
 
 import runpy
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT, record
@@ -132,6 +134,15 @@ def refused(script, folder, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert (ended.value.code, said.count("\n")) == (2, 1)
     return said
+
+
+def test_a_reader_that_has_gone_ends_a_script(folder):
+    trial(folder, "s0", 2.0)
+    command = [sys.executable, str(ROOT / "analysis/depth.py"), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.close()  # as head does when it has read enough
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import argparse
 import atexit
 import difflib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from growsearch.cli import (
     trial,
 )
 from growsearch.study.as_json import json_alone
-from growsearch.trial.errors import InputError
+from growsearch.trial.errors import InputError, drop_output
 from growsearch.trial.plugins import check_registers, load_plugins
 
 # --help must answer at once: nothing heavy is imported here.
@@ -126,8 +125,8 @@ def _main(arguments: list[str] | None) -> int:
 
 def _lost(command: str, error: Exception) -> int:
     """The exit code where output cannot be written; raises any other error again."""
-    if isinstance(error, BrokenPipeError):  # what read the output, like head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        drop_output()
         return 0
     from growsearch.machine.files import of_disk, storage_error
 

@@ -1,6 +1,7 @@
 """The one error that is the user's to mend."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,20 @@ class InputError(ValueError):
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run `main` of a script; an InputError ends it as it ends a command."""
+    """Run `main` of a script; an InputError, or a reader that has gone, ends it as a command."""
     try:
         main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
     except InputError as error:
         print(f"{Path(sys.argv[0]).name}: error: {one_line(error)}", file=sys.stderr)
         sys.exit(2)
+
+
+def drop_output() -> None:
+    """What read the output, like head, has read enough: the rest of it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(error: BaseException) -> str:
