@@ -2,8 +2,8 @@
 
     python analysis/fresh_seeds.py [STUDY]
 
-STUDY is a search over search_spaces/gpt_fresh_seeds.py; by default it is the recorded one in
-analysis/studies.
+STUDY is a search over search_spaces/gpt_fresh_seeds.py or gpt_wider.py; by default it is the
+recorded one of the first in analysis/studies.
 """
 
 import argparse

@@ -46,7 +46,7 @@ def main() -> None:
         draw(trials).savefig(parsed.figure, dpi=130)
     for rate, own in sorted(trials.groupby("config/lr"), reverse=True):
         print(f"\nAt a learning rate of {rate:g}:\n")
-        _print_trunk(study[study["trial_id"].isin(own["trial_id"])], own)
+        _print_trunk(study, own)
         _print_losses(own)
 
 

@@ -1,7 +1,7 @@
 """Contested claims about growing, each as a number over paired seeds with a verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,10 +71,7 @@ def difference(
     That is the seed, and the columns `equal`.
     """
 
-    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
-        judged = f"{data}{column}"
-        if judged not in table:
-            return _NOTHING
+    def numbers(table: pd.DataFrame, judged: str) -> tuple[pd.Series, int]:
         rest = ["seed", *(name for name in equal if name != factor)]
         wide = _where(table, where).pivot_table(judged, rest, factor)
         if not {one, other} <= set(wide):
@@ -82,20 +79,17 @@ def difference(
         pairs = (wide[one] - wide[other]).dropna()
         return pairs.groupby("seed").mean(), 2 * len(pairs)
 
-    return numbers
+    return _judged_by(column, numbers)
 
 
 def mean(column: str, **where: object) -> Numbers:
     """The mean of the column over the schedules that are as `where` says."""
 
-    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
-        judged = f"{data}{column}"
-        if judged not in table:
-            return _NOTHING
+    def numbers(table: pd.DataFrame, judged: str) -> tuple[pd.Series, int]:
         chosen = _where(table, where).dropna(subset=judged)
         return chosen.groupby("seed")[judged].mean(), len(chosen)
 
-    return numbers
+    return _judged_by(column, numbers)
 
 
 def beside_one_jump(pattern: str, other: str = ONE_JUMP) -> Numbers:
@@ -105,10 +99,7 @@ def beside_one_jump(pattern: str, other: str = ONE_JUMP) -> Numbers:
     interpolated over log FLOPs.
     """
 
-    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
-        loss = f"{data or 'val_'}loss"
-        if loss not in table:
-            return _NOTHING
+    def numbers(table: pd.DataFrame, loss: str) -> tuple[pd.Series, int]:
         table = table[table["start"] == "1"].dropna(subset=loss)
         same = ["seed", "lr_schedule", "initializer", "state"]
         curves = {
@@ -126,7 +117,7 @@ def beside_one_jump(pattern: str, other: str = ONE_JUMP) -> Numbers:
         found = pd.DataFrame(rows, columns=["seed", "percent"])
         return found.groupby("seed")["percent"].mean(), len(found)
 
-    return numbers
+    return _judged_by("loss", numbers, validation="val_")
 
 
 def best_of_others(column: str, flops: tuple[float, float], **where: object) -> Numbers:
@@ -136,10 +127,7 @@ def best_of_others(column: str, flops: tuple[float, float], **where: object) -> 
     it is judged by. Schedules cost between these shares of the static network's FLOPs.
     """
 
-    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
-        judged = f"{data}{column}"
-        if judged not in table:
-            return _NOTHING
+    def numbers(table: pd.DataFrame, judged: str) -> tuple[pd.Series, int]:
         chosen = _where(table, where)
         chosen = chosen[(chosen["flops"] > flops[0]) & (chosen["flops"] <= flops[1])]
         wide = chosen.pivot_table(column, list(FACTORS), "seed").dropna()
@@ -154,23 +142,37 @@ def best_of_others(column: str, flops: tuple[float, float], **where: object) -> 
         known = pd.Series(found).dropna()
         return known, wide.size if len(known) else 0
 
-    return numbers
+    return _judged_by(column, numbers)
 
 
 def spread(factor: str, one: str, other: str, column: str, **where: object) -> Numbers:
     """The column's standard deviation over schedules of `one`, minus that over the `other`'s."""
 
-    def numbers(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
-        judged = f"{data}{column}"
-        if judged not in table:
-            return _NOTHING
+    def numbers(table: pd.DataFrame, judged: str) -> tuple[pd.Series, int]:
         chosen = _where(table, {**where, factor: (one, other)}).dropna(subset=judged)
         wide = chosen.groupby(["seed", factor])[judged].std().unstack(factor)
         if not {one, other} <= set(wide):
             return _NOTHING
         return (wide[one] - wide[other]).dropna(), len(chosen)
 
-    return numbers
+    return _judged_by(column, numbers)
+
+
+def _judged_by(
+    column: str,
+    numbers: Callable[[pd.DataFrame, str], tuple[pd.Series, int]],
+    validation: str = "",
+) -> Numbers:
+    """`numbers` of the column of the data that is asked for, if the table has it.
+
+    `validation` is how the column of the validation data begins.
+    """
+
+    def of_data(table: pd.DataFrame, data: str = "") -> tuple[pd.Series, int]:
+        judged = f"{data or validation}{column}"
+        return numbers(table, judged) if judged in table else _NOTHING
+
+    return of_data
 
 
 def _where(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

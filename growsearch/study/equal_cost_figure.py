@@ -7,8 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from growsearch.study.drawn import without_math
-from growsearch.study.figures import ACCENT, MUTED, OTHER_COLOR
+from growsearch.study.figures import ACCENT, MUTED, OTHER_COLOR, plain
 
 COLORS = (MUTED, "#b45309", ACCENT, OTHER_COLOR)
 """Of growing networks; few have the last ones."""
@@ -46,10 +45,8 @@ def equal_cost_figure(static: pd.DataFrame, growing: pd.DataFrame, cost: str, lo
                          linewidths=0.4, zorder=3 + number, label=name)  # fmt: skip
         above = int((mine[loss] > most + margin).sum())
         note = f" ({above} more above)" if above else ""
-        axes.set_title(without_math(f"{title}{note}"), loc="left", fontsize=11)
+        plain(axes, f"{title}{note}")
         axes.set_xlabel(cost)
-        axes.grid(color="#e2e8f0", linewidth=0.7)
-        axes.spines[["top", "right"]].set_visible(False)
         handles |= {str(artist.get_label()): artist for artist in [*axes.lines, *axes.collections]}
     panels[0].set_ylabel(loss)
     figure.legend(

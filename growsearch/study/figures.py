@@ -267,7 +267,12 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.margins(0.12)
+    plain(axes, title)
+    return figure, axes
+
+
+def plain(axes: Axes, title: str) -> None:
+    """The look of all diagrams: a pale grid, two axes, the title at the left."""
     axes.grid(color="#e2e8f0", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(without_math(title), loc="left", fontsize=11)
-    return figure, axes
