@@ -1,7 +1,7 @@
 """Spaces and command lines that nobody would write are taken, or refused in one line."""
 
 from conftest import run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from growsearch.trial.config import TrialConfig
@@ -88,6 +88,7 @@ words = st.one_of(
 
 
 @given(st.lists(words, max_size=5))
+@example(["\n"])
 @settings(many, max_examples=20)
 def test_a_command_line_of_any_words_is_carried_out_or_refused_in_one_line(capsys, line):
     code, out, err = run(capsys, "plan", "hand_tuned_vs_lipgrow", "--trials", "2", *line)

@@ -52,10 +52,7 @@ class _Parser(argparse.ArgumentParser):
         return command.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
 
     def error(self, message: str) -> NoReturn:
-        from growsearch.study.console import printable
-
-        said = _short(printable(message))
-        self.exit(2, f"{self.prog}: error: {said} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {_one_line(message)} (see {self.prog} --help)\n")
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -108,7 +105,7 @@ def _main(arguments: list[str] | None) -> int:
                 check_registers(plugin)
         parser = _parser()
     except InputError as error:
-        print(f"growsearch: error: {_one_line(error)}", file=sys.stderr)
+        print(f"growsearch: error: {_one_line(str(error))}", file=sys.stderr)
         return 2
     parsed = parser.parse_args(arguments)
     parsed.plugins = plugins
@@ -117,7 +114,7 @@ def _main(arguments: list[str] | None) -> int:
         with json_alone(getattr(parsed, "json", False)):
             return command(parsed)
     except InputError as error:
-        print(f"growsearch {parsed.command}: error: {_one_line(error)}", file=sys.stderr)
+        print(f"growsearch {parsed.command}: error: {_one_line(str(error))}", file=sys.stderr)
         return 2
     except Exception as error:
         return _lost(parsed.command, error)
@@ -141,11 +138,11 @@ def _lost(command: str, error: Exception) -> int:
     return 1
 
 
-def _one_line(error: InputError) -> str:
+def _one_line(message: str) -> str:
     """The message on one line, short, and without what a terminal would obey."""
     from growsearch.study.console import printable
 
-    return _short(printable(str(error)).replace("\n", "\\n"))
+    return _short(printable(message).replace("\n", "\\n"))
 
 
 def _short(text: str) -> str:
